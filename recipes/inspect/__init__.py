@@ -1,0 +1,1 @@
+"""Binary → ElfFacts → Verdict. Everything here is pure: bytes in, values out."""

@@ -1,0 +1,442 @@
+"""The values of the pipeline, in pipeline order.
+
+Every value is frozen and holds its predecessor, so that a row of a report can name the command that made its number.
+Sizes are integers in bytes, durations are floats in seconds, digests are strings `sha256:<64 hex digits>`.
+"""
+
+from __future__ import annotations
+
+import platform as _platform
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from recipes.errors import BadInput
+
+Environment = tuple[tuple[str, str], ...]
+
+# ── where it will run ────────────────────────────────────────────────────────────────────────────────────────────────
+
+_ARCHITECTURES = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "armv7l": "arm",
+    "i386": "386",
+    "i686": "386",
+    "riscv64": "riscv64",
+    "ppc64le": "ppc64le",
+    "s390x": "s390x",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Platform:
+    """An OCI platform, in Go's names: `linux/amd64`, `linux/arm64`, `linux/arm/v7`. Source: OCI image-spec, `platform`."""
+
+    os: str = "linux"
+    architecture: str = "amd64"
+    variant: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Platform:
+        parts = text.strip().split("/")
+        if len(parts) == 1:
+            parts = ["linux", *parts]
+        if len(parts) not in (2, 3) or not all(parts):
+            raise BadInput(f"not a platform: {text!r}", hint="write it as os/architecture, for example linux/amd64")
+        os_name, architecture = parts[0], _ARCHITECTURES.get(parts[1], parts[1])
+        if os_name != "linux":
+            raise BadInput(f"platform {text!r} is not a Linux one", hint="only linux/… images can be built")
+        return cls(os_name, architecture, parts[2] if len(parts) == 3 else "")
+
+    @classmethod
+    def host(cls) -> Platform:
+        machine = _platform.machine()
+        return cls("linux", _ARCHITECTURES.get(machine, machine), "v7" if machine == "armv7l" else "")
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+# ── a program's source ───────────────────────────────────────────────────────────────────────────────────────────────
+
+Language = Literal["c++", "go"]
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """What a run of the sample has to show. `stdout` None: anything will do."""
+
+    stdout: str | None = None
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSettings:
+    """The parts of the image config that a sample may choose. Source: OCI image-spec, "Image Configuration"."""
+
+    user: str = "65532:65532"
+    workdir: str = "/"
+    cmd: tuple[str, ...] = ()
+    env: Environment = ()
+    ports: tuple[str, ...] = ()
+    labels: Environment = ()
+    annotations: Environment = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A folder that holds one program. `sources` are relative to `folder`; `args` and `stdin` are for the trial run."""
+
+    name: str
+    folder: Path
+    language: Language
+    sources: tuple[Path, ...]
+    args: tuple[str, ...] = ()
+    stdin: str = ""
+    expect: Expect = Expect()
+    default_recipe: str | None = None
+    image: ImageSettings = ImageSettings()
+
+
+# ── how it is built ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One process to start. `env` is added to the caller's environment *last*, so nothing overrides it."""
+
+    argv: tuple[str, ...]
+    cwd: Path | None = None
+    env: Environment = ()
+
+    def __str__(self) -> str:
+        """The command as it can be pasted into a POSIX shell."""
+        import shlex
+
+        words = [f"{name}={shlex.quote(value)}" for name, value in self.env] + [shlex.join(self.argv)]
+        line = " ".join(words)
+        return line if self.cwd is None or self.cwd == Path.cwd() else f"(cd {shlex.quote(str(self.cwd))} && {line})"
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """An executable file, and how it came about. `path` is in the build cache and never changes once it is there."""
+
+    path: Path
+    sha256: str
+    size: int
+    platform: Platform
+    sample: Sample | None = None
+    recipe: str | None = None
+    commands: tuple[Command, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What the linker warned of, one warning each, such as `Using 'getaddrinfo' in statically linked applications…`."""
+    linker_map: Path | None = None
+    toolchain: str = ""
+    cached: bool = False
+    seconds: float = 0.0
+    """Wall time that the commands took when they ran; 0.0 for a prebuilt file."""
+
+
+# ── what the file says ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Linkage(StrEnum):
+    """Decided from PT_INTERP, DT_NEEDED, e_type and DF_1_PIE alone: never from section names."""
+
+    DYNAMIC = "dynamic"
+    LOADER_ONLY = "dynamic, loader only"
+    STATIC = "static"
+    STATIC_PIE = "static-PIE"
+    SHARED_LIBRARY = "shared library"
+
+    @property
+    def is_static(self) -> bool:
+        return self in (Linkage.STATIC, Linkage.STATIC_PIE)
+
+
+@dataclass(frozen=True, slots=True)
+class ElfFacts:
+    """What the program headers and the dynamic segment say about one ELF file.
+
+    `needed` is () for static and static-PIE. `machine` is the OCI architecture name where one exists (`amd64`, `arm64`),
+    else the ELF machine's own number as text. `relro` is "full", "partial" or "none". `rpath` and `runpath` are as
+    written, split at colons, `$ORIGIN` unexpanded.
+    """
+
+    size: int
+    bits: int
+    little_endian: bool
+    os_abi: int
+    type: str
+    """"EXEC" or "DYN" (others are not programs or libraries and are refused)."""
+    machine: str
+    entry: int
+    linkage: Linkage
+    interpreter: str | None = None
+    needed: tuple[str, ...] = ()
+    soname: str | None = None
+    rpath: tuple[str, ...] = ()
+    runpath: tuple[str, ...] = ()
+    stripped: bool = False
+    pie: bool = False
+    relro: Literal["full", "partial", "none"] = "none"
+    nx: bool = False
+    build_id: str | None = None
+
+
+# ── what it is put on ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """A blob of the store: what it is, which one, how long. Source: OCI image-spec, "Content Descriptors"."""
+
+    media_type: str
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer, by digest (of the stored, mostly compressed blob) and by diff ID (of its uncompressed tar): never mix them.
+
+    `content_bytes` is what the layer adds to the size that an engine shows.
+    """
+
+    descriptor: Descriptor
+    diff_id: str
+    content_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BaseImage:
+    """What a binary is put on. `scratch` has no layers and no digest.
+
+    `name` is what the user sees; `reference` says where it came from, in containers-transports notation.
+    """
+
+    name: str
+    reference: str
+    platform: Platform
+    digest: str | None = None
+    layers: tuple[Layer, ...] = ()
+    env: Environment = ()
+
+    @property
+    def image_bytes(self) -> int:
+        return sum(layer.content_bytes for layer in self.layers)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image in the store. `digest` is the manifest's, `config` the config blob (its digest is Docker's image ID)."""
+
+    name: str
+    manifest: Descriptor
+    config: Descriptor
+    layers: tuple[Layer, ...]
+    platform: Platform
+    base: BaseImage
+    binary: Binary
+    entrypoint: tuple[str, ...]
+    settings: ImageSettings = ImageSettings()
+
+    @property
+    def digest(self) -> str:
+        return self.manifest.digest
+
+    @property
+    def image_bytes(self) -> int:
+        return sum(layer.content_bytes for layer in self.layers)
+
+    @property
+    def download_bytes(self) -> int:
+        return self.manifest.size + self.config.size + sum(layer.descriptor.size for layer in self.layers)
+
+    @property
+    def overhead_bytes(self) -> int:
+        return self.image_bytes - self.binary.size
+
+
+# ── will it run: before, and after ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Status(StrEnum):
+    RUNS = "runs"
+    FAILS = "fails"
+    UNKNOWN = "unknown"
+
+
+class Level(StrEnum):
+    CERTAIN = "certain"
+    """exec or the loader fails"""
+    NEEDS_DATA = "needs-data"
+    """it starts, then misses something"""
+    POSSIBLE = "possible"
+    """cannot be decided from the file"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One reason. `code` is stable and documented in docs/hazards.md; `message` is what the user would see."""
+
+    level: Level
+    code: str
+    evidence: str
+    message: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """One place where the loader looked for a library: why there, and what it met."""
+
+    path: str
+    why: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A library that the loader asks for. `path` None: not found. Paths are absolute inside the root."""
+
+    name: str
+    path: str | None
+    needed_by: str
+    searched: tuple[Searched, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the file and the root say before anything runs. Unknown is never a pass."""
+
+    status: Status
+    findings: tuple[Finding, ...] = ()
+    libraries: tuple[Library, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """The message of the first finding that decides the status; "" where the program runs."""
+        if self.status is Status.RUNS:
+            return ""
+        deciding = Level.CERTAIN if self.status is Status.FAILS else Level.POSSIBLE
+        return next((finding.message for finding in self.findings if finding.level is deciding), "")
+
+
+class RunStatus(StrEnum):
+    EXITED = "exited"
+    """the process ran and ended by itself, whatever its exit code or signal"""
+    NOT_STARTED = "not started"
+    """the engine could not exec it: the message is in `reason`"""
+    STOPPED = "stopped"
+    """it went past a limit (time, output, memory, processes) and was ended by us: `reason` says which"""
+    NOT_RUN = "not run"
+    """the engine could not even try: `reason` says why. Never a pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a trial run may use. Exceeding any of them ends it."""
+
+    seconds: float = 20.0
+    output_bytes: int = 1 << 20
+    memory_bytes: int = 512 << 20
+    processes: int = 64
+
+
+_LOADER_FAILURES = (
+    "error while loading shared libraries",
+    "Error loading shared library",
+    "Error relocating",
+    "' not found (required by ",
+    "CPU ISA level is lower than required",
+)
+"""What glibc's and musl's loaders write when they give up; they exit with 127, or 1 after a version error."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What a run showed. `exit_code` is 128+n after signal n, as a shell counts it; None where nothing ran to an end."""
+
+    engine: str
+    status: RunStatus
+    exit_code: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    seconds: float = 0.0
+    reason: str = ""
+
+    @property
+    def started(self) -> bool:
+        """Whether exec and the loader did their work, so that the program's own code ran."""
+        if self.status is RunStatus.STOPPED:
+            return True
+        if self.status is not RunStatus.EXITED:
+            return False
+        return not (self.exit_code in (1, 127) and any(text in self.stderr for text in _LOADER_FAILURES))
+
+    def meets(self, expect: Expect) -> bool | None:
+        """Whether this is what the sample expects; None where it was not run."""
+        if self.status is RunStatus.NOT_RUN:
+            return None
+        if self.status is not RunStatus.EXITED or self.exit_code != expect.exit_code:
+            return False
+        return expect.stdout is None or self.stdout == expect.stdout
+
+
+# ── what is reported ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class SizeRow:
+    """One cell of the comparison: a binary on a base."""
+
+    image: Image
+    facts: ElfFacts
+    verdict: Verdict
+    run: RunOutcome | None = None
+
+    @property
+    def observed(self) -> bool | None:
+        """Whether a run showed what the sample expects; None where nothing was run."""
+        sample = self.image.binary.sample
+        return None if self.run is None else self.run.meets(sample.expect if sample else Expect())
+
+    @property
+    def runs(self) -> bool | None:
+        """Observed where it was run, else what the verdict says; None where neither can tell."""
+        if self.observed is not None:
+            return self.observed
+        return {Status.RUNS: True, Status.FAILS: False, Status.UNKNOWN: None}[self.verdict.status]
+
+    @property
+    def disagrees(self) -> bool:
+        """Verdict and run say different things: a bug in one of our rules.
+
+        A program that starts and then does not do what its sample expects is no matter of the verdict.
+        """
+        if self.run is None or self.observed is None:
+            return False
+        if self.observed:
+            return self.verdict.status is Status.FAILS
+        return self.verdict.status is Status.RUNS and not self.run.started
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """A sample, recipe or base that is left out of a comparison, and why."""
+
+    name: str
+    reason: str
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    rows: tuple[SizeRow, ...]
+    unavailable: tuple[Unavailable, ...] = ()
+    failed: tuple[Unavailable, ...] = ()
+    """Cells that should have worked and did not: they decide the exit code."""

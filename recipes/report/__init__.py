@@ -1,0 +1,1 @@
+"""SizeRow… → text. Pure."""

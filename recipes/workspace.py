@@ -1,0 +1,150 @@
+"""What lies where under `build/`, and how it gets there: beside its place first, then renamed into it.
+
+After a kill, a full disk or ^C there is the old file or the new one, never half of one. Whatever an ended process left in
+`build/tmp` is removed by the next one that needs a temporary folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from recipes.errors import RecipeError
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The folders of one project. `root` is where its tasks.py stands."""
+
+    root: Path
+
+    @property
+    def build(self) -> Path:
+        return self.root / "build"
+
+    @property
+    def images(self) -> Path:
+        """The OCI image layout with every built image."""
+        return self.build / "images"
+
+    @property
+    def cache(self) -> Path:
+        """What is kept by content: compiled objects, binaries, toolchain probes, layer indexes."""
+        return self.build / "cache"
+
+    @property
+    def bases(self) -> Path:
+        """What is known of each base image: one JSON file per reference and platform. Their blobs are in `images`."""
+        return self.build / "bases"
+
+    @property
+    def roots(self) -> Path:
+        """Unpacked root file systems for the local engine, by chain of diff IDs."""
+        return self.build / "roots"
+
+    @property
+    def samples(self) -> Path:
+        return self.root / "samples"
+
+    @contextlib.contextmanager
+    def temporary(self, purpose: str) -> Iterator[Path]:
+        """A fresh folder on the same file system as everything else here, removed at the end whatever happens."""
+        parent = self.build / "tmp"
+        make_folder(parent)
+        _sweep(parent)
+        folder = parent / f"{os.getpid()}-{threading.get_ident()}-{purpose}-{os.urandom(4).hex()}"
+        # The lock tells a living owner from a dead one, also across pid namespaces, where pids mean nothing.
+        with open_locked(Path(f"{folder}.lock")) as lock:
+            folder.mkdir()
+            try:
+                yield folder
+            finally:
+                remove_tree(folder)
+                Path(lock.name).unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Raises RecipeError where the folder cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecipeError(
+            f"cannot write to {str(path)!r}: {error.strerror}", hint="run it in a folder that you may write to"
+        ) from error
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Put `data` at `path`: beside it first, then renamed into place."""
+    with replacing(path, mode) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """A file object that becomes `path` when the block ends well, and vanishes otherwise."""
+    make_folder(path.parent)
+    # The name must fit even where the final one is as long as a name may be.
+    beside = path.parent / f".{path.name[:100]}.{os.getpid()}.{os.urandom(4).hex()}.part"
+    try:
+        with open(beside, "xb") as file:
+            os.fchmod(file.fileno(), mode)
+            yield file
+        os.replace(beside, path)
+    except OSError as error:
+        raise RecipeError(
+            f"cannot write {str(path)!r}: {error.strerror or error}", hint="is the disk full or read-only?"
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`: one holder at a time among all processes and threads. The kernel frees it on death."""
+    make_folder(path.parent)
+    with open_locked(path):
+        yield
+
+
+@contextlib.contextmanager
+def open_locked(path: Path, *, wait: bool = True) -> Iterator[IO[bytes]]:
+    """Raises BlockingIOError with wait=False where somebody else holds it."""
+    try:
+        file = open(path, "ab")
+    except OSError as error:
+        raise RecipeError(
+            f"cannot write {str(path)!r}: {error.strerror}", hint="is the disk full or read-only?"
+        ) from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield file
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder also where its own modes forbid it, as unpacked layers do. A missing one is fine."""
+
+    def make_writable_and_retry(function: object, name: str, error: object) -> None:
+        with contextlib.suppress(OSError):
+            os.chmod(os.path.dirname(name), 0o700)
+            os.chmod(name, 0o700) if not os.path.islink(name) else None
+            if os.path.isdir(name) and not os.path.islink(name):
+                shutil.rmtree(name, ignore_errors=True)
+            else:
+                os.unlink(name)
+
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(path, onerror=make_writable_and_retry)
+
+
+def _sweep(parent: Path) -> None:
+    for lock in parent.glob("*.lock"):
+        with contextlib.suppress(BlockingIOError, FileNotFoundError, RecipeError), open_locked(lock, wait=False):
+            remove_tree(lock.with_suffix(""))
+            lock.unlink(missing_ok=True)

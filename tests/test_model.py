@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from recipes import errors
+from recipes.model import Expect, Finding, Level, Platform, RunOutcome, RunStatus, Status, Verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("linux/amd64", Platform("linux", "amd64")),
+        ("linux/x86_64", Platform("linux", "amd64")),
+        ("linux/arm/v7", Platform("linux", "arm", "v7")),
+        ("arm64", Platform("linux", "arm64")),
+    ],
+)
+def test_a_platform_is_read_in_the_forms_people_write(text: str, expected: Platform) -> None:
+    """OCI names, and the kernel's names for the same machines."""
+    assert Platform.parse(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "/", "windows/amd64", "linux/", "a/b/c/d"])
+def test_what_is_no_platform_is_bad_input(text: str) -> None:
+    """Exit code 2, with a hint."""
+    with pytest.raises(errors.BadInput) as caught:
+        Platform.parse(text)
+    assert caught.value.hint
+
+
+def test_an_unknown_name_gets_the_nearest_known_one() -> None:
+    """A typing mistake is answered with what was probably meant; anything else with the list."""
+    assert errors.unknown("recipe", "gcc-statik", ["gcc-static", "go-static"]).hint == "did you mean 'gcc-static'?"
+    assert errors.unknown("recipe", "xyzzy", ["gcc-static", "go-static"]).hint == "known: gcc-static, go-static"
+
+
+def test_not_run_is_neither_a_pass_nor_a_failure() -> None:
+    """Only what was run is compared with what is expected."""
+    assert RunOutcome("local", RunStatus.NOT_RUN).meets(Expect()) is None
+    assert RunOutcome("local", RunStatus.NOT_STARTED).meets(Expect()) is False
+    assert RunOutcome("local", RunStatus.EXITED, 0, "hi").meets(Expect("hi")) is True
+    assert RunOutcome("local", RunStatus.EXITED, 0, "ho").meets(Expect("hi")) is False
+    assert RunOutcome("local", RunStatus.EXITED, 1, "hi").meets(Expect("hi")) is False
+
+
+def test_a_loader_that_gives_up_did_not_start_the_program() -> None:
+    """Exit code 127 with the loader's message is a failed start; the same code from a program is not."""
+    message = "/app: error while loading shared libraries: libc.so.6: cannot open shared object file"
+    assert not RunOutcome("local", RunStatus.EXITED, 127, stderr=message).started
+    assert RunOutcome("local", RunStatus.EXITED, 127).started
+
+
+def test_the_reason_is_the_finding_that_decides() -> None:
+    """A failing verdict is explained by what is certain, not by what merely could be."""
+    possible = Finding(Level.POSSIBLE, "p", "", "perhaps", "")
+    certain = Finding(Level.CERTAIN, "c", "", "surely", "")
+    assert Verdict(Status.FAILS, (possible, certain)).reason == "surely"
+    assert Verdict(Status.RUNS, (possible,)).reason == ""

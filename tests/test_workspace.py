@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from recipes import shell
+from recipes.errors import RecipeError
+from recipes.model import Command
+from recipes.workspace import Workspace, locked, remove_tree, replacing, write_atomically
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    """When the block raises, the old content stays and nothing else is left beside it."""
+    target = tmp_path / "file"
+    write_atomically(target, b"old")
+    with pytest.raises(ZeroDivisionError), replacing(target) as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_mode_does_not_depend_on_the_umask(tmp_path: Path) -> None:
+    """A file gets the mode that was asked for."""
+    old = os.umask(0o077)
+    try:
+        write_atomically(tmp_path / "file", b"", mode=0o755)
+    finally:
+        os.umask(old)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_name_of_full_length_can_be_written(tmp_path: Path) -> None:
+    """The temporary name fits also where the final one is as long as a name may be."""
+    write_atomically(tmp_path / ("n" * 255), b"x")
+    assert (tmp_path / ("n" * 255)).read_bytes() == b"x"
+
+
+def test_an_unwritable_place_is_one_clear_error(tmp_path: Path) -> None:
+    """Writing below a file is an error that names the place, not a traceback."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecipeError, match="cannot write"):
+        write_atomically(tmp_path / "file" / "below", b"")
+
+
+def test_a_lock_has_one_holder_at_a_time(tmp_path: Path) -> None:
+    """Threads that hold the lock never overlap."""
+    inside: list[int] = []
+    overlaps: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(50):
+            with locked(tmp_path / "lock"):
+                inside.append(number)
+                overlaps.extend(inside[1:])
+                inside.remove(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert overlaps == []
+
+
+def test_what_a_killed_process_left_is_swept(workspace: Workspace) -> None:
+    """A temporary folder of a process that died by kill -9 is gone once another one is made; a living one's stays."""
+    code = (
+        "import os, signal, sys; from pathlib import Path; from recipes.workspace import Workspace\n"
+        "with Workspace(Path(sys.argv[1])).temporary('x') as folder:\n"
+        "    (folder / 'data').write_text('left behind'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    project = Path(__file__).parent.parent
+    done = shell.run(Command((sys.executable, "-c", code, str(workspace.root)), cwd=project))
+    assert done.exit_code == 128 + signal.SIGKILL
+    tmp = workspace.build / "tmp"
+    assert [entry for entry in tmp.iterdir() if entry.is_dir()], "the killed process should have left its folder"
+    with workspace.temporary("a") as first, workspace.temporary("b") as second:
+        assert sorted(entry for entry in tmp.iterdir() if entry.is_dir()) == sorted([first, second])
+    assert list(tmp.iterdir()) == []
+
+
+def test_a_tree_without_write_permission_is_removed(tmp_path: Path) -> None:
+    """Unpacked layers hold folders that forbid removal."""
+    tree = tmp_path / "tree"
+    (tree / "closed").mkdir(parents=True)
+    (tree / "closed" / "file").write_text("")
+    (tree / "closed").chmod(0o500)
+    remove_tree(tree)
+    assert not tree.exists()
+    remove_tree(tree)
