@@ -1,10 +1,11 @@
 """fromscratch: the smallest container image that will really run a C++ or Go program.
 
-    Sample ──recipe──▶ Command… ──run──▶ Binary ──read──▶ ElfFacts ─┐
-                                                                    ├─judge─▶ Verdict ─┐
-    BaseImage ◀── scratch · registry · engine · OCI layout · Debian ┘                  ├─▶ SizeRow ─▶ table · JSON · HTML
-                     │                                                                 │
-                     └──── + Binary ──assemble──▶ Image ──run──▶ RunOutcome ───────────┘
+    Sample ──recipe──▶ Command… ──run──▶ Binary ──read──▶ ElfFacts ──┐
+                                            │                        ├─judge─▶ Verdict ──┐
+    BaseImage ◀── registry · engine · …     │      RootFs ◀─ layers ─┘                   ├─▶ SizeRow ──▶ report
+        │                                   │                                            │
+        └─────────────── + ─────────────────┴──assemble──▶ Image ──run──▶ RunOutcome ────┘
 
-One room per stage: `compile`, `inspect`, `package`, `run`, `report`. `model` holds the values that flow between them.
+One room per stage: `compile`, `inspect`, `package`, `run`, `report`. `model` holds the values that flow between them,
+`pipeline` connects the stages, `tasks` is what a user calls.
 """

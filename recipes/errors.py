@@ -1,7 +1,7 @@
 """The error tree and its exit codes.
 
-"It is dynamic" is a verdict, a value. "g++ is missing" and "the file is truncated" are errors: one sentence that says what
-is wrong, and a hint that says what to do about it. Nothing but `recipes/tasks.py` turns them into text and an exit code.
+"It is dynamic" is a verdict, a value. "g++ is missing" and "the file is truncated" are errors: one sentence that says
+what is wrong, and a hint that says what to do about it. Only `recipes/tasks.py` turns them into text and an exit code.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class BadArchive(BadInput):
 
 
 class GateFailed(RecipeError):
-    """A verdict or a gate failed: a static recipe whose result is not static, a program that does not run. Exit code 3."""
+    """A verdict or a gate failed, such as a static recipe whose result is not static. Exit code 3."""
 
     exit_code = 3
 

@@ -32,7 +32,7 @@ _ARCHITECTURES = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Platform:
-    """An OCI platform, in Go's names: `linux/amd64`, `linux/arm64`, `linux/arm/v7`. Source: OCI image-spec, `platform`."""
+    """An OCI platform, in Go's names: `linux/amd64`, `linux/arm/v7`. Source: OCI image-spec, "Image Index"."""
 
     os: str = "linux"
     architecture: str = "amd64"
@@ -87,7 +87,10 @@ class ImageSettings:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A folder that holds one program. `sources` are relative to `folder`; `args` and `stdin` are for the trial run."""
+    """A folder that holds one program. `sources` are relative to `folder`; `args` and `stdin` are for the trial run.
+
+    `libraries` are static libraries of its own, (name, sources) in link order; `include` are folders for headers.
+    """
 
     name: str
     folder: Path
@@ -98,6 +101,8 @@ class Sample:
     expect: Expect = Expect()
     default_recipe: str | None = None
     image: ImageSettings = ImageSettings()
+    libraries: tuple[tuple[str, tuple[Path, ...]], ...] = ()
+    include: tuple[Path, ...] = ()
 
 
 # ── how it is built ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -161,8 +166,8 @@ class Linkage(StrEnum):
 class ElfFacts:
     """What the program headers and the dynamic segment say about one ELF file.
 
-    `needed` is () for static and static-PIE. `machine` is the OCI architecture name where one exists (`amd64`, `arm64`),
-    else the ELF machine's own number as text. `relro` is "full", "partial" or "none". `rpath` and `runpath` are as
+    `needed` is () for static and static-PIE. `machine` is the OCI architecture name where one exists (`amd64`), else the
+    ELF machine's own number as text. `relro` is "full", "partial" or "none". `rpath` and `runpath` are as
     written, split at colons, `$ORIGIN` unexpanded.
     """
 
@@ -201,7 +206,7 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer, by digest (of the stored, mostly compressed blob) and by diff ID (of its uncompressed tar): never mix them.
+    """A layer, by digest (of the stored, mostly compressed blob) and by diff ID (of its uncompressed tar).
 
     `content_bytes` is what the layer adds to the size that an engine shows.
     """
@@ -359,7 +364,7 @@ _LOADER_FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What a run showed. `exit_code` is 128+n after signal n, as a shell counts it; None where nothing ran to an end."""
+    """What a run showed. `exit_code` is 128+n after signal n, as a shell counts it; None where nothing ended."""
 
     engine: str
     status: RunStatus

@@ -42,7 +42,7 @@ def is_terminal() -> bool:
 def progress(title: str, total: int, unit: str = "") -> Iterator[Advance]:
     """Show how far along `title` is while the block runs; call the yielded function with each step's size.
 
-    `unit` "bytes" shows sizes and a rate. Off a terminal this does nothing at all. Displays may nest and run side by side.
+    `unit` "bytes" shows megabytes. Off a terminal this does nothing at all. Displays may nest and run side by side.
     """
     if quiet or not is_terminal():
         yield lambda step: None

@@ -1,7 +1,7 @@
 """The only door to other processes: argv, environment, time-out, captured output.
 
-Each process gets its own process group, so that ending it ends what it started. `stop_all` ends everything that is still
-running; it is called on ^C, where the children would otherwise outlive the task.
+Each process gets its own process group, so that ending it ends what it started. `stop_all` ends everything that is
+still running; it is called on ^C, where the children would otherwise outlive the task.
 """
 
 from __future__ import annotations
@@ -99,9 +99,10 @@ def check(
     timeout: float | None = None,
     echo: bool = False,
     environment: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Completed:
     """`run`, but an exit code other than 0 is a CommandFailed that carries the command's own message, whole."""
-    done = run(command, timeout=timeout, echo=echo, environment=environment)
+    done = run(command, timeout=timeout, echo=echo, environment=environment, pass_fds=pass_fds)
     if done.exit_code != 0 or done.stopped:
         ending = done.stopped or f"exit code {done.exit_code}"
         output = (done.stderr or done.stdout).decode(errors="replace")

@@ -1,7 +1,7 @@
 """What lies where under `build/`, and how it gets there: beside its place first, then renamed into it.
 
-After a kill, a full disk or ^C there is the old file or the new one, never half of one. Whatever an ended process left in
-`build/tmp` is removed by the next one that needs a temporary folder.
+After a kill, a full disk or ^C there is the old file or the new one, never half of one. Whatever an ended process left
+in `build/tmp` is removed by the next one that needs a temporary folder.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def locked(path: Path) -> Iterator[None]:
 def open_locked(path: Path, *, wait: bool = True) -> Iterator[IO[bytes]]:
     """Raises BlockingIOError with wait=False where somebody else holds it."""
     try:
-        file = open(path, "ab")
+        file = open(path, "ab")  # noqa: SIM115  # closed below; only opening it may fail as 'cannot write'
     except OSError as error:
         raise RecipeError(
             f"cannot write {str(path)!r}: {error.strerror}", hint="is the disk full or read-only?"
@@ -130,17 +130,17 @@ def open_locked(path: Path, *, wait: bool = True) -> Iterator[IO[bytes]]:
 def remove_tree(path: Path) -> None:
     """Remove a folder also where its own modes forbid it, as unpacked layers do. A missing one is fine."""
 
-    def make_writable_and_retry(function: object, name: str, error: object) -> None:
+    def open_up_and_retry(function: object, name: str, error: object) -> None:
         with contextlib.suppress(OSError):
             os.chmod(os.path.dirname(name), 0o700)
-            os.chmod(name, 0o700) if not os.path.islink(name) else None
             if os.path.isdir(name) and not os.path.islink(name):
+                os.chmod(name, 0o700)
                 shutil.rmtree(name, ignore_errors=True)
             else:
                 os.unlink(name)
 
     with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(path, onerror=make_writable_and_retry)
+        shutil.rmtree(path, onerror=open_up_and_retry)
 
 
 def _sweep(parent: Path) -> None:

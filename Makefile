@@ -1,0 +1,104 @@
+# Forwards to Invoke, after having made `.venv` from the lock files. Extra arguments go in ARGS:
+#     make compare-sizes ARGS="--bases scratch --format json"
+# In this folder, `.venv/bin/invoke` (or `invoke` after `. .venv/bin/activate`) is the same without make.
+
+SHELL = /bin/sh
+VENV = .venv
+PY = $(VENV)/bin/python
+INVOKE = $(PY) -m invoke
+
+# Handed over in the environment, so that quotes, blanks and dollar signs stay as they are.
+SAMPLE ?= hello
+override SAMPLE := $(value SAMPLE)
+override TARGET := $(value TARGET)
+export SAMPLE TARGET
+unexport PYTHONHOME PYTHONPATH
+
+.DEFAULT_GOAL = help
+.PHONY: help build-static compare-sizes inspect verify walkthrough dockerfile doctor bench lint check test fuzz lock clean FORCE
+
+help:
+	@echo 'make compare-sizes              every sample, recipe and base in one table'
+	@echo 'make build-static SAMPLE=hello  one sample, the smallest usual way'
+	@echo 'make verify TARGET=hello        will it run, and where'
+	@echo 'make inspect TARGET=hello       what the file is'
+	@echo 'make dockerfile SAMPLE=hello    the same image for docker build'
+	@echo 'make walkthrough                the story of static binaries, done here and now'
+	@echo 'make doctor                     what this machine has and lacks'
+	@echo 'make test | check | fuzz        everything | lint, types and fast tests | 100,000 broken inputs'
+	@echo 'make bench                      measured ratios against docker build and others'
+	@echo 'make lock | clean               renew the lock files | remove what was built'
+
+# ── tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+compare-sizes walkthrough doctor: $(VENV)/.runtime
+	@$(INVOKE) $@ $(ARGS)
+
+build-static dockerfile: $(VENV)/.runtime
+	@$(INVOKE) $@ --sample="$$SAMPLE" $(ARGS)
+
+inspect verify: $(VENV)/.runtime
+	@$(INVOKE) $@ --target="$$TARGET" $(ARGS)
+
+# ── this project itself ──────────────────────────────────────────────────────────────────────────────────────────────
+
+lint: $(VENV)/.dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+check: lint
+	$(PY) -m pytest -m 'not slow' $(ARGS)
+
+test: $(VENV)/.dev
+	$(PY) -m recipes.system ensure tests
+	$(PY) -m pytest $(ARGS)
+
+fuzz: $(VENV)/.dev
+	FUZZ_INPUTS=$${FUZZ_INPUTS:-100000} $(PY) -m pytest -k fuzz --timeout 0 $(ARGS)
+
+bench: $(VENV)/.dev
+	@$(PY) -m recipes.system ensure bench
+	@$(PY) -m tests.bench $(ARGS)
+
+lock: $(VENV)/.dev
+	$(PY) -m pip install --quiet uv
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --upgrade \
+	    pyproject.toml -o requirements.lock
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --upgrade \
+	    --group dev -c requirements.lock -o requirements-dev.lock
+
+# Unpacked root file systems hold folders that even their owner may not write to.
+clean:
+	@[ ! -d build ] || chmod -R u+rwX build
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find recipes tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ── set-up ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# The stamps are inside `.venv` and made last: what was interrupted or is older than its lock file is made afresh.
+
+INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes
+
+# A `.venv` whose interpreter has gone since is none.
+ifeq ($(realpath $(PY)),)
+$(VENV)/.runtime: FORCE
+endif
+
+$(VENV)/.runtime: requirements.lock
+	@python=''; \
+	for name in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+	    if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$name; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo 'error: no Python 3.11 or newer found' >&2; echo >&2; \
+	    echo 'hint: install one, or say where it is: make PYTHON=/path/to/python3 …' >&2; exit 4; \
+	fi; \
+	echo "setting up $(VENV) with $$("$$python" --version), once; this downloads about 160 MB" >&2; \
+	"$$python" -m recipes.system ensure venv && "$$python" -m venv --clear $(VENV)
+	@$(INSTALL) -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@rm -f $@
+	@$(INSTALL) -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,167 @@
+"""C++: an object for each source, static libraries of the sample's own, then one link."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from recipes.compile.plan import Step, slug, source_date, usable
+from recipes.compile.recipe import Recipe
+from recipes.compile.toolchain import Toolchain
+from recipes.errors import BadInput
+from recipes.model import Command, Environment, Platform, Sample
+from recipes.samples import C_SUFFIXES
+from recipes.workspace import Workspace
+
+_HEADERS = (".h", ".hh", ".hpp", ".hxx", ".h++", ".H", ".inc", ".inl", ".ipp", ".tpp", ".def")
+
+_ZIG_TARGETS = {
+    "amd64": "x86_64-linux-musl",
+    "arm64": "aarch64-linux-musl",
+    "386": "x86-linux-musl",
+    "arm": "arm-linux-musleabihf",
+    "riscv64": "riscv64-linux-musl",
+    "ppc64le": "powerpc64le-linux-musl",
+    "s390x": "s390x-linux-musl",
+    "loong64": "loongarch64-linux-musl",
+}
+_ZIG_CPUS = {
+    "arm": {"v6": ("-mcpu=arm1176jzf_s",), "v7": (), "": (), "v8": ()},
+    "arm64": {"v8": (), "": ()},
+    "amd64": {"v1": (), "v2": ("-mcpu=x86_64_v2",), "v3": ("-mcpu=x86_64_v3",), "v4": ("-mcpu=x86_64_v4",), "": ()},
+}
+
+
+def environment(recipe: Recipe, platform: Platform) -> Environment:
+    """LC_ALL: messages are the same everywhere, and can be read by `linker_warnings`."""
+    return (("LC_ALL", "C"), source_date())
+
+
+def cache_folders(toolchain: Toolchain, workspace: Workspace) -> Environment:
+    """Zig's own cache stays where zig wants it, if that can be written."""
+    if toolchain.name != "zig" or os.environ.get("ZIG_GLOBAL_CACHE_DIR"):
+        return ()
+    home = os.environ.get("HOME")
+    folder = os.environ.get("XDG_CACHE_HOME") or (home and os.path.join(home, ".cache"))
+    if folder and usable(os.path.join(folder, "zig")):
+        return ()
+    return (("ZIG_GLOBAL_CACHE_DIR", str(workspace.cache / "zig")),)
+
+
+def steps(
+    sample: Sample,
+    recipe: Recipe,
+    platform: Platform,
+    toolchain: Toolchain,
+    work: Path,
+    unset: tuple[str, ...],
+    env: Environment,
+) -> tuple[Step, ...]:
+    """Commands run in the sample's folder and name its files relative to it: the folder's own place leaves no trace."""
+    target = zig_target(platform) if recipe.toolchain == "zig" else ()
+    headers = tuple(_headers(sample.folder))
+    include = tuple(word for folder in sample.include for word in ("-I", _here(folder)))
+
+    def command(*argv: str) -> Command:
+        return Command((*unset, *argv), sample.folder, env)
+
+    def driver(*sources: Path) -> tuple[str, ...]:
+        only_c = all(source.suffix in C_SUFFIXES for source in sources)
+        return toolchain.c if only_c else toolchain.argv
+
+    def compile_step(source: Path, *more: str) -> Step:
+        name = slug(str(source))
+        output, depfile = work / f"{name}.o", work / f"{name}.d"
+        # The seed: gcc names what LTO makes after a random number, unless it is given one.
+        seed = (f"-frandom-seed={name}",) if recipe.lto and recipe.toolchain == "gcc" else ()
+        argv = (*driver(source), *target, *recipe.compile_flags, *more, *seed, *include)
+        written = ("-MD", "-MT", "object", "-MF", str(depfile))
+        return Step(
+            f"compile {source}",
+            command(*argv, *written, "-c", _here(source), "-o", str(output)),
+            output,
+            inputs=(sample.folder / source,),
+            names=headers,
+            depfile=depfile,
+        )
+
+    found: list[Step] = []
+    archives: list[Step] = []
+    for library, members in sample.libraries:
+        # Objects for LTO alone would need an archiver that knows gcc's plugin.
+        fat = ("-ffat-lto-objects",) if recipe.lto and recipe.toolchain == "gcc" else ()
+        compiled = [compile_step(source, *fat) for source in members]
+        objects = tuple(step.output for step in compiled)
+        archive = work / f"lib{slug(library)}.a"
+        argv = (*toolchain.archiver, "rcsD", str(archive), *map(str, objects))
+        found += compiled
+        archives.append(Step(f"archive {library}", command(*argv), archive, stage=1, made=objects))
+    compiled = [compile_step(source) for source in sample.sources]
+    everything = (*sample.sources, *(member for _, members in sample.libraries for member in members))
+    return (
+        *found,
+        *compiled,
+        *archives,
+        _link(recipe, target, driver(*everything), work, compiled, archives, command),
+    )
+
+
+def _link(
+    recipe: Recipe,
+    target: tuple[str, ...],
+    driver: tuple[str, ...],
+    work: Path,
+    compiled: list[Step],
+    archives: list[Step],
+    command: object,
+) -> Step:
+    assert callable(command)
+    program, linker_map = work / "app", work / "app.map"
+    zig = recipe.toolchain == "zig"
+    mapping = "-Wl,--print-map" if zig else f"-Wl,-Map={linker_map}"
+    if "," in str(linker_map) and not zig:
+        # A comma would end the option; the linker takes it as two words, each handed on by itself.
+        words: tuple[str, ...] = ("-Xlinker", "-Map", "-Xlinker", str(linker_map))
+    else:
+        words = (mapping,)
+    objects = tuple(step.output for step in (*compiled, *archives))
+    names = tuple(map(str, objects))
+    if len(archives) > 1:  # they may need each other
+        names = (*map(str, (step.output for step in compiled)), "-Wl,--start-group")
+        names = (*names, *map(str, (step.output for step in archives)), "-Wl,--end-group")
+    argv = (*driver, *target, *recipe.link_flags, *words, "-o", str(program), *names)
+    made: Command = command(*argv)
+    return Step("link", made, program, stage=2, made=objects, linker_map=linker_map, map_on_stdout=zig, links=True)
+
+
+def zig_target(platform: Platform) -> tuple[str, ...]:
+    """Raises: BadInput for a platform that zig's musl does not know."""
+    cpus = _ZIG_CPUS.get(platform.architecture, {"": ()})
+    if platform.architecture not in _ZIG_TARGETS or platform.variant not in cpus:
+        known = ", ".join(f"linux/{name}" for name in _ZIG_TARGETS)
+        raise BadInput(f"recipe zig-static-small cannot build for {platform}", hint=f"it knows {known}")
+    return ("-target", _ZIG_TARGETS[platform.architecture], *cpus[platform.variant])
+
+
+def linker_warnings(output: str) -> tuple[str, ...]:
+    """What the linker warned of, one string each, without the place: `main.o: in function …: (.text+0x1a): `."""
+    found: dict[str, None] = {}
+    for line in output.splitlines():
+        _, marker, text = line.partition("warning: ")
+        if marker and text.strip() and not line.startswith("lto-wrapper:"):
+            found[text.strip()] = None
+    return tuple(found)
+
+
+def _here(path: Path) -> str:
+    """With ./ in front, so that a name that starts with a dash is no option."""
+    return f"./{path}"
+
+
+def _headers(folder: Path) -> list[str]:
+    """The headers below `folder`, by name: a new one may come before another in the search without any other change."""
+    found = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [os.path.relpath(os.path.join(parent, file), folder) for file in files if file.endswith(_HEADERS)]
+    return sorted(found)

@@ -1,0 +1,67 @@
+"""What a file is, cheaply: its stat first, its content only where the stat differs from what was recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+
+Stamp = tuple[int, int, int, int]
+"""Size, mtime and ctime in nanoseconds, inode. The ctime cannot be set back, so an edit that restores the mtime shows."""
+
+Recorded = tuple[str, str, Stamp]
+"""Path, SHA-256 of the content, and the stamp that it had then."""
+
+_TICK = 20_000_000
+"""The kernel's clock for files moves in steps of some milliseconds. A file that was changed this shortly before it was
+recorded may have changed again within the same step, so its stamp alone proves nothing."""
+
+
+def stamp(path: str) -> Stamp:
+    """Raises OSError."""
+    status = os.stat(path)
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Hex digits. Raises OSError."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(slots=True)
+class Files:
+    """The files as one build sees them: each is looked at once."""
+
+    _stamps: dict[str, Stamp | None] = field(default_factory=dict)
+    _contents: dict[str, str] = field(default_factory=dict)
+    reread: set[str] = field(default_factory=set)
+    """Those whose content had to be read, so that recording them anew saves that the next time."""
+
+    def stamp(self, path: str) -> Stamp | None:
+        """None where there is no such file."""
+        if path not in self._stamps:
+            try:
+                self._stamps[path] = stamp(path)
+            except OSError:
+                self._stamps[path] = None
+        return self._stamps[path]
+
+    def content(self, path: str) -> str | None:
+        if path not in self._contents:
+            try:
+                self._contents[path] = sha256(path)
+            except OSError:
+                return None
+            self.reread.add(path)
+        return self._contents[path]
+
+    def unchanged(self, recorded: Recorded, checked: int) -> bool:
+        """Whether the file has the recorded content; `checked` is the time (ns) when it was recorded."""
+        path, content, then = recorded
+        now = self.stamp(path)
+        if now is None:
+            return False
+        if now == then and now[2] < checked - _TICK:
+            return True
+        return self.content(path) == content

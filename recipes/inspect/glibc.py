@@ -1,0 +1,244 @@
+"""glibc's dynamic loader: which objects it loads for a program, and what it finds wrong with them.
+
+Source: glibc 2.31 to 2.41, `elf/dl-load.c`, `elf/dl-deps.c`, `elf/dl-version.c`, `elf/rtld.c`; ld.so(8).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+
+from recipes.inspect.dynamic import Dynamic, NeededVersion
+from recipes.inspect.glibcpaths import Machine, Map, absolute, own_paths, runpath, system_folders
+from recipes.inspect.loading import Loading, Problem
+from recipes.inspect.objects import Object, Objects, Opened
+from recipes.model import Library, Searched
+
+_LEVEL_BITS = {2: 2, 4: 3, 8: 4}
+_MOST_MAPS = 4096
+
+
+class GlibcLoader:
+    """One program's start. Use `run`."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        program: Dynamic,
+        loader: Object,
+        *,
+        path: str,
+        architecture: str,
+        level: int,
+        env: Mapping[str, str],
+    ) -> None:
+        self._objects = objects
+        self._path = path
+        self._architecture = architecture
+        self._env = env
+        self._machine = Machine(system_folders(objects.content(loader.path)), level, program.machine)
+        origin = posixpath.dirname(objects.root.resolve(path) or path) or "/"
+        self._program = Map("", {""}, program, None, origin, path)
+        interpreter = program.interpreter or loader.path
+        names = {interpreter, loader.dynamic.soname or interpreter}
+        self._loader = Map(interpreter, names, loader.dynamic, loader, posixpath.dirname(interpreter), interpreter)
+        self._maps = [self._program, self._loader]
+        self._env_folders = self._machine.split(env.get("LD_LIBRARY_PATH", ""), origin, ":;")
+        self._libraries: dict[tuple[str, str | None], Library] = {}
+        self._problems: list[Problem] = []
+        self._warnings: list[str] = []
+
+    def run(self) -> Loading:
+        queue = [self._program, *self._preloaded()]
+        seen = set(map(id, queue))
+        for asking in queue:
+            for name in asking.dynamic.needed:
+                found = self._map(name, asking)
+                if found is not None and id(found) not in seen and len(queue) < _MOST_MAPS:
+                    seen.add(id(found))
+                    queue.append(found)
+        self._check_versions()
+        self._check_level()
+        return Loading("glibc", tuple(self._libraries.values()), tuple(self._problems), tuple(self._warnings))
+
+    # ── which objects ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _preloaded(self) -> Iterator[Map]:
+        """What LD_PRELOAD and /etc/ld.so.preload name; one that cannot be loaded is passed over with a warning."""
+        listed = re.sub(r"#.*", "", self._objects.text("/etc/ld.so.preload") or "")
+        for where, text in (("LD_PRELOAD", self._env.get("LD_PRELOAD", "")), ("/etc/ld.so.preload", listed)):
+            for name in filter(None, re.split(r"[ :\t\n]", text)):
+                problems = len(self._problems)
+                found = self._map(name, self._program)
+                if found is None:
+                    why = self._problems.pop().message.rpartition(f"{name}: ")[2]
+                    del self._problems[problems:]
+                    self._libraries.pop((name, None), None)
+                    self._warnings.append(
+                        f"ERROR: ld.so: object '{name}' from {where} cannot be preloaded ({why}): ignored."
+                    )
+                elif found not in (self._program, self._loader):
+                    yield found
+
+    def _map(self, name: str, asking: Map) -> Map | None:
+        name = self._machine.expand(name, asking.origin)
+        for known in self._maps:
+            if known.answers_to(name):
+                known.names.add(name)
+                if known is self._loader:
+                    self._add(
+                        Library(name, known.name, asking.shown, (Searched(known.name, "the loader itself", "found"),))
+                    )
+                return known
+        opened, path, searched = self._search(name, asking)
+        if opened.object is None:
+            self._add(Library(name, None, asking.shown, searched))
+            self._missing(name, asking, opened, path)
+            return None
+        self._add(Library(name, path, asking.shown, searched))
+        for known in self._maps:
+            if known.object is not None and known.object.inode == opened.object.inode:
+                known.names.add(name)
+                return known
+        origin = posixpath.dirname(path)
+        found = Map(path, {name}, opened.object.dynamic, opened.object, origin, path, asking)
+        self._maps.append(found)
+        return found
+
+    def _add(self, library: Library) -> None:
+        self._libraries.setdefault((library.name, library.path), library)
+
+    def _missing(self, name: str, asking: Map, opened: Opened, path: str) -> None:
+        text, what, code = "cannot open shared object file: No such file or directory", name, "library-missing"
+        if opened.error:
+            text, what, code = opened.error, path, "library-broken"
+        elif opened.other_class:
+            text = f"wrong ELF class: ELFCLASS{96 - asking.dynamic.bits}"
+        if any(problem.library == name for problem in self._problems):
+            return
+        message = f"{self._path}: error while loading shared libraries: {what}: {text}"
+        evidence = f"{asking.shown} needs {name}" + (f", and {path} is {opened.found}" if opened.error else "")
+        self._problems.append(Problem(code, message, evidence, name, asking.shown))  # type: ignore[arg-type]  # two of its codes
+
+    # ── where they are ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _search(self, name: str, asking: Map) -> tuple[Opened, str, tuple[Searched, ...]]:
+        if "/" in name:
+            opened = self._objects.open(absolute(name), self._program.dynamic)
+            return opened, absolute(name), (Searched(absolute(name), "its name is a path", opened.found),)
+        folders = tuple(self._folders(asking))
+        sparing = asking.dynamic.no_default_lib
+        key = (name, folders, sparing, self._machine, self._program.dynamic.machine, self._program.dynamic.bits)
+        known = self._objects.searches.get(key)
+        if known is None:
+            known = self._objects.searches[key] = self._look(name, folders, sparing)
+        return known
+
+    def _folders(self, asking: Map) -> Iterator[tuple[str, tuple[str, ...]]]:
+        yield from own_paths(self._machine, asking, self._program)
+        yield "LD_LIBRARY_PATH", self._env_folders
+        own = runpath(self._machine, asking)
+        if own:
+            yield f"RUNPATH of {asking.shown}", own
+
+    def _look(
+        self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool
+    ) -> tuple[Opened, str, tuple[Searched, ...]]:
+        searched: list[Searched] = []
+        other_class = False
+        for path, why in self._candidates(name, folders, sparing, searched):
+            opened = self._objects.open(absolute(path), self._program.dynamic)
+            searched.append(Searched(path, why, opened.found))
+            if opened.object is not None or opened.error:
+                return opened, path, tuple(searched)
+            other_class |= opened.other_class
+        return Opened(None, "no such file", other_class=other_class), "", tuple(searched)
+
+    def _candidates(
+        self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool, searched: list[Searched]
+    ) -> Iterator[tuple[str, str]]:
+        for why, places in folders:
+            if not places:
+                searched.append(Searched("", why, "not set"))
+            yield from self._in_folders(name, places, why)
+        yield from self._cached(name, sparing, searched)
+        if sparing:
+            searched.append(Searched("", "built-in folders", "not used: it was linked with -z nodefaultlib"))
+        else:
+            yield from self._in_folders(name, self._machine.system_folders, "built-in folder")
+
+    def _in_folders(self, name: str, folders: tuple[str, ...], why: str) -> Iterator[tuple[str, str]]:
+        for folder in folders:
+            if self._machine.hwcaps and self._objects.root.exists(absolute(folder) + "glibc-hwcaps"):
+                for hwcap in self._machine.hwcaps:
+                    yield f"{folder}glibc-hwcaps/{hwcap}/{name}", why
+            yield folder + name, why
+
+    def _cached(self, name: str, sparing: bool, searched: list[Searched]) -> Iterator[tuple[str, str]]:
+        where = "/etc/ld.so.cache"
+        cache = self._objects.ldcache(self._program.dynamic.little_endian)
+        if cache is None:
+            searched.append(Searched(where, "ld.so.cache", "no such file, and without it ld.so.conf is not read"))
+            return
+        path = cache.find(name, self._architecture, self._program.dynamic.bits, self._machine.hwcaps)
+        if path is None:
+            searched.append(Searched(where, "ld.so.cache", f"names no {name}"))
+        elif sparing and path.startswith(self._machine.system_folders):
+            searched.append(Searched(path, "ld.so.cache", "not used: it was linked with -z nodefaultlib"))
+        else:
+            yield path, "ld.so.cache"
+
+    # ── whether they fit ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _check_versions(self) -> None:
+        for asking in self._in_link_order():
+            for need in asking.dynamic.versions_needed:
+                offering = next((known for known in self._maps if self._is_called(known, need.file)), None)
+                if offering is None or need.name in offering.dynamic.versions_defined:
+                    continue
+                self._lacks_version(asking, need, offering)
+
+    def _in_link_order(self) -> list[Map]:
+        return [known for known in self._maps if known is not self._loader]
+
+    def _is_called(self, known: Map, name: str) -> bool:
+        return name in known.names or name == known.name
+
+    def _lacks_version(self, asking: Map, need: NeededVersion, offering: Map) -> None:
+        start = f"{self._path}: {offering.shown}: "
+        if not offering.dynamic.has_version_definitions:
+            warning = f"{start}no version information available (required by {asking.shown})"
+            if warning not in self._warnings:
+                self._warnings.append(warning)
+            return
+        message = f"version `{need.name}' not found (required by {asking.shown})"
+        if need.weak:
+            self._warnings.append(f"{start}weak {message}")
+            return
+        symbols = self._symbols_of(asking)
+        forcing = sorted(
+            {symbol.name for symbol in symbols.imports if symbol.version == need.name and symbol.file == need.file}
+        )
+        evidence = f"{asking.shown} needs the version {need.name} of {need.file}"
+        if forcing:
+            more = f" and {len(forcing) - 3} more" if len(forcing) > 3 else ""
+            evidence += f" for {', '.join(forcing[:3])}{more}"
+        elif need.name == "GLIBC_ABI_DT_RELR":
+            evidence += " for its packed relative relocations"
+        evidence += f"; {offering.shown} has it not"
+        self._problems.append(Problem("version-missing", start + message, evidence, need.file, asking.shown))
+
+    def _symbols_of(self, asking: Map) -> Dynamic:
+        return asking.dynamic if asking.object is None else self._objects.symbols(asking.object)
+
+    def _check_level(self) -> None:
+        """What the program's own note asks for is no matter of the root: only libraries are looked at here."""
+        for known in self._maps:
+            if known.object is None or known is self._loader or known.dynamic.machine != 62:
+                continue
+            level = max((level for bit, level in _LEVEL_BITS.items() if known.dynamic.isa_needed & bit), default=1)
+            if level > self._machine.level:
+                message = f"{known.name}: CPU ISA level is lower than required"
+                evidence = f"the note GNU_PROPERTY_X86_ISA_1_NEEDED of {known.name} asks for x86-64-v{level}"
+                self._problems.append(Problem("cpu-level", message, evidence, known.name, known.shown, level))

@@ -1,0 +1,53 @@
+"""A program and a root → Verdict, before anything runs.
+
+exec's rules come first (CPU, kind of file, interpreter), then the loader's, then what the program misses once it runs.
+Only what is certain makes a verdict `fails`; what the file cannot tell never does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recipes.inspect import startup
+from recipes.inspect.case import Case, Root
+from recipes.inspect.hazards import find_hazards
+from recipes.inspect.markers import examine, examine_reader
+from recipes.inspect.segments import Reader
+from recipes.model import Command, ElfFacts, Environment, Finding, Level, Library, Platform, Status, Verdict
+
+_ORDER = (Level.CERTAIN, Level.NEEDS_DATA, Level.POSSIBLE)
+
+
+def judge(
+    binary: Path | Reader,
+    facts: ElfFacts,
+    root: Root,
+    platform: Platform,
+    *,
+    env: Environment = (),
+    user: str = "",
+    warnings: tuple[str, ...] = (),
+    commands: tuple[Command, ...] = (),
+    entry: str = "/app",
+) -> Verdict:
+    """Whether `binary`, put into `root` as `entry`, will start there; what it will miss later; and the fix.
+
+    `env` is the image's environment; `warnings` are the linker's, `commands` those that built the file: they know what
+    the file alone cannot tell. Raises: NotElf, TruncatedElf, BadInput.
+    """
+    program = examine(binary) if isinstance(binary, Path) else examine_reader(binary)
+    case = Case(program, facts, root, platform, dict(env), user, warnings, commands, entry)
+    refused = startup.refused_by_kernel(case)
+    if refused is not None:
+        return _verdict((refused,), known=refused.level is Level.CERTAIN)
+    loading = startup.load(case)
+    levels = (startup.cpu_level(case),)
+    findings = (*loading.findings, *(finding for finding in levels if finding), *find_hazards(case))
+    return _verdict(findings, loading.libraries, known=loading.known)
+
+
+def _verdict(findings: tuple[Finding, ...], libraries: tuple[Library, ...] = (), *, known: bool) -> Verdict:
+    ordered = tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.level)))
+    if any(finding.level is Level.CERTAIN for finding in findings):
+        return Verdict(Status.FAILS, ordered, libraries)
+    return Verdict(Status.RUNS if known else Status.UNKNOWN, ordered, libraries)

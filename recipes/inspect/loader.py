@@ -1,0 +1,90 @@
+"""A program in a root → what its loader would do there, without running anything.
+
+The loader is the file that PT_INTERP leads to *in the root*; what it is decides by which rules the rest is found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from recipes.inspect.dynamic import Dynamic, read_dynamic
+from recipes.inspect.glibc import GlibcLoader
+from recipes.inspect.loading import LoaderKind, Loading, Problem
+from recipes.inspect.musl import MuslLoader
+from recipes.inspect.objects import Object, Objects, objects_of
+from recipes.inspect.rootfs import RootFs
+from recipes.inspect.segments import Reader
+from recipes.model import Environment, Library, Platform, Searched
+
+_MUSL_PATH = re.compile(rb"/etc/ld-musl-([A-Za-z0-9_.-]{1,32})\.path\0")
+
+
+def explain(
+    program: Reader | Dynamic,
+    root: RootFs,
+    *,
+    env: Mapping[str, str] | Environment = (),
+    platform: Platform,
+    path: str = "/app",
+) -> Loading:
+    """What happens between exec and the program's own code when `program` stands in `root` as `path`.
+
+    A `Dynamic` is taken as it is: with its symbols, please. `env` is the image's.
+    A `platform` variant such as v3 is the CPU's level; without one it is the baseline, so that
+    glibc-hwcaps folders are not looked into. The working folder is taken to be `/`. Raises: NotElf, TruncatedElf.
+    """
+    dynamic = program if isinstance(program, Dynamic) else read_dynamic(program)
+    if dynamic.interpreter is None:
+        return Loading("none")
+    objects = objects_of(root)
+    loader = _open_interpreter(objects, dynamic, path)
+    if isinstance(loader, Problem):
+        return Loading("unknown", (Library(dynamic.interpreter, None, path, ()),), (loader,))
+    settings = dict(env)
+    kind = _kind(objects, loader)
+    if kind == "glibc":
+        variant = platform.variant.removeprefix("v")
+        level = int(variant) if platform.architecture == "amd64" and variant in ("2", "3", "4") else 1
+        architecture = platform.architecture if dynamic.bits == 64 or platform.architecture != "amd64" else "386"
+        return GlibcLoader(
+            objects, dynamic, loader, path=path, architecture=architecture, level=level, env=settings
+        ).run()
+    if kind == "musl":
+        return MuslLoader(objects, dynamic, loader, path=path, env=settings).run()
+    where = Searched(dynamic.interpreter, "PT_INTERP", "neither glibc's loader nor musl's")
+    return Loading("unknown", (Library(dynamic.interpreter, loader.path, path, (where,)),))
+
+
+def loader_kind(root: RootFs, interpreter: str) -> LoaderKind:
+    """What the loader at a path of the root is; "none" where there is no such file."""
+    if not root.is_file(interpreter):
+        return "none"
+    objects = objects_of(root)
+    found = objects.load(interpreter)
+    return "unknown" if isinstance(found, str) else _kind(objects, found)
+
+
+def _kind(objects: Objects, loader: Object) -> Literal["glibc", "musl", "unknown"]:
+    if "GLIBC_PRIVATE" in loader.dynamic.versions_defined:
+        return "glibc"
+    return "musl" if _MUSL_PATH.search(objects.content(loader.path)) else "unknown"
+
+
+def _open_interpreter(objects: Objects, program: Dynamic, path: str) -> Object | Problem:
+    """By the kernel's rules. Source: Linux, `fs/binfmt_elf.c`, `load_elf_binary`."""
+    interpreter = program.interpreter or ""
+    entry = objects.root.stat(interpreter)
+    if entry is None:
+        evidence = f"it asks for the loader {interpreter}, which the image lacks"
+        message = f"exec {path}: no such file or directory"
+        return Problem("interpreter-missing", message, evidence, interpreter, path)
+    if entry.kind != "file" or not entry.mode & 0o111:
+        evidence = f"{interpreter} is a {entry.kind} with mode {entry.mode:04o}"
+        return Problem("interpreter-broken", f"exec {path}: permission denied", evidence, interpreter, path)
+    opened = objects.open(interpreter, program)
+    if opened.object is None:
+        message = f"exec {path}: accessing a corrupted shared library"
+        return Problem("interpreter-broken", message, f"{interpreter} is {opened.found}", interpreter, path)
+    return opened.object

@@ -1,0 +1,49 @@
+"""What a loader does with one program in one root, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from recipes.model import Library
+
+LoaderKind = Literal["none", "glibc", "musl", "unknown"]
+ProblemCode = Literal[
+    "interpreter-missing",
+    "interpreter-broken",
+    "library-missing",
+    "library-broken",
+    "version-missing",
+    "symbol-missing",
+    "cpu-level",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why the program does not start. `message` is what the loader (or, before it, the kernel) writes, word by word.
+
+    `library` is what the problem is about, `needed_by` who asks for it; `level` is the x86-64 level of a "cpu-level".
+    """
+
+    code: ProblemCode
+    message: str
+    evidence: str
+    library: str
+    needed_by: str
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """`loader` is "none" for a program without PT_INTERP, "unknown" for one whose rules are not known here.
+
+    `libraries` is the whole closure in load order, the missing ones included. `problems` are in the order in which the
+    loader meets them: glibc stops at its first missing library, writes all version errors at once, and both come before
+    anything about the CPU; musl writes all there are, libraries before symbols. `warnings` are what it writes and then goes on.
+    """
+
+    loader: LoaderKind
+    libraries: tuple[Library, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()

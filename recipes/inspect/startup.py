@@ -1,0 +1,97 @@
+"""Rules for exec and the loader: what keeps a program from starting at all.
+
+The messages are those of Docker 20.10 and later, glibc and musl, word by word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recipes.inspect.case import Case
+from recipes.model import Finding, Level, Library, Linkage
+
+# What a kernel for the first also runs: 32-bit code of the same family. Only some arm64 CPUs can.
+_ALSO_RUNS = {("amd64", "386")}
+_MAY_RUN = {("arm64", "arm")}
+_LEVELS = {1: "v1", 2: "v2", 4: "v3", 8: "v4"}
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """The loader's part. `known` False: something decisive could not be read."""
+
+    findings: tuple[Finding, ...] = ()
+    libraries: tuple[Library, ...] = ()
+    known: bool = True
+
+
+def refused_by_kernel(case: Case) -> Finding | None:
+    """What is wrong with the file whatever the root holds."""
+    facts, offered = case.facts, case.platform.architecture
+    if facts.machine != offered and (offered, facts.machine) not in _ALSO_RUNS:
+        certain = (offered, facts.machine) not in _MAY_RUN
+        return Finding(
+            Level.CERTAIN if certain else Level.POSSIBLE,
+            "wrong-cpu",
+            f"the file is for {facts.machine}, the image for {case.platform}",
+            f"exec {case.entry}: exec format error",
+            f"build it for {case.platform}, or choose --platform linux/{facts.machine}",
+        )
+    if facts.linkage is Linkage.SHARED_LIBRARY or (facts.type == "DYN" and facts.entry == 0):
+        return Finding(
+            Level.CERTAIN if facts.entry == 0 else Level.POSSIBLE,
+            "shared-library-as-program",
+            "ET_DYN without an interpreter, without DF_1_PIE"
+            + (", and with entry point 0" if facts.entry == 0 else ""),
+            "Segmentation fault (exit code 139)",
+            "link a program: without -shared, or with -static-pie",
+        )
+    return None
+
+
+def load(case: Case) -> Loading:
+    """What happens between exec and the program's own code."""
+    interpreter = case.facts.interpreter
+    if interpreter is None:
+        return Loading()
+    if not case.root.exists(interpreter):
+        return Loading((_interpreter_missing(case, interpreter),))
+    return Loading(known=False)
+
+
+def _interpreter_missing(case: Case, interpreter: str) -> Finding:
+    program, facts = case.program, case.facts
+    code, fix = "interpreter-missing", "link it statically, or take a base that has that loader"
+    evidence = f"it asks for the loader {interpreter}, which the image lacks"
+    if program.go and facts.linkage is Linkage.LOADER_ONLY:
+        code, fix = "go-pie-interpreter", "build with -buildmode=exe, or link externally with -extldflags=-static-pie"
+        evidence += ", and for no library: Go with -buildmode=pie does this"
+    elif not any(name.startswith(("libstdc++.", "libc++.")) for name in facts.needed) and program.imports(
+        "__newlocale"
+    ):
+        # libstdc++ calls this name of glibc, and C programs do not: so libstdc++ is inside, and libc is not.
+        code, fix = "partly-static", "-static-libstdc++ leaves libc dynamic: link with -static"
+        evidence += "; libstdc++ is linked in, libc is not"
+    return Finding(Level.CERTAIN, code, evidence, f"exec {case.entry}: no such file or directory", fix)
+
+
+def cpu_level(case: Case) -> Finding | None:
+    """The CPU that it asks for when it starts; a static C program is never asked by anybody."""
+    if case.platform.architecture != "amd64":
+        return None
+    program, entry = case.program, case.entry
+    level = program.go.settings.get("GOAMD64", "v1") if program.go else "v1"
+    evidence = f"Go build information: GOAMD64={level}"
+    message = f"This program can only be run on AMD64 processors with {level} microarchitecture support."
+    fix = "build with GOAMD64=v1"
+    if level == "v1" and case.facts.interpreter is not None:
+        asked = [name for bit, name in _LEVELS.items() if program.dynamic.isa_needed & bit]
+        level = asked[-1] if asked else "v1"
+        evidence = f"the note GNU_PROPERTY_X86_ISA_1_NEEDED asks for x86-64-{level}"
+        message = f"{entry}: CPU ISA level is lower than required"
+        fix = "link without -z x86-64-v…, compile for the baseline"
+    if level == "v1" or (case.platform.variant and case.platform.variant >= level):
+        return None
+    # linux/amd64 without a variant says nothing of the machine that it will run on.
+    certain = bool(case.platform.variant)
+    return Finding(Level.CERTAIN if certain else Level.POSSIBLE, "cpu-level", evidence, message, fix)

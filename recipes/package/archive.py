@@ -1,0 +1,132 @@
+"""An image as one tar that every engine loads, and as a layout of its own.
+
+The tar carries `manifest.json` for Docker up to 24 and podman, and `oci-layout` with `index.json` for the newer ones, around
+the same blobs. Source: OCI image-spec, "Image Layout"; moby, "Docker Image Specification v1.2".
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO, Any
+
+from recipes.errors import BadInput
+from recipes.model import Image
+from recipes.package.layers import open_layer
+from recipes.package.store import LAYOUT, REF_NAME, Store, index_document, platform_document, to_json
+from recipes.workspace import replacing
+
+_INVALID = re.compile(r"[^a-z0-9_.-]+")
+_INVALID_TAG = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def docker_tag(name: str) -> str:
+    """`name` as a valid `repository:tag`: lower case, other characters become dashes.
+
+    Source: distribution, "reference" grammar.
+    """
+    repository, _, tag = name.partition(":")
+    # Separators may neither begin nor end a component, nor follow each other in mixed pairs.
+    cleaned = re.sub(r"[._-]{2,}", "-", _INVALID.sub("-", repository.lower())).strip("._-")
+    return f"{cleaned or 'sample'}:{_INVALID_TAG.sub('-', tag).lstrip('.-')[:128] or 'latest'}"
+
+
+def write_archive(
+    image: Image,
+    store: Store,
+    out: IO[bytes],
+    *,
+    tag: str = "",
+    uncompressed: bool = False,
+    skip_diff_ids: Collection[str] = (),
+) -> None:
+    """Stream the image as a tar. `tag` is what an engine will call it.
+
+    `uncompressed` writes plain layers and Docker's manifest alone: an engine that only unpacks them again loads that
+    faster, and the image ID (the config's digest) is the same. Layers in `skip_diff_ids`, which the engine must have, are
+    named and left out.
+    """
+    tag = tag or docker_tag(image.name)
+    with tarfile.open(fileobj=out, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
+        config_name = _blob_name(image.config.digest)
+        if uncompressed:
+            names = [f"{layer.diff_id.removeprefix('sha256:')}.tar" for layer in image.layers]
+            _add(archive, config_name, store.read(image.config.digest))
+            for name, layer in dict(zip(names, image.layers, strict=True)).items():
+                if layer.diff_id not in skip_diff_ids:
+                    with open_layer(store, layer) as stream:
+                        _add_stream(archive, name, stream)
+        else:
+            names = [_blob_name(layer.descriptor.digest) for layer in image.layers]
+            entry: dict[str, Any] = {
+                "mediaType": image.manifest.media_type,
+                "digest": image.manifest.digest,
+                "size": image.manifest.size,
+                "platform": platform_document(image.platform),
+                "annotations": {
+                    REF_NAME: tag.partition(":")[2],
+                    "io.containerd.image.name": f"docker.io/library/{tag}",
+                },
+            }
+            _add(archive, "oci-layout", LAYOUT)
+            _add(archive, "index.json", index_document([entry]))
+            digests = [image.manifest.digest, image.config.digest, *(layer.descriptor.digest for layer in image.layers)]
+            for digest in dict.fromkeys(digests):
+                _add_file(archive, _blob_name(digest), store.blob(digest))
+        _add(archive, "manifest.json", to_json([{"Config": config_name, "RepoTags": [tag], "Layers": names}]))
+
+
+def export(image: Image, store: Store, to: str) -> None:
+    """Write the image to `FILE.tar`, or into the OCI layout `oci:DIR[:tag]`. Raises: BadInput for anything else."""
+    if to.startswith("oci:"):
+        folder, _, tag = to.removeprefix("oci:").partition(":")
+        if not folder:
+            raise BadInput(f"no folder in {to!r}", hint="write oci:DIR or oci:DIR:tag")
+        _copy_to_layout(image, store, Store(Path(folder).resolve()), tag or docker_tag(image.name).partition(":")[2])
+    elif to.endswith(".tar"):
+        with replacing(Path(to)) as file:
+            write_archive(image, store, file)
+    else:
+        raise BadInput(f"do not know what {to!r} is", hint="write FILE.tar or oci:DIR[:tag]")
+
+
+def _copy_to_layout(image: Image, store: Store, target: Store, tag: str) -> None:
+    for digest in (*(layer.descriptor.digest for layer in image.layers), image.config.digest, image.manifest.digest):
+        if not target.has(digest):
+            with target.writer(expect=digest) as writer, open(store.blob(digest), "rb") as file:
+                while data := file.read(1 << 20):
+                    writer.write(data)
+    target.tag(tag, image.manifest, platform=image.platform)
+
+
+def _blob_name(digest: str) -> str:
+    return "blobs/" + digest.replace(":", "/")
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    archive.addfile(info, io.BytesIO(data))
+
+
+def _add_file(archive: tarfile.TarFile, name: str, path: Path) -> None:
+    with open(path, "rb") as file:
+        info = tarfile.TarInfo(name)
+        info.size = path.stat().st_size
+        archive.addfile(info, file)
+
+
+def _add_stream(archive: tarfile.TarFile, name: str, stream: IO[bytes]) -> None:
+    """A member whose length shows only at its end: the stream goes through a temporary file without a name."""
+    import tempfile
+
+    with tempfile.TemporaryFile() as file:
+        while data := stream.read(1 << 20):
+            file.write(data)
+        info = tarfile.TarInfo(name)
+        info.size = file.tell()
+        file.seek(0)
+        archive.addfile(info, file)

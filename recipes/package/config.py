@@ -1,0 +1,83 @@
+"""The two documents of an image: its config (how to run it) and its manifest (what it is made of).
+
+Nothing in them varies with the machine, the folder or the clock, so equal images have equal digests.
+Source: OCI image-spec, "Image Configuration" and "Image Manifest".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from recipes.model import BaseImage, Descriptor, ImageSettings, Layer, Platform
+from recipes.package.layers import source_date_epoch
+from recipes.package.store import MANIFEST, platform_document
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What Docker sets where an image says nothing."""
+
+
+def config_document(
+    platform: Platform, base: BaseImage, layers: Sequence[Layer], entrypoint: Sequence[str], settings: ImageSettings
+) -> dict[str, Any]:
+    """The image config, with one line of history per layer."""
+    created = _created()
+    env = {"PATH": DEFAULT_PATH, **dict(base.env), **dict(settings.env)}
+    run: dict[str, Any] = {
+        "Entrypoint": list(entrypoint),
+        "Env": [f"{name}={value}" for name, value in env.items()],
+        "User": settings.user,
+        "WorkingDir": settings.workdir,
+    }
+    if settings.cmd:
+        run["Cmd"] = list(settings.cmd)
+    if settings.ports:
+        run["ExposedPorts"] = {port if "/" in port else f"{port}/tcp": {} for port in settings.ports}
+    if settings.labels:
+        run["Labels"] = dict(settings.labels)
+    below = [{"created": created, "comment": f"layer {n} of {base.name}"} for n, _ in enumerate(base.layers, 1)]
+    return {
+        **platform_document(platform),
+        "created": created,
+        "config": run,
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
+        "history": [*below, {"created": created, "created_by": "fromscratch"}],
+    }
+
+
+def manifest_document(
+    config: Descriptor, layers: Sequence[Layer], base: BaseImage, title: str, settings: ImageSettings
+) -> dict[str, Any]:
+    """The manifest. A base that has no name outside this machine is identified by its digest alone."""
+    annotations = {"org.opencontainers.image.created": _created(), "org.opencontainers.image.title": title}
+    if base.digest:
+        annotations["org.opencontainers.image.base.digest"] = base.digest
+    if base.reference.startswith("docker://"):
+        annotations["org.opencontainers.image.base.name"] = base.reference.removeprefix("docker://")
+    elif not base.layers:
+        annotations["org.opencontainers.image.base.name"] = "scratch"
+    return {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": _document(config),
+        "layers": [_document(layer.descriptor) for layer in layers],
+        "annotations": {**annotations, **dict(settings.annotations)},
+    }
+
+
+def _created() -> str:
+    return datetime.fromtimestamp(source_date_epoch(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _document(descriptor: Descriptor) -> dict[str, Any]:
+    # Docker's own media types of layers mean the same; a manifest of OCI's type may only hold OCI's.
+    media_type = _OCI_TYPES.get(descriptor.media_type, descriptor.media_type)
+    return {"mediaType": media_type, "digest": descriptor.digest, "size": descriptor.size}
+
+
+_OCI_TYPES = {
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
+    "application/vnd.docker.image.rootfs.diff.tar": "application/vnd.oci.image.layer.v1.tar",
+}

@@ -1,0 +1,58 @@
+"""Which hosts did not answer lately: waiting for the same silence twice helps nobody.
+
+One small JSON file per host. A host that was silent is not asked again for some minutes, unless the user asks for
+something of it by name; then once per run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from recipes.errors import Unavailable
+from recipes.workspace import Workspace, locked, write_atomically
+
+SECONDS = 300.0
+_started = time.time()
+_answered: set[Path] = set()
+
+
+class Unreachable(Unavailable):
+    """The host itself does not answer, so that asking it for something else would only mean to wait again."""
+
+
+@contextlib.contextmanager
+def reaching(host: str, workspace: Workspace, *, retry: bool, alone: bool = True) -> Iterator[None]:
+    """The block asks `host` for the first time; its Unreachable is remembered, and raised at once the next time.
+
+    With `alone`, one at a time asks a host that has not answered yet, so that a whole table waits for it only once.
+    """
+    record = workspace.bases / "unreachable" / f"{re.sub(r'[^a-z0-9.-]', '_', host.lower())}.json"
+    if record in _answered:
+        yield
+        return
+    with locked(record.with_suffix(".lock")) if alone else contextlib.nullcontext():
+        _recall(record, since=_started if retry else time.time() - SECONDS)
+        try:
+            yield
+        except Unreachable as error:
+            text = {"time": time.time(), "message": error.message, "hint": error.hint}
+            write_atomically(record, json.dumps(text).encode())
+            raise
+        record.unlink(missing_ok=True)
+        _answered.add(record)
+
+
+def _recall(record: Path, since: float) -> None:
+    try:
+        known = json.loads(record.read_bytes())
+        when, message = float(known["time"]), str(known["message"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    # A time in the future comes from a clock that was wrong.
+    if since <= when <= time.time():
+        raise Unreachable(message, hint="that was some minutes ago; ask for it by name to try again at once")

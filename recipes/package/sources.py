@@ -1,0 +1,258 @@
+"""Bases that are files on this machine: OCI layouts, docker archives, root folders and tars of one.
+
+Archives are read member by member and never unpacked. Source: OCI image-spec, "Image Layout"; `docker image save`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from recipes.errors import BadArchive, BadInput, Unavailable
+from recipes.model import BaseImage, Descriptor, Layer, Platform
+from recipes.package import pack
+from recipes.package.layers import layer_from_blob, layer_from_tar
+from recipes.package.manifests import (
+    INDEXES,
+    MANIFESTS,
+    MAX_CONFIG_BYTES,
+    MAX_MANIFEST_BYTES,
+    check_digest,
+    check_platform,
+    is_digest,
+    parse_json,
+    read_descriptor,
+    read_diff_ids,
+    read_environment,
+    read_image,
+)
+from recipes.package.reference import ImageName, image_name
+from recipes.package.store import Store
+
+_CHUNK = 1 << 20
+_TAR_LAYER = "application/vnd.oci.image.layer.v1.tar"
+_REF_NAME = "org.opencontainers.image.ref.name"
+_IMAGE_NAME = "io.containerd.image.name"
+
+
+# ── OCI layouts ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_layout(layout: Path, tag: str, name: str, platform: Platform, store: Store) -> BaseImage:
+    """The image of an OCI layout that is tagged `tag`, or its only one. Raises: Unavailable, BadArchive."""
+    start = find_in_layout(layout, tag, name)
+
+    def read(descriptor: Descriptor) -> bytes:
+        return _read_small(_blob(layout, descriptor.digest), MAX_MANIFEST_BYTES, name)
+
+    def fetch(descriptor: Descriptor) -> None:
+        with _opened(_blob(layout, descriptor.digest), name) as file, store.writer(expect=descriptor.digest) as writer:
+            _copy(file, writer)
+
+    return read_image(name, start, platform, store, read=read, fetch=fetch)
+
+
+def find_in_layout(layout: Path, tag: str, name: str) -> Descriptor:
+    """What `tag` stands for in a layout's index.json right now."""
+    if not (layout / "index.json").is_file():
+        raise Unavailable(f"{name} is not an OCI layout: it has no index.json", hint="give the folder that has one")
+    index = parse_json(_read_small(layout / "index.json", MAX_MANIFEST_BYTES, name), f"the index of {name}")
+    entries = index.get("manifests")
+    if not isinstance(entries, list):
+        raise BadArchive(f"the index of {name} has no manifests")
+    found: dict[str, Descriptor] = {}
+    tags: list[str] = []
+    for entry in entries:
+        descriptor = read_descriptor(entry, f"an entry of {name}")
+        annotations = entry.get("annotations")
+        names = [annotations.get(key) for key in (_REF_NAME, _IMAGE_NAME)] if isinstance(annotations, dict) else []
+        tags += [text for text in names if isinstance(text, str)]
+        if descriptor.media_type in (*INDEXES, *MANIFESTS) and (not tag or tag in names or tag == descriptor.digest):
+            found[descriptor.digest] = descriptor
+    if len(found) == 1:
+        return next(iter(found.values()))
+    known = ", ".join(sorted(set(tags))) or "none"
+    if found:
+        raise BadInput(f"{name} holds {len(found)} images", hint=f"add the tag of one: {known}")
+    raise Unavailable(f"{name} holds no image {tag!r}" if tag else f"{name} holds no image", hint=f"its tags: {known}")
+
+
+def _blob(layout: Path, digest: str) -> Path:
+    return layout / "blobs" / "sha256" / digest.removeprefix("sha256:")
+
+
+# ── docker archives ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_docker_archive(path: Path, selector: str, name: str, platform: Platform, store: Store) -> BaseImage:
+    """The image of a `docker save` tar that is called `selector`, or its only one; its digest is the image ID.
+
+    Raises: Unavailable, BadArchive.
+    """
+    with _opened(path, name) as file, _tar_errors(name), tarfile.open(fileobj=file, mode="r:") as archive:
+        members = {member.name.removeprefix("./"): member for member in archive}
+        try:
+            images = json.loads(_member(archive, members, "manifest.json", MAX_MANIFEST_BYTES, name))
+            image = _choose_image(images, selector, name)
+            config_name, layer_names = image["Config"], image["Layers"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise BadArchive(f"{name} has a manifest.json that cannot be read") from error
+        data = _member(archive, members, str(config_name), MAX_CONFIG_BYTES, name)
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        stem = str(config_name).rpartition("/")[2].removesuffix(".json")
+        if is_digest(f"sha256:{stem}"):
+            check_digest(data, f"sha256:{stem}", f"the config of {name}")
+        config = parse_json(data, f"the config of {name}")
+        check_platform(config, platform, name)
+        diff_ids = read_diff_ids(config, name)
+        if not isinstance(layer_names, list) or len(layer_names) != len(diff_ids):
+            raise BadArchive(f"{name}: its manifest.json and its config name different numbers of layers")
+        layers = []
+        for layer_name, diff_id in zip(layer_names, diff_ids, strict=True):
+            member = _follow(members, str(layer_name), name)
+            content = archive.extractfile(member)
+            if content is None:
+                raise BadArchive(f"{name}: {layer_name} is not a file")
+            with content:
+                layer = _add_layer(content, store)
+            if layer.diff_id != diff_id:
+                raise BadArchive(f"{name}: the content of {layer_name} is not what its config names")
+            layers.append(layer)
+    return BaseImage(name, name, platform, digest, tuple(layers), read_environment(config))
+
+
+def _choose_image(images: object, selector: str, name: str) -> dict[str, object]:
+    if not isinstance(images, list) or not all(isinstance(image, dict) for image in images):
+        raise BadArchive(f"{name} has a manifest.json that cannot be read")
+    wanted = _full(selector)
+    named = [(image, [tag for tag in image.get("RepoTags") or () if isinstance(tag, str)]) for image in images]
+    fitting = [image for image, tags in named if not selector or wanted in (_full(tag) for tag in tags)]
+    known = ", ".join(tag for _, tags in named for tag in tags) or "none"
+    if not fitting:
+        raise Unavailable(f"{name} holds no image {selector!r}", hint=f"its names: {known}")
+    if len(fitting) > 1:
+        raise BadInput(f"{name} holds {len(fitting)} images", hint=f"add the name of one: {known}")
+    chosen: dict[str, object] = fitting[0]
+    return chosen
+
+
+def _full(text: str) -> ImageName | str:
+    try:
+        return image_name(text)
+    except BadInput:
+        return text
+
+
+def _member(
+    archive: tarfile.TarFile, members: dict[str, tarfile.TarInfo], member_name: str, limit: int, name: str
+) -> bytes:
+    member = _follow(members, member_name, name)
+    content = archive.extractfile(member)
+    if content is None or member.size > limit:
+        raise BadArchive(f"{name}: {member_name} is not a file of a reasonable size")
+    with content:
+        return content.read()
+
+
+def _follow(members: dict[str, tarfile.TarInfo], member_name: str, name: str) -> tarfile.TarInfo:
+    """The regular member of that name; old engines write a layer that comes twice as a link to the first."""
+    for _ in range(8):
+        member = members.get(member_name)
+        if member is None:
+            raise BadArchive(f"{name}: {member_name} is missing", hint="is it a docker-archive, and whole?")
+        if member.isreg():
+            return member
+        if not (member.issym() or member.islnk()):
+            break
+        folder = os.path.dirname(member_name) if member.issym() else ""
+        member_name = os.path.normpath(os.path.join(folder, member.linkname))
+    raise BadArchive(f"{name}: {member_name} is not a file")
+
+
+# ── root folders and tars ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_rootfs(path: Path, name: str, platform: Platform, store: Store) -> BaseImage:
+    """A folder packed into one deterministic layer, or a tar as it is; the digest is the layer's diff ID.
+
+    Raises: Unavailable where there is nothing, BadInput for what cannot be read, BadArchive.
+    """
+    if path.is_dir():
+        with pack.piped(lambda out: pack.write_tar(out, pack.folder_entries(path))) as stream:
+            layer = layer_from_tar(store, stream, "gzip")
+    else:
+        with _opened(path, name) as file, _tar_errors(name):
+            layer = _add_layer(file, store)
+    return BaseImage(name, name, platform, layer.diff_id, (layer,))
+
+
+def fingerprint(path: Path, name: str) -> str:
+    """Changes when the file, or anything in the folder, does: from names, sizes, modes and times, not from contents."""
+    found = hashlib.sha256()
+    with _opened(path, name) if not path.is_dir() else contextlib.nullcontext():
+        status = path.stat()
+    if not path.is_dir():
+        return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"
+    for _, name, entry in pack.walk(path):
+        values = (entry.st_mode, entry.st_size, entry.st_mtime_ns, entry.st_ctime_ns, entry.st_ino)
+        found.update(f"{name}\0{values}\0".encode(errors="surrogateescape"))
+    return found.hexdigest()
+
+
+# ── what they share ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_layer(file: IO[bytes], store: Store) -> Layer:
+    """A tar as a layer: what is compressed already stays as it is, what is not goes through the project's encoder."""
+    start = file.read(4)
+    file.seek(0)
+    media_type = _TAR_LAYER
+    if start.startswith(b"\x1f\x8b"):
+        media_type += "+gzip"
+    elif start == b"\x28\xb5\x2f\xfd":
+        media_type += "+zstd"
+    else:
+        return layer_from_tar(store, file, "gzip")
+    with store.writer() as writer:
+        _copy(file, writer)
+    return layer_from_blob(store, Descriptor(media_type, writer.digest, writer.size))
+
+
+def _copy(file: IO[bytes], writer: IO[bytes] | object) -> None:
+    write = writer.write  # type: ignore[union-attr]  # the store's writer, which is no IO
+    while data := file.read(_CHUNK):
+        write(data)
+
+
+def _read_small(path: Path, limit: int, name: str) -> bytes:
+    with _opened(path, name) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise BadArchive(f"{name}: {path.name} is larger than {limit} bytes")
+    return data
+
+
+@contextlib.contextmanager
+def _opened(path: Path, name: str) -> Iterator[IO[bytes]]:
+    try:
+        file = open(path, "rb")  # noqa: SIM115  # closed below; only opening it may fail in this way
+    except FileNotFoundError as error:
+        raise Unavailable(f"{name}: {str(path)!r} is not there", hint="check the path") from error
+    except OSError as error:
+        raise BadInput(f"cannot read {str(path)!r}: {error.strerror}") from error
+    with file:
+        yield file
+
+
+@contextlib.contextmanager
+def _tar_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (tarfile.TarError, EOFError, OverflowError, UnicodeError) as error:
+        raise BadArchive(f"{name} is not a tar that can be read: {error}") from error

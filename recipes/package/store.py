@@ -1,0 +1,178 @@
+"""The store: an OCI image layout, shared by every image, safe with several processes at once.
+
+Blobs are written beside their place and renamed into it; the index is replaced as a whole under a lock. It is read by
+skopeo, podman, crane and newer Docker as it is. Source: OCI image-spec, "Image Layout".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from recipes.errors import BadArchive
+from recipes.model import Descriptor, Environment, Platform
+from recipes.workspace import locked, replacing, write_atomically
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+REF_NAME = "org.opencontainers.image.ref.name"
+LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(slots=True)
+class BlobWriter:
+    """Takes a blob's bytes; `digest` and `size` are right when the block of `Store.writer` has ended."""
+
+    _file: IO[bytes]
+    size: int = 0
+    _hash: Any = field(default_factory=hashlib.sha256)
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{self._hash.hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An OCI image layout in the folder `root`."""
+
+    root: Path
+
+    # ── blobs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def place(self, digest: str) -> Path:
+        """Where a blob lies or would lie. Raises BadArchive for what is no digest, which could name any path."""
+        if not _DIGEST.fullmatch(digest):
+            raise BadArchive(f"not a digest: {digest!r}", hint="only sha256:<64 hex digits> is supported")
+        return self.root / "blobs" / "sha256" / digest.removeprefix("sha256:")
+
+    def has(self, digest: str, size: int | None = None) -> bool:
+        """Whether the blob is there, and as long as it should be."""
+        try:
+            found = self.place(digest).stat().st_size
+        except OSError:
+            return False
+        return size is None or found == size
+
+    def blob(self, digest: str) -> Path:
+        """Raises: BadArchive where there is no such blob."""
+        path = self.place(digest)
+        if not path.is_file():
+            raise BadArchive(f"the blob {digest} is not in the store", hint="remove build/ and build again")
+        return path
+
+    def read(self, digest: str) -> bytes:
+        return self.blob(digest).read_bytes()
+
+    def add(self, data: bytes, media_type: str) -> Descriptor:
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        if not self.has(digest, len(data)):
+            write_atomically(self.place(digest), data)
+        return Descriptor(media_type, digest, len(data))
+
+    @contextmanager
+    def writer(self, expect: str | None = None) -> Iterator[BlobWriter]:
+        """A blob as a stream; it is there once the block has ended well.
+
+        Raises: BadArchive where its digest is not the one that was expected.
+        """
+        folder = self.root / "blobs" / "sha256"
+        unnamed = folder / f"incoming-{os.getpid()}-{os.urandom(6).hex()}"
+        # The name is known only at the end: write it under another one, and rename that once more.
+        with replacing(unnamed) as file:
+            writer = BlobWriter(file)
+            yield writer
+            if expect is not None and writer.digest != expect:
+                raise BadArchive(f"a blob has the digest {writer.digest}, not {expect}", hint="fetch it again")
+        os.replace(unnamed, self.place(writer.digest))
+
+    # ── the index ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def tags(self) -> dict[str, Descriptor]:
+        """Every name in the index. Raises BadArchive where the index was damaged."""
+        found = {}
+        for entry in self._manifests():
+            try:
+                name = entry.get("annotations", {}).get(REF_NAME)
+                if name:
+                    found[str(name)] = Descriptor(entry["mediaType"], entry["digest"], entry["size"])
+            except (KeyError, AttributeError, TypeError) as error:
+                raise self._damaged() from error
+        return found
+
+    def tag(
+        self, name: str, manifest: Descriptor, *, platform: Platform | None = None, annotations: Environment = ()
+    ) -> None:
+        """Let `name` mean `manifest`; whatever it meant before stays in the store without a name."""
+        entry: dict[str, Any] = {
+            "mediaType": manifest.media_type,
+            "digest": manifest.digest,
+            "size": manifest.size,
+            "annotations": {**dict(annotations), REF_NAME: name},
+        }
+        if platform is not None:
+            entry["platform"] = platform_document(platform)
+        if entry in self._manifests():
+            return
+        with locked(self.root.parent / f"{self.root.name}.lock"):
+            others = [old for old in self._manifests() if _name_of(old) != name]
+            manifests = sorted([*others, entry], key=lambda item: (_name_of(item), str(item.get("digest"))))
+            write_atomically(self.root / "oci-layout", LAYOUT)
+            write_atomically(self.root / "index.json", index_document(manifests))
+
+    def untag(self, name: str) -> None:
+        with locked(self.root.parent / f"{self.root.name}.lock"):
+            manifests = [entry for entry in self._manifests() if _name_of(entry) != name]
+            write_atomically(self.root / "index.json", index_document(manifests))
+
+    def _manifests(self) -> list[dict[str, Any]]:
+        try:
+            index = json.loads((self.root / "index.json").read_bytes())
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, RecursionError) as error:
+            raise self._damaged() from error
+        manifests = index.get("manifests") if isinstance(index, dict) else None
+        if not isinstance(manifests, list) or not all(isinstance(entry, dict) for entry in manifests):
+            raise self._damaged()
+        return manifests
+
+    def _damaged(self) -> BadArchive:
+        return BadArchive(f"{str(self.root / 'index.json')!r} is damaged", hint="remove it; images are made again")
+
+
+def index_document(manifests: list[dict[str, Any]]) -> bytes:
+    """index.json for these descriptors."""
+    return to_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests})
+
+
+def platform_document(platform: Platform) -> dict[str, str]:
+    document = {"architecture": platform.architecture, "os": platform.os}
+    return {**document, "variant": platform.variant} if platform.variant else document
+
+
+def to_json(document: object) -> bytes:
+    """One way to write a document, so that equal documents have equal digests."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "surrogateescape"
+    )
+
+
+def _name_of(entry: dict[str, Any]) -> str:
+    annotations = entry.get("annotations")
+    return str(annotations.get(REF_NAME, "")) if isinstance(annotations, dict) else ""

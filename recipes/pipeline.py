@@ -1,0 +1,320 @@
+"""The stages for one sample, and for a whole matrix side by side.
+
+Each function takes the values of the stage before and returns the next one. `Project` is what they share.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recipes import compile as compiling
+from recipes import errors, notes, shell
+from recipes.compile.recipe import Recipe
+from recipes.model import (
+    BaseImage,
+    Binary,
+    Comparison,
+    ElfFacts,
+    Image,
+    Linkage,
+    Platform,
+    RunOutcome,
+    Sample,
+    SizeRow,
+    Unavailable,
+    Verdict,
+)
+from recipes.package import assemble
+from recipes.package.encode import Compression
+from recipes.package.store import Store
+from recipes.run.engine import Engine
+from recipes.workspace import Workspace, write_atomically
+
+if TYPE_CHECKING:
+    from recipes.inspect.rootfs import RootFs
+
+FACTS_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Where things are kept, what is built for, and how much at once."""
+
+    workspace: Workspace
+    store: Store
+    platform: Platform
+    compression: Compression = "gzip"
+    jobs: int = 1
+
+    @classmethod
+    def at(cls, root: Path, platform: str = "", compression: str = "gzip", jobs: int = 0) -> Project:
+        workspace = Workspace(root.resolve())
+        if compression not in ("gzip", "zstd", "none"):
+            raise errors.unknown("compression", compression, ("gzip", "zstd", "none"))
+        return cls(
+            workspace,
+            Store(workspace.images),
+            Platform.parse(platform) if platform else Platform.host(),
+            compression,  # type: ignore[arg-type]  # checked just above
+            jobs or processors(),
+        )
+
+
+def processors() -> int:
+    """How many things to do side by side: the processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+# ── one stage after the other ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def build_binary(project: Project, sample: Sample, recipe: Recipe, *, echo: bool = True) -> tuple[Binary, ElfFacts]:
+    """Compile and link, then look at the file: a static recipe whose result is not static is a GateFailed."""
+    binary = compiling.build(sample, recipe, project.platform, project.workspace, jobs=project.jobs, echo=echo)
+    facts = read_facts(binary, project.workspace)
+    if recipe.static and not facts.linkage.is_static:
+        raise errors.GateFailed(
+            f"{sample.name}: recipe {recipe.name} promises a static program, but the file is {_why_not_static(facts)}",
+            hint="look for a flag or a library of the sample that asks for dynamic linking",
+        )
+    return binary, facts
+
+
+def read_facts(binary: Binary, workspace: Workspace) -> ElfFacts:
+    """`read_elf`, remembered by the content of the file."""
+    record = workspace.cache / "facts" / f"{binary.sha256}.json"
+    try:
+        known = json.loads(record.read_bytes())
+        if known["version"] == FACTS_VERSION:
+            return _facts_from_json(known["facts"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there, or not ours: read the file again
+    from recipes.inspect.elf import read_elf
+
+    facts = read_elf(binary.path)
+    write_atomically(record, json.dumps({"version": FACTS_VERSION, "facts": asdict(facts)}).encode())
+    return facts
+
+
+def make_image(project: Project, binary: Binary, base: BaseImage, tags: Iterable[str] = ()) -> Image:
+    """Put `binary` on `base`, in the store. It is tagged `<sample>:<recipe>-<base>` and with `tags`."""
+    sample = binary.sample
+    name = image_name(binary, base)
+    settings = sample.image if sample else assemble.ImageSettings()
+    image = assemble.assemble(
+        binary, base, store=project.store, name=name, settings=settings, compression=project.compression
+    )
+    for tag in tags:
+        project.store.tag(tag, image.manifest, platform=image.platform, annotations={})
+    return image
+
+
+def image_name(binary: Binary, base: BaseImage) -> str:
+    """`hello:gcc-static-scratch`; another platform than this machine's is part of the tag."""
+    from recipes.package.archive import docker_tag
+
+    what = binary.sample.name if binary.sample else binary.path.name
+    parts = [binary.recipe or "prebuilt", base.name]
+    if binary.platform != Platform.host():
+        parts.append(str(binary.platform))
+    return docker_tag(f"{what}:{'-'.join(parts)}")
+
+
+def judge_on(project: Project, binary: Binary, facts: ElfFacts, base: BaseImage, root: RootFs | None = None) -> Verdict:
+    """What the file and the base's root say about a run, before there is one."""
+    from recipes.inspect.judge import judge
+
+    settings = binary.sample.image if binary.sample else assemble.ImageSettings()
+    return judge(
+        binary.path,
+        facts,
+        root if root is not None else open_root(project, base),
+        project.platform,
+        env=(*base.env, *settings.env),
+        user=settings.user,
+        warnings=binary.warnings,
+    )
+
+
+def open_root(project: Project, base: BaseImage) -> RootFs:
+    """The base's layers as one root file system, through the index that is cached by layer."""
+    from recipes.inspect.rootfs import LayerSource, RootFs
+    from recipes.package.layers import open_layer
+
+    sources = [
+        LayerSource(layer.diff_id, lambda layer=layer: open_layer(project.store, layer)) for layer in base.layers
+    ]  # type: ignore[misc]
+    return RootFs.from_layers(sources, project.workspace.cache / "roots")
+
+
+def try_run(image: Image, engine: Engine) -> RunOutcome:
+    """Run the image as its sample asks."""
+    sample = image.binary.sample
+    args, stdin = (sample.args, sample.stdin.encode()) if sample else ((), b"")
+    return engine.run(image, args=args, stdin=stdin)
+
+
+def build_static(
+    project: Project, sample: Sample, recipe: Recipe, base: BaseImage, engine: Engine | None, *, run: bool = True
+) -> SizeRow:
+    """The main job for one sample: build, prove, package, load where there is a Docker Engine, run."""
+    binary, facts = build_binary(project, sample, recipe)
+    image = make_image(project, binary, base, tags=(f"{image_name(binary, base).partition(':')[0]}:latest",))
+    verdict = judge_on(project, binary, facts, base)
+    if engine is not None:
+        engine.load(image)
+    outcome = try_run(image, engine) if engine is not None and run else None
+    return SizeRow(image, facts, verdict, outcome)
+
+
+def smaller_hint(project: Project, row: SizeRow) -> str:
+    """By how much another recipe is smaller, as far as it was measured on this machine; "" where none is."""
+    binary = row.image.binary
+    if binary.sample is None:
+        return ""
+    sizes = compiling.measured_sizes(binary.sample, binary.platform, project.workspace)
+    smaller = {name: size for name, size in sizes.items() if size < binary.size}
+    if not smaller:
+        return ""
+    name = min(smaller, key=lambda known: smaller[known])
+    return (
+        f"{name} is {binary.size - smaller[name]:,} bytes smaller (measured: {smaller[name]:,} against {binary.size:,})"
+    )
+
+
+# ── a whole matrix ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def compare(
+    project: Project,
+    samples: Sequence[Sample],
+    recipes: Sequence[Recipe],
+    bases: Sequence[str],
+    engine: Engine | None,
+    *,
+    named: frozenset[str] = frozenset(),
+) -> Comparison:
+    """Samples × recipes × bases, side by side. `engine` None: verdicts alone.
+
+    What cannot be had is listed, what should have worked and did not is listed as failed; neither stops the rest.
+    `named` are the recipes and bases that the user asked for by name: one that cannot be had is a failure.
+    """
+    from recipes.package.bases import resolve
+
+    work = _Work(project.jobs)
+    missing: dict[str, errors.RecipeError] = {}
+    reasons = {recipe.name: compiling.available(recipe, project.platform, project.workspace) for recipe in recipes}
+    for name, reason in reasons.items():
+        if reason:
+            missing[name] = errors.ToolMissing(reason)
+    roots: dict[str, RootFs] = {}
+
+    def prepare(name: str) -> BaseImage:
+        base = resolve(name, project.platform, project.workspace, project.store, refresh=False)
+        roots[base.name] = open_root(project, base)
+        return base
+
+    def cell(binary: Binary, facts: ElfFacts, base: BaseImage) -> SizeRow:
+        image = make_image(project, binary, base)
+        verdict = judge_on(project, binary, facts, base, roots[base.name])
+        return SizeRow(image, facts, verdict, try_run(image, engine) if engine is not None else None)
+
+    builds = [
+        (sample, recipe)
+        for sample in samples
+        for recipe in recipes
+        if recipe.language == sample.language and not reasons[recipe.name]
+    ]
+    failed: list[Unavailable] = []
+    rows: list[SizeRow] = []
+    ready_binaries: list[tuple[Binary, ElfFacts]] = []
+    ready_bases: list[BaseImage] = []
+    with notes.progress("comparing", len(builds) * len(bases)) as advance, work:
+        for sample, recipe in builds:
+            work.start(("build", f"{sample.name} with {recipe.name}"), build_binary, project, sample, recipe)
+        for name in bases:
+            work.start(("base", name), prepare, name)
+        for (kind, name), result in work.results():
+            if isinstance(result, errors.RecipeError):
+                if kind == "base":
+                    missing[name] = result
+                    advance(len(builds))
+                else:
+                    failed.append(Unavailable(name, _explain(result), result.exit_code))
+                    advance(len(bases) if kind == "build" else 1)
+            elif isinstance(result, SizeRow):
+                rows.append(result)
+                advance(1)
+            elif isinstance(result, BaseImage):
+                ready_bases.append(result)
+                for binary, facts in ready_binaries:
+                    work.start(("cell", _cell_name(binary, result)), cell, binary, facts, result)
+            else:
+                binary, facts = result
+                ready_binaries.append((binary, facts))
+                for base in ready_bases:
+                    work.start(("cell", _cell_name(binary, base)), cell, binary, facts, base)
+    order = {name: index for index, name in enumerate(missing)}
+    unavailable = [Unavailable(name, error.message, error.exit_code) for name, error in missing.items()]
+    failed += [entry for entry in unavailable if entry.name in named]
+    return Comparison(tuple(rows), tuple(sorted(unavailable, key=lambda entry: order[entry.name])), tuple(failed))
+
+
+class _Work:
+    """A thread pool whose results come back as they are ready, and which can be given more work meanwhile."""
+
+    def __init__(self, jobs: int) -> None:
+        self._pool = ThreadPoolExecutor(jobs)
+        self._pending: dict[Future[object], tuple[str, str]] = {}
+
+    def __enter__(self) -> _Work:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if kind is not None:
+            shell.stop_all()
+        self._pool.shutdown(cancel_futures=True)
+
+    def start(self, label: tuple[str, str], function: Callable[..., object], *args: object) -> None:
+        self._pending[self._pool.submit(function, *args)] = label
+
+    def results(self) -> Iterable[tuple[tuple[str, str], object]]:
+        """(label, value or RecipeError) of each piece of work, also of what is started while this goes on."""
+        while self._pending:
+            done, _ = wait(self._pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                label = self._pending.pop(future)
+                try:
+                    yield label, future.result()
+                except errors.RecipeError as error:
+                    yield label, error
+
+
+def _cell_name(binary: Binary, base: BaseImage) -> str:
+    return f"{binary.sample.name if binary.sample else binary.path.name} with {binary.recipe} on {base.name}"
+
+
+def _explain(error: errors.RecipeError) -> str:
+    output = error.output if isinstance(error, errors.CommandFailed) else ""
+    return f"{error.message}\n{output}".strip()
+
+
+def _why_not_static(facts: ElfFacts) -> str:
+    evidence = []
+    if facts.interpreter:
+        evidence.append(f"it names the interpreter {facts.interpreter}")
+    if facts.needed:
+        evidence.append(f"it needs {', '.join(facts.needed)}")
+    return f"{facts.linkage}: {' and '.join(evidence) or 'it is not marked as a program (no DF_1_PIE)'}"
+
+
+def _facts_from_json(data: dict[str, object]) -> ElfFacts:
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+    values["linkage"] = Linkage(str(values["linkage"]))
+    return ElfFacts(**values)  # type: ignore[arg-type]  # written by asdict above; a wrong shape is a TypeError

@@ -1,0 +1,77 @@
+"""One build and one file, as a few lines of text."""
+
+from __future__ import annotations
+
+from recipes.model import ElfFacts, RunStatus, SizeRow
+from recipes.report.table import reason
+from recipes.report.units import exact
+
+
+def render(row: SizeRow) -> str:
+    """What `build-static` prints: what was made, how big it is, whether it runs."""
+    image = row.image
+    binary = image.binary
+    name = binary.sample.name if binary.sample else binary.path.name
+    lines = [
+        ("digest", image.digest),
+        ("tag", image.name),
+        ("recipe", f"{binary.recipe} ({binary.toolchain})" if binary.recipe else "prebuilt"),
+        ("linkage", str(row.facts.linkage)),
+        ("binary", exact(binary.size)),
+        ("image", exact(image.image_bytes)),
+        ("download", exact(image.download_bytes)),
+        ("overhead", exact(image.overhead_bytes)),
+        ("verdict", _verdict(row)),
+        ("run", _run(row)),
+    ]
+    notes = [f"linker: {warning}" for warning in binary.warnings]
+    notes += [
+        f"{finding.level} ({finding.code}): {finding.evidence}; fix: {finding.fix}" for finding in row.verdict.findings
+    ]
+    return "\n".join([f"{name} on {image.base.name}, {image.platform}", "", *_columns(lines), *_below(notes)]) + "\n"
+
+
+def render_facts(name: str, facts: ElfFacts) -> str:
+    """What `inspect` prints."""
+    kind = {"EXEC": "fixed address", "DYN": "position independent"}.get(facts.type, facts.type)
+    lines = [
+        ("linkage", str(facts.linkage)),
+        ("machine", f"{facts.machine}, {facts.bits} bits, {'little' if facts.little_endian else 'big'} endian"),
+        ("type", f"{facts.type} ({kind}{', PIE' if facts.pie else ''})"),
+        ("interpreter", facts.interpreter or "none"),
+        ("needed", ", ".join(facts.needed) or "nothing"),
+        ("rpath", ":".join(facts.rpath) or "none"),
+        ("runpath", ":".join(facts.runpath) or "none"),
+        ("soname", facts.soname or "none"),
+        ("stripped", "yes" if facts.stripped else "no"),
+        ("RELRO", facts.relro),
+        ("NX", "yes" if facts.nx else "no"),
+        ("build id", facts.build_id or "none"),
+        ("size", exact(facts.size)),
+    ]
+    return "\n".join([name, "", *_columns(lines)]) + "\n"
+
+
+def _verdict(row: SizeRow) -> str:
+    why = row.verdict.reason
+    return f"{row.verdict.status}{f': {why}' if why else ''}"
+
+
+def _run(row: SizeRow) -> str:
+    run = row.run
+    if run is None:
+        return "not tried"
+    if run.status is RunStatus.NOT_RUN:
+        return f"not run: {run.reason}"
+    seen = f"{run.engine} engine, {run.seconds:.3f} s"
+    wrong = " — WRONGLY PREDICTED, please report it" if row.disagrees else ""
+    return f"as expected ({seen}){wrong}" if row.runs else f"not as expected ({seen}): {reason(row)}{wrong}"
+
+
+def _columns(lines: list[tuple[str, str]]) -> list[str]:
+    width = max(len(name) for name, _ in lines)
+    return [f"{name:<{width}}  {value}" for name, value in lines]
+
+
+def _below(notes: list[str]) -> list[str]:
+    return ["", *notes] if notes else []

@@ -1,0 +1,171 @@
+"""The comparison as a table: grouped by sample, smallest first, the smallest that runs marked.
+
+The only importer of tabulate. Nothing is parsed as a number on the way, so the tag `3.20` stays `3.20`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from recipes import errors
+from recipes.model import Comparison, RunStatus, SizeRow, Status
+from recipes.report.units import human, ratio
+
+COLUMNS = (
+    "sample",
+    "recipe",
+    "linkage",
+    "base",
+    "predicted",
+    "runs?",
+    "binary",
+    "image",
+    "download",
+    "overhead",
+    "ratio",
+)
+_ALIGNMENT = ("left", "left", "left", "left", "left", "left", "right", "right", "right", "right", "right")
+
+SORT_KEYS = ("image", "binary", "download", "overhead", "recipe", "base", "linkage")
+
+_REASON_WIDTH = 48
+
+
+def formats() -> tuple[str, ...]:
+    """Every name that `--format` takes."""
+    from tabulate import tabulate_formats
+
+    return ("json", "csv", "html", *(name for name in tabulate_formats if name != "html"))
+
+
+def check_format(name: str) -> None:
+    """Raises: BadInput for a format that is not known."""
+    if name not in ("simple", "json", "csv", "html") and name not in formats():
+        raise errors.unknown("format", name, formats())
+
+
+def check_sort(key: str) -> None:
+    if key not in SORT_KEYS:
+        raise errors.unknown("sort key", key, SORT_KEYS)
+
+
+def arrange(rows: Iterable[SizeRow], sort: str = "image") -> list[list[SizeRow]]:
+    """One list per sample, in the order of the sample's name, each sorted by `sort` and then by image size."""
+
+    def key(row: SizeRow) -> tuple[object, ...]:
+        image = row.image
+        chosen: dict[str, object] = {
+            "image": image.image_bytes,
+            "binary": image.binary.size,
+            "download": image.download_bytes,
+            "overhead": image.overhead_bytes,
+            "recipe": image.binary.recipe or "",
+            "base": image.base.name,
+            "linkage": str(row.facts.linkage),
+        }
+        return chosen[sort], image.image_bytes, image.base.name, image.binary.recipe or ""
+
+    ordered = sorted(rows, key=_sample_name)
+    return [sorted(group, key=key) for _, group in groupby(ordered, key=_sample_name)]
+
+
+def smallest(rows: Iterable[SizeRow]) -> SizeRow | None:
+    """The row with the smallest image that runs; None where none does."""
+    return min((row for row in rows if row.runs), key=lambda row: row.image.image_bytes, default=None)
+
+
+def render(comparison: Comparison, style: str = "simple", sort: str = "image", verbose: bool = False) -> str:
+    """The table as text in one of tabulate's formats, without the lines below it."""
+    from tabulate import tabulate
+
+    lines: list[Sequence[str]] = []
+    for group in arrange(comparison.rows, sort):
+        if lines and style == "simple":
+            lines.append([""] * len(COLUMNS))
+        lines += _cells(group, verbose)
+    return tabulate(
+        lines, headers=COLUMNS, tablefmt=style, disable_numparse=True, colalign=_ALIGNMENT if lines else None
+    )
+
+
+def not_compared(comparison: Comparison, verbose: bool = False) -> str:
+    """The lines below the table: what was left out and why, what failed. "" where there is nothing to say."""
+    lines = []
+    if comparison.unavailable:
+        left_out = [f"{entry.name} ({_first_line(entry.reason, verbose)})" for entry in comparison.unavailable]
+        lines.append("not compared: " + "; ".join(left_out))
+    left_out_names = {entry.name for entry in comparison.unavailable}
+    lines += [
+        f"failed: {entry.name}: {_first_line(entry.reason, verbose)}"
+        for entry in comparison.failed
+        if entry.name not in left_out_names
+    ]
+    return "\n".join(lines)
+
+
+def list_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A plain listing, for `invoke recipes` and its like."""
+    from tabulate import tabulate
+
+    return tabulate(list(rows), headers=headers, tablefmt="simple", disable_numparse=True)
+
+
+def reason(row: SizeRow) -> str:
+    """Why it does not run, whole: what was observed where there was a run, else what is predicted."""
+    if row.runs:
+        return ""
+    if row.run is None or row.run.status is RunStatus.NOT_RUN:
+        return row.verdict.reason or (row.run.reason if row.run else "")
+    if row.run.reason:
+        return row.run.reason
+    said = row.run.stderr.strip()
+    return said or f"exit code {row.run.exit_code}, not what the sample expects"
+
+
+def _cells(group: Sequence[SizeRow], verbose: bool) -> Iterator[Sequence[str]]:
+    best = smallest(group)
+    unit = best.image.image_bytes if best else 0
+    for row in group:
+        image = row.image
+        mark = " *" if row is best else ""
+        yield (
+            _sample_name(row),
+            image.binary.recipe or "prebuilt",
+            str(row.facts.linkage),
+            image.base.name + mark,
+            str(row.verdict.status),
+            _runs(row, verbose),
+            human(image.binary.size),
+            human(image.image_bytes),
+            human(image.download_bytes),
+            human(image.overhead_bytes),
+            ratio(image.image_bytes, unit),
+        )
+
+
+def _runs(row: SizeRow, verbose: bool) -> str:
+    why = reason(row)
+    if not verbose:
+        why = _shorten(why.partition("\n")[0])
+    if row.run is None:
+        return {Status.RUNS: "not tried", Status.FAILS: f"not tried: {why}", Status.UNKNOWN: "not tried"}[
+            row.verdict.status
+        ]
+    if row.run.status is RunStatus.NOT_RUN:
+        return f"not run: {_shorten(row.run.reason) if not verbose else row.run.reason}"
+    answer = "yes" if row.runs else f"no: {why}"
+    return f"{answer} (WRONGLY PREDICTED)" if row.disagrees else answer
+
+
+def _sample_name(row: SizeRow) -> str:
+    binary = row.image.binary
+    return binary.sample.name if binary.sample else binary.path.name
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _REASON_WIDTH else text[: _REASON_WIDTH - 1] + "…"
+
+
+def _first_line(text: str, verbose: bool) -> str:
+    return text if verbose else text.partition("\n")[0]

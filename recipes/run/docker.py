@@ -1,0 +1,322 @@
+"""The Docker Engine: load an image, run it with nothing but itself, always clean up. The only importer of docker."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any
+
+from recipes.errors import RecipeError, Unavailable
+from recipes.model import Image, Limits, RunOutcome, RunStatus
+from recipes.package.archive import docker_tag, write_archive
+from recipes.package.store import Store
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+REPOSITORY = "fromscratch/"
+_LABEL = "fromscratch.owner"
+_NO_EXEC = re.compile(r"(?:exec [^\n]*: [^\n]+|standard_init_linux\.go[^\n]*)\n?")
+_TELLING = re.compile(r'((?:exec|chdir|stat|unable to find|mkdir)[^\n]*?: [^":]+?)(?:: unknown)?$')
+
+
+class DockerEngine:
+    """A Docker Engine that answers."""
+
+    name = "docker"
+
+    def __init__(self, client: DockerClient, store: Store) -> None:
+        self._client = client
+        self._store = store
+        self._loading: dict[str | None, threading.Lock] = {}
+        self._lock = threading.Lock()
+        self._bases: set[str | None] = set()
+        self._running: set[str] = set()
+        self._swept = False
+
+    @classmethod
+    def connect(cls, store: Store) -> DockerEngine:
+        """Raises: Unavailable where no engine answers."""
+        return cls(_client(), store)
+
+    # ── images ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def load(self, image: Image) -> None:
+        """Let the engine have the image, tagged `fromscratch/<name>`; what it has already is not sent again."""
+        from docker.errors import ImageNotFound
+
+        tag = docker_tag(image.name)
+        repository, _, version = (REPOSITORY + tag).partition(":")
+        try:
+            known = self._client.api.inspect_image(image.config.digest)
+            if f"{repository}:{version}" not in (known.get("RepoTags") or ()):
+                self._client.api.tag(image.config.digest, repository, version)
+            return
+        except ImageNotFound:
+            pass
+        # One at a time per base: the first sends the base's layers, the others then leave them out.
+        with self._lock:
+            turn = self._loading.setdefault(image.base.digest, threading.Lock())
+        with turn:
+            skip = {layer.diff_id for layer in image.base.layers} if image.base.digest in self._bases else set()
+            try:
+                self._send(image, f"{repository}:{version}", skip)
+            except RecipeError:
+                if not skip:
+                    raise
+                self._send(image, f"{repository}:{version}", set())
+            self._bases.add(image.base.digest)
+
+    def image_size(self, image: Image) -> int:
+        """What `docker image inspect` says."""
+        return int(self._client.api.inspect_image(image.config.digest)["Size"])
+
+    def _send(self, image: Image, tag: str, skip: set[str]) -> None:
+        from docker.errors import APIError, BuildError, ImageLoadError
+
+        read, write = os.pipe()
+        failure: list[BaseException] = []
+
+        def produce() -> None:
+            try:
+                with open(write, "wb", buffering=1 << 20) as out:
+                    write_archive(image, self._store, out, tag=tag, uncompressed=True, skip_diff_ids=skip)
+            except BrokenPipeError:
+                pass  # the engine has refused it, and says so below
+            except BaseException as error:  # noqa: BLE001  # handed over to the caller's thread
+                failure.append(error)
+
+        producer = threading.Thread(target=produce)
+        producer.start()
+        try:
+            with open(read, "rb", buffering=0) as pipe:
+                for message in self._client.api.load_image(_pieces(pipe), quiet=True):
+                    if "error" in message:
+                        raise RecipeError(f"the Docker Engine cannot load {tag}: {message['error']}")
+        except (APIError, BuildError, ImageLoadError, OSError) as error:
+            raise RecipeError(f"the Docker Engine cannot load {tag}: {error}") from error
+        finally:
+            producer.join()
+        if failure:
+            raise failure[0]
+
+    # ── containers ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def run(
+        self, image: Image, *, args: tuple[str, ...] = (), stdin: bytes = b"", limits: Limits | None = None
+    ) -> RunOutcome:
+        """Run the image once: no network, read-only, no capabilities, bounded, always removed afterwards."""
+        from docker.errors import APIError
+        from requests.exceptions import ConnectionError as LostConnection
+        from requests.exceptions import Timeout
+
+        limits = limits or Limits()
+        self._sweep()
+        self.load(image)
+        container = ""
+        try:
+            container = self._create(image, args, bool(stdin), limits)
+            self._running.add(container)
+            return self._converse(container, stdin, limits)
+        except APIError as error:
+            message = str(error.explanation or error)
+            return RunOutcome(self.name, RunStatus.NOT_STARTED, stderr=message, reason=_telling(message))
+        except (LostConnection, Timeout) as error:
+            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=f"the Docker Engine went away: {error}")
+        finally:
+            if container:
+                self._running.discard(container)
+                with contextlib.suppress(APIError, LostConnection, Timeout):
+                    self._client.api.remove_container(container, force=True, v=True)
+
+    def stop(self) -> None:
+        """Kill what runs at this moment; the threads that wait for it then remove it."""
+        for container in tuple(self._running):
+            with contextlib.suppress(Exception):  # it may have ended by itself, or the engine be gone
+                self._client.api.kill(container)
+
+    def _create(self, image: Image, args: tuple[str, ...], has_input: bool, limits: Limits) -> str:
+        api = self._client.api
+        host = api.create_host_config(
+            network_mode="none",
+            read_only=True,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            mem_limit=limits.memory_bytes,
+            memswap_limit=limits.memory_bytes,
+            pids_limit=limits.processes,
+            log_config={"Type": "none"},
+        )
+        made = api.create_container(
+            image.config.digest,
+            command=list(args) or None,
+            stdin_open=has_input,
+            host_config=host,
+            labels={_LABEL: _owner()},
+        )
+        return str(made["Id"])
+
+    def _converse(self, container: str, stdin: bytes, limits: Limits) -> RunOutcome:
+        api = self._client.api
+        params = {"stdout": 1, "stderr": 1, "stream": 1, "stdin": int(bool(stdin))}
+        stream = api.attach_socket(container, params=params)
+        connection = getattr(stream, "_sock", stream)
+        feeder = threading.Thread(target=_feed, args=(connection, stdin))
+        try:
+            started = time.monotonic()
+            api.start(container)
+            if stdin:
+                feeder.start()
+            outputs, stopped = _collect(connection, started + limits.seconds, limits.output_bytes)
+            if stopped:
+                with contextlib.suppress(Exception):
+                    api.kill(container)
+            code = int(api.wait(container)["StatusCode"])
+            seconds = time.monotonic() - started
+        finally:
+            with contextlib.suppress(OSError):
+                connection.close()
+            stream.close()
+            if feeder.is_alive():
+                feeder.join()
+        stdout, stderr = (output.decode(errors="replace") for output in outputs)
+        if stopped:
+            most = f"{limits.seconds:g} s" if stopped == "time limit" else f"{limits.output_bytes} bytes"
+            reason = f"stopped at the {stopped} of {most}"
+            return RunOutcome(self.name, RunStatus.STOPPED, None, stdout, stderr, seconds, reason)
+        if code == 137 and api.inspect_container(container)["State"].get("OOMKilled"):
+            reason = f"stopped at the memory limit of {limits.memory_bytes} bytes"
+            return RunOutcome(self.name, RunStatus.STOPPED, None, stdout, stderr, seconds, reason)
+        if code in (1, 126, 127, 255) and not stdout and _NO_EXEC.fullmatch(stderr):
+            return RunOutcome(self.name, RunStatus.NOT_STARTED, None, stdout, stderr, seconds, stderr.strip())
+        return RunOutcome(self.name, RunStatus.EXITED, code, stdout, stderr, seconds)
+
+    def _sweep(self) -> None:
+        """Remove containers whose owner was killed before it could do so."""
+        with self._lock:
+            if self._swept:
+                return
+            self._swept = True
+        for container in self._client.api.containers(all=True, filters={"label": _LABEL}):
+            if not _alive(container["Labels"].get(_LABEL, "")):
+                with contextlib.suppress(Exception):  # somebody else may be sweeping too
+                    self._client.api.remove_container(container["Id"], force=True, v=True)
+
+
+def save_archive(reference: str) -> Iterator[bytes]:
+    """An image of the engine as a docker-archive. Raises: Unavailable."""
+    from docker.errors import APIError, ImageNotFound
+
+    client = _client()
+    try:
+        yield from client.images.get(reference).save(named=True)
+    except ImageNotFound as error:
+        raise Unavailable(f"the Docker Engine has no image {reference!r}", hint="`docker images` lists them") from error
+    except APIError as error:
+        raise Unavailable(f"the Docker Engine cannot save {reference!r}: {error.explanation}") from error
+
+
+def image_id(reference: str) -> str:
+    """What the reference stands for now. Raises: Unavailable."""
+    from docker.errors import APIError, ImageNotFound
+
+    try:
+        return str(_client().api.inspect_image(reference)["Id"])
+    except ImageNotFound as error:
+        raise Unavailable(f"the Docker Engine has no image {reference!r}", hint="`docker images` lists them") from error
+    except APIError as error:
+        raise Unavailable(f"the Docker Engine does not say what {reference!r} is: {error.explanation}") from error
+
+
+def _client() -> DockerClient:
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        if os.environ.get("DOCKER_HOST"):
+            return docker.from_env(timeout=60)
+        from docker.context import ContextAPI
+
+        context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
+        if context is None or not context.Host:
+            return docker.from_env(timeout=60)
+        return docker.DockerClient(base_url=context.Host, tls=context.TLSConfig or False, timeout=60)
+    except (DockerException, OSError, ValueError) as error:
+        raise Unavailable(
+            f"no Docker Engine answers: {error}", hint="start it or set DOCKER_HOST, or use --engine local"
+        ) from error
+
+
+def _pieces(pipe: IO[bytes]) -> Iterator[bytes]:
+    while data := pipe.read(1 << 20):
+        yield data
+
+
+def _feed(connection: Any, data: bytes) -> None:
+    import socket
+
+    with contextlib.suppress(OSError):  # the program may end without reading it
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+
+
+def _collect(connection: Any, deadline: float, limit: int) -> tuple[tuple[bytes, bytes], str]:
+    """stdout and stderr until the stream ends, and the limit that was met, if any.
+
+    Source: Docker Engine API, "Attach to a container", stream format.
+    """
+    outputs = {1: bytearray(), 2: bytearray()}
+    buffer = bytearray()
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return (bytes(outputs[1]), bytes(outputs[2])), "time limit"
+        connection.settimeout(left)
+        try:
+            data = connection.recv(65536)
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            data = b""
+        if not data:
+            return (bytes(outputs[1]), bytes(outputs[2])), ""
+        buffer += data
+        while len(buffer) >= 8:
+            stream, size = struct.unpack(">BxxxI", buffer[:8])
+            if len(buffer) < 8 + size:
+                break
+            output = outputs[2 if stream == 2 else 1]
+            output += buffer[8 : 8 + size]
+            del buffer[: 8 + size]
+            if len(output) > limit:
+                del output[limit:]
+                return (bytes(outputs[1]), bytes(outputs[2])), "output limit"
+
+
+def _telling(message: str) -> str:
+    """The part of the engine's message that says what is wrong: `exec /app: no such file or directory`."""
+    found = _TELLING.search(message.strip())
+    return found[1] if found else message.strip()
+
+
+def _owner() -> str:
+    return f"{os.getpid()}-{_start_time(os.getpid())}"
+
+
+def _alive(owner: str) -> bool:
+    pid, _, started = owner.partition("-")
+    return pid.isdigit() and _start_time(int(pid)) == started
+
+
+def _start_time(pid: int) -> str:
+    """When a process was started, which tells it from a later one with the same pid. Source: proc(5), stat."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[19].decode()
+    except (OSError, IndexError):
+        return ""

@@ -1,0 +1,74 @@
+"""Layers as a folder, for the engine that mounts them.
+
+Layers are read through `inspect.rootfs`, the very rules that verdicts go by: what could escape or lie about itself is not
+in that tree, so it cannot be written either. Devices are left out and setuid bits dropped; everything belongs to the caller.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from recipes.errors import RecipeError
+from recipes.inspect.rootfs import LayerSource, RootFs
+from recipes.model import Layer
+from recipes.package.layers import open_layer
+from recipes.package.store import Store
+from recipes.workspace import Workspace, locked, make_folder
+
+
+def unpack(layers: Sequence[Layer], store: Store, workspace: Workspace) -> Path:
+    """The folder `build/roots/<key>` with what these layers hold together, made once and kept."""
+    key = hashlib.sha256("\n".join(layer.diff_id for layer in layers).encode()).hexdigest()[:32]
+    folder = workspace.roots / key
+    if folder.is_dir():
+        return folder
+    make_folder(workspace.roots)
+    with locked(workspace.roots / f"{key}.lock"):
+        if not folder.is_dir():
+            sources = [LayerSource(layer.diff_id, _opener(store, layer)) for layer in layers]
+            root = RootFs.from_layers(sources, workspace.cache / "roots")
+            with workspace.temporary("unpack") as place:
+                try:
+                    _write(root, place / "root")
+                    os.rename(place / "root", folder)
+                except OSError as error:
+                    raise RecipeError(
+                        f"cannot unpack layers into {str(folder)!r}: {error.strerror}", hint="is the disk full?"
+                    ) from error
+    return folder
+
+
+def _opener(store: Store, layer: Layer):  # type: ignore[no-untyped-def]  # the type is LayerSource's own
+    return lambda: open_layer(store, layer)
+
+
+def _write(root: RootFs, folder: Path) -> None:
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    modes: list[tuple[str, int]] = []
+    written: dict[int, str] = {}
+    for path, entry in root.entries():
+        place = f"{folder}{path}"
+        if entry.kind == "dir":
+            os.mkdir(place)
+            # The owner has to be able to fill and to remove it, whatever the layer says; 1777 stays as it is.
+            modes.append((place, (entry.mode & 0o1777) | 0o700))
+        elif entry.kind == "symlink":
+            os.symlink(entry.target, place)
+        elif entry.kind == "file":
+            if entry.inode and entry.inode in written:
+                os.link(written[entry.inode], place)
+                continue
+            with open(place, "xb") as file:
+                root.copy_file(path, file)
+                os.fchmod(file.fileno(), (entry.mode & 0o777) | 0o400)
+            written[entry.inode] = place
+        elif entry.kind == "fifo":
+            with contextlib.suppress(OSError):  # some file systems have none
+                os.mkfifo(place, entry.mode & 0o777)
+    for place, mode in modes:
+        os.chmod(place, mode)

@@ -1,0 +1,4 @@
+#pragma once
+
+// White space as the C locale has it.
+bool is_space(char character);

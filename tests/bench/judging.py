@@ -1,0 +1,95 @@
+"""Reading ELF files and judging them against bases: one program, and a thousand."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from recipes import errors, pipeline, shell
+from recipes.inspect.elf import read_elf
+from recipes.model import BaseImage, Binary, Command
+from recipes.package.bases import resolve
+from tests.bench.inputs import Bench, as_binary, big_program
+from tests.bench.measure import Contender, Goal, Row, Skipped, Timing, by_turns, timed_row
+
+BASES = ("scratch", "deb-static", "deb-cc", "deb-musl", "deb-busybox", "deb-slim")
+WHOLE_BASE = "deb-slim"
+VERIFY_LIMIT = 0.020
+
+
+def rows(bench: Bench) -> Iterator[Row | Skipped]:
+    yield from _reading(bench)
+    project = pipeline.Project.at(bench.project)
+    try:
+        bases = [resolve(name, project.platform, project.workspace, project.store) for name in BASES]
+    except errors.RecipeError as error:
+        yield Skipped("verdicts on assembled bases", error.message)
+        return
+    yield _one(bench, project, bases[BASES.index(WHOLE_BASE)])
+    yield from _many(bench, project, bases)
+
+
+def _reading(bench: Bench) -> Iterator[Row | Skipped]:
+    """Ours in a running process; the peers are small programs, so that their start hardly counts."""
+    what, big = "read a 200 MB program", str(big_program(bench.fresh("read")))
+    contenders = [Contender("ours", lambda: read_elf(Path(big)))]
+    for name, options in (("readelf", ("-ldW",)), ("ldd", ())):
+        path = shutil.which(name)
+        if path is None:
+            yield Skipped(f"{what}: {name}", f"{name} is not installed")
+            continue
+        argv = (path, *options, big)
+        # ldd ends with 1 for a static program: that is its answer, not a failure.
+        contenders.append(Contender(" ".join((name, *options)), lambda argv=argv: shell.run(Command(argv))))  # type: ignore[misc]
+    ours, *others = by_turns(contenders, bench.runs(15))
+    for contender, timing in zip(contenders[1:], others, strict=True):
+        yield timed_row(what, ours, timing, contender.name, None)
+
+
+def _one(bench: Bench, project: pipeline.Project, base: BaseImage) -> Row:
+    """One verdict from a file and a base whose index is cached, as `verify` needs it after start-up."""
+    program = as_binary(Path(shutil.which("ls") or "/bin/ls").resolve())
+
+    def verify() -> None:
+        facts = read_elf(program.path)
+        pipeline.judge_on(project, program, facts, base)
+
+    (ours,) = by_turns([Contender("ours", verify)], bench.runs(15))
+    limit = f"{VERIFY_LIMIT * 1000:.0f} ms"
+    return Row(f"verify ls on {base.name}, cached", str(ours), limit, ours.median / VERIFY_LIMIT, Goal(1))
+
+
+def _many(bench: Bench, project: pipeline.Project, bases: list[BaseImage]) -> Iterator[Row]:
+    programs = [as_binary(path) for path in _programs(1000)]
+    quarter = programs[::4]
+
+    def judge_all(some: list[Binary]) -> None:
+        roots = [(base, pipeline.open_root(project, base)) for base in bases]
+        for program in some:
+            facts = read_elf(program.path)
+            for base, root in roots:
+                pipeline.judge_on(project, program, facts, base, root)
+
+    whole, part = by_turns(
+        [
+            Contender("all", lambda: judge_all(programs)),
+            Contender("a quarter", lambda: judge_all(quarter)),
+        ],
+        bench.runs(3),
+    )
+    times = len(programs) / len(quarter)
+    scaled = Timing(tuple(seconds * times for seconds in part.seconds))
+    what = f"{len(programs)} programs on {len(bases)} bases"
+    yield timed_row(what, whole, scaled, f"{len(quarter)} programs, times {times:g}", Goal(1.2))
+
+
+def _programs(count: int) -> list[Path]:
+    found: dict[Path, None] = {}
+    for folder in (Path("/usr/bin"), Path("/usr/sbin"), Path("/usr/libexec")):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and not path.is_symlink() and len(found) < count:
+                with path.open("rb") as file:
+                    if file.read(4) == b"\x7fELF":
+                        found[path] = None
+    return list(found)

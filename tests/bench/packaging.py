@@ -1,0 +1,139 @@
+"""From a program to an image: in the store, and in the engine, against `docker build` and buildah.
+
+Ours is the library call in a running process, as a task that builds many images makes it; reading and hashing the
+program is part of it. The peers are their command lines. Each run has a program that no cache has seen before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from recipes import shell
+from recipes.model import Command, Image
+from recipes.package.assemble import assemble
+from recipes.package.store import Store
+from recipes.run.engine import choose
+from recipes.workspace import Workspace
+from tests.bench.docker import DockerPeer
+from tests.bench.inputs import Bench, as_binary, big_program, changed_copy, invoke, scratch
+from tests.bench.measure import Contender, Goal, Row, Skipped, by_turns, timed_row
+
+DOCKERFILE = """\
+FROM scratch
+COPY app /app
+USER 65532:65532
+WORKDIR /
+ENTRYPOINT ["/app"]
+"""
+
+OURS, PEER, BUILDAH = "fromscratch-bench", "fromscratch-bench-peer", "fromscratch-bench-buildah"
+
+
+@dataclass
+class Turn:
+    """What one contender works on: a new folder with a new program for each of its runs."""
+
+    bench: Bench
+    program: Path
+    clean: Callable[[], object] = lambda: None
+    folder: Path = field(default_factory=Path)
+
+    def prepare(self) -> None:
+        self.clean()
+        if self.folder.name:
+            shutil.rmtree(self.folder)
+        self.folder = self.bench.fresh("context")
+        changed_copy(self.program, self.folder)
+        (self.folder / "Dockerfile").write_text(DOCKERFILE)
+        os.sync()  # what an earlier run still has to write is not this one's cost
+
+    def assemble(self) -> tuple[Image, Workspace, Store]:
+        workspace = Workspace(self.folder)
+        store = Store(workspace.images)
+        return assemble(as_binary(self.folder / "app"), scratch(), store=store, name=f"{OURS}:latest"), workspace, store
+
+    def load(self) -> None:
+        image, workspace, store = self.assemble()
+        engine = choose("docker", workspace, store)
+        assert engine is not None
+        engine.load(image)
+
+
+def rows(bench: Bench, docker: DockerPeer | None) -> Iterator[Row | Skipped]:
+    hello = _hello(bench)
+    big = big_program(bench.fresh("big"))
+    if docker is None:
+        yield Skipped("assemble + load into the engine", "no Docker Engine")
+    else:
+        yield _loading("assemble + load into the engine, hello", bench, docker, hello, Goal(4, faster=True), 9)
+        yield _loading("the same, a 200 MB binary", bench, docker, big, Goal(1.3, faster=True), 5)
+    yield from _storing(bench, docker, big)
+
+
+def _hello(bench: Bench) -> Path:
+    target = bench.fresh("hello") / "hello"
+    invoke(bench.project, "build-static", "hello", "--no-run", "--engine", "local")
+    built = [path for path in (bench.project / "build/cache").rglob("hello") if path.is_file()]
+    shutil.copy(min(built, key=lambda path: path.stat().st_size), target)
+    return target
+
+
+def _loading(what: str, bench: Bench, docker: DockerPeer, program: Path, goal: Goal, runs: int) -> Row:
+    mine = Turn(bench, program, lambda: docker.remove(f"{OURS}:latest"))
+    theirs = Turn(bench, program, lambda: docker.remove(PEER))
+    ours, peer = by_turns(
+        [
+            Contender("ours", mine.load, mine.prepare),
+            Contender(docker.name, lambda: docker.build(theirs.folder, PEER), theirs.prepare),
+        ],
+        bench.runs(runs),
+    )
+    docker.remove(f"{OURS}:latest", PEER)
+    return timed_row(what, ours, peer, docker.name, goal)
+
+
+def _storing(bench: Bench, docker: DockerPeer | None, program: Path) -> Iterator[Row | Skipped]:
+    what = "assemble to the store, a 200 MB binary"
+    mine, turns = Turn(bench, program), [Turn(bench, program), Turn(bench, program)]
+    contenders = [Contender("ours", mine.assemble, mine.prepare)]
+    if docker is None:
+        yield Skipped(f"{what}: docker build", "no Docker Engine")
+    else:
+        turns[0].clean = lambda: docker.remove(PEER)
+        contenders.append(Contender(docker.name, lambda: docker.build(turns[0].folder, PEER), turns[0].prepare))
+    buildah = shutil.which("buildah")
+    if buildah is None:
+        yield Skipped(f"{what}: buildah", "buildah is not installed")
+    else:
+        tool = Buildah(buildah, bench.fresh("buildah"))
+        turns[1].clean = tool.remove
+        contenders.append(Contender("buildah", lambda: tool.build(turns[1].folder), turns[1].prepare))
+    if len(contenders) == 1:
+        return
+    ours, *others = by_turns(contenders, bench.runs(5))
+    for contender, timing in zip(contenders[1:], others, strict=True):
+        yield timed_row(what, ours, timing, contender.name, Goal(6, faster=True))
+    if docker is not None:
+        docker.remove(PEER)
+
+
+@dataclass(frozen=True, slots=True)
+class Buildah:
+    """buildah with a storage of its own."""
+
+    path: str
+    storage: Path
+
+    def _run(self, *words: str) -> None:
+        options = ("--root", str(self.storage / "root"), "--runroot", str(self.storage / "run"))
+        shell.check(Command((self.path, *options, *words)), timeout=900)
+
+    def build(self, context: Path) -> None:
+        self._run("bud", "--quiet", "--no-cache", "--isolation", "chroot", "--tag", BUILDAH, str(context))
+
+    def remove(self) -> None:
+        self._run("rmi", "--all", "--force")

@@ -1,0 +1,199 @@
+"""Ask the real loader of a root, ask our rules, and say where they differ."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipes import shell
+from recipes.errors import BadInput
+from recipes.inspect.dynamic import Dynamic, read_dynamic
+from recipes.inspect.loader import explain, loader_kind
+from recipes.inspect.loading import Loading
+from recipes.inspect.musl import MuslLoader
+from recipes.inspect.objects import objects_of
+from recipes.inspect.rootfs import RootFs
+from recipes.inspect.segments import FileReader
+from recipes.model import Command, Platform
+from tests.need import need, need_tool
+
+_LINE = re.compile(r"\t(?:(?P<name>.+) => )?(?P<path>.+?)(?: \(0x[0-9a-f]+\))?$")
+_VERSION = re.compile(r".*version `.*' not found \(required by .*\)$")
+_MUSL = "/lib/ld-musl-x86_64.so.1"
+_INSIDE = Path(__file__).with_name("inside.py")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a loader says: found paths by name, missing names, and its complaints line by line."""
+
+    found: Mapping[str, str]
+    missing: frozenset[str]
+    complaints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    program: Path
+    """on this machine"""
+    path: str
+    """in the root"""
+    dynamic: Dynamic
+
+
+def programs(folders: Iterable[Path]) -> Iterator[Path]:
+    """Every dynamic ELF program beneath the folders, once."""
+    seen = set()
+    for folder in folders:
+        for parent, _, names in os.walk(folder):
+            for name in sorted(names):
+                path = Path(parent, name)
+                if path.is_symlink() or not path.is_file() or not os.access(path, os.R_OK | os.X_OK):
+                    continue
+                status = path.stat()
+                with path.open("rb") as file:
+                    if file.read(4) == b"\x7fELF" and (status.st_dev, status.st_ino) not in seen:
+                        seen.add((status.st_dev, status.st_ino))
+                        yield path
+
+
+def questions(paths: Iterable[Path], root: Path) -> Iterator[Question]:
+    """Those of the files that have a loader of this machine; static ones would run their own code."""
+    for path in paths:
+        with FileReader(path) as reader:
+            try:
+                dynamic = read_dynamic(reader)
+            except BadInput:
+                continue
+        if dynamic.interpreter is None or dynamic.machine != 62 or dynamic.bits != 64:
+            continue
+        yield Question(path, str(path) if str(root) == "/" else f"/mnt{path}", dynamic)
+
+
+def ask(root: Path, folders: Iterable[Path], argvs: list[tuple[tuple[str, ...], dict[str, str]]]) -> list[tuple[int, str]]:
+    """The answers of the root's own programs, each run inside the root."""
+    command = (need_tool("unshare"), "--mount", "--map-root-user", "--net", sys.executable, "-IS", str(_INSIDE))
+    done = shell.run(
+        Command((*command, str(root), *map(str, folders))), stdin=json.dumps(argvs).encode(), timeout=1200
+    )
+    if done.exit_code != 0:
+        need("unshare" not in done.stderr.decode(errors="replace"), "user namespaces")
+        raise AssertionError(done.stderr.decode(errors="replace"))
+    return [(code, text) for code, text in json.loads(done.stdout)]
+
+
+def differences(
+    root: Path,
+    folders: Iterable[Path],
+    paths: Iterable[Path],
+    *,
+    env: Mapping[str, str] | None = None,
+) -> tuple[int, list[str]]:
+    """How many programs were compared in `root`, and every difference in words."""
+    closed = RootFs.from_directory(root)
+    musl = _MUSL if loader_kind(closed, _MUSL) == "musl" else None
+    asked = list(questions(paths, root))
+    settings = dict(env or {})
+    tracing = settings if musl else {**settings, "LD_TRACE_LOADED_OBJECTS": "1", "LD_BIND_NOW": "1"}
+    argvs = [((musl, "--list", q.path) if musl else (q.path,), tracing) for q in asked]
+    unsafe = [q for q in asked if not musl and loader_kind(closed, q.dynamic.interpreter or "") not in ("glibc", "none")]
+    assert not unsafe, "a loader that may run the program's own code"
+    platform = Platform("linux", "amd64", _level())
+    wrong = []
+    for question, (code, text) in zip(asked, ask(root, folders, argvs), strict=True):
+        if musl:
+            loading = _as_musl(closed, question, musl, settings)
+        else:
+            loading = explain(question.dynamic, closed, env=settings, platform=platform, path=question.path)
+        real = _real_musl(text) if musl else _real_glibc(code, text)
+        for difference in _compare(closed, loading, real, question.dynamic.interpreter):
+            wrong.append(f"{root.name}: {question.path}: {difference}")
+    return len(asked), wrong
+
+
+def _as_musl(root: RootFs, question: Question, loader: str, env: Mapping[str, str]) -> Loading:
+    """What musl's loader does with a program that it is told to list, whatever loader the program itself asks for."""
+    objects = objects_of(root)
+    found = objects.load(loader)
+    assert not isinstance(found, str)
+    return MuslLoader(objects, question.dynamic, found, path=question.path, env=env).run()
+
+
+def _compare(root: RootFs, loading: Loading, real: Answer, loader: str | None) -> Iterator[str]:
+    # The loader lists itself always, and under one name only.
+    found = {library.name: library.path for library in loading.libraries if library.path not in (None, loader)}
+    missing = {library.name for library in loading.libraries if library.path is None}
+    complaints = tuple(
+        problem.message
+        for problem in loading.problems
+        if problem.code not in ("library-missing", "cpu-level") or loading.loader == "musl"
+    )
+    theirs_found = {name: path for name, path in real.found.items() if path != loader}
+    for name, path in theirs_found.items():
+        if found.get(name) != path:
+            yield f"{name}: the loader finds {path}, we find {found.get(name)}"
+    inodes = {_inode(root, path) for path in theirs_found.values()}
+    for name, path in found.items():
+        assert path is not None
+        # A second name for a file that is loaded already is no line of its own.
+        if name not in theirs_found and _inode(root, path) not in inodes:
+            yield f"{name}: we find {path}, the loader does not ask for it"
+    if missing != real.missing:
+        yield f"the loader misses {sorted(real.missing)}, we miss {sorted(missing)}"
+    if _ordered(complaints) != _ordered(real.complaints):
+        ours, theirs = set(complaints), set(real.complaints)
+        what = f"only we: {sorted(ours - theirs)}, only the loader: {sorted(theirs - ours)}"
+        yield f"complaints differ: {what if ours != theirs else 'in their order'}"
+
+
+def _ordered(complaints: Iterable[str]) -> list[str]:
+    """musl complains of a symbol that is copied only where it is copied, not where it is first named."""
+    return sorted(complaints, key=lambda line: line if line.startswith("Error relocating") else "")
+
+
+def _inode(root: RootFs, path: str) -> int:
+    entry = root.stat(path)
+    return -1 if entry is None else entry.inode
+
+
+def _real_glibc(code: int, text: str) -> Answer:
+    if code == -1:
+        return Answer({}, frozenset(), (f"exec: {text}",))
+    found, missing, complaints = {}, set(), []
+    for line in text.splitlines():
+        match = _LINE.match(line)
+        if _VERSION.match(line) and "weak version" not in line:
+            complaints.append(line)
+        elif match and match["path"] == "not found":
+            missing.add(match["name"])
+        elif match and "linux-vdso" not in line and line != "\tstatically linked":
+            found[match["name"] or match["path"]] = match["path"]
+    return Answer(found, frozenset(missing), tuple(complaints))
+
+
+def _real_musl(text: str) -> Answer:
+    found, missing, complaints = {}, set(), []
+    for line in text.splitlines():
+        match = _LINE.match(line)
+        if match and match["name"]:
+            found[match["name"]] = match["path"]
+        elif not match:
+            complaints.append(line)
+            if lost := re.match(r"Error loading shared library (.*?): ", line):
+                missing.add(lost[1])
+    return Answer(found, frozenset(missing), tuple(dict.fromkeys(complaints)))
+
+
+def _level() -> str:
+    """This CPU's x86-64 level, as the loader takes it."""
+    flags = set(re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.M)[1].split())  # type: ignore[index]
+    if {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2"} <= flags:
+        return "v4"
+    if {"avx2", "bmi1", "bmi2", "fma", "movbe", "f16c"} <= flags:
+        return "v3"
+    return "v2" if {"sse4_2", "ssse3", "popcnt"} <= flags else ""

@@ -1,0 +1,292 @@
+"""Bases come whole and checked from a real registry, or not at all."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import socket
+from pathlib import Path
+
+import pytest
+
+from recipes.errors import BadArchive, RecipeError, Unavailable
+from recipes.model import BaseImage, Platform
+from recipes.package.bases import resolve
+from recipes.package.registry import ATTEMPTS
+from recipes.package.store import Store
+from recipes.workspace import Workspace
+from tests.fixtures_registry import PASSWORD, USER, LayoutWriter, LocalRegistry, tar_of
+from tests.package.faults import Proxy, serving
+
+AMD64 = Platform("linux", "amd64")
+NOISE = random.Random(2).randbytes(1 << 20)  # noqa: S311  # it need not be secret, only the same each time
+
+
+@pytest.fixture(autouse=True)
+def docker_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Docker configuration of the test's own: nobody is logged in anywhere."""
+    folder = tmp_path / "docker-config"
+    folder.mkdir()
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    return folder / "config.json"
+
+
+@pytest.fixture
+def store(workspace: Workspace) -> Store:
+    return Store(workspace.images)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> LayoutWriter:
+    return LayoutWriter(tmp_path / "layout")
+
+
+@pytest.fixture
+def noise(
+    registry: LocalRegistry, layout: LayoutWriter, request: pytest.FixtureRequest
+) -> tuple[str, dict[str, object]]:
+    """(repository, layer descriptor) of an image with one layer of a megabyte that does not compress."""
+    name = request.node.name.partition("[")[0].replace("_", "-")
+    image = layout.image(tar_of({"noise": NOISE, name: b""}), tag="x")
+    registry.push(layout.folder, name)
+    manifest = json.loads((layout.folder / "blobs/sha256" / str(image["digest"])[7:]).read_bytes())
+    return name, manifest["layers"][0]
+
+
+def pull(reference: str, workspace: Workspace, store: Store, platform: Platform = AMD64) -> BaseImage:
+    return resolve(reference, platform, workspace, store)
+
+
+def test_an_image_is_pulled(registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, store: Store) -> None:
+    """Layers, environment and manifest digest are those that were pushed, and the blobs are in the store."""
+    tars = [tar_of({"etc/a": b"one"}), tar_of({"etc/b": b"three"})]
+    pushed = layout.image(*tars, env=("PATH=/bin", "A=b=c"), tag="x")
+    base = pull(registry.push(layout.folder, "plain", "1.0"), workspace, store)
+    assert base.digest == pushed["digest"]
+    assert base.env == (("PATH", "/bin"), ("A", "b=c"))
+    assert [layer.content_bytes for layer in base.layers] == [3, 5]
+    assert all(store.blob(layer.descriptor.digest).stat().st_size == layer.descriptor.size for layer in base.layers)
+    by_digest = pull(f"docker://{registry.host}/plain@{base.digest}", workspace, store)
+    assert by_digest.layers == base.layers
+
+
+def test_the_platform_chooses(
+    registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, store: Store
+) -> None:
+    """An index gives each platform its own image; arm64 is arm64/v8, and v7 runs what was built for v6."""
+    platforms = ["linux/amd64", "linux/arm64/v8", "linux/arm/v6", "linux/arm/v5"]
+    images = {name: layout.image(tar_of({name: b""}), platform=name) for name in platforms}
+    layout.index(*images.values(), tag="x")
+    reference = registry.push(layout.folder, "many")
+    for wanted, expected in [
+        ("linux/amd64", "linux/amd64"),
+        ("linux/arm64", "linux/arm64/v8"),
+        ("linux/arm64/v8", "linux/arm64/v8"),
+        ("linux/arm/v7", "linux/arm/v6"),
+        ("linux/arm/v5", "linux/arm/v5"),
+    ]:
+        base = pull(reference, workspace, store, Platform.parse(wanted))
+        assert base.digest == images[expected]["digest"], wanted
+        assert base.platform == Platform.parse(wanted)
+
+
+def test_a_missing_platform_lists_what_there_is(
+    registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, store: Store
+) -> None:
+    """An image that is not there for the platform is Unavailable, from an index and from a single manifest."""
+    layout.index(layout.image(tar_of({"a": b""}), platform="linux/arm64/v8"), tag="x")
+    single = LayoutWriter(layout.folder.parent / "single")
+    single.image(tar_of({"a": b""}), platform="linux/s390x", tag="x")
+    for folder, there in [(layout.folder, "linux/arm64/v8"), (single.folder, "linux/s390x")]:
+        with pytest.raises(Unavailable, match="no image for linux/amd64") as caught:
+            pull(registry.push(folder, f"only-{folder.name}"), workspace, store)
+        assert there in caught.value.hint
+
+
+def test_what_is_not_there(registry: LocalRegistry, workspace: Workspace, store: Store) -> None:
+    """An unknown repository or tag is Unavailable, with exit code 6."""
+    with pytest.raises(Unavailable, match="not in the registry") as caught:
+        pull(f"docker://{registry.host}/nobody/made:this", workspace, store)
+    assert caught.value.exit_code == 6
+
+
+def test_a_known_base_needs_no_registry(
+    registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, store: Store
+) -> None:
+    """The second time nothing is asked, until a refresh: then a moved tag is followed."""
+    first = layout.image(tar_of({"a": b"1"}), tag="x")
+    with serving(Proxy(registry.host)) as proxy:
+        registry.push(layout.folder, "moving")
+        reference = f"docker://{proxy.host}/moving"
+        assert pull(reference, workspace, store).digest == first["digest"]
+        asked = proxy.seen.total()
+        other = LayoutWriter(layout.folder.parent / "other")
+        second = other.image(tar_of({"a": b"2"}), tag="x")
+        registry.push(other.folder, "moving")
+        assert pull(reference, workspace, store).digest == first["digest"]
+        assert proxy.seen.total() == asked
+        assert resolve(reference, AMD64, workspace, store, refresh=True).digest == second["digest"]
+        assert pull(reference, workspace, store).digest == second["digest"]
+
+
+def test_a_lost_blob_is_fetched_again(
+    registry: LocalRegistry, noise: tuple[str, dict[str, object]], workspace: Workspace, store: Store
+) -> None:
+    """A blob that vanished from the store, or lost its end, is noticed and comes again."""
+    reference = f"docker://{registry.host}/{noise[0]}"
+    blob = store.blob(pull(reference, workspace, store).layers[0].descriptor.digest)
+    size = blob.stat().st_size
+    blob.unlink()
+    pull(reference, workspace, store)
+    assert blob.stat().st_size == size
+    blob.chmod(0o644)
+    blob.write_bytes(b"short")
+    pull(reference, workspace, store)
+    assert blob.stat().st_size == size
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated"])
+def test_a_damaged_blob_is_refused(
+    registry: LocalRegistry, noise: tuple[str, dict[str, object]], workspace: Workspace, store: Store, damage: str
+) -> None:
+    """A registry whose storage is damaged cannot make us keep the damage: no base, and no blob in the store."""
+    name, layer = noise
+    file = registry.blob(str(layer["digest"]))
+    data = bytearray(file.read_bytes())
+    file.write_bytes(data[:-1000] if damage == "truncated" else data[:5000] + b"!" + data[5001:])
+    try:
+        with pytest.raises(RecipeError) as caught:
+            pull(f"docker://{registry.host}/{name}", workspace, store)
+        assert isinstance(caught.value, BadArchive | Unavailable)
+        assert not store.has(str(layer["digest"]))
+    finally:
+        file.write_bytes(data)
+
+
+def test_a_false_manifest_is_refused(
+    registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, store: Store
+) -> None:
+    """A manifest is checked against the digest that was asked for, and against the one the registry gives."""
+    digest = layout.image(tar_of({"a": b""}), tag="x")["digest"]
+    registry.push(layout.folder, "false")
+    with serving(Proxy(registry.host)) as proxy:
+        for selector in (f"@{digest}", ":latest"):
+            proxy.faults = {"/manifests/": ['swap {"schemaVersion": 2}']}
+            with pytest.raises(BadArchive, match="digest"):
+                pull(f"docker://{proxy.host}/false{selector}", workspace, store)
+
+
+def test_a_broken_download_goes_on_where_it_broke(
+    registry: LocalRegistry, noise: tuple[str, dict[str, object]], workspace: Workspace, store: Store
+) -> None:
+    """A dropped connection is taken up with a range request, and the blob is whole in the end."""
+    name, layer = noise
+    digest = str(layer["digest"])
+    with serving(Proxy(registry.host)) as proxy:
+        proxy.faults = {digest: ["drop 400000", "drop 300000"]}
+        base = pull(f"docker://{proxy.host}/{name}", workspace, store)
+        assert proxy.ranges == ["bytes=400000-", "bytes=700000-"]
+        assert store.blob(base.layers[0].descriptor.digest).stat().st_size == layer["size"]
+
+
+def test_server_errors_are_tried_again(
+    registry: LocalRegistry, noise: tuple[str, dict[str, object]], workspace: Workspace, store: Store
+) -> None:
+    """A few 5xx answers pass unnoticed; one that stays is Unavailable and names the answer."""
+    name, layer = noise
+    with serving(Proxy(registry.host)) as proxy:
+        proxy.faults = {"/manifests/": ["503", "500"], str(layer["digest"]): ["502"]}
+        assert pull(f"docker://{proxy.host}/{name}", workspace, store).layers
+        proxy.faults = {"/manifests/": ["503"] * (ATTEMPTS + 1)}
+        with pytest.raises(Unavailable, match="503"):
+            resolve(f"docker://{proxy.host}/{name}", AMD64, workspace, store, refresh=True)
+
+
+def test_a_login_is_found_in_dockers_configuration(
+    private_registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, store: Store, docker_config: Path
+) -> None:
+    """Without a login, and with a wrong one, the base is Unavailable with a hint; with the right one it is pulled."""
+    layout.image(tar_of({"a": b"1"}), tag="x")
+    reference = private_registry.push(layout.folder, "secret")
+    with pytest.raises(Unavailable, match="asks for a login") as caught:
+        pull(reference, workspace, store)
+    assert f"docker login {private_registry.host}" in caught.value.hint
+    log_in(docker_config, private_registry.host, "wrong")
+    with pytest.raises(Unavailable, match="refused the login"):
+        pull(reference, workspace, store)
+    log_in(docker_config, private_registry.host, PASSWORD)
+    assert pull(reference, workspace, store).image_bytes == 1
+
+
+def test_a_credential_helper_is_asked(
+    private_registry: LocalRegistry,
+    layout: LayoutWriter,
+    workspace: Workspace,
+    store: Store,
+    docker_config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """credHelpers names a program for the host; it is asked in Docker's protocol."""
+    layout.image(tar_of({"a": b"1"}), tag="x")
+    reference = private_registry.push(layout.folder, "helped")
+    helper = docker_config.parent / "docker-credential-cave"
+    answer = json.dumps({"Username": USER, "Secret": PASSWORD})
+    helper.write_text(
+        f"#!/bin/sh\nread host\n[ \"$1-$host\" = get-{private_registry.host} ] || exit 1\necho '{answer}'\n"
+    )
+    helper.chmod(0o755)
+    monkeypatch.setenv("PATH", str(helper.parent), prepend=":")
+    docker_config.write_text(json.dumps({"credHelpers": {private_registry.host: "cave"}}))
+    assert pull(reference, workspace, store).image_bytes == 1
+
+
+@pytest.mark.parametrize("anonymous", [True, False])
+def test_bearer_tokens(
+    registry: LocalRegistry,
+    layout: LayoutWriter,
+    workspace: Workspace,
+    store: Store,
+    docker_config: Path,
+    anonymous: bool,
+) -> None:
+    """A registry that wants a token gets one from the realm it names: without a login if it gives one, else with it."""
+    layout.image(tar_of({"a": b"1"}), tag="x")
+    registry.push(layout.folder, "tokens")
+    with serving(Proxy(registry.host, tokens=True, anonymous=anonymous)) as proxy:
+        reference = f"docker://{proxy.host}/tokens"
+        if not anonymous:
+            with pytest.raises(Unavailable, match="login"):
+                pull(reference, workspace, store)
+            log_in(docker_config, proxy.host, PASSWORD)
+        assert pull(reference, workspace, store).image_bytes == 1
+        assert any("service=cave" in path and "scope=repository%3Aa%3Apull" in path for path in proxy.seen)
+
+
+def test_a_silent_host_is_asked_once(workspace: Workspace, store: Store) -> None:
+    """A host that refuses is not asked again for the other bases, until the user asks for one by name."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(Unavailable, match="cannot be reached: Connection refused"):
+        pull(f"docker://{host}/a", workspace, store)
+    with socket.create_server(("127.0.0.1", int(host.partition(":")[2]))) as server:
+        with pytest.raises(Unavailable, match="Connection refused"):
+            pull(f"docker://{host}/b", workspace, store)
+        server.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_strange_layers_are_named(
+    registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, store: Store
+) -> None:
+    """A layer of an unknown kind ends in an error that names its media type."""
+    layout.image(tar_of({"a": b"1"}), layer_type="application/vnd.example.squash", tag="x")
+    with pytest.raises(BadArchive, match=r"vnd\.example\.squash"):
+        pull(registry.push(layout.folder, "strange"), workspace, store)
+
+
+def log_in(config: Path, host: str, password: str) -> None:
+    auth = base64.b64encode(f"{USER}:{password}".encode()).decode()
+    config.write_text(json.dumps({"auths": {host: {"auth": auth}}}))

@@ -1,0 +1,176 @@
+"""The documentation is true: its commands run, its links lead somewhere, its codes are the code's."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from recipes import errors, shell
+from recipes.inspect.hazards import RULES
+from recipes.model import Command
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
+README = ROOT / "README.md"
+
+NOT_RUN = {
+    "git clone": "the copy that the test works in stands for the clone",
+    "cd ": "the same",
+    "make test": "these tests are part of it",
+    "make check": "these tests are part of it",
+    "make fuzz": "takes minutes; the fuzz tests themselves run with fewer inputs",
+    "make bench": "takes minutes, and needs a quiet machine",
+    "make lock": "changes the lock files to what is newest today",
+    "pip install": "tests/test_downstream.py does it",
+    "sudo ": "changes the machine",
+    "apt-get ": "changes the machine",
+}
+"""Commands of the README that this test leaves out, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(page, text.count("\n", 0, match.start()) + 1, match[1], match[2])
+        for match in re.finditer(r"^```(\w*)[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    ]
+
+
+def commands(block: Block) -> list[str]:
+    """The command lines of an `sh` block, or those after `$ ` of a `console` block; `\\` continues a line."""
+    text = block.text.replace("\\\n", " ")
+    if block.language == "console":
+        lines = [line[2:] for line in text.splitlines() if line.startswith("$ ")]
+    else:
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [re.sub(r"\s+#\s.*$", "", line).strip() for line in lines]
+
+
+def readme_commands() -> list[str]:
+    found = [
+        line for block in blocks(README) if block.language in ("sh", "console", "bash") for line in commands(block)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def test_the_readme_has_commands() -> None:
+    """The two commands that the project stands for are in the README, in blocks that the next test runs."""
+    assert {"make compare-sizes", "make test"} <= set(readme_commands())
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project as a clone has it, with the environment and what has been built so far, so as not to do it twice."""
+    folder = tmp_path_factory.mktemp("clone") / "fromscratch"
+    mine = shutil.ignore_patterns("build", ".venv", ".git", "__pycache__", ".*_cache", ".hypothesis")
+    shutil.copytree(ROOT, folder, ignore=mine, symlinks=True)
+    (folder / ".venv").symlink_to(sys.prefix)
+    # The link must count as set up: make would otherwise clear the environment behind it.
+    for stamp in (".runtime", ".dev"):
+        if not (folder / ".venv" / stamp).exists():
+            pytest.skip("needs an environment made by make")
+    for lock in folder.glob("*.lock"):
+        os.utime(lock, (0, 0))
+    if (ROOT / "build").is_dir():
+        # Hard links: the files of the store and the cache never change once they are there.
+        parts = [name for name in ("bases", "cache", "images") if (ROOT / "build" / name).is_dir()]
+        (folder / "build").mkdir()
+        for name in parts:
+            shutil.copytree(ROOT / "build" / name, folder / "build" / name, copy_function=link_or_copy, symlinks=True)
+    return folder
+
+
+def link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("command", readme_commands() if README.exists() else [])
+def test_every_command_of_the_readme_runs(command: str, copy: Path) -> None:
+    """Pasted into a shell in a clone, with the environment on PATH, each command ends well.
+
+    A trailing `# exit code N` in the README promises another ending.
+    """
+    if any(command.startswith(word) for word in NOT_RUN):
+        return
+    path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ["PATH"]))
+    environment = {**os.environ, "PATH": path}
+    done = shell.run(Command(("sh", "-c", command), cwd=copy), environment=environment, timeout=1400)
+    assert done.exit_code == promised(command), done.stderr.decode(errors="replace")[-4000:]
+
+
+def promised(command: str) -> int:
+    match = re.search(rf"{re.escape(command)}\s+#.*exit code (\d+)", README.read_text(encoding="utf-8"))
+    return int(match[1]) if match else 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link or picture of a page is a file here, and its #fragment is a heading there."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, fragment = target.partition("#")
+        file = (page.parent / name) if name else page
+        assert file.exists(), f"{page.name} links to {target}"
+        if fragment and file.suffix == ".md":
+            assert fragment in anchors(file), f"{page.name} links to {target}"
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_files_named_in_the_readme_exist() -> None:
+    """A `recipes/…`, `tests/…`, `docs/…` or `samples/…` path that the README names in code style is there."""
+    text = README.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:recipes|tests|docs|samples)/[\w./-]*[\w/])`", text)
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_every_hazard_is_documented() -> None:
+    """docs/hazards.md has the codes that the code has: all of them, and no others."""
+    page = ROOT / "docs/hazards.md"
+    if not page.exists():
+        pytest.skip("needs docs/hazards.md")
+    documented = set(re.findall(r"^(?:#+ |\| *)`([a-z0-9-]+)`", page.read_text(encoding="utf-8"), re.MULTILINE))
+    used = {
+        node.value
+        for path in (ROOT / "recipes/inspect").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert {rule.code for rule in RULES} <= documented
+    assert documented <= used
+
+
+def test_every_exit_code_is_documented() -> None:
+    """The README's table of exit codes has those of the error tree."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.RecipeError)]
+    codes = {kind.exit_code for kind in kinds}
+    rows = re.findall(r"^\| *(\d+) *\|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert codes <= {int(row) for row in rows}

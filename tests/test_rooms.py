@@ -1,0 +1,117 @@
+"""One owner per outside thing, and pure rooms: who may import what."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = sorted((ROOT / "recipes").rglob("*.py"))
+
+OWNERS = {
+    "subprocess": {"shell.py"},
+    "elftools": {"inspect/elf.py"},
+    "docker": {"run/docker.py"},
+    "tabulate": {"report/table.py"},
+    "invoke": {"tasks.py"},
+    "oras": {"package/registry.py"},
+    "requests": {"package/registry.py"},
+    "rich": {"notes.py"},
+}
+
+HEAVY = {"docker", "oras", "requests", "elftools", "tabulate", "zstandard", "deflate", "rich"}
+"""Imported inside the functions that use them: what starts slowly is not started for nothing."""
+
+EARLIER = {  # a room may know the ones before it, the values, and nothing after
+    "compile": {"compile"},
+    "inspect": {"inspect"},
+    "package": {"package", "inspect"},
+    "run": {"run", "package", "inspect"},
+    "report": {"report", "inspect"},
+}
+EXCEPTIONS = {("package/bases.py", "recipes.run.docker")}  # a base may come out of an engine; one file talks to it
+SHARED = {"model", "errors", "notes", "shell", "workspace", "samples", "system"}
+IMPURE = {"subprocess", "socket", "ssl", "http", "urllib", "recipes.shell", "recipes.workspace", "recipes.system"}
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """(dotted name, whether the import happens when the module is loaded) for everything that `path` imports."""
+    tree = ast.parse(path.read_bytes())
+    later = {
+        id(inner)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for inner in ast.walk(outer)
+    }
+    for outer in ast.walk(tree):
+        if isinstance(outer, ast.If) and ast.unparse(outer.test) == "TYPE_CHECKING":
+            later |= {id(inner) for inner in ast.walk(outer)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield name.name, id(node) not in later
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            # `from recipes import shell` imports recipes.shell; for other packages the first part decides anyway.
+            for name in node.names:
+                yield f"{node.module}.{name.name}", id(node) not in later
+
+
+def within(path: Path) -> str:
+    return path.relative_to(ROOT / "recipes").as_posix()
+
+
+@pytest.mark.parametrize("path", FILES, ids=within)
+def test_one_owner_per_outside_thing(path: Path) -> None:
+    """A third-party package (and subprocess) is imported by the one file that owns it."""
+    for name, _ in imports(path):
+        owners = OWNERS.get(name.split(".")[0])
+        assert owners is None or within(path) in owners, f"{within(path)} imports {name}; only {owners} may"
+
+
+@pytest.mark.parametrize("path", FILES, ids=within)
+def test_slow_packages_are_imported_where_they_are_used(path: Path) -> None:
+    """No module loads a slow package when it is itself loaded."""
+    for name, at_load in imports(path):
+        assert not (at_load and name.split(".")[0] in HEAVY), f"{within(path)} imports {name} at its top"
+
+
+@pytest.mark.parametrize("path", FILES, ids=within)
+def test_rooms_know_only_those_before_them(path: Path) -> None:
+    """The arrows of the pipeline go one way, and no room knows the pipeline or the tasks."""
+    room = within(path).split("/")[0]
+    if room not in EARLIER:
+        return
+    for name, _ in imports(path):
+        parts = name.split(".")
+        if parts[0] == "recipes" and len(parts) > 1:
+            known = parts[1] in EARLIER[room] | SHARED or (within(path), ".".join(parts[:3])) in EXCEPTIONS
+            assert known, f"{within(path)} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if within(path).split("/")[0] in ("inspect", "report")], ids=within
+)
+def test_inspect_and_report_are_pure(path: Path) -> None:
+    """Bytes in, values out: no processes and no network. (Reading a file that was named is fine.)"""
+    for name, _ in imports(path):
+        parts = name.split(".")
+        assert not {parts[0], ".".join(parts[:2])} & IMPURE, f"{within(path)} imports {name}"
+
+
+def test_tasks_are_the_only_way_to_invoke() -> None:
+    """No library module imports the tasks."""
+    for path in FILES:
+        if within(path) != "tasks.py":
+            assert not [name for name, _ in imports(path) if name.startswith("recipes.tasks")], within(path)
+
+
+def test_the_guard_sees_imports() -> None:
+    """The guard itself works: it finds an import at the top, one in a function, and one for types alone."""
+    found = dict(imports(ROOT / "recipes/notes.py"))
+    assert found["threading"] is True
+    assert found["rich.console.Console"] is False
+    assert found["rich.progress.Progress"] is False

@@ -1,0 +1,21 @@
+"""The code is as its linters want it; `make check` asks them directly."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from recipes import shell
+from recipes.model import Command
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", ["ruff check .", "ruff format --check .", "mypy"])
+def test_style_and_types(words: str) -> None:
+    """ruff and mypy --strict have nothing to say about the whole project."""
+    done = shell.run(Command((sys.executable, "-m", *words.split()), cwd=ROOT), timeout=500)
+    assert done.exit_code == 0, (done.stdout + done.stderr).decode()
