@@ -75,9 +75,7 @@ def plan(sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspac
     caches = planner.cache_folders(toolchain, workspace)
     env: Environment = (*planner.environment(recipe, platform), *caches)
     steps = planner.steps(sample, recipe, platform, toolchain, work, unset, env)
-    folder = Step(
-        "make the folder", Command(("mkdir", "-p", "--", str(work))), work, stage=-1, is_folder=True
-    )
+    folder = Step("make the folder", Command(("mkdir", "-p", "--", str(work))), work, stage=-1, is_folder=True)
     names = frozenset(name for name, _ in caches)
     return Plan(sample, recipe, platform, toolchain, work, (folder, *steps), unset, names)
 

@@ -268,7 +268,9 @@ def _identify(paths: list[str], version: str) -> tuple[tuple[tuple[str, Stamp], 
             watched.append((path, stamp(path)))
             contents.append((os.path.basename(path), sha256(path)))
         except OSError as error:
-            raise ToolMissing(f"{path} cannot be read: {error.strerror}", "is the toolchain installed whole?") from error
+            raise ToolMissing(
+                f"{path} cannot be read: {error.strerror}", "is the toolchain installed whole?"
+            ) from error
     import hashlib
 
     return tuple(watched), hashlib.sha256(json.dumps([version, contents]).encode()).hexdigest()

@@ -110,7 +110,7 @@ class LocalEngine:
         """The top of every root, made once: what Docker itself puts into a container."""
         roots = self.workspace.roots
         skeleton = roots / _SKELETON
-        if not (skeleton / "complete").exists():
+        if not roots.joinpath(f"{_SKELETON}.complete").exists():
             make_folder(roots / "mountpoint")
             for name in ("dev", "proc", "sys", "etc"):
                 make_folder(skeleton / name)
@@ -119,7 +119,7 @@ class LocalEngine:
             write_atomically(skeleton / "etc/resolv.conf", b"")
             if not (skeleton / "etc/mtab").is_symlink():
                 (skeleton / "etc/mtab").symlink_to("/proc/mounts")
-            write_atomically(skeleton.with_name(f"{_SKELETON}.complete"), b"")
+            write_atomically(roots / f"{_SKELETON}.complete", b"")
         if os.geteuid() == 0:
             # Root gives its rights up before it mounts, so the folders have to be open to others whatever the umask.
             for folder in (
