@@ -8,12 +8,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recipes.inspect.case import Case
+from recipes.inspect.loader import explain
+from recipes.inspect.loading import Problem
+from recipes.inspect.rootfs import RootFs
 from recipes.model import Finding, Level, Library, Linkage
 
 # What a kernel for the first also runs: 32-bit code of the same family. Only some arm64 CPUs can.
 _ALSO_RUNS = {("amd64", "386")}
 _MAY_RUN = {("arm64", "arm")}
 _LEVELS = {1: "v1", 2: "v2", 4: "v3", 8: "v4"}
+
+
+_LOADER_CODES = {
+    "interpreter-missing": ("interpreter-missing", "link it statically, or take a base that has that loader"),
+    "interpreter-broken": ("interpreter-broken", "take a base whose loader is whole and for the same CPU"),
+    "library-missing": ("library-missing", "add the library to the image, or link it statically"),
+    "library-broken": ("library-broken", "take a base whose libraries are whole and for the same CPU"),
+    "version-missing": ("glibc-too-old", "build on an older system, take a newer base, or link it statically"),
+    "symbol-missing": ("musl-symbol-missing", "build it for musl, or take a base with glibc"),
+}
+"""The loader's problem → the finding's code, and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +70,19 @@ def load(case: Case) -> Loading:
         return Loading()
     if not case.root.exists(interpreter):
         return Loading((_interpreter_missing(case, interpreter),))
-    return Loading(known=False)
+    if not isinstance(case.root, RootFs):
+        return Loading(known=False)
+    found = explain(case.program.dynamic, case.root, env=case.env, platform=case.platform, path=case.entry)
+    findings = tuple(_finding(problem) for problem in found.problems if problem.code != "cpu-level")
+    return Loading(findings, found.libraries, known=found.loader != "unknown")
+
+
+def _finding(problem: Problem) -> Finding:
+    """What the loader reports, in the words of docs/hazards.md."""
+    code, fix = _LOADER_CODES[problem.code]
+    if "GLIBC_ABI_DT_RELR" in problem.message:
+        code, fix = "relr-unsupported", "link without -z pack-relative-relocs, or take a base with glibc 2.36 or newer"
+    return Finding(Level.CERTAIN, code, problem.evidence, problem.message, fix)
 
 
 def _interpreter_missing(case: Case, interpreter: str) -> Finding:

@@ -13,12 +13,14 @@ from pathlib import Path
 from recipes import shell
 from recipes.errors import BadInput
 from recipes.inspect.dynamic import Dynamic, read_dynamic
+from recipes.inspect.foldertree import FolderTree
 from recipes.inspect.loader import explain, loader_kind
 from recipes.inspect.loading import Loading
 from recipes.inspect.musl import MuslLoader
 from recipes.inspect.objects import objects_of
 from recipes.inspect.rootfs import RootFs
-from recipes.inspect.segments import FileReader
+from recipes.inspect.segments import FileReader, Reader
+from recipes.inspect.tree import Entry
 from recipes.model import Command, Platform
 from tests.need import need, need_tool
 
@@ -44,6 +46,34 @@ class Question:
     path: str
     """in the root"""
     dynamic: Dynamic
+
+
+class WithMounts:
+    """A root as a process inside sees it: folders of this machine stand beneath /mnt."""
+
+    skipped = ()
+
+    def __init__(self, root: Path, folders: Iterable[Path]) -> None:
+        self._root = FolderTree(root)
+        self._host = FolderTree(Path("/"))
+        self._mounts = tuple(f"/mnt{folder}" for folder in folders)
+
+    def _where(self, path: str) -> tuple[FolderTree, str]:
+        if any(path == mount or path.startswith(f"{mount}/") for mount in self._mounts):
+            return self._host, path.removeprefix("/mnt")
+        return self._root, path
+
+    def entry(self, path: str) -> Entry | None:
+        tree, there = self._where(path)
+        return tree.entry(there)
+
+    def children(self, path: str) -> tuple[str, ...]:
+        tree, there = self._where(path)
+        return tree.children(there)
+
+    def reader(self, path: str) -> Reader:
+        tree, there = self._where(path)
+        return tree.reader(there)
 
 
 def programs(folders: Iterable[Path]) -> Iterator[Path]:
@@ -75,12 +105,17 @@ def questions(paths: Iterable[Path], root: Path) -> Iterator[Question]:
         yield Question(path, str(path) if str(root) == "/" else f"/mnt{path}", dynamic)
 
 
-def ask(root: Path, folders: Iterable[Path], argvs: list[tuple[tuple[str, ...], dict[str, str]]]) -> list[tuple[int, str]]:
+def make_mount_points(root: Path, folders: Iterable[Path]) -> None:
+    for folder in folders if str(root) != "/" else ():
+        Path(f"{root}/mnt{folder}").mkdir(parents=True, exist_ok=True)
+
+
+def ask(
+    root: Path, folders: Iterable[Path], argvs: list[tuple[tuple[str, ...], dict[str, str]]]
+) -> list[tuple[int, str]]:
     """The answers of the root's own programs, each run inside the root."""
     command = (need_tool("unshare"), "--mount", "--map-root-user", "--net", sys.executable, "-IS", str(_INSIDE))
-    done = shell.run(
-        Command((*command, str(root), *map(str, folders))), stdin=json.dumps(argvs).encode(), timeout=1200
-    )
+    done = shell.run(Command((*command, str(root), *map(str, folders))), stdin=json.dumps(argvs).encode(), timeout=1200)
     if done.exit_code != 0:
         need("unshare" not in done.stderr.decode(errors="replace"), "user namespaces")
         raise AssertionError(done.stderr.decode(errors="replace"))
@@ -95,13 +130,16 @@ def differences(
     env: Mapping[str, str] | None = None,
 ) -> tuple[int, list[str]]:
     """How many programs were compared in `root`, and every difference in words."""
-    closed = RootFs.from_directory(root)
+    make_mount_points(root, folders)
+    closed = RootFs.from_directory(root) if str(root) == "/" else RootFs(WithMounts(root, folders))
     musl = _MUSL if loader_kind(closed, _MUSL) == "musl" else None
     asked = list(questions(paths, root))
     settings = dict(env or {})
     tracing = settings if musl else {**settings, "LD_TRACE_LOADED_OBJECTS": "1", "LD_BIND_NOW": "1"}
     argvs = [((musl, "--list", q.path) if musl else (q.path,), tracing) for q in asked]
-    unsafe = [q for q in asked if not musl and loader_kind(closed, q.dynamic.interpreter or "") not in ("glibc", "none")]
+    unsafe = [
+        q for q in asked if not musl and loader_kind(closed, q.dynamic.interpreter or "") not in ("glibc", "none")
+    ]
     assert not unsafe, "a loader that may run the program's own code"
     platform = Platform("linux", "amd64", _level())
     wrong = []

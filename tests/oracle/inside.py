@@ -16,9 +16,7 @@ def main() -> None:
     root, *folders = sys.argv[1:]
     requests = json.load(sys.stdin)
     for folder in folders if root != "/" else ():
-        there = f"{root}/mnt{folder}"
-        os.makedirs(there, exist_ok=True)
-        subprocess.run(("mount", "--rbind", folder, there), check=True)
+        subprocess.run(("mount", "--rbind", folder, f"{root}/mnt{folder}"), check=True)
     null = os.open("/dev/null", os.O_RDONLY)
     os.chroot(root)
     os.chdir("/")
