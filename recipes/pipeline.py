@@ -139,6 +139,7 @@ def judge_on(project: Project, binary: Binary, facts: ElfFacts, base: BaseImage,
         env=(*base.env, *settings.env),
         user=settings.user,
         warnings=binary.warnings,
+        commands=binary.commands,
     )
 
 
@@ -216,7 +217,7 @@ def compare(
     roots: dict[str, RootFs] = {}
 
     def prepare(name: str) -> BaseImage:
-        base = resolve(name, project.platform, project.workspace, project.store, refresh=False)
+        base = resolve(name, project.platform, project.workspace, project.store, retry=name in named)
         roots[base.name] = open_root(project, base)
         return base
 

@@ -367,7 +367,7 @@ def _base(project: Project, name: str) -> Any:
 
     if name.startswith("deb-"):
         _ensure_assembler()
-    return resolve(name, project.platform, project.workspace, project.store)
+    return resolve(name, project.platform, project.workspace, project.store, retry=True)
 
 
 def _ensure_assembler() -> None:

@@ -1,114 +1,148 @@
 """A plan carried out: only those steps whose inputs have changed are run, and the program is kept by its content.
 
-Objects stay where the commands put them, in `build/work/<sample>/<recipe>/<platform>`, beside a record of what each was made
-of. Nothing is trusted without its record, and a record is written after what it speaks of: a build that was killed half-way
-is taken up where its last complete step ended.
+Objects stay where the commands put them, in `build/work/<sample>/<recipe>/<platform>`, beside a record of what each was
+made of. Nothing is trusted without its record, and a record is written after what it speaks of: a build that was killed
+half-way is taken up where its last complete step ended.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
 import os
+import threading
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from recipes import shell
+from recipes.compile import record as records
 from recipes.compile.cpp import linker_warnings
 from recipes.compile.depfile import parse
-from recipes.compile.files import Files, Recorded
+from recipes.compile.files import Files, Recorded, sha256
 from recipes.compile.plan import Plan, Step, cell, plan
 from recipes.compile.recipe import RECIPES, Recipe
+from recipes.compile.record import Made, Record
 from recipes.errors import CommandFailed, RecipeError
 from recipes.model import Binary, Platform, Sample
 from recipes.notes import note
-from recipes.workspace import Workspace, locked, make_folder, replacing, write_atomically
-
-_VERSION = 1
-
-
-@dataclass(slots=True)
-class _Made:
-    """What is known of a step that was completed. `checked` is when its files looked like this, in ns."""
-
-    key: str
-    checked: int
-    inputs: list[Recorded]
-    output: Recorded
-    warnings: list[str]
-    seconds: float
-
-
-@dataclass(slots=True)
-class _Record:
-    """What is known of a cell: its steps by title, and the program that the last one made."""
-
-    steps: dict[str, _Made] = field(default_factory=dict)
-    sha256: str = ""
-    size: int = 0
+from recipes.workspace import Workspace, make_folder, open_locked, replacing, write_atomically
 
 
 def build(
     sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspace, *, jobs: int = 1, echo: bool = True
 ) -> Binary:
-    """Carry out the recipe's plan as far as needed. Commands that run are echoed to stderr.
+    """Carry out the recipe's plan as far as needed, `jobs` commands side by side. Those that run are echoed to stderr.
 
     Raises: ToolMissing, CommandFailed with the compiler's whole message, BadInput.
     """
     planned = plan(sample, recipe, platform, workspace)
-    record = _read(planned.work)
-    files = Files()
-    if record.sha256 and _all_unchanged(planned, record, files) and _kept(workspace, record).is_file():
-        if files.reread:  # touched, but the same: know it at once the next time
-            _write(planned.work, _refreshed(record, files))
-        return _binary(planned, record, workspace, cached=True)
+    known = _current(planned, workspace)
+    if known is not None:
+        return _binary(planned, known, workspace, cached=True)
     make_folder(planned.work)
-    with locked(planned.work.with_name(f"{planned.work.name}.lock")):
-        # Somebody else may have built it while we waited.
-        record = _read(planned.work)
-        if not (record.sha256 and _all_unchanged(planned, record, Files()) and _kept(workspace, record).is_file()):
-            record = _carry_out(planned, record, workspace, jobs, echo)
-    return _binary(planned, record, workspace, cached=False)
+    with _alone(planned) as lock:
+        known = _current(planned, workspace)  # somebody else may have built it while we waited
+        if known is not None:
+            return _binary(planned, known, workspace, cached=True)
+        made = _carry_out(planned, workspace, max(1, jobs), echo, lock)
+    return _binary(planned, made, workspace, cached=False)
 
 
 def measured_sizes(sample: Sample, platform: Platform, workspace: Workspace) -> dict[str, int]:
-    """Bytes of the program by recipe, as far as they were built here before."""
-    sizes = {name: _read(cell(sample, name, platform, workspace)).size for name in RECIPES}
-    return {name: size for name, size in sizes.items() if size}
+    """Bytes of the program by recipe, for the static recipes that were built from the sample's files as they are now."""
+    sizes, files = {}, Files()
+    for recipe in RECIPES.values():
+        if not recipe.static or recipe.language != sample.language:
+            continue
+        record = records.read(cell(sample, recipe.name, platform, workspace))
+        inputs = records.inputs_below(sample.folder, record)
+        if record.sha256 and all(files.unchanged(entry, checked) for entry, checked in inputs):
+            sizes[recipe.name] = record.size
+    return sizes
+
+
+def _current(planned: Plan, workspace: Workspace) -> Record | None:
+    """The record, where it speaks of exactly this plan and these files, and the program is there."""
+    record, files, now = records.read(planned.work), Files(), time.time_ns()
+    if not record.sha256 or not _is_kept(workspace, planned, record):
+        return None
+    if not records.all_unchanged(planned, record, files):
+        return None
+    if files.reread:  # touched, but the same: know it at once the next time
+        records.refresh(record, files, now)
+        with contextlib.suppress(RecipeError):  # a read-only project: reading them again is only slower
+            records.write(planned.work, record)
+    return record
+
+
+@contextlib.contextmanager
+def _alone(planned: Plan) -> Iterator[int]:
+    """Hold the cell. The compilers inherit the lock, so one that outlives us still keeps others off its files."""
+    path = planned.work.with_name(f"{planned.work.name}.lock")
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open_locked(path, wait=False))
+        except BlockingIOError:
+            note(f"waiting for another build of {planned.sample.name} with {planned.recipe.name}")
+            file = stack.enter_context(open_locked(path))
+        yield file.fileno()
 
 
 # ── the steps ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _carry_out(planned: Plan, old: _Record, workspace: Workspace, jobs: int, echo: bool) -> _Record:
-    record = _Record(dict(old.steps))
-    _warn_of_first_use(planned, workspace)
-    try:
-        for _, group in groupby((step for step in planned.steps if not step.is_folder), lambda step: step.stage):
-            steps = [step for step in group if not _unchanged(planned, step, record, Files())]
-            with ThreadPoolExecutor(max(1, jobs)) as pool:
-                pending = [(step, pool.submit(_make, planned, step, echo)) for step in steps]
-                try:
-                    for step, future in pending:
-                        record.steps[step.title] = future.result()
-                except BaseException:
-                    pool.shutdown(cancel_futures=True, wait=False)
-                    raise
-        product = planned.steps[-1].output
-        record.sha256, record.size = record.steps[planned.steps[-1].title].output[1], product.stat().st_size
-        _keep(planned, record, workspace)
-    finally:
-        _write(planned.work, record)
+def _carry_out(planned: Plan, workspace: Workspace, jobs: int, echo: bool, lock: int) -> Record:
+    steps = [step for step in planned.steps if not step.is_folder]
+    old = records.read(planned.work)
+    record = Record({step.title: old.steps[step.title] for step in steps if step.title in old.steps})
+
+    def make(step: Step) -> None:
+        record.steps[step.title] = _make(planned, step, workspace, echo, lock)
+
+    for _, group in groupby(steps, lambda step: step.stage):
+        files = Files()
+        waiting = [step for step in group if not records.unchanged(planned, step, record, files)]
+        try:
+            _side_by_side(make, waiting, jobs)
+        finally:
+            if waiting:
+                records.write(planned.work, record)
+    product = record.steps[steps[-1].title]
+    record.sha256, record.size = product.output[1], product.output[2][0]
+    _keep(planned, record, workspace)
+    records.write(planned.work, record)
     return record
 
 
-def _make(planned: Plan, step: Step, echo: bool) -> _Made:
-    done = shell.run(step.command, echo=echo)
+def _side_by_side(make: Callable[[Step], None], steps: list[Step], jobs: int) -> None:
+    """Each step is made; after the first error no further one is begun."""
+    if jobs == 1 or len(steps) < 2:
+        for step in steps:
+            make(step)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(jobs) as pool:
+        pending = [pool.submit(make, step) for step in steps]
+        try:
+            for future in pending:
+                future.result()
+        except BaseException as error:
+            for future in pending:
+                future.cancel()
+            if not isinstance(error, RecipeError):  # ^C: what still runs would keep us waiting
+                shell.stop_all()
+            raise
+
+
+def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int) -> Made:
+    for path in (step.output, step.depfile, step.linker_map):
+        if path is not None:  # ar adds to what is there, and what is there may belong to another source
+            path.unlink(missing_ok=True)
+    started = time.time_ns()
+    with _first_use_of_zig(planned, step, workspace):
+        done = shell.run(step.command, echo=echo, pass_fds=(lock,))
     message = (done.stderr if step.map_on_stdout else done.stderr + done.stdout).decode(errors="replace")
     if done.exit_code != 0:
         raise CommandFailed(
@@ -117,20 +151,50 @@ def _make(planned: Plan, step: Step, echo: bool) -> _Made:
             message,
         )
     warnings = linker_warnings(message) if step.links else ()
-    if message.strip():
+    if message.strip() and not warnings:  # the linker's are in the result
         note(message.rstrip("\n"))
     if step.map_on_stdout and step.linker_map is not None:
         write_atomically(step.linker_map, done.stdout)
+    if not step.output.is_file():
+        raise CommandFailed(f"{planned.sample.name}: {step.title} left no file", f"the command was: {step.command}")
     checked, files = time.time_ns(), Files()
-    inputs = [_look(files, path) for path in _inputs(step) if files.stamp(path) is not None]
-    return _Made(_key(planned, step), checked, inputs, _look(files, str(step.output)), list(warnings), done.seconds)
+    inputs = [_look(files, path) for path in dict.fromkeys(_inputs(planned, step))]
+    sound = all(stamp[2] <= started for path, _, stamp in inputs)
+    return Made(
+        records.key(planned, step),
+        checked,
+        inputs,
+        _look(files, str(step.output)),
+        list(warnings),
+        done.seconds,
+        sound,
+    )
 
 
-def _inputs(step: Step) -> Iterator[str]:
-    yield from dict.fromkeys(map(str, (*step.inputs, *step.made)))
-    if step.depfile is not None and step.command.cwd is not None:
-        for name in parse(step.depfile.read_bytes()):
-            yield os.path.normpath(step.command.cwd / os.fsdecode(name))
+def _inputs(planned: Plan, step: Step) -> Iterator[str]:
+    """What the step has read. What belongs to the toolchain itself is known by the toolchain's identity."""
+    yield from map(str, (*step.inputs, *step.made))
+    if step.depfile is None or step.command.cwd is None:
+        return
+    try:
+        named = [os.path.normpath(step.command.cwd / os.fsdecode(name)) for name in parse(step.depfile.read_bytes())]
+    except OSError as error:
+        raise CommandFailed(
+            f"{planned.sample.name}: {step.title} did not say what it read", f"the command was: {step.command}"
+        ) from error
+    own = planned.toolchain.own
+    for path in named:
+        if os.path.isfile(path):
+            if not (own and path.startswith(own)):
+                yield path
+        else:
+            # A name that a depfile cannot hold, such as one with a newline: anything in the folder may be meant.
+            yield from _everything(planned.sample.folder)
+
+
+def _everything(folder: Path) -> Iterator[str]:
+    for parent, _, files in os.walk(folder):
+        yield from (path for file in sorted(files) if os.path.isfile(path := os.path.join(parent, file)))
 
 
 def _look(files: Files, path: str) -> Recorded:
@@ -140,67 +204,66 @@ def _look(files: Files, path: str) -> Recorded:
     return (path, content, now)
 
 
-def _warn_of_first_use(planned: Plan, workspace: Workspace) -> None:
-    used = workspace.cache / "toolchains" / f"zig-{planned.platform.architecture}.used"
-    if planned.toolchain.name == "zig" and not used.exists():
-        note("zig: the first build for a target also builds its C and C++ library, which can take minutes")
+@contextlib.contextmanager
+def _first_use_of_zig(planned: Plan, step: Step, workspace: Workspace) -> Iterator[None]:
+    """Zig builds musl and libc++ when it first links for a target: say so, and do it once rather than side by side."""
+    if planned.toolchain.name != "zig" or not step.links:
+        yield
+        return
+    target = str(planned.platform).replace("/", "-")
+    used = workspace.cache / "toolchains" / f"zig-{planned.toolchain.identity[:16]}-{target}.used"
+    if used.exists():
+        yield
+        return
+    make_folder(used.parent)
+    with open_locked(used.with_suffix(".lock")):
+        if used.exists():
+            yield
+            return
+        note(
+            f"zig links for {planned.platform} for the first time here: it may have to build musl and libc++ (minutes)"
+        )
+        over = threading.Event()
+        threading.Thread(target=_keep_saying, args=(planned, over), daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
         write_atomically(used, b"")
 
 
-# ── what has changed ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _all_unchanged(planned: Plan, record: _Record, files: Files) -> bool:
-    return all(_unchanged(planned, step, record, files, last_only=True) for step in planned.steps if not step.is_folder)
-
-
-def _unchanged(planned: Plan, step: Step, record: _Record, files: Files, last_only: bool = False) -> bool:
-    """Whether the step would make what it made before. `last_only`: its own output may be gone, if nobody needs it."""
-    made = record.steps.get(step.title)
-    if made is None or made.key != _key(planned, step):
-        return False
-    outputs = set() if last_only else {made.output[0]}
-    between = {str(path) for path in step.made} if last_only else set()
-    watched: Iterable[Recorded] = (entry for entry in made.inputs if entry[0] not in between)
-    if not all(files.unchanged(entry, made.checked) for entry in watched):
-        return False
-    return not outputs or files.unchanged(made.output, made.checked)
-
-
-def _key(planned: Plan, step: Step) -> str:
-    """What decides a step's result, but for the contents of files."""
-    env = [pair for pair in step.command.env if pair[0] not in planned.environment_only]
-    what = [_VERSION, planned.toolchain.identity, step.command.argv, str(step.command.cwd), env, step.names]
-    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
-
-
-def _refreshed(record: _Record, files: Files) -> _Record:
-    now = time.time_ns()
-
-    def anew(entry: Recorded) -> Recorded:
-        return (entry[0], entry[1], files.stamp(entry[0]) or entry[2])
-
-    for made in record.steps.values():
-        if files.reread & {entry[0] for entry in made.inputs}:
-            made.inputs, made.checked = [anew(entry) for entry in made.inputs], now
-    return record
+def _keep_saying(planned: Plan, over: threading.Event) -> None:
+    started = time.monotonic()
+    while not over.wait(30):
+        note(f"zig is still building its libraries for {planned.platform} ({time.monotonic() - started:.0f} s)")
 
 
 # ── what is kept ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _kept(workspace: Workspace, record: _Record) -> Path:
+def _kept(workspace: Workspace, record: Record) -> Path:
     return workspace.cache / "binaries" / record.sha256 / "app"
 
 
-def _keep(planned: Plan, record: _Record, workspace: Workspace) -> None:
+def _is_kept(workspace: Workspace, planned: Plan, record: Record) -> bool:
+    path = _kept(workspace, record)
+    mapped = planned.steps[-1].linker_map is None or path.with_name("app.map").is_file()
+    try:
+        return mapped and path.stat().st_size == record.size
+    except OSError:
+        return False
+
+
+def _keep(planned: Plan, record: Record, workspace: Workspace) -> None:
     """Copy the program (and its linker map) to where it never changes again."""
-    place = _kept(workspace, record)
-    step = planned.steps[-1]
-    if not place.is_file():
-        _copy(step.output, place, 0o755)
+    step, place = planned.steps[-1], _kept(workspace, record)
     if step.linker_map is not None:
         _copy(step.linker_map, place.with_name("app.map"), 0o644)
+    if not _is_kept(workspace, planned, record):
+        _copy(step.output, place, 0o755)
+        if sha256(place) != record.sha256:  # changed after it was looked at: by whoever else writes there
+            place.unlink(missing_ok=True)
+            raise RecipeError(f"{str(step.output)!r} changed while it was being copied", hint="build again")
 
 
 def _copy(source: Path, target: Path, mode: int) -> None:
@@ -209,9 +272,9 @@ def _copy(source: Path, target: Path, mode: int) -> None:
             out.write(data)
 
 
-def _binary(planned: Plan, record: _Record, workspace: Workspace, *, cached: bool) -> Binary:
+def _binary(planned: Plan, record: Record, workspace: Workspace, *, cached: bool) -> Binary:
     path = _kept(workspace, record)
-    made = [record.steps[step.title] for step in planned.steps if step.title in record.steps]
+    made = [record.steps[step.title] for step in planned.steps if not step.is_folder]
     return Binary(
         path,
         record.sha256,
@@ -226,46 +289,3 @@ def _binary(planned: Plan, record: _Record, workspace: Workspace, *, cached: boo
         cached,
         sum(each.seconds for each in made),
     )
-
-
-def _read(work: Path) -> _Record:
-    """What is known of the cell; an empty record where that is nothing, or is not ours."""
-    try:
-        data: dict[str, Any] = json.loads((work / "record.json").read_bytes())
-        if data["version"] != _VERSION:
-            return _Record()
-        steps = {
-            title: _Made(
-                made["key"],
-                int(made["checked"]),
-                [_recorded(entry) for entry in made["inputs"]],
-                _recorded(made["output"]),
-                [str(text) for text in made["warnings"]],
-                float(made["seconds"]),
-            )
-            for title, made in data["steps"].items()
-        }
-        return _Record(steps, str(data["sha256"]), int(data["size"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return _Record()
-
-
-def _recorded(entry: Any) -> Recorded:
-    path, content, (size, modified, changed, inode) = entry
-    return (str(path), str(content), (size, modified, changed, inode))
-
-
-def _write(work: Path, record: _Record) -> None:
-    steps = {
-        title: {
-            "key": made.key,
-            "checked": made.checked,
-            "inputs": made.inputs,
-            "output": made.output,
-            "warnings": made.warnings,
-            "seconds": made.seconds,
-        }
-        for title, made in record.steps.items()
-    }
-    document = {"version": _VERSION, "sha256": record.sha256, "size": record.size, "steps": steps}
-    write_atomically(work / "record.json", json.dumps(document).encode())

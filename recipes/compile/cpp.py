@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from recipes.compile.plan import Step, slug, source_date, usable
 from recipes.compile.recipe import Recipe
+from recipes.compile.targets import zig_target
 from recipes.compile.toolchain import Toolchain
-from recipes.errors import BadInput
 from recipes.model import Command, Environment, Platform, Sample
 from recipes.samples import C_SUFFIXES
 from recipes.workspace import Workspace
 
 _HEADERS = (".h", ".hh", ".hpp", ".hxx", ".h++", ".H", ".inc", ".inl", ".ipp", ".tpp", ".def")
 
-_ZIG_TARGETS = {
-    "amd64": "x86_64-linux-musl",
-    "arm64": "aarch64-linux-musl",
-    "386": "x86-linux-musl",
-    "arm": "arm-linux-musleabihf",
-    "riscv64": "riscv64-linux-musl",
-    "ppc64le": "powerpc64le-linux-musl",
-    "s390x": "s390x-linux-musl",
-    "loong64": "loongarch64-linux-musl",
-}
-_ZIG_CPUS = {
-    "arm": {"v6": ("-mcpu=arm1176jzf_s",), "v7": (), "": (), "v8": ()},
-    "arm64": {"v8": (), "": ()},
-    "amd64": {"v1": (), "v2": ("-mcpu=x86_64_v2",), "v3": ("-mcpu=x86_64_v3",), "v4": ("-mcpu=x86_64_v4",), "": ()},
-}
+CommandOf = Callable[..., Command]
 
 
 def environment(recipe: Recipe, platform: Platform) -> Environment:
@@ -85,62 +72,43 @@ def steps(
             depfile=depfile,
         )
 
-    found: list[Step] = []
+    # By output: a source that two libraries share is compiled once.
+    members: dict[Path, Step] = {}
     archives: list[Step] = []
-    for library, members in sample.libraries:
+    for library, sources in sample.libraries:
         # Objects for LTO alone would need an archiver that knows gcc's plugin.
         fat = ("-ffat-lto-objects",) if recipe.lto and recipe.toolchain == "gcc" else ()
-        compiled = [compile_step(source, *fat) for source in members]
-        objects = tuple(step.output for step in compiled)
+        steps = [compile_step(source, *fat) for source in sources]
+        members.update((step.output, step) for step in steps)
+        objects = tuple(step.output for step in steps)
         archive = work / f"lib{slug(library)}.a"
         argv = (*toolchain.archiver, "rcsD", str(archive), *map(str, objects))
-        found += compiled
         archives.append(Step(f"archive {library}", command(*argv), archive, stage=1, made=objects))
-    compiled = [compile_step(source) for source in sample.sources]
-    everything = (*sample.sources, *(member for _, members in sample.libraries for member in members))
-    return (
-        *found,
-        *compiled,
-        *archives,
-        _link(recipe, target, driver(*everything), work, compiled, archives, command),
-    )
+    own = [compile_step(source) for source in sample.sources]
+    everything = driver(*sample.sources, *(source for _, sources in sample.libraries for source in sources))
+    link = _link(recipe, (*everything, *target), work, own, archives, command)
+    return (*members.values(), *own, *archives, link)
 
 
 def _link(
-    recipe: Recipe,
-    target: tuple[str, ...],
-    driver: tuple[str, ...],
-    work: Path,
-    compiled: list[Step],
-    archives: list[Step],
-    command: object,
+    recipe: Recipe, driver: tuple[str, ...], work: Path, own: list[Step], archives: list[Step], command: CommandOf
 ) -> Step:
-    assert callable(command)
     program, linker_map = work / "app", work / "app.map"
     zig = recipe.toolchain == "zig"
-    mapping = "-Wl,--print-map" if zig else f"-Wl,-Map={linker_map}"
-    if "," in str(linker_map) and not zig:
-        # A comma would end the option; the linker takes it as two words, each handed on by itself.
-        words: tuple[str, ...] = ("-Xlinker", "-Map", "-Xlinker", str(linker_map))
+    if zig:
+        mapping: tuple[str, ...] = ("-Wl,--print-map",)
+    elif "," in str(linker_map):  # a comma would end the option
+        mapping = ("-Xlinker", "-Map", "-Xlinker", str(linker_map))
     else:
-        words = (mapping,)
-    objects = tuple(step.output for step in (*compiled, *archives))
-    names = tuple(map(str, objects))
-    if len(archives) > 1:  # they may need each other
-        names = (*map(str, (step.output for step in compiled)), "-Wl,--start-group")
-        names = (*names, *map(str, (step.output for step in archives)), "-Wl,--end-group")
-    argv = (*driver, *target, *recipe.link_flags, *words, "-o", str(program), *names)
-    made: Command = command(*argv)
-    return Step("link", made, program, stage=2, made=objects, linker_map=linker_map, map_on_stdout=zig, links=True)
-
-
-def zig_target(platform: Platform) -> tuple[str, ...]:
-    """Raises: BadInput for a platform that zig's musl does not know."""
-    cpus = _ZIG_CPUS.get(platform.architecture, {"": ()})
-    if platform.architecture not in _ZIG_TARGETS or platform.variant not in cpus:
-        known = ", ".join(f"linux/{name}" for name in _ZIG_TARGETS)
-        raise BadInput(f"recipe zig-static-small cannot build for {platform}", hint=f"it knows {known}")
-    return ("-target", _ZIG_TARGETS[platform.architecture], *cpus[platform.variant])
+        mapping = (f"-Wl,-Map={linker_map}",)
+    objects = tuple(step.output for step in (*own, *archives))
+    names, libraries = [str(step.output) for step in own], [str(step.output) for step in archives]
+    if len(libraries) > 1:  # they may need each other
+        libraries = ["-Wl,--start-group", *libraries, "-Wl,--end-group"]
+    argv = (*driver, *recipe.link_flags, *mapping, "-o", str(program), *names, *libraries)
+    return Step(
+        "link", command(*argv), program, stage=2, made=objects, linker_map=linker_map, map_on_stdout=zig, links=True
+    )
 
 
 def linker_warnings(output: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 
 Stamp = tuple[int, int, int, int]
-"""Size, mtime and ctime in nanoseconds, inode. The ctime cannot be set back, so an edit that restores the mtime shows."""
+"""Size, mtime and ctime in ns, inode. The ctime cannot be set back, so an edit that restores the mtime shows."""
 
 Recorded = tuple[str, str, Stamp]
 """Path, SHA-256 of the content, and the stamp that it had then."""

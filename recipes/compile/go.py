@@ -9,18 +9,11 @@ from pathlib import Path
 
 from recipes.compile.plan import Step, usable
 from recipes.compile.recipe import Recipe
+from recipes.compile.targets import go_level
 from recipes.compile.toolchain import Toolchain
 from recipes.model import Command, Environment, Platform, Sample
 from recipes.workspace import Workspace
 
-_BASELINES = {
-    "amd64": ("GOAMD64", "v1"),
-    "386": ("GO386", "sse2"),
-    "arm": ("GOARM", "7"),
-    "arm64": ("GOARM64", "v8.0"),
-    "ppc64le": ("GOPPC64", "power8"),
-    "riscv64": ("GORISCV64", "rva20u64"),
-}
 _LOCAL_REPLACEMENT = re.compile(r"""=>\s*["`]?(\.{1,2}(?:/[^\s"`]*)?)["`]?\s*(?://.*)?$""", re.MULTILINE)
 
 
@@ -38,15 +31,7 @@ def environment(recipe: Recipe, platform: Platform) -> Environment:
         ("GOOS", platform.os),
         ("GOARCH", platform.architecture),
     )
-    level: Environment = ()
-    if platform.architecture in _BASELINES:
-        name, value = _BASELINES[platform.architecture]
-        if platform.architecture == "arm" and platform.variant:
-            value = platform.variant.removeprefix("v")
-        elif platform.architecture == "amd64" and platform.variant:
-            value = platform.variant
-        level = ((name, value),)
-    return (*settings, *level, *recipe.env)
+    return (*settings, *go_level(platform), *recipe.env)
 
 
 def cache_folders(toolchain: Toolchain, workspace: Workspace) -> Environment:
@@ -92,7 +77,7 @@ def _module(folder: Path) -> Path | None:
 
 
 def _files(top: Path, work: Path) -> Iterator[Path]:
-    build = next((str(parent) for parent in work.parents if parent.name == "build"), "")
+    build = str(work.parents[3])  # build/work/<sample>/<recipe>/<platform>: what is made there is no input
     for parent, folders, files in os.walk(top):
         folders[:] = sorted(
             name for name in folders if name not in (".git", ".venv", "node_modules") and f"{parent}/{name}" != build

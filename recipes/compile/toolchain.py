@@ -6,16 +6,18 @@ that it looked at has changed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recipes.compile.files import Stamp, sha256, stamp
 from recipes.compile.recipe import RECIPES, Recipe, ToolchainName
+from recipes.compile.targets import zig_target
 from recipes.errors import RecipeError, ToolMissing
 from recipes.model import Command, Platform, Sample
 from recipes.workspace import Workspace, write_atomically
@@ -23,7 +25,7 @@ from recipes.workspace import Workspace, write_atomically
 if TYPE_CHECKING:
     from recipes.system import Found
 
-_PROBE_VERSION = 1
+_PROBE_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Toolchain:
     c: tuple[str, ...] = ()
     archiver: tuple[str, ...] = ()
     static: bool = True
+    own: str = ""
+    """Where its own headers are, with a slash behind: files that `identity` already stands for."""
 
     @property
     def path(self) -> Path:
@@ -69,10 +73,8 @@ def find_toolchain(name: ToolchainName, workspace: Workspace) -> Toolchain:
     if known is not None:
         return known
     probe = _PROBES[name](tool)
-    try:
+    with contextlib.suppress(RecipeError):  # a read-only project: probing again is only slower
         write_atomically(record, json.dumps([_PROBE_VERSION, asdict(probe)]).encode())
-    except RecipeError:
-        pass  # a read-only project: probing again is only slower
     return probe.toolchain
 
 
@@ -88,7 +90,8 @@ def available(recipe: Recipe, platform: Platform, workspace: Workspace) -> str |
 def require(recipe: Recipe, platform: Platform, workspace: Workspace) -> Toolchain:
     """The toolchain that builds `recipe` for `platform`.
 
-    Raises: ToolMissing, with a hint that names a recipe which needs nothing but this project's environment.
+    Raises: ToolMissing, with a hint that names a recipe which needs nothing but this project's environment; BadInput
+    for a platform that no toolchain here knows.
     """
     host = Platform.host()
     cgo = dict(recipe.env).get("CGO_ENABLED") == "1"
@@ -98,6 +101,8 @@ def require(recipe: Recipe, platform: Platform, workspace: Workspace) -> Toolcha
             f"recipe {recipe.name} builds for this machine ({host}) alone, not for {platform}",
             hint=f"use --recipe {other}, which builds for other platforms too",
         )
+    if recipe.toolchain == "zig":
+        zig_target(platform)
     program = _PROGRAM[recipe.toolchain]
     try:
         toolchain = find_toolchain(recipe.toolchain, workspace)
@@ -109,11 +114,21 @@ def require(recipe: Recipe, platform: Platform, workspace: Workspace) -> Toolcha
             "install them (Fedora: glibc-static libstdc++-static), or use --recipe zig-static-small, which needs only "
             "this project's environment",
         )
-    if cgo and which("gcc") is None:
+    return _with_c_compiler(toolchain, recipe, workspace) if cgo else toolchain
+
+
+def _with_c_compiler(go: Toolchain, recipe: Recipe, workspace: Workspace) -> Toolchain:
+    """With cgo, two compilers make the result."""
+    gcc = which("gcc")
+    if gcc is None:
         raise ToolMissing(
             f"gcc not found (needed by recipe {recipe.name}, for cgo)", "install gcc, or use --recipe go-static"
         )
-    return toolchain
+    try:
+        identity = find_toolchain("gcc", workspace).identity
+    except ToolMissing:  # C without C++
+        identity = sha256(gcc)
+    return replace(go, identity=f"{go.identity}+{identity}")
 
 
 def default(sample: Sample, platform: Platform, workspace: Workspace) -> Recipe:
@@ -244,7 +259,9 @@ def _library_folders(answer: str) -> Iterator[str]:
 def _probe_zig(zig: str) -> _Probe:
     version = _ask(zig, "version")
     watched, identity = _identify([zig], version)
-    return _Probe(Toolchain("zig", version, (zig, "c++"), identity, (zig, "cc"), (zig, "ar")), watched)
+    library = os.path.join(os.path.dirname(os.path.realpath(zig)), "lib", "")
+    own = library if os.path.isdir(library) else ""
+    return _Probe(Toolchain("zig", version, (zig, "c++"), identity, (zig, "cc"), (zig, "ar"), own=own), watched)
 
 
 def _probe_go(go: str) -> _Probe:

@@ -210,10 +210,10 @@ def _recall(record: Path, stamp: str, store: Store) -> BaseImage | None:
         if saved["version"] != RECORD_VERSION or saved["stamp"] != stamp:
             return None
         base = _from_json(saved["base"])
-        sizes = [store.blob(layer.descriptor.digest).stat().st_size for layer in base.layers]
     except (OSError, ValueError, KeyError, TypeError):
         return None  # never had, no longer there, or not ours: have it again
-    return base if sizes == [layer.descriptor.size for layer in base.layers] else None
+    whole = all(store.has(layer.descriptor.digest, layer.descriptor.size) for layer in base.layers)
+    return base if whole else None
 
 
 def _from_json(value: dict[str, Any]) -> BaseImage:

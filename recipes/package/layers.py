@@ -68,15 +68,14 @@ def write_layer(store: Store, entries: Iterable[FileEntry], compression: Compres
     moment = source_date_epoch()
     headers = [_header(entry, size, moment) for entry, size in sized]
     length = sum(len(header) + size + -size % _BLOCK for header, (_, size) in zip(headers, sized, strict=True))
-    with store.writer() as blob:
-        with encoding(blob, compression, length + len(_END)) as encoder:
-            for header, (entry, size) in zip(headers, sized, strict=True):
-                encoder.write(header)
-                for data in _content(entry, size):
-                    encoder.write(data)
-                encoder.write(bytes(-size % _BLOCK))
-            encoder.write(_END)
-            diff_id = encoder.finish()
+    with store.writer() as blob, encoding(blob, compression, length + len(_END)) as encoder:
+        for header, (entry, size) in zip(headers, sized, strict=True):
+            encoder.write(header)
+            for data in _content(entry, size):
+                encoder.write(data)
+            encoder.write(bytes(-size % _BLOCK))
+        encoder.write(_END)
+        diff_id = encoder.finish()
     descriptor = Descriptor(MEDIA_TYPES[compression], blob.digest, blob.size)
     return Layer(descriptor, diff_id, sum(size for _, size in sized))
 
@@ -86,10 +85,9 @@ def layer_from_tar(store: Store, stream: IO[bytes], compression: Compression) ->
 
     Raises: BadArchive where it is no tar.
     """
-    with store.writer() as blob:
-        with encoding(blob, compression, None) as encoder:
-            content = _measure(_Tee(stream, encoder))
-            diff_id = encoder.finish()
+    with store.writer() as blob, encoding(blob, compression, None) as encoder:
+        content = _measure(_Tee(stream, encoder))
+        diff_id = encoder.finish()
     return Layer(Descriptor(MEDIA_TYPES[compression], blob.digest, blob.size), diff_id, content)
 
 

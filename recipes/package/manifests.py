@@ -129,10 +129,7 @@ def fetch_checked(store: Store, descriptor: Descriptor, fetch: FetchBlob, name: 
 
 def has_whole(store: Store, descriptor: Descriptor) -> bool:
     """Whether the blob is in the store with its size: a file that lost its end counts as absent."""
-    try:
-        return store.blob(descriptor.digest).stat().st_size == descriptor.size
-    except OSError:
-        return False
+    return store.has(descriptor.digest, descriptor.size)
 
 
 def choose(index: dict[str, Any], platform: Platform, name: str) -> Descriptor:

@@ -88,7 +88,7 @@ class DockerEngine:
                     write_archive(image, self._store, out, tag=tag, uncompressed=True, skip_diff_ids=skip)
             except BrokenPipeError:
                 pass  # the engine has refused it, and says so below
-            except BaseException as error:  # noqa: BLE001  # handed over to the caller's thread
+            except BaseException as error:  # handed over to the caller's thread
                 failure.append(error)
 
         producer = threading.Thread(target=produce)

@@ -229,7 +229,7 @@ def _real_musl(text: str) -> Answer:
 
 def _level() -> str:
     """This CPU's x86-64 level, as the loader takes it."""
-    flags = set(re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.M)[1].split())  # type: ignore[index]
+    flags = set(re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)[1].split())  # type: ignore[index]
     if {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2"} <= flags:
         return "v4"
     if {"avx2", "bmi1", "bmi2", "fma", "movbe", "f16c"} <= flags:

@@ -1,0 +1,120 @@
+"""What is known of the steps that were carried out, kept beside what they made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recipes.compile.files import Files, Recorded
+from recipes.compile.plan import Plan, Step
+from recipes.workspace import write_atomically
+
+_VERSION = 2
+
+
+@dataclass(slots=True)
+class Made:
+    """A step that was completed. `checked` is when its files looked like this, in ns; `sound` whether that holds.
+
+    It does not hold where an input was changed while the step read it: then the step is done again the next time.
+    """
+
+    key: str
+    checked: int
+    inputs: list[Recorded]
+    output: Recorded
+    warnings: list[str]
+    seconds: float
+    sound: bool = True
+
+
+@dataclass(slots=True)
+class Record:
+    """What is known of a cell: its steps by title, and the program that the last one made ("" if none is there)."""
+
+    steps: dict[str, Made] = field(default_factory=dict)
+    sha256: str = ""
+    size: int = 0
+
+
+def read(work: Path) -> Record:
+    """An empty record where there is none, or it is not ours."""
+    try:
+        data: dict[str, Any] = json.loads((work / "record.json").read_bytes())
+        if data["version"] != _VERSION:
+            return Record()
+        steps = {title: _made(made) for title, made in data["steps"].items()}
+        return Record(steps, str(data["sha256"]), int(data["size"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Record()
+
+
+def write(work: Path, record: Record) -> None:
+    steps = {
+        title: [made.key, made.checked, made.inputs, made.output, made.warnings, made.seconds, made.sound]
+        for title, made in record.steps.items()
+    }
+    document = {"version": _VERSION, "sha256": record.sha256, "size": record.size, "steps": steps}
+    write_atomically(work / "record.json", json.dumps(document).encode())
+
+
+def all_unchanged(planned: Plan, record: Record, files: Files) -> bool:
+    """Whether the whole plan would make what it made before. What lies between its steps need not be there."""
+    between = {str(step.output) for step in planned.steps}
+    return all(_same(planned, step, record, files, between) for step in planned.steps if not step.is_folder)
+
+
+def unchanged(planned: Plan, step: Step, record: Record, files: Files) -> bool:
+    """Whether the step would make what it made before, and that is still in its place."""
+    if not _same(planned, step, record, files, set()):
+        return False
+    made = record.steps[step.title]
+    return (step.linker_map is None or step.linker_map.is_file()) and files.unchanged(made.output, made.checked)
+
+
+def _same(planned: Plan, step: Step, record: Record, files: Files, skip: set[str]) -> bool:
+    made = record.steps.get(step.title)
+    if made is None or not made.sound or made.key != key(planned, step):
+        return False
+    return all(files.unchanged(entry, made.checked) for entry in made.inputs if entry[0] not in skip)
+
+
+def key(planned: Plan, step: Step) -> str:
+    """What decides a step's result, but for the contents of files."""
+    command = step.command
+    env = [pair for pair in command.env if pair[0] not in planned.environment_only]
+    argv = command.argv[len(planned.unset) :]
+    what = [_VERSION, planned.toolchain.identity, argv, str(command.cwd), env, step.names]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
+
+def refresh(record: Record, files: Files, now: int) -> None:
+    """Note the new stamps of files that were touched and turned out to be the same. `now` is before they were read."""
+    for made in record.steps.values():
+        if files.reread & {entry[0] for entry in made.inputs}:
+            made.inputs = [(path, content, files.stamp(path) or then) for path, content, then in made.inputs]
+            made.checked = now
+
+
+def inputs_below(folder: Path, record: Record) -> Iterator[tuple[Recorded, int]]:
+    """The inputs that lie in `folder`, each with the time when it was recorded."""
+    prefix = f"{folder}/"
+    for made in record.steps.values():
+        for entry in made.inputs:
+            if entry[0].startswith(prefix):
+                yield entry, made.checked
+
+
+def _made(data: Any) -> Made:
+    identity, checked, inputs, output, warnings, seconds, sound = data
+    recorded = [_recorded(entry) for entry in inputs]
+    return Made(identity, int(checked), recorded, _recorded(output), list(warnings), float(seconds), bool(sound))
+
+
+def _recorded(entry: Any) -> Recorded:
+    path, content, (size, modified, changed, inode) = entry
+    return (path, content, (size, modified, changed, inode))

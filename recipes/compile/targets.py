@@ -1,0 +1,51 @@
+"""What an OCI platform is called by zig and by Go."""
+
+from __future__ import annotations
+
+from recipes.errors import BadInput
+from recipes.model import Environment, Platform
+
+_ZIG_TARGETS = {
+    "amd64": "x86_64-linux-musl",
+    "arm64": "aarch64-linux-musl",
+    "386": "x86-linux-musl",
+    "arm": "arm-linux-musleabihf",
+    "riscv64": "riscv64-linux-musl",
+    "ppc64le": "powerpc64le-linux-musl",
+    "s390x": "s390x-linux-musl",
+    "loong64": "loongarch64-linux-musl",
+}
+_ZIG_CPUS: dict[str, dict[str, tuple[str, ...]]] = {
+    "arm": {"": (), "v6": ("-mcpu=arm1176jzf_s",), "v7": (), "v8": ()},
+    "arm64": {"": (), "v8": ()},
+    "amd64": {"": (), "v1": (), "v2": ("-mcpu=x86_64_v2",), "v3": ("-mcpu=x86_64_v3",), "v4": ("-mcpu=x86_64_v4",)},
+}
+_GO_BASELINES = {
+    "amd64": ("GOAMD64", "v1"),
+    "386": ("GO386", "sse2"),
+    "arm": ("GOARM", "7"),
+    "arm64": ("GOARM64", "v8.0"),
+    "ppc64le": ("GOPPC64", "power8"),
+    "riscv64": ("GORISCV64", "rva20u64"),
+}
+
+
+def zig_target(platform: Platform) -> tuple[str, ...]:
+    """The options that choose it. Raises: BadInput for a platform that is not in the table."""
+    cpus = _ZIG_CPUS.get(platform.architecture, {"": ()})
+    if platform.architecture not in _ZIG_TARGETS or platform.variant not in cpus:
+        known = ", ".join(f"linux/{name}" for name in _ZIG_TARGETS)
+        raise BadInput(f"recipe zig-static-small cannot build for {platform}", hint=f"it knows {known}")
+    return ("-target", _ZIG_TARGETS[platform.architecture], *cpus[platform.variant])
+
+
+def go_level(platform: Platform) -> Environment:
+    """The CPU level: the platform's variant, else the baseline, whatever the caller's environment says."""
+    if platform.architecture not in _GO_BASELINES:
+        return ()
+    name, value = _GO_BASELINES[platform.architecture]
+    if platform.variant and platform.architecture == "amd64":
+        value = platform.variant
+    elif platform.variant and platform.architecture == "arm":
+        value = platform.variant.removeprefix("v")
+    return ((name, value),)
