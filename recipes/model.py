@@ -166,8 +166,8 @@ class Linkage(StrEnum):
 class ElfFacts:
     """What the program headers and the dynamic segment say about one ELF file.
 
-    `needed` is () for static and static-PIE. `machine` is the OCI architecture name where one exists (`amd64`), else the
-    ELF machine's own number as text. `relro` is "full", "partial" or "none". `rpath` and `runpath` are as
+    `needed` is () for static and static-PIE. `machine` is the OCI architecture name where one exists (`amd64`), else
+    the ELF machine's own number as text. `relro` is "full", "partial" or "none". `rpath` and `runpath` are as
     written, split at colons, `$ORIGIN` unexpanded.
     """
 

@@ -10,8 +10,9 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recipes import compile as compiling
 from recipes import errors, notes, shell
@@ -22,6 +23,7 @@ from recipes.model import (
     Comparison,
     ElfFacts,
     Image,
+    ImageSettings,
     Linkage,
     Platform,
     RunOutcome,
@@ -32,6 +34,7 @@ from recipes.model import (
 )
 from recipes.package import assemble
 from recipes.package.encode import Compression
+from recipes.package.layers import open_layer
 from recipes.package.store import Store
 from recipes.run.engine import Engine
 from recipes.workspace import Workspace, write_atomically
@@ -106,12 +109,12 @@ def make_image(project: Project, binary: Binary, base: BaseImage, tags: Iterable
     """Put `binary` on `base`, in the store. It is tagged `<sample>:<recipe>-<base>` and with `tags`."""
     sample = binary.sample
     name = image_name(binary, base)
-    settings = sample.image if sample else assemble.ImageSettings()
+    settings = sample.image if sample else ImageSettings()
     image = assemble.assemble(
         binary, base, store=project.store, name=name, settings=settings, compression=project.compression
     )
     for tag in tags:
-        project.store.tag(tag, image.manifest, platform=image.platform, annotations={})
+        project.store.tag(tag, image.manifest, platform=image.platform)
     return image
 
 
@@ -130,7 +133,7 @@ def judge_on(project: Project, binary: Binary, facts: ElfFacts, base: BaseImage,
     """What the file and the base's root say about a run, before there is one."""
     from recipes.inspect.judge import judge
 
-    settings = binary.sample.image if binary.sample else assemble.ImageSettings()
+    settings = binary.sample.image if binary.sample else ImageSettings()
     return judge(
         binary.path,
         facts,
@@ -146,11 +149,8 @@ def judge_on(project: Project, binary: Binary, facts: ElfFacts, base: BaseImage,
 def open_root(project: Project, base: BaseImage) -> RootFs:
     """The base's layers as one root file system, through the index that is cached by layer."""
     from recipes.inspect.rootfs import LayerSource, RootFs
-    from recipes.package.layers import open_layer
 
-    sources = [
-        LayerSource(layer.diff_id, lambda layer=layer: open_layer(project.store, layer)) for layer in base.layers
-    ]  # type: ignore[misc]
+    sources = [LayerSource(layer.diff_id, partial(open_layer, project.store, layer)) for layer in base.layers]
     return RootFs.from_layers(sources, project.workspace.cache / "roots")
 
 
@@ -272,7 +272,7 @@ class _Work:
 
     def __init__(self, jobs: int) -> None:
         self._pool = ThreadPoolExecutor(jobs)
-        self._pending: dict[Future[object], tuple[str, str]] = {}
+        self._pending: dict[Future[Any], tuple[str, str]] = {}
 
     def __enter__(self) -> _Work:
         return self
@@ -282,10 +282,10 @@ class _Work:
             shell.stop_all()
         self._pool.shutdown(cancel_futures=True)
 
-    def start(self, label: tuple[str, str], function: Callable[..., object], *args: object) -> None:
+    def start(self, label: tuple[str, str], function: Callable[..., Any], *args: Any) -> None:
         self._pending[self._pool.submit(function, *args)] = label
 
-    def results(self) -> Iterable[tuple[tuple[str, str], object]]:
+    def results(self) -> Iterable[tuple[tuple[str, str], Any]]:
         """(label, value or RecipeError) of each piece of work, also of what is started while this goes on."""
         while self._pending:
             done, _ = wait(self._pending, return_when=FIRST_COMPLETED)

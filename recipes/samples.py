@@ -64,12 +64,18 @@ def _read(folder: Path, name: str) -> Sample:
     language = _language(folder, settings)
     patterns = settings.texts("sources")
     # A pattern as wide as sources = ["**/*.cpp"] does not compile a library's files twice.
-    libraries = tuple((key, _expand(folder, globs, settings)) for key, globs in settings.lists("libraries"))
+    libraries = tuple(
+        (key, _expand(folder, globs, settings, f"libraries.{key}")) for key, globs in settings.lists("libraries")
+    )
+    for key, members in libraries:
+        _check_suffixes(members, f"libraries.{key}", settings)
     claimed = {source for _, members in libraries for source in members}
     if patterns:
-        sources = tuple(source for source in _expand(folder, patterns, settings) if source not in claimed)
+        sources = tuple(source for source in _expand(folder, patterns, settings, "sources") if source not in claimed)
     else:
         sources = tuple(source for source in _guess_sources(folder, language) if source not in claimed)
+    if language == "c++":
+        _check_suffixes(sources, "sources", settings)
     if not sources:
         raise BadInput(
             f"sample {name!r} has no sources",
@@ -122,23 +128,30 @@ def _files(folder: Path) -> list[str]:
 
 def _guess_sources(folder: Path, language: Language) -> Iterable[Path]:
     suffixes = (".go",) if language == "go" else (*C_SUFFIXES, *CPP_SUFFIXES)
-    found = [Path(name) for name in _files(folder) if name.endswith(suffixes) and not name.endswith("_test.go")]
-    if not found and language == "go":  # a package in a sub-folder, as with `sources = ["./cmd/x"]`, has to be named
-        return ()
-    return found
+    return [Path(name) for name in _files(folder) if name.endswith(suffixes) and not name.endswith("_test.go")]
 
 
-def _expand(folder: Path, patterns: Iterable[str], settings: _Settings) -> tuple[Path, ...]:
+def _check_suffixes(sources: Iterable[Path], key: str, settings: _Settings) -> None:
+    for source in sources:
+        if source.suffix not in (*C_SUFFIXES, *CPP_SUFFIXES):
+            suffixes = ", ".join((*C_SUFFIXES, *CPP_SUFFIXES))
+            raise settings.wrong(key, f"names {str(source)!r}, which is no C or C++ source", f"known: {suffixes}")
+
+
+def _expand(folder: Path, patterns: Iterable[str], settings: _Settings, key: str) -> tuple[Path, ...]:
     """The files that the patterns name, each once, in the order of the patterns; those of one pattern are sorted."""
     found: dict[Path, None] = {}
     for pattern in patterns:
-        path = settings.inside(pattern, "sources")
+        path = settings.inside(pattern, key)
         if (folder / path).is_file():  # so that a name with a * or [ in it can be given as it is
             matches = [path]
         else:
-            matches = sorted(match.relative_to(folder) for match in folder.glob(str(path)) if match.is_file())
+            try:
+                matches = sorted(match.relative_to(folder) for match in folder.glob(str(path)) if match.is_file())
+            except (ValueError, NotImplementedError) as error:  # such as `**x`
+                raise settings.wrong(key, f"names {pattern!r}: {error}") from error
         if not matches:
-            raise settings.wrong("sources", f"names {pattern!r}, and there is no such file")
+            raise settings.wrong(key, f"names {pattern!r}, and there is no such file")
         found.update(dict.fromkeys(matches))
     return tuple(found)
 

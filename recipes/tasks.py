@@ -198,7 +198,7 @@ def compare_sizes(
     wrong = [row for row in comparison.rows if row.disagrees]
     for row in wrong:
         notes.note(
-            f"BUG in fromscratch: {row.image.name} was predicted to be {row.verdict.status}, and the run says otherwise; "
+            f"BUG in fromscratch: {row.image.name}: the verdict was {row.verdict.status}, and the run says otherwise; "
             "please report it with the output of --format json"
         )
     if comparison.failed:

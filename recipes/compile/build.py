@@ -50,7 +50,7 @@ def build(
 
 
 def measured_sizes(sample: Sample, platform: Platform, workspace: Workspace) -> dict[str, int]:
-    """Bytes of the program by recipe, for the static recipes that were built from the sample's files as they are now."""
+    """Bytes of the program by recipe, for the static recipes built from the sample's files as they are now."""
     sizes, files = {}, Files()
     for recipe in RECIPES.values():
         if not recipe.static or recipe.language != sample.language:

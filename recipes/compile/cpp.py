@@ -44,13 +44,17 @@ def steps(
     unset: tuple[str, ...],
     env: Environment,
 ) -> tuple[Step, ...]:
-    """Commands run in the sample's folder and name its files relative to it: the folder's own place leaves no trace."""
+    """Compilers run in the sample's folder, archiver and linker where the objects are, and both name files from there.
+
+    So the folders' own places leave no trace, and whatever is in their names (GNU ld expands a `%` in the name of the
+    map, LTO writes a makefile that a newline breaks) never reaches the linker.
+    """
     target = zig_target(platform) if recipe.toolchain == "zig" else ()
     headers = tuple(_headers(sample.folder))
     include = tuple(word for folder in sample.include for word in ("-I", _here(folder)))
 
-    def command(*argv: str) -> Command:
-        return Command((*unset, *argv), sample.folder, env)
+    def command(cwd: Path, *argv: str) -> Command:
+        return Command((*unset, *argv), cwd, env)
 
     def driver(*sources: Path) -> tuple[str, ...]:
         only_c = all(source.suffix in C_SUFFIXES for source in sources)
@@ -65,7 +69,7 @@ def steps(
         written = ("-MD", "-MT", "object", "-MF", str(depfile))
         return Step(
             f"compile {source}",
-            command(*argv, *written, "-c", _here(source), "-o", str(output)),
+            command(sample.folder, *argv, *written, "-c", _here(source), "-o", str(output)),
             output,
             inputs=(sample.folder / source,),
             names=headers,
@@ -82,8 +86,8 @@ def steps(
         members.update((step.output, step) for step in steps)
         objects = tuple(step.output for step in steps)
         archive = work / f"lib{slug(library)}.a"
-        argv = (*toolchain.archiver, "rcsD", str(archive), *map(str, objects))
-        archives.append(Step(f"archive {library}", command(*argv), archive, stage=1, made=objects))
+        argv = (*toolchain.archiver, "rcsD", archive.name, *(path.name for path in objects))
+        archives.append(Step(f"archive {library}", command(work, *argv), archive, stage=1, made=objects))
     own = [compile_step(source) for source in sample.sources]
     everything = driver(*sample.sources, *(source for _, sources in sample.libraries for source in sources))
     link = _link(recipe, (*everything, *target), work, own, archives, command)
@@ -95,19 +99,21 @@ def _link(
 ) -> Step:
     program, linker_map = work / "app", work / "app.map"
     zig = recipe.toolchain == "zig"
-    if zig:
-        mapping: tuple[str, ...] = ("-Wl,--print-map",)
-    elif "," in str(linker_map):  # a comma would end the option
-        mapping = ("-Xlinker", "-Map", "-Xlinker", str(linker_map))
-    else:
-        mapping = (f"-Wl,-Map={linker_map}",)
+    mapping = "-Wl,--print-map" if zig else f"-Wl,-Map={linker_map.name}"
     objects = tuple(step.output for step in (*own, *archives))
-    names, libraries = [str(step.output) for step in own], [str(step.output) for step in archives]
+    names, libraries = [step.output.name for step in own], [step.output.name for step in archives]
     if len(libraries) > 1:  # they may need each other
         libraries = ["-Wl,--start-group", *libraries, "-Wl,--end-group"]
-    argv = (*driver, *recipe.link_flags, *mapping, "-o", str(program), *names, *libraries)
+    argv = (*driver, *recipe.link_flags, mapping, "-o", program.name, *names, *libraries)
     return Step(
-        "link", command(*argv), program, stage=2, made=objects, linker_map=linker_map, map_on_stdout=zig, links=True
+        "link",
+        command(work, *argv),
+        program,
+        stage=2,
+        made=objects,
+        linker_map=linker_map,
+        map_on_stdout=zig,
+        links=True,
     )
 
 

@@ -16,7 +16,7 @@ from recipes.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command, what it reads and what it leaves behind. All paths but the argv's are absolute.
+    """One command, what it reads and what it leaves behind. All paths but those in the argv are absolute.
 
     `inputs` are known beforehand; the others are in `depfile` afterwards. `made` are inputs that earlier steps make.
     `names` are files whose coming or going changes the result even where no content does. Steps of the same `stage`

@@ -40,7 +40,8 @@ class Loading:
 
     `libraries` is the whole closure in load order, the missing ones included. `problems` are in the order in which the
     loader meets them: glibc stops at its first missing library, writes all version errors at once, and both come before
-    anything about the CPU; musl writes all there are, libraries before symbols. `warnings` are what it writes and then goes on.
+    anything about the CPU; musl writes all there are, libraries before symbols. `warnings` are what it writes and then
+    goes on.
     """
 
     loader: LoaderKind

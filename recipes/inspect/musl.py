@@ -56,7 +56,10 @@ class MuslLoader:
 
     def run(self) -> Loading:
         for name in filter(None, re.split(r"[ \t\n\r\f\v:]", self._env.get("LD_PRELOAD", ""))):
-            self._load(name, None, None)  # one that cannot be loaded is passed over in silence
+            looked: list[Searched] = []
+            preloaded = self._load(name, None, looked)
+            if preloaded is not None:  # one that cannot be loaded is passed over in silence
+                self._add(Library(name, preloaded.name, self._program.name, tuple(looked)))
         for dso in self._dsos:  # grows while it is walked
             for name in dso.dynamic.needed:
                 searched: list[Searched] = []
@@ -68,14 +71,16 @@ class MuslLoader:
                     self._problems.append(Problem(code, message, f"{dso.name} needs {name}", name, dso.name))  # type: ignore[arg-type]  # two of its codes
                 path = None if found is None else found.name
                 if searched or found is self._loader:
-                    self._libraries.setdefault((name, path), Library(name, path, dso.name, tuple(searched)))
+                    self._add(Library(name, path, dso.name, tuple(searched)))
         self._relocate()
         return Loading("musl", tuple(self._libraries.values()), tuple(self._problems))
 
     # ── which objects ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _load(self, name: str, asking: _Dso | None, searched: list[Searched] | None) -> _Dso | None:
-        looked: list[Searched] = [] if searched is None else searched
+    def _add(self, library: Library) -> None:
+        self._libraries.setdefault((library.name, library.path), library)
+
+    def _load(self, name: str, asking: _Dso | None, looked: list[Searched]) -> _Dso | None:
         itself = name.startswith("lib") and name[3:].startswith(_RESERVED)
         if itself or name == self._interpreter:
             return self._itself()

@@ -1,7 +1,7 @@
 """An image as one tar that every engine loads, and as a layout of its own.
 
-The tar carries `manifest.json` for Docker up to 24 and podman, and `oci-layout` with `index.json` for the newer ones, around
-the same blobs. Source: OCI image-spec, "Image Layout"; moby, "Docker Image Specification v1.2".
+The tar carries `manifest.json` for Docker up to 24 and podman, and `oci-layout` with `index.json` for the newer ones,
+around the same blobs. Source: OCI image-spec, "Image Layout"; moby, "Docker Image Specification v1.2".
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def write_archive(
     """Stream the image as a tar. `tag` is what an engine will call it.
 
     `uncompressed` writes plain layers and Docker's manifest alone: an engine that only unpacks them again loads that
-    faster, and the image ID (the config's digest) is the same. Layers in `skip_diff_ids`, which the engine must have, are
-    named and left out.
+    faster, and the image ID (the config's digest) is the same. Layers in `skip_diff_ids`, which the engine must have,
+    are named and left out.
     """
     tag = tag or docker_tag(image.name)
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.USTAR_FORMAT) as archive:

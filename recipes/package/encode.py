@@ -1,10 +1,10 @@
 """How a layer's bytes are compressed, and how any layer's bytes are read back.
 
 The digest of a compressed layer has to survive another machine, so the encoder must not be whichever zlib Python was
-linked with. libdeflate (through the pinned `deflate`) gives the same bytes on every CPU, compresses better than zlib at the
-same level and is faster. It takes whole buffers, so the stream is cut into members of `CHUNK` bytes: RFC 1952, section
-2.2, makes a gzip file "a series of members", and every reader of container layers reads it as one. Cutting also bounds the
-memory and lets all processors work; where the cuts are depends on the content's length alone.
+linked with. libdeflate (through the pinned `deflate`) gives the same bytes on every CPU, compresses better than zlib at
+the same level and is faster. It takes whole buffers, so the stream is cut into members of `CHUNK` bytes: RFC 1952,
+section 2.2, makes a gzip file "a series of members", and every reader of container layers reads it as one. Cutting also
+bounds the memory and lets all processors work; where the cuts are depends on the content's length alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import io
 import os
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import IO, Literal, Protocol
@@ -195,18 +195,18 @@ class _ZstdDecoder:
         import zstandard
 
         # Layers come from anywhere: a frame may not ask for more than 128 MiB of window.
-        self._new: Callable[[], object] = zstandard.ZstdDecompressor(max_window_size=128 << 20).decompressobj
+        self._new = zstandard.ZstdDecompressor(max_window_size=128 << 20).decompressobj
         self._frame = self._new()
         self.complete = False
 
     def feed(self, data: bytes) -> bytes:
         out = []
         while data:
-            if self._frame.eof:  # type: ignore[attr-defined]
+            if self._frame.eof:
                 self._frame = self._new()
-            out.append(self._frame.decompress(data))  # type: ignore[attr-defined]
-            data = self._frame.unused_data  # type: ignore[attr-defined]
-            self.complete = self._frame.eof  # type: ignore[attr-defined]
+            out.append(self._frame.decompress(data))
+            data = self._frame.unused_data
+            self.complete = self._frame.eof
         return b"".join(out)
 
 

@@ -1,7 +1,8 @@
 """Layers: written from files, taken from a tar, measured, and read back.
 
-A layer that we write is one USTAR: names sorted with folders before what they hold, owner 0:0 without names, fixed modes,
-one fixed time. Source: OCI image-spec, "Image Layer Filesystem Changeset"; POSIX.1-1988, "ustar Interchange Format".
+A layer that we write is one USTAR: names sorted with folders before what they hold, owner 0:0 without names, fixed
+modes, one fixed time.
+Source: OCI image-spec, "Image Layer Filesystem Changeset"; POSIX.1-1988, "ustar Interchange Format".
 """
 
 from __future__ import annotations
@@ -96,10 +97,10 @@ def layer_from_blob(store: Store, descriptor: Descriptor) -> Layer:
 
     Raises: BadArchive where the blob is damaged or no tar.
     """
-    with decompressed(open(store.blob(descriptor.digest), "rb")) as stream:
-        with encoding(_Nowhere(), "none", None) as encoder:
-            content = _measure(_Tee(stream, encoder))
-            diff_id = encoder.finish()
+    blob = open(store.blob(descriptor.digest), "rb")  # noqa: SIM115  # the decompressed stream closes it
+    with decompressed(blob) as stream, encoding(_Nowhere(), "none", None) as encoder:
+        content = _measure(_Tee(stream, encoder))
+        diff_id = encoder.finish()
     return Layer(descriptor, diff_id, content)
 
 
@@ -157,8 +158,8 @@ class _Tee:
 def _measure(stream: _Tee) -> int:
     """What the layer adds to the size that an engine shows: the bytes of its files, and of its links' targets.
 
-    Docker's overlay2 adds up `st_size` of everything but folders in the unpacked layer, each inode once; a symbolic link's
-    `st_size` is the length of its target. Source: moby, `daemon/graphdriver/overlay2` and `pkg/directory`.
+    Docker's overlay2 adds up `st_size` of everything but folders in the unpacked layer, each inode once; a symbolic
+    link's `st_size` is the length of its target. Source: moby, `daemon/graphdriver/overlay2` and `pkg/directory`.
     """
     sizes: dict[str, int] = {}
     with _as_tar(stream) as archive:

@@ -14,7 +14,8 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; margin: 0 0 2.5rem; }
 th, td { text-align: left; padding: .3rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; font-size: .85em; } td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+th { font-weight: 600; font-size: .85em; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 tr.best td { font-weight: 600; } .no { color: #c43c30; } .quiet { opacity: .7; font-size: .9em; }
 .bar { height: .55rem; background: var(--bar); border-radius: 2px; min-width: 1px; }
 td.size { width: 14rem; } h2 { margin: 0 0 .5rem; } .scroll { overflow-x: auto; }

@@ -141,6 +141,8 @@ class DockerEngine:
                 self._client.api.kill(container)
 
     def _create(self, image: Image, args: tuple[str, ...], has_input: bool, limits: Limits) -> str:
+        from docker.types import LogConfig
+
         api = self._client.api
         host = api.create_host_config(
             network_mode="none",
@@ -150,7 +152,7 @@ class DockerEngine:
             mem_limit=limits.memory_bytes,
             memswap_limit=limits.memory_bytes,
             pids_limit=limits.processes,
-            log_config={"Type": "none"},
+            log_config=LogConfig(type="none"),
         )
         made = api.create_container(
             image.config.digest,

@@ -5,16 +5,22 @@ Where the kernel or a policy refuses any of it, the outcome is "not run" with th
 
 from __future__ import annotations
 
-import json
+import contextlib
+import hashlib
+import marshal
 import os
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from recipes import shell
+from recipes.inspect.rootfs import LayerSource, RootFs
 from recipes.model import Command, Image, Limits, RunOutcome, RunStatus
 from recipes.package.config import DEFAULT_PATH
+from recipes.package.layers import open_layer
 from recipes.package.store import Store
+from recipes.run.accounts import Account, UnknownAccount, look_up
 from recipes.run.unpack import unpack
 from recipes.workspace import Workspace, make_folder, write_atomically
 
@@ -22,6 +28,9 @@ _SKELETON = "skeleton-1"
 """What Docker puts into every container. The number changes with its contents."""
 
 _JAIL = Path(__file__).with_name("jail.py")
+
+_GRACE = 10.0
+"""Seconds for starting and ending; the jail itself keeps the time of the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,102 +48,121 @@ class LocalEngine:
     def run(
         self, image: Image, *, args: tuple[str, ...] = (), stdin: bytes = b"", limits: Limits | None = None
     ) -> RunOutcome:
-        """Run the image's entry point in its own root, without network, without rights, within `limits`."""
+        """Run the image's entry point in its own root, without network, without rights, within `limits`.
+
+        Raises: RecipeError where the layers are damaged or cannot be unpacked.
+        """
         limits = limits or Limits()
-        uid, gid, unknown = _user(image.settings.user)
-        if unknown:
-            return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=unknown)
-        layers = image.layers[len(image.base.layers) :]
-        lower = [unpack([layer], self.store, self.workspace) for layer in reversed(layers)]
-        if image.base.layers:
-            lower.append(unpack(image.base.layers, self.store, self.workspace))
+        try:
+            account = self._account(image)
+        except UnknownAccount as unknown:
+            return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=str(unknown))
         skeleton = self._skeleton()
+        layers = image.layers[len(image.base.layers) :]
+        lower = [skeleton.name, *(unpack([layer], self.store, self.workspace).name for layer in reversed(layers))]
+        if image.base.layers:
+            lower.append(unpack(image.base.layers, self.store, self.workspace).name)
+        if image.settings.workdir.strip("/"):
+            lower.append(self._workdir(image.settings.workdir).name)
+        env = {"PATH": DEFAULT_PATH, "HOSTNAME": "fromscratch"} | dict(image.base.env) | dict(image.settings.env)
         spec = {
-            "folder": str(self.workspace.roots),
-            "lower": [skeleton.name, *(folder.name for folder in lower)],
+            "parent": os.getpid(),
+            "folder": str(self.workspace.roots.absolute()),
+            "lower": lower,
             "mountpoint": "mountpoint",
-            "uid": uid,
-            "gid": gid,
+            "uid": account.uid,
+            "gid": account.gid,
             "argv": [*image.entrypoint, *(args or image.settings.cmd)],
-            "env": {"PATH": DEFAULT_PATH, "HOME": "/", "HOSTNAME": "fromscratch"}
-            | dict(image.base.env)
-            | dict(image.settings.env),
+            "env": {"HOME": account.home} | env,
             "workdir": image.settings.workdir,
+            "seconds": limits.seconds,
             "memory": limits.memory_bytes,
             "processes": limits.processes,
         }
         return self._start(spec, stdin, limits)
 
     def _start(self, spec: dict[str, object], stdin: bytes, limits: Limits) -> RunOutcome:
+        # In memory and by descriptor: arguments may be longer than a command line, and are nobody else's business.
+        given = os.memfd_create("jail")
         read, write = os.pipe()
         try:
-            command = Command((sys.executable, "-I", "-S", str(_JAIL), json.dumps({**spec, "status": write})))
+            with open(os.dup(given), "wb") as file:
+                marshal.dump(spec, file)
+            os.lseek(given, 0, os.SEEK_SET)
             done = shell.run(
-                command,
+                Command((sys.executable, "-I", "-S", str(_JAIL), str(given), str(write))),
                 stdin=stdin,
-                timeout=limits.seconds,
+                timeout=limits.seconds + _GRACE,
                 output_limit=limits.output_bytes,
                 environment={"PATH": os.defpath},
-                pass_fds=(write,),
+                pass_fds=(given, write),
             )
         finally:
+            os.close(given)
             os.close(write)
             with open(read, "rb") as pipe:
-                told: dict[str, object] = {}
-                for line in pipe.read().splitlines():
-                    told.update(json.loads(line))
-        return self._outcome(spec, told, done, limits)
+                lines = pipe.read().decode(errors="surrogateescape").splitlines()
+        told = dict(line.partition("\t")[::2] for line in lines)
+        return self._outcome(told, done, limits)
 
-    def _outcome(
-        self, spec: dict[str, object], told: dict[str, object], done: shell.Completed, limits: Limits
-    ) -> RunOutcome:
+    def _outcome(self, told: dict[str, str], done: shell.Completed, limits: Limits) -> RunOutcome:
         stdout, stderr = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-        seconds = float(str(told.get("seconds", done.seconds)))
-        if done.stopped:
-            most = f"{limits.seconds:g} s" if done.stopped == "time limit" else f"{limits.output_bytes} bytes"
-            reason = f"stopped at the {done.stopped} of {most}"
-            return RunOutcome(self.name, RunStatus.STOPPED, None, stdout, stderr, seconds, reason)
+        seconds = float(told.get("seconds", done.seconds))
         if "refused" in told:
-            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=str(told["refused"]))
-        if "exec" in told:
-            program = str(spec["argv"][0])  # type: ignore[index]  # made a list above
-            message = os.strerror(int(str(told["exec"]))).lower()
-            reason = f"{told.get('what', f'exec {program}')}: {message}"
-            return RunOutcome(self.name, RunStatus.NOT_STARTED, None, stdout, stderr, seconds, reason)
+            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=told["refused"])
+        if "failed" in told:
+            return RunOutcome(self.name, RunStatus.NOT_STARTED, None, stdout, stderr, seconds, told["failed"])
+        if stopped := told.get("stopped") or done.stopped:
+            most = {
+                "time limit": f"{limits.seconds:g} s",
+                "output limit": f"{limits.output_bytes} bytes",
+                "memory limit": f"{limits.memory_bytes} bytes",
+            }[stopped]
+            reason = f"stopped at the {stopped} of {most}"
+            return RunOutcome(self.name, RunStatus.STOPPED, None, stdout, stderr, seconds, reason)
         if "seconds" not in told:
             reason = f"the local engine itself failed: {stderr.strip().rpartition(chr(10))[2] or done.exit_code}"
             return RunOutcome(self.name, RunStatus.NOT_RUN, reason=reason)
         return RunOutcome(self.name, RunStatus.EXITED, done.exit_code, stdout, stderr, seconds)
 
+    def _account(self, image: Image) -> Account:
+        """Who the image's user is. Only a base has lists of users. Raises: UnknownAccount."""
+        if not image.base.layers:
+            return look_up(image.settings.user)
+        sources = [LayerSource(layer.diff_id, partial(open_layer, self.store, layer)) for layer in image.base.layers]
+        root = RootFs.from_layers(sources, self.workspace.cache / "roots")
+        lists = [root.read(path) if root.is_file(path) else b"" for path in ("/etc/passwd", "/etc/group")]
+        return look_up(image.settings.user, *lists)
+
     def _skeleton(self) -> Path:
         """The top of every root, made once: what Docker itself puts into a container."""
         roots = self.workspace.roots
         skeleton = roots / _SKELETON
+        folders = [skeleton, *(skeleton / name for name in ("dev", "proc", "sys", "etc"))]
         if not roots.joinpath(f"{_SKELETON}.complete").exists():
-            make_folder(roots / "mountpoint")
-            for name in ("dev", "proc", "sys", "etc"):
-                make_folder(skeleton / name)
+            for folder in (roots / "mountpoint", *folders):
+                make_folder(folder)
             write_atomically(skeleton / "etc/hostname", b"fromscratch\n")
             write_atomically(skeleton / "etc/hosts", b"127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\tfromscratch\n")
             write_atomically(skeleton / "etc/resolv.conf", b"")
-            if not (skeleton / "etc/mtab").is_symlink():
+            with contextlib.suppress(FileExistsError):
                 (skeleton / "etc/mtab").symlink_to("/proc/mounts")
             write_atomically(roots / f"{_SKELETON}.complete", b"")
-        if os.geteuid() == 0:
-            # Root gives its rights up before it mounts, so the folders have to be open to others whatever the umask.
-            for folder in (
-                roots,
-                roots / "mountpoint",
-                skeleton,
-                *(skeleton / name for name in ("dev", "proc", "sys", "etc")),
-            ):
-                folder.chmod(0o755)
+        _open_to_others(roots, roots / "mountpoint", *folders)
         return skeleton
 
+    def _workdir(self, path: str) -> Path:
+        """A layer with nothing but the working directory, which Docker makes where an image lacks it."""
+        layer = self.workspace.roots / f"workdir-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
+        folder = Path(os.path.normpath(f"{layer}/{path}"))
+        make_folder(folder)
+        _open_to_others(folder, *(above for above in folder.parents if above.is_relative_to(layer)))
+        return layer
 
-def _user(text: str) -> tuple[int, int, str]:
-    """(uid, gid, problem) of `65532:65532` or `65532`. A name would need the image's own list of users."""
-    user, _, group = text.partition(":")
-    if not user.isdigit() or (group and not group.isdigit()):
-        return 0, 0, f"unable to find user {user}: no matching entries in passwd file"
-    return int(user), int(group or 0), ""
+
+def _open_to_others(*folders: Path) -> None:
+    """Root gives its rights up before it mounts, so they have to be open to others, whatever the umask was."""
+    if os.geteuid() == 0:
+        for folder in folders:
+            if folder.stat().st_mode & 0o777 != 0o755:
+                folder.chmod(0o755)

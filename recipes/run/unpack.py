@@ -1,7 +1,8 @@
 """Layers as a folder, for the engine that mounts them.
 
-Layers are read through `inspect.rootfs`, the very rules that verdicts go by: what could escape or lie about itself is not
-in that tree, so it cannot be written either. Devices are left out and setuid bits dropped; everything belongs to the caller.
+Layers are read through `inspect.rootfs`, the very rules that verdicts go by: what could escape or lie about itself is
+not in that tree, so it cannot be written either. Devices are left out, setuid bits dropped; everything belongs to the
+caller.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
 from recipes.errors import RecipeError
 from recipes.inspect.rootfs import LayerSource, RootFs
@@ -42,7 +44,7 @@ def unpack(layers: Sequence[Layer], store: Store, workspace: Workspace) -> Path:
     return folder
 
 
-def _opener(store: Store, layer: Layer):  # type: ignore[no-untyped-def]  # the type is LayerSource's own
+def _opener(store: Store, layer: Layer) -> Callable[[], IO[bytes]]:
     return lambda: open_layer(store, layer)
 
 

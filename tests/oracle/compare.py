@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from tests.need import need, need_tool
 
 _LINE = re.compile(r"\t(?:(?P<name>.+) => )?(?P<path>.+?)(?: \(0x[0-9a-f]+\))?$")
 _VERSION = re.compile(r".*version `.*' not found \(required by .*\)$")
-_MUSL = "/lib/ld-musl-x86_64.so.1"
+MUSL = "/lib/ld-musl-x86_64.so.1"
 _INSIDE = Path(__file__).with_name("inside.py")
 
 
@@ -105,59 +105,65 @@ def questions(paths: Iterable[Path], root: Path) -> Iterator[Question]:
         yield Question(path, str(path) if str(root) == "/" else f"/mnt{path}", dynamic)
 
 
-def make_mount_points(root: Path, folders: Iterable[Path]) -> None:
-    for folder in folders if str(root) != "/" else ():
-        Path(f"{root}/mnt{folder}").mkdir(parents=True, exist_ok=True)
+def make_mount_points(root: Path, folders: Sequence[Path]) -> None:
+    for there in ("/proc", *(f"/mnt{folder}" for folder in folders)) if str(root) != "/" else ():
+        Path(f"{root}{there}").mkdir(parents=True, exist_ok=True)
 
 
 def ask(
-    root: Path, folders: Iterable[Path], argvs: list[tuple[tuple[str, ...], dict[str, str]]]
+    root: Path, folders: Sequence[Path], requests: Sequence[tuple[tuple[str, ...], dict[str, str]]]
 ) -> list[tuple[int, str]]:
-    """The answers of the root's own programs, each run inside the root."""
-    command = (need_tool("unshare"), "--mount", "--map-root-user", "--net", sys.executable, "-IS", str(_INSIDE))
-    done = shell.run(Command((*command, str(root), *map(str, folders))), stdin=json.dumps(argvs).encode(), timeout=1200)
+    """Exit codes and outputs of the root's own programs, each run inside the root with this argv and environment."""
+    make_mount_points(root, folders)
+    enter = (need_tool("unshare"), "--mount", "--map-root-user", "--net", sys.executable, "-IS", str(_INSIDE))
+    command = Command((*enter, str(root), *map(str, folders)))
+    done = shell.run(command, stdin=json.dumps(requests).encode(), timeout=1200)
     if done.exit_code != 0:
-        need("unshare" not in done.stderr.decode(errors="replace"), "user namespaces")
-        raise AssertionError(done.stderr.decode(errors="replace"))
+        message = done.stderr.decode(errors="replace")
+        need("unshare" not in message, "user namespaces")
+        raise AssertionError(message)
     return [(code, text) for code, text in json.loads(done.stdout)]
 
 
 def differences(
-    root: Path,
-    folders: Iterable[Path],
-    paths: Iterable[Path],
-    *,
-    env: Mapping[str, str] | None = None,
+    root: Path, folders: Sequence[Path], paths: Iterable[Path], *, env: Mapping[str, str] | None = None
 ) -> tuple[int, list[str]]:
-    """How many programs were compared in `root`, and every difference in words."""
-    make_mount_points(root, folders)
+    """How many programs of this machine were compared in `root`, and every difference in words."""
     closed = RootFs.from_directory(root) if str(root) == "/" else RootFs(WithMounts(root, folders))
-    musl = _MUSL if loader_kind(closed, _MUSL) == "musl" else None
     asked = list(questions(paths, root))
-    settings = dict(env or {})
+    if loader_kind(closed, MUSL) == "musl":
+        # musl's loader has nothing to say of glibc's own libc, which has an interpreter too.
+        asked = [question for question in asked if not question.dynamic.soname]
+    return len(asked), list(disagreements(root, closed, asked, folders, env or {}))
+
+
+def disagreements(
+    root: Path, closed: RootFs, asked: Sequence[Question], folders: Sequence[Path], env: Mapping[str, str]
+) -> Iterator[str]:
+    """What the loader of `root` and we say differently about these programs."""
+    musl = loader_kind(closed, MUSL) == "musl"
+    for question in asked:
+        kind = loader_kind(closed, question.dynamic.interpreter or "")
+        assert musl or kind in ("glibc", "none"), "a loader that may run the program's own code"
+    settings = dict(env)
     tracing = settings if musl else {**settings, "LD_TRACE_LOADED_OBJECTS": "1", "LD_BIND_NOW": "1"}
-    argvs = [((musl, "--list", q.path) if musl else (q.path,), tracing) for q in asked]
-    unsafe = [
-        q for q in asked if not musl and loader_kind(closed, q.dynamic.interpreter or "") not in ("glibc", "none")
-    ]
-    assert not unsafe, "a loader that may run the program's own code"
+    argvs = [((MUSL, "--list") if musl else ()) + (question.path,) for question in asked]
     platform = Platform("linux", "amd64", _level())
-    wrong = []
-    for question, (code, text) in zip(asked, ask(root, folders, argvs), strict=True):
+    answers = ask(root, folders, [(argv, tracing) for argv in argvs])
+    for question, (code, text) in zip(asked, answers, strict=True):
         if musl:
-            loading = _as_musl(closed, question, musl, settings)
+            loading = _as_musl(closed, question, settings)
         else:
             loading = explain(question.dynamic, closed, env=settings, platform=platform, path=question.path)
         real = _real_musl(text) if musl else _real_glibc(code, text)
         for difference in _compare(closed, loading, real, question.dynamic.interpreter):
-            wrong.append(f"{root.name}: {question.path}: {difference}")
-    return len(asked), wrong
+            yield f"{root.name}: {question.path}: {difference}"
 
 
-def _as_musl(root: RootFs, question: Question, loader: str, env: Mapping[str, str]) -> Loading:
+def _as_musl(root: RootFs, question: Question, env: Mapping[str, str]) -> Loading:
     """What musl's loader does with a program that it is told to list, whatever loader the program itself asks for."""
     objects = objects_of(root)
-    found = objects.load(loader)
+    found = objects.load(MUSL)
     assert not isinstance(found, str)
     return MuslLoader(objects, question.dynamic, found, path=question.path, env=env).run()
 

@@ -17,6 +17,8 @@ def main() -> None:
     requests = json.load(sys.stdin)
     for folder in folders if root != "/" else ():
         subprocess.run(("mount", "--rbind", folder, f"{root}/mnt{folder}"), check=True)
+    if root != "/":  # every engine mounts it, and glibc's loader asks it where the program is
+        subprocess.run(("mount", "--rbind", "/proc", f"{root}/proc"), check=True)
     null = os.open("/dev/null", os.O_RDONLY)
     os.chroot(root)
     os.chdir("/")
@@ -28,7 +30,7 @@ def main() -> None:
             )
             answers.append((done.returncode, done.stdout.decode(errors="surrogateescape")))
         except OSError as error:
-            answers.append((-1, error.strerror))
+            answers.append((-1, error.strerror or ""))
         except subprocess.TimeoutExpired:
             answers.append((-2, "time-out"))
     json.dump(answers, sys.stdout)

@@ -1,0 +1,205 @@
+"""What every engine owes its user, asked of each of them with the same programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from recipes import shell
+from recipes.errors import Unavailable
+from recipes.model import Command, Limits, RunOutcome, RunStatus
+from recipes.pipeline import Project
+from recipes.run.docker import DockerEngine
+from recipes.run.engine import Engine, choose
+from recipes.run.local import LocalEngine
+from recipes.workspace import Workspace
+from tests.need import need
+from tests.programs import binary_of, compile_c, image_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(params=["local", pytest.param("docker", marks=pytest.mark.slow)])
+def runner(request: pytest.FixtureRequest, workspace: Workspace) -> Engine:
+    project = Project.at(workspace.root)
+    if request.param == "local":
+        return LocalEngine(workspace, project.store)
+    request.getfixturevalue("engine")
+    return DockerEngine.connect(project.store)
+
+
+def run(
+    runner: Engine, workspace: Workspace, code: str, *flags: str, stdin: bytes = b"", limits: Limits | None = None,
+    args: tuple[str, ...] = (), language: str = "c",
+) -> RunOutcome:  # fmt: skip
+    image = image_of(Project.at(workspace.root), compile_c(workspace, code, *flags, language=language))
+    outcome = runner.run(image, args=args, stdin=stdin, limits=limits)
+    if outcome.status is RunStatus.NOT_RUN:
+        need(False, f"namespaces ({outcome.reason})")
+    return outcome
+
+
+def test_outputs_arguments_and_input(runner: Engine, workspace: Workspace) -> None:
+    """stdout and stderr come apart, arguments and stdin go in as they are, the exit code comes back."""
+    code = r"""
+    #include <stdio.h>
+    int main(int argc, char **argv) {
+        char line[100]; fgets(line, 100, stdin);
+        printf("%d|%s|%s", argc, argv[1], line); fprintf(stderr, "oops"); return 7; }"""
+    outcome = run(runner, workspace, code, stdin=b"typed\n", args=("two words 'and' \"quotes\"\n",))
+    assert (outcome.status, outcome.exit_code) == (RunStatus.EXITED, 7)
+    assert outcome.stdout == "2|two words 'and' \"quotes\"\n|typed\n"
+    assert outcome.stderr == "oops"
+
+
+def test_who_and_where_it_is(runner: Engine, workspace: Workspace) -> None:
+    """Process 1, not root, no rights, no network but loopback, a root that cannot be written to."""
+    code = r"""
+    #include <stdio.h>
+    #include <unistd.h>
+    #include <errno.h>
+    #include <fcntl.h>
+    #include <net/if.h>
+    #include <sys/prctl.h>
+    int main(void) {
+        struct if_nameindex *links = if_nameindex(); int count = 0;
+        for (; links && links[count].if_index; count++);
+        int file = open("/new", O_CREAT | O_WRONLY, 0644);
+        printf("%d %d %d %d %d %d\n", getpid(), getuid(), getgid(), count, file == -1 && errno == EROFS,
+               prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)); }"""
+    assert run(runner, workspace, code).stdout == "1 65532 65532 1 1 1\n"
+
+
+def test_what_docker_injects_is_there(runner: Engine, workspace: Workspace) -> None:
+    """Devices, /proc and the files that Docker puts into every container, in an empty image."""
+    code = r"""
+    #include <stdio.h>
+    #include <unistd.h>
+    int main(void) {
+        const char *names[] = {"/dev/null", "/dev/urandom", "/proc/self/exe", "/etc/hosts", "/etc/hostname",
+                               "/etc/resolv.conf", "/tmp", "/etc/passwd", 0};
+        for (int i = 0; names[i]; i++) printf("%d", access(names[i], F_OK) == 0);
+        puts(""); }"""
+    assert run(runner, workspace, code).stdout == "11111100\n"
+
+
+def test_a_crash_is_counted_as_a_shell_does(runner: Engine, workspace: Workspace) -> None:
+    """SIGSEGV is exit code 139."""
+    outcome = run(runner, workspace, "int main(void) { *(volatile int *)8 = 1; }")
+    assert (outcome.status, outcome.exit_code) == (RunStatus.EXITED, 139)
+
+
+def test_a_missing_loader_is_named_as_docker_names_it(runner: Engine, workspace: Workspace) -> None:
+    """A dynamic program in an empty image does not start, with the message that the user would see."""
+    outcome = run(runner, workspace, "int main(void) { return 0; }", "-O1")
+    assert (outcome.status, outcome.reason) == (RunStatus.NOT_STARTED, "exec /app: no such file or directory")
+
+
+def test_what_is_no_program_does_not_start(runner: Engine, workspace: Workspace) -> None:
+    """Garbage with the right mode is an exec format error."""
+    garbage = workspace.root / "garbage"
+    garbage.write_bytes(b"\x7fELF" + bytes(100))
+    outcome = runner.run(image_of(Project.at(workspace.root), binary_of(garbage)))
+    assert (outcome.status, outcome.reason) == (RunStatus.NOT_STARTED, "exec /app: exec format error")
+
+
+def test_what_hangs_is_stopped(runner: Engine, workspace: Workspace) -> None:
+    """At the time limit the run ends, with what was written so far."""
+    code = (
+        '#include <stdio.h>\n#include <unistd.h>\nint main(void) { puts("begun"); fflush(stdout); for (;;) pause(); }'
+    )
+    outcome = run(runner, workspace, code, limits=Limits(seconds=2))
+    assert (outcome.status, outcome.stdout) == (RunStatus.STOPPED, "begun\n")
+    assert "time limit" in outcome.reason
+
+
+def test_a_flood_is_stopped(runner: Engine, workspace: Workspace) -> None:
+    """Output without end stops at the limit."""
+    code = '#include <stdio.h>\nint main(void) { for (;;) puts("flood"); }'
+    outcome = run(runner, workspace, code, limits=Limits(output_bytes=50_000))
+    assert outcome.status is RunStatus.STOPPED
+    assert "output limit" in outcome.reason
+    assert len(outcome.stdout) == 50_000
+
+
+def test_forking_without_end_is_bounded(runner: Engine, workspace: Workspace) -> None:
+    """A fork bomb meets its limit, and nothing of it is left."""
+    code = r"""
+    #include <stdio.h>
+    #include <unistd.h>
+    int main(void) {
+        int made = 0;
+        for (int i = 0; i < 500; i++) { int pid = fork(); if (pid == 0) for (;;) pause(); if (pid > 0) made++; }
+        printf("%d", made < 64); }"""
+    assert run(runner, workspace, code).stdout == "1"
+
+
+def test_eating_memory_is_bounded(runner: Engine, workspace: Workspace) -> None:
+    """A program that takes memory without end does not get it."""
+    code = r"""
+    #include <stdlib.h>
+    #include <string.h>
+    int main(void) {
+        for (int i = 0; i < 100; i++) { char *more = malloc(10 << 20); if (!more) return 9; memset(more, 1, 10 << 20); }
+        return 0; }"""
+    outcome = run(runner, workspace, code, limits=Limits(memory_bytes=64 << 20))
+    assert outcome.exit_code == 9 or (outcome.status is RunStatus.STOPPED and "memory" in outcome.reason)
+
+
+def test_the_base_is_below_the_program(runner: Engine, workspace: Workspace) -> None:
+    """Files of the base are there, and its whiteouts' victims are not."""
+    root = workspace.root / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/passwd").write_text("from the base\n")
+    code = '#include <stdio.h>\nint main(void) { char t[99]; puts(fgets(t, 99, fopen("/etc/passwd", "r"))); }'
+    project = Project.at(workspace.root)
+    outcome = runner.run(image_of(project, compile_c(workspace, code), f"rootfs:{root}"))
+    assert outcome.stdout == "from the base\n\n"
+
+
+# ── the local engine alone ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_refusal_is_not_run(workspace: Workspace) -> None:
+    """Where namespaces are not allowed the outcome says so, and is never a pass."""
+    project = Project.at(workspace.root)
+    image = image_of(project, compile_c(workspace, "int main(void) { return 0; }"))
+    code = (
+        "import ctypes, os, pickle, sys\n"
+        "libc = ctypes.CDLL(None, use_errno=True); uid, gid = os.getuid(), os.getgid()\n"
+        "assert libc.unshare(0x10000000) == 0\n"
+        "open('/proc/self/setgroups', 'w').write('deny')\n"
+        "open('/proc/self/uid_map', 'w').write(f'0 {uid} 1'); open('/proc/self/gid_map', 'w').write(f'0 {gid} 1')\n"
+        "open('/proc/sys/user/max_user_namespaces', 'w').write('0')\n"
+        "from recipes.run.local import LocalEngine\n"
+        "engine, image = pickle.loads(sys.stdin.buffer.read())\n"
+        "outcome = engine.run(image); print(outcome.status, '|', outcome.reason, end='')"
+    )
+    import pickle
+
+    data = pickle.dumps((LocalEngine(workspace, project.store), image))
+    done = shell.run(Command((sys.executable, "-c", code), cwd=ROOT), stdin=data)
+    need(b"AssertionError" not in done.stderr, "user namespaces")
+    assert done.stdout.decode().startswith("not run | "), done.stderr.decode()
+    assert b"not allowed here" in done.stdout
+
+
+def test_nothing_stays_mounted(workspace: Workspace) -> None:
+    """After a run this machine's mounts are as before."""
+    before = Path("/proc/self/mounts").read_text()
+    run(LocalEngine(workspace, Project.at(workspace.root).store), workspace, "int main(void) { return 0; }")
+    assert Path("/proc/self/mounts").read_text() == before
+
+
+def test_auto_without_an_engine_is_local(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    """An address where nothing answers: `auto` says that it goes on without, `docker` is an error."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{workspace.root}/nothing")
+    project = Project.at(workspace.root)
+    assert choose("auto", workspace, project.store).name == "local"
+    assert "engine: local" in capfd.readouterr().err
+    with pytest.raises(Unavailable):
+        choose("docker", workspace, project.store)
+    assert os.environ["DOCKER_HOST"]
