@@ -18,7 +18,7 @@ OWNERS = {
     "tabulate": {"report/table.py"},
     "invoke": {"tasks.py"},
     "oras": {"package/registry.py"},
-    "requests": {"package/registry.py"},
+    "requests": {"package/registry.py", "run/docker.py"},
     "rich": {"notes.py"},
 }
 

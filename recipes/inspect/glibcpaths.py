@@ -16,8 +16,8 @@ from recipes.inspect.objects import Object
 _TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM))")
 _FOLDERS = re.compile(rb"(?:/[^\0:\n]{1,200}/\0)+")
 _OTHERS_DEFAULT = ("/lib64/", "/usr/lib64/")
+# On newer CPUs of Intel alone it says "haswell"; no image can count on whose CPU it meets.
 _PLATFORMS = {62: "x86_64", 183: "aarch64", 3: "i686", 243: "riscv64", 40: "v7l", 22: "z900", 21: "power8"}
-_HASWELL = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -54,8 +54,7 @@ class Machine:
     def expand(self, text: str, origin: str) -> str:
         """Replace $ORIGIN, $LIB and $PLATFORM."""
         first = self.system_folders[0].strip("/").removeprefix("usr/") if self.system_folders else "lib"
-        platform = "haswell" if self.number == 62 and self.level >= _HASWELL else _PLATFORMS.get(self.number, "")
-        values = {"ORIGIN": origin, "LIB": first, "PLATFORM": platform}
+        values = {"ORIGIN": origin, "LIB": first, "PLATFORM": _PLATFORMS.get(self.number, "")}
         return _TOKEN.sub(lambda match: values[match[1] or match[2]], text)
 
     def split(self, text: str, origin: str, separators: str) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def loader_kind(root: RootFs, interpreter: str) -> LoaderKind:
 
 
 def _kind(objects: Objects, loader: Object) -> Literal["glibc", "musl", "unknown"]:
-    if "GLIBC_PRIVATE" in loader.dynamic.versions_defined:
+    if "_rtld_global" in objects.symbols(loader).exports:
         return "glibc"
     return "musl" if _MUSL_PATH.search(objects.content(loader.path)) else "unknown"
 

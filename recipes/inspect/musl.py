@@ -52,6 +52,7 @@ class MuslLoader:
         self._dsos = [self._program]
         self._libraries: dict[tuple[str, str | None], Library] = {}
         self._problems: list[Problem] = []
+        self._errno = "No error information"  # what musl's %m says as long as no open has failed
         self._system_path, self._system_why = self._read_system_path(objects.content(loader.path))
 
     def run(self) -> Loading:
@@ -67,7 +68,7 @@ class MuslLoader:
                 if found is None:
                     why = self._why(searched)
                     message = f"Error loading shared library {name}: {why} (needed by {dso.name})"
-                    code = "library-missing" if why == _ENOENT else "library-broken"
+                    code = "library-broken" if searched and self._is_there(searched[-1]) else "library-missing"
                     self._problems.append(Problem(code, message, f"{dso.name} needs {name}", name, dso.name))  # type: ignore[arg-type]  # two of its codes
                 path = None if found is None else found.name
                 if searched or found is self._loader:
@@ -136,6 +137,7 @@ class MuslLoader:
                 looked.append(Searched(path, why, found))
                 if found != _ABSENT:
                     return path
+                self._errno = _ENOENT
         return None
 
     def _places(self, asking: _Dso | None) -> Iterator[tuple[str, str]]:
@@ -155,7 +157,7 @@ class MuslLoader:
         path = dso.name
         if dso is self._program:
             path = self._objects.root.resolve(path) or path
-        origin = posixpath.dirname(path) or ("/" if path.startswith("/") else ".")
+        origin = path.rpartition("/")[0] if "/" in path else "."
         replaced = re.sub(r"\$(?:ORIGIN|\{ORIGIN\})", "\0", text)
         return None if "$" in replaced else replaced.replace("\0", origin)
 
@@ -165,6 +167,7 @@ class MuslLoader:
         file = prefix + match[0].rstrip(b"\0").decode() if match else ""
         if file and self._objects.root.exists(file):
             return self._objects.text(file) or "", file
+        self._errno = _ENOENT
         return _DEFAULT_PATH, "built-in folder"
 
     def _found(self, path: str) -> str:
@@ -174,10 +177,13 @@ class MuslLoader:
         return "found" if entry.kind == "file" else f"a {entry.kind}"
 
     def _why(self, searched: list[Searched]) -> str:
-        """musl's %m for the last place that it looked at."""
+        """musl's %m: of the last open that failed, which may be that of another library."""
         if not searched or searched[-1].found in (_ABSENT, "not set"):
-            return _ENOENT
+            return self._errno
         return "Is a directory" if searched[-1].found == "a dir" else "Exec format error"
+
+    def _is_there(self, step: Searched) -> bool:
+        return step.found not in (_ABSENT, "not set")
 
     # ── whether they fit ─────────────────────────────────────────────────────────────────────────────────────────────
 

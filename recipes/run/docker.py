@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
 import struct
 import threading
 import time
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 REPOSITORY = "fromscratch/"
 _LABEL = "fromscratch.owner"
+_ENDING = 60
+"""Seconds for a container to end once its program has, or was killed."""
 _NO_EXEC = re.compile(r"(?:exec [^\n]*: [^\n]+|standard_init_linux\.go[^\n]*)\n?")
 _TELLING = re.compile(r'((?:exec|chdir|stat|unable to find|mkdir)[^\n]*?: [^":]+?)(?:: unknown)?$')
 
@@ -176,9 +179,12 @@ class DockerEngine:
                 feeder.start()
             outputs, stopped = _collect(connection, started + limits.seconds, limits.output_bytes)
             if stopped:
+                # First: the engine does not count a container as ended while somebody is still to read its output.
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
                 with contextlib.suppress(Exception):
                     api.kill(container)
-            code = int(api.wait(container)["StatusCode"])
+            code = int(api.wait(container, timeout=_ENDING)["StatusCode"])
             seconds = time.monotonic() - started
         finally:
             with contextlib.suppress(OSError):
@@ -260,8 +266,6 @@ def _pieces(pipe: IO[bytes]) -> Iterator[bytes]:
 
 
 def _feed(connection: Any, data: bytes) -> None:
-    import socket
-
     with contextlib.suppress(OSError):  # the program may end without reading it
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)

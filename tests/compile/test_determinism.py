@@ -155,6 +155,7 @@ def test_without_a_home_the_caches_are_in_the_project(
 
 def test_where_the_caches_are_does_not_matter(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was built with one GOCACHE need not be built again with another."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(workspace.root / "config"))  # go's own settings are an input
     sample = write(workspace, {"main.go": "package main\nfunc main() {}\n"})
     make(sample, "go-static", workspace)
     (workspace.root / "file").write_text("")
