@@ -5,14 +5,14 @@ Each function takes the values of the stage before and returns the next one. `Pr
 
 from __future__ import annotations
 
-import json
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from recipes import compile as compiling
 from recipes import errors, notes, shell
@@ -24,7 +24,6 @@ from recipes.model import (
     ElfFacts,
     Image,
     ImageSettings,
-    Linkage,
     Platform,
     RunOutcome,
     Sample,
@@ -36,13 +35,14 @@ from recipes.package import assemble
 from recipes.package.encode import Compression
 from recipes.package.layers import open_layer
 from recipes.package.store import Store
+from recipes.recall import facts_from_json, recall, verdict_from_json
 from recipes.run.engine import Engine
-from recipes.workspace import Workspace, write_atomically
+from recipes.workspace import Workspace
 
 if TYPE_CHECKING:
     from recipes.inspect.rootfs import RootFs
 
-FACTS_VERSION = 1
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +91,13 @@ def build_binary(project: Project, sample: Sample, recipe: Recipe, *, echo: bool
 
 def read_facts(binary: Binary, workspace: Workspace) -> ElfFacts:
     """`read_elf`, remembered by the content of the file."""
-    record = workspace.cache / "facts" / f"{binary.sha256}.json"
-    try:
-        known = json.loads(record.read_bytes())
-        if known["version"] == FACTS_VERSION:
-            return _facts_from_json(known["facts"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # not there, or not ours: read the file again
-    from recipes.inspect.elf import read_elf
 
-    facts = read_elf(binary.path)
-    write_atomically(record, json.dumps({"version": FACTS_VERSION, "facts": asdict(facts)}).encode())
-    return facts
+    def ask() -> ElfFacts:
+        from recipes.inspect.elf import read_elf
+
+        return read_elf(binary.path)
+
+    return recall(workspace.cache / "facts", binary.sha256, ask, facts_from_json)
 
 
 def make_image(project: Project, binary: Binary, base: BaseImage, tags: Iterable[str] = ()) -> Image:
@@ -129,21 +124,36 @@ def image_name(binary: Binary, base: BaseImage) -> str:
     return docker_tag(f"{what}:{'-'.join(parts)}")
 
 
-def judge_on(project: Project, binary: Binary, facts: ElfFacts, base: BaseImage, root: RootFs | None = None) -> Verdict:
-    """What the file and the base's root say about a run, before there is one."""
-    from recipes.inspect.judge import judge
-
+def judge_on(
+    project: Project, binary: Binary, facts: ElfFacts, base: BaseImage, root: Callable[[], RootFs] | None = None
+) -> Verdict:
+    """What the file and the base's root say about a run, before there is one. Remembered by the content of both."""
     settings = binary.sample.image if binary.sample else ImageSettings()
-    return judge(
-        binary.path,
-        facts,
-        root if root is not None else open_root(project, base),
-        project.platform,
-        env=(*base.env, *settings.env),
-        user=settings.user,
-        warnings=binary.warnings,
-        commands=binary.commands,
-    )
+    env = (*base.env, *settings.env)
+
+    def ask() -> Verdict:
+        from recipes.inspect.judge import judge
+
+        return judge(
+            binary.path,
+            facts,
+            root() if root is not None else open_root(project, base),
+            project.platform,
+            env=env,
+            user=settings.user,
+            warnings=binary.warnings,
+            commands=binary.commands,
+        )
+
+    key = {
+        "binary": binary.sha256,
+        "root": [layer.diff_id for layer in base.layers],
+        "platform": str(project.platform),
+        "env": env,
+        "user": settings.user,
+        "build": [binary.warnings, [str(command) for command in binary.commands]],
+    }
+    return recall(project.workspace.cache / "verdicts", key, ask, verdict_from_json)
 
 
 def open_root(project: Project, base: BaseImage) -> RootFs:
@@ -208,17 +218,17 @@ def compare(
     """
     from recipes.package.bases import resolve
 
-    work = _Work(project.jobs)
+    work = _Work(project.jobs, engine)
     missing: dict[str, errors.RecipeError] = {}
     reasons = {recipe.name: compiling.available(recipe, project.platform, project.workspace) for recipe in recipes}
     for name, reason in reasons.items():
         if reason:
             missing[name] = errors.ToolMissing(reason)
-    roots: dict[str, RootFs] = {}
+    roots: dict[str, Callable[[], RootFs]] = {}
 
     def prepare(name: str) -> BaseImage:
         base = resolve(name, project.platform, project.workspace, project.store, retry=name in named)
-        roots[base.name] = open_root(project, base)
+        roots[base.name] = _once(partial(open_root, project, base))
         return base
 
     def cell(binary: Binary, facts: ElfFacts, base: BaseImage) -> SizeRow:
@@ -270,7 +280,8 @@ def compare(
 class _Work:
     """A thread pool whose results come back as they are ready, and which can be given more work meanwhile."""
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, engine: Engine | None) -> None:
+        self._engine = engine
         self._pool = ThreadPoolExecutor(jobs)
         self._pending: dict[Future[Any], tuple[str, str]] = {}
 
@@ -279,7 +290,11 @@ class _Work:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if kind is not None:
+            for future in self._pending:
+                future.cancel()  # first, or what is stopped makes room for the next
             shell.stop_all()
+            if self._engine is not None:
+                self._engine.stop()
         self._pool.shutdown(cancel_futures=True)
 
     def start(self, label: tuple[str, str], function: Callable[..., Any], *args: Any) -> None:
@@ -315,7 +330,15 @@ def _why_not_static(facts: ElfFacts) -> str:
     return f"{facts.linkage}: {' and '.join(evidence) or 'it is not marked as a program (no DF_1_PIE)'}"
 
 
-def _facts_from_json(data: dict[str, object]) -> ElfFacts:
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-    values["linkage"] = Linkage(str(values["linkage"]))
-    return ElfFacts(**values)  # type: ignore[arg-type]  # written by asdict above; a wrong shape is a TypeError
+def _once(make: Callable[[], Value]) -> Callable[[], Value]:
+    """`make`, called by the first who asks; the others wait for it and share what it made."""
+    lock = threading.Lock()
+    made: list[Value] = []
+
+    def get() -> Value:
+        with lock:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return get

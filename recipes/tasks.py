@@ -380,6 +380,8 @@ def _engine(name: str, project: Project, *, run: bool) -> Any:
     from recipes.run.engine import choose
 
     _one_of("engine", name, ("auto", "docker", "local"))
+    if name == "local" and not run:
+        return None  # it would have nothing to do
     return choose(name, project.workspace, project.store)  # type: ignore[arg-type]  # checked just above
 
 

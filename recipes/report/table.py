@@ -93,7 +93,10 @@ def not_compared(comparison: Comparison, verbose: bool = False) -> str:
     """The lines below the table: what was left out and why, what failed. "" where there is nothing to say."""
     lines = []
     if comparison.unavailable:
-        left_out = [f"{entry.name} ({_first_line(entry.reason, verbose)})" for entry in comparison.unavailable]
+        by_reason: dict[str, list[str]] = {}
+        for entry in comparison.unavailable:
+            by_reason.setdefault(_first_line(entry.reason, verbose), []).append(entry.name)
+        left_out = [f"{', '.join(names)} ({why})" for why, names in by_reason.items()]
         lines.append("not compared: " + "; ".join(left_out))
     left_out_names = {entry.name for entry in comparison.unavailable}
     lines += [
