@@ -64,6 +64,7 @@ _TESTS = (
     _DOCKER_CLIENT,
     Need("docker-registry", ("docker-registry",), "a registry for the tests"),
     _SKOPEO,
+    Need("podman", ("podman",), "a third reader of the archives that are written"),
     _QEMU,
     Need("g++", ("g++",), "the gcc-* recipes"),
     Need("strace", ("strace",), "looking at what a program misses"),
