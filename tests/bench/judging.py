@@ -1,4 +1,4 @@
-"""Reading ELF files and judging them against bases: one program, and a thousand."""
+"""Reading ELF files and judging them against bases: one program, and a thousand. Nothing that was judged is recalled."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from recipes import errors, pipeline, shell
 from recipes.inspect.elf import read_elf
+from recipes.inspect.judge import judge
 from recipes.model import BaseImage, Binary, Command
 from recipes.package.bases import resolve
 from tests.bench.inputs import Bench, as_binary, big_program
@@ -52,8 +53,7 @@ def _one(bench: Bench, project: pipeline.Project, base: BaseImage) -> Row:
     program = as_binary(Path(shutil.which("ls") or "/bin/ls").resolve())
 
     def verify() -> None:
-        facts = read_elf(program.path)
-        pipeline.judge_on(project, program, facts, base)
+        judge(program.path, read_elf(program.path), pipeline.open_root(project, base), project.platform)
 
     (ours,) = by_turns([Contender("ours", verify)], bench.runs(15))
     limit = f"{VERIFY_LIMIT * 1000:.0f} ms"
@@ -65,11 +65,11 @@ def _many(bench: Bench, project: pipeline.Project, bases: list[BaseImage]) -> It
     quarter = programs[::4]
 
     def judge_all(some: list[Binary]) -> None:
-        roots = [(base, pipeline.open_root(project, base)) for base in bases]
+        roots = [pipeline.open_root(project, base) for base in bases]
         for program in some:
             facts = read_elf(program.path)
-            for base, root in roots:
-                pipeline.judge_on(project, program, facts, base, root)
+            for root in roots:
+                judge(program.path, facts, root, project.platform)
 
     whole, part = by_turns(
         [

@@ -77,7 +77,7 @@ def rows(bench: Bench, docker: DockerPeer | None) -> Iterator[Row | Skipped]:
 def _hello(bench: Bench) -> Path:
     target = bench.fresh("hello") / "hello"
     invoke(bench.project, "build-static", "hello", "--no-run", "--engine", "local")
-    built = [path for path in (bench.project / "build/cache").rglob("hello") if path.is_file()]
+    built = (bench.project / "build/cache/binaries").glob("*/app")
     shutil.copy(min(built, key=lambda path: path.stat().st_size), target)
     return target
 
