@@ -175,6 +175,7 @@ def compare_sizes(
     from recipes import pipeline
     from recipes import samples as sample_folder
     from recipes.compile.recipe import RECIPES, find
+    from recipes.package.bases import find as find_base
     from recipes.package.bases import known
     from recipes.report import table
 
@@ -183,6 +184,8 @@ def compare_sizes(
     project = _project(c, platform, compression, jobs)
     names = _split(samples) or sample_folder.names(project.workspace)
     chosen_recipes = [find(name) for name in _split(recipes)] or list(RECIPES.values())
+    for name in {*_split(bases)} - {"scratch"}:
+        find_base(name, project.workspace)  # a wrong name is told before anything is built
     chosen_bases = _split(bases) or list(known(project.workspace))
     if any(name.startswith("deb-") for name in chosen_bases):
         _ensure_assembler()

@@ -152,7 +152,8 @@ def read_header(reader: Reader) -> Header:
     """
     start = reader.read_at(0, 16)
     if start[:4] != b"\x7fELF":
-        raise NotElf("not an ELF file" if start else "not an ELF file: it is empty")
+        what = "not an ELF file" if start else "not an ELF file: it is empty"
+        raise NotElf(what, hint="a script or an archive is no program by itself; name what was compiled and linked")
     if len(start) < 16:
         raise TruncatedElf(
             f"the file is truncated: only {len(start)} bytes of an ELF file", hint="copy or build it again"

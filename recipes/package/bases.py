@@ -97,7 +97,7 @@ def resolve(
     """
     if name_or_reference == "scratch":
         return BaseImage("scratch", "scratch", platform)
-    reference, folder = _find(name_or_reference, workspace)
+    reference, folder = find(name_or_reference, workspace)
     if reference.transport == "mmdebstrap":
         from recipes.package.suites import complete
 
@@ -121,8 +121,8 @@ def resolve(
     return replace(base, name=name_or_reference, reference=str(reference), platform=platform)
 
 
-def _find(text: str, workspace: Workspace) -> tuple[Reference, Path]:
-    """The reference that is meant, and the folder that its path is relative to."""
+def find(text: str, workspace: Workspace) -> tuple[Reference, Path]:
+    """The reference that is meant, and the folder that its path is relative to. Raises: BadInput for a wrong name."""
     if references.has_transport(text):
         return references.parse(text), Path.cwd()
     specs = known(workspace)

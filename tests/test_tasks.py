@@ -1,0 +1,383 @@
+"""Tests of recipes/tasks.py through the command line: what is printed where, exit codes, bad input, being stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from recipes import shell
+from recipes.model import Command
+from recipes.shell import Completed
+from tests.need import need, need_tool
+
+ROOT = Path(__file__).resolve().parent.parent
+HELLO = '#include <cstdio>\nint main() { std::puts("hello"); }\n'
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with one sample of its own, which uses our tasks."""
+    folder = tmp_path / 'it\'s a "project"'
+    folder.mkdir()
+    (folder / "tasks.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        "from recipes.tasks import collection\n\nnamespace = collection(__file__)\n"
+    )
+    add(folder, "hi", HELLO, 'expect = "hello\\n"\n')
+    return folder
+
+
+def add(project: Path, name: str, source: str, settings: str = "") -> Path:
+    folder = project / "samples" / name
+    folder.mkdir(parents=True)
+    (folder / "main.cpp").write_text(source)
+    if settings:
+        (folder / "sample.toml").write_text(settings)
+    return folder
+
+
+def argv(*words: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "invoke", *words)
+
+
+def invoke(project: Path, *words: str, **variables: str) -> Completed:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "DOCKER_HOST": "unix:///none",
+        **variables,
+    }
+    return shell.run(Command(argv(*words), cwd=project), environment=environment, timeout=300)
+
+
+def build(project: Path, name: str, *words: str, **variables: str) -> Completed:
+    return invoke(project, "build-static", f"--sample={name}", "--engine=local", *words, **variables)
+
+
+def error(done: Completed) -> str:
+    """The one error of a task that failed, which is never a traceback, and leaves stdout empty."""
+    text = done.stderr.decode(errors="replace")
+    assert "Traceback" not in text
+    assert done.stdout == b""
+    assert len(re.findall("^error: ", text, re.MULTILINE)) == 1, text
+    return text
+
+
+# ── the main job ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_build_prove_package_run(project: Path) -> None:
+    """The image has nothing but the program, which ran and said what the sample expects."""
+    done = build(project, "hi", "--format=json")
+    assert done.exit_code == 0, done.stderr.decode()
+    (row,) = json.loads(done.stdout)["rows"]
+    assert (row["sample"], row["linkage"], row["base"], row["runs"]) == ("hi", "static", "scratch", True)
+    assert row["image_bytes"] == row["binary_bytes"]
+    assert row["overhead_bytes"] == 0
+    assert (row["run"]["engine"], row["run"]["stdout"], row["run"]["exit_code"]) == ("local", "hello\n", 0)
+    for command in row["commands"]:
+        assert command in done.stderr.decode()
+
+
+def test_the_second_build_runs_no_command(project: Path) -> None:
+    """Nothing has changed, so nothing is echoed, and the digest is the same; --no-run runs nothing either."""
+    first, second = build(project, "hi"), build(project, "hi", "--no-run")
+    assert b"g++" in first.stderr or b"zig" in first.stderr
+    assert second.stderr == b""
+    assert [line for line in second.stdout.splitlines() if line.startswith(b"digest")] == [
+        line for line in first.stdout.splitlines() if line.startswith(b"digest")
+    ]
+    assert b"run       not tried" in second.stdout
+
+
+def test_the_plan_is_what_is_run(project: Path) -> None:
+    """`--plan` prints the commands, and runs nothing; pasted into a shell they make the program."""
+    done = build(project, "hi", "--plan")
+    assert done.exit_code == 0
+    assert not (project / "build/work").exists()
+    assert shell.run(Command(("sh", "-e"), cwd=project.parent), stdin=done.stdout).exit_code == 0
+    (program,) = (path for path in (project / "build/work").rglob("app") if path.is_file())
+    assert shell.run(Command((str(program),))).stdout == b"hello\n"
+    echoed = build(project, "hi", "--no-run").stderr
+    assert [line for line in done.stdout.splitlines() if not line.startswith(b"mkdir")] == [
+        line for line in echoed.splitlines() if line.startswith(b"(cd")
+    ]
+
+
+def test_the_matrix_as_json(project: Path) -> None:
+    """Every cell has the documented keys; the dynamic one fails with the reason, and the rest run."""
+    root = project / "a root"
+    root.mkdir()
+    done = invoke(
+        project, "compare-sizes", "--engine=local", "--format=json", f"--bases=scratch,rootfs:{root},docker://none.invalid/x"
+    )  # fmt: skip
+    document = json.loads(done.stdout)
+    keys = {
+        *("sample", "recipe", "linkage", "base", "base_digest", "platform", "binary_bytes", "image_bytes"),
+        *("download_bytes", "overhead_bytes", "digest", "runs", "reason", "run", "commands"),
+    }
+    assert all(keys <= row.keys() for row in document["rows"])
+    assert {row["recipe"] for row in document["rows"]} >= {"zig-static-small"}
+    for row in document["rows"]:
+        assert row["runs"] is (row["linkage"] != "dynamic"), row["reason"]
+        assert row["disagrees"] is False
+        assert row["reason"] == ("" if row["runs"] else "exec /app: no such file or directory")
+    (missing,) = [entry for entry in document["unavailable"] if entry["name"].startswith("docker:")]
+    assert "none.invalid" in missing["reason"]
+    assert done.exit_code == 6  # it was asked for by name, and did not stop the others
+
+
+@pytest.mark.parametrize("style", ["simple", "github", "html", "csv", "json", "latex", "tsv"])
+def test_formats(project: Path, style: str) -> None:
+    """The same numbers in every format, on stdout or in a file."""
+    words = ("compare-sizes", "--no-run", "--bases=scratch", "--recipes=zig-static-small", f"--format={style}")
+    done = invoke(project, *words)
+    assert done.exit_code == 0, done.stderr.decode()
+    assert b"zig-static-small" in done.stdout or b"zig-static" in done.stdout.replace(b"\\", b"")
+    file = project / "a file"
+    assert invoke(project, *words, f"--output={file}").stdout == b""
+    assert file.read_bytes() == done.stdout
+
+
+def test_no_colour_and_no_progress_without_a_terminal(project: Path) -> None:
+    """Neither stdout nor stderr has an escape sequence when they are no terminals."""
+    done = invoke(project, "compare-sizes", "--bases=scratch", "--engine=local")
+    assert b"\x1b" not in done.stdout + done.stderr
+
+
+def test_lists(project: Path) -> None:
+    """`recipes`, `samples`, `bases` and `doctor` say what there is."""
+    assert b"gcc-static-small" in invoke(project, "recipes").stdout
+    assert b"hi" in invoke(project, "samples").stdout
+    assert b"deb-cc" in invoke(project, "bases").stdout
+    assert b"zig" in invoke(project, "doctor").stdout
+
+
+# ── bad input ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("words", "nearest"),
+    [
+        (("build-static", "hj"), "hi"),
+        (("build-static", "hi", "--recipe=gcc-statc"), "gcc-static"),
+        (("build-static", "hi", "--base=scrach"), "scratch"),
+        (("build-static", "hi", "--engine=dokcer"), "docker"),
+        (("build-static", "hi", "--format=jsn"), "json"),
+        (("build-static", "hi", "--compression=gzp"), "gzip"),
+        (("compare-sizes", "--format=gihtub"), "github"),
+        (("compare-sizes", "--sort=imag"), "image"),
+        (("compare-sizes", "--recipes=go-statik"), "go-static"),
+        (("compare-sizes", "--bases=deb-cx"), "deb-cc"),
+        (("compare-sizes", "--samples=hx"), "hi"),
+        (("inspect", "hx"), "hi"),
+    ],
+)
+def test_unknown_names_get_the_nearest(project: Path, words: tuple[str, ...], nearest: str) -> None:
+    """Exit code 2 and one error, whose hint has the name that was meant."""
+    done = invoke(project, *words)
+    assert done.exit_code == 2, done.stderr.decode()
+    assert nearest in error(done)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("build-static", "hi", "--platform=linux"),
+        ("build-static", "hi", "--jobs=-1"),
+        ("build-static", "hi", "--recipe=go-static"),
+        ("export", "hi", "--to=image.zip"),
+        ("inspect", "/etc/passwd"),
+        ("inspect", "/none/such"),
+    ],
+)
+def test_bad_values(project: Path, words: tuple[str, ...]) -> None:
+    """Exit code 2 and one error with a hint."""
+    done = invoke(project, *words)
+    assert done.exit_code == 2, done.stderr.decode()
+    assert "hint: " in error(done)
+
+
+def test_a_compiler_error_is_shown_whole(project: Path) -> None:
+    """Exit code 5, with the compiler's own words and the command."""
+    add(project, "wrong", "int main() { return not_there; }\n" + "#warning a long one\n" * 3)
+    done = build(project, "wrong")
+    assert done.exit_code == 5
+    text = error(done)
+    assert "not_there" in text
+    assert text.count("a long one") >= 3
+    assert "the command was: " in text
+
+
+def test_a_missing_tool(project: Path) -> None:
+    """Exit code 4, and what can be done about it."""
+    done = build(project, "hi", "--recipe=gcc-static", PATH=str(Path(need_tool("env")).parent / "none"))
+    assert done.exit_code == 4
+    assert "hint: " in error(done)
+
+
+def test_an_engine_that_is_not_there(project: Path) -> None:
+    """Asked for by name it is exit code 6; `auto` goes on without, and says so."""
+    assert invoke(project, "build-static", "hi", "--engine=docker").exit_code == 6
+    done = invoke(project, "build-static", "hi")
+    assert done.exit_code == 0
+    assert b"engine: local" in done.stderr
+
+
+def test_an_empty_sample(project: Path) -> None:
+    """A folder without sources is bad input, not an empty image."""
+    (project / "samples/empty").mkdir()
+    done = build(project, "empty")
+    assert done.exit_code == 2
+    error(done)
+
+
+def test_a_program_that_crashes(project: Path) -> None:
+    """Exit code 3: it was built and run, and did not do what the sample expects."""
+    add(project, "crash", "int main() { __builtin_trap(); }\n")
+    done = build(project, "crash", "--format=json")
+    assert done.exit_code == 3
+    (row,) = json.loads(done.stdout)["rows"]
+    assert (row["runs"], row["run"]["exit_code"]) == (False, 128 + signal.SIGILL)
+
+
+def test_a_static_recipe_that_is_not_static(project: Path) -> None:
+    """Whatever the sample's flags do to it, the file decides: exit code 3, with the evidence."""
+    need_tool("g++")
+    folder = add(project, "pragma", HELLO)
+    (folder / "g++").write_text(
+        '#!/bin/sh\nfor word; do shift; [ "$word" = -static ] || set -- "$@" "$word"; done\n'
+        f'exec {need_tool("g++")} "$@"\n'
+    )
+    (folder / "g++").chmod(0o755)
+    done = build(project, "pragma", "--recipe=gcc-static", PATH=f"{folder}:{os.environ['PATH']}")
+    assert done.exit_code == 3, done.stderr.decode()
+    assert "it names the interpreter" in error(done)
+
+
+@pytest.mark.parametrize("name", ["with blank", "it's", '"quoted"', "new\nline", "-leading", "ü", "a$b`c`", "%s", "#x"])
+def test_names(project: Path, name: str) -> None:
+    """A sample may be called anything that a folder can be called."""
+    add(project, name, HELLO, 'expect = "hello\\n"\n')
+    done = build(project, name, "--format=json", "--recipe=gcc-static")
+    assert done.exit_code == 0, done.stderr.decode()
+    (row,) = json.loads(done.stdout)["rows"]
+    assert (row["sample"], row["runs"]) == (name, True)
+    again = invoke(project, "export", f"--sample={name}", "--to=-image \n'.tar", "--recipe=gcc-static")
+    assert again.exit_code == 0, again.stderr.decode()
+    assert (project / "-image \n'.tar").stat().st_size > row["binary_bytes"] / 5
+
+
+# ── being stopped, having no room, not being alone ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopped_at_any_moment(project: Path, number: signal.Signals) -> None:
+    """After ^C, a polite kill and a hard one, whenever they come, the next run just works and gives the same digest."""
+    words = argv(
+        "compare-sizes", "--bases=scratch", "--engine=local", "--recipes=gcc-static,gcc-dynamic", "--format=json"
+    )
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "DOCKER_HOST": "unix:///none"}
+    for wait in (0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.3):
+        with subprocess.Popen(
+            words, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        ) as process:
+            time.sleep(wait)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+        assert process.returncode in (0, 1, 130, 128 + number, -number), err.decode()
+        assert b"in guarded" not in err, err.decode()  # Invoke's own start may well be cut short with a traceback
+        assert process.returncode == 0 or out == b""
+    done = shell.run(Command(words, cwd=project), environment=environment, timeout=300)
+    assert done.exit_code == 0, done.stderr.decode()
+    fresh = project.parent / "fresh"
+    shutil.copytree(project, fresh, ignore=shutil.ignore_patterns("build"))
+    undisturbed = shell.run(Command(words, cwd=fresh), environment=environment, timeout=300)
+    digests = [
+        {row["recipe"]: row["digest"] for row in json.loads(each.stdout)["rows"]} for each in (done, undisturbed)
+    ]
+    assert digests[0] == digests[1]
+    assert [path for path in (project / "build/tmp").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.slow
+def test_eight_at_once(project: Path) -> None:
+    """Eight processes build the same and different samples in one project: all end well, and every image is listed."""
+    names = ["hi", *(f"other{number}" for number in range(3))]
+    for name in names[1:]:
+        add(project, name, HELLO.replace("hello", name), f'expect = "{name}\\n"\n')
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "DOCKER_HOST": "unix:///none"}
+    running = [
+        subprocess.Popen(
+            argv("build-static", name, "--engine=local", "--recipe=gcc-static", "--format=json"),
+            cwd=project,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for name in names * 2
+    ]
+    digests: dict[str, set[str]] = {}
+    for process in running:
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err.decode()
+        row = json.loads(out)["rows"][0]
+        digests.setdefault(row["sample"], set()).add(row["digest"])
+    assert all(len(same) == 1 for same in digests.values())
+    listed = {entry["digest"] for entry in json.loads((project / "build/images/index.json").read_bytes())["manifests"]}
+    assert {digest for same in digests.values() for digest in same} <= listed
+
+
+def test_a_full_disk(project: Path, tmp_path: Path) -> None:
+    """One error, and the next run with more room works: nothing half-written is believed."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = shell.run(Command(("mount", "-t", "tmpfs", "-o", "size=3m", "none", str(small))))
+    need(mount.exit_code == 0 or os.geteuid() != 0, "mount")
+    if mount.exit_code != 0:
+        pytest.skip("needs root, for a small file system")
+    try:
+        (project / "build").symlink_to(small)
+        done = build(project, "hi", "--recipe=gcc-static")
+        assert done.exit_code in (2, 5), done.stderr.decode()
+        error(done)
+        shell.check(Command(("mount", "-o", "remount,size=200m", str(small))))
+        done = build(project, "hi", "--recipe=gcc-static")
+        assert done.exit_code == 0, done.stderr.decode()
+    finally:
+        shell.check(Command(("umount", str(small))))
+
+
+def test_a_read_only_project(project: Path) -> None:
+    """One error that says so, where the project cannot be written to."""
+    if os.geteuid() == 0:  # who may write anywhere, but for a file system that is read-only
+        shell.check(Command(("mount", "--bind", str(project), str(project))))
+        shell.check(Command(("mount", "-o", "remount,bind,ro", str(project))))
+    else:
+        project.chmod(0o555)
+    try:
+        done = build(project, "hi", "--no-run")
+    finally:
+        if os.geteuid() == 0:
+            shell.check(Command(("umount", str(project))))
+        else:
+            project.chmod(0o755)
+    assert done.exit_code == 2, done.stderr.decode()
+    assert "hint: " in error(done)
+
+
+def test_a_reader_that_goes_away(project: Path) -> None:
+    """`invoke … | head -1` is no error."""
+    line = f"{' '.join(argv('bases'))} | head -1"
+    done = shell.run(Command(("bash", "-o", "pipefail", "-c", line), cwd=project), timeout=60)
+    assert (done.exit_code, done.stderr) == (0, b"")
