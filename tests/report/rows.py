@@ -1,0 +1,65 @@
+"""Rows to report on, made by hand: the reports are pure functions of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recipes.model import (
+    BaseImage,
+    Binary,
+    Descriptor,
+    ElfFacts,
+    Expect,
+    Finding,
+    Image,
+    Layer,
+    Level,
+    Linkage,
+    Platform,
+    RunOutcome,
+    RunStatus,
+    Sample,
+    SizeRow,
+    Status,
+    Verdict,
+)
+
+AMD64 = Platform("linux", "amd64")
+NO_LOADER = "exec /app: no such file or directory"
+RAN = RunOutcome("local", RunStatus.EXITED, 0, "hello\n", "", 0.003)
+NOT_STARTED = RunOutcome("local", RunStatus.NOT_STARTED, None, "", "", 0.001, NO_LOADER)
+NOT_RUN = RunOutcome("local", RunStatus.NOT_RUN, reason="user namespaces are not allowed here")
+RUNS = Verdict(Status.RUNS)
+FAILS = Verdict(
+    Status.FAILS, (Finding(Level.CERTAIN, "interpreter-missing", "it asks for a loader", NO_LOADER, "-static"),)
+)
+
+
+def layer(size: int) -> Layer:
+    return Layer(Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", "sha256:00", size // 2), "sha256:01", size)
+
+
+def row(
+    sample: str = "hello",
+    recipe: str = "gcc-static",
+    base: str = "scratch",
+    size: int = 1000,
+    base_size: int = 0,
+    verdict: Verdict = RUNS,
+    run: RunOutcome | None = RAN,
+) -> SizeRow:
+    source = Sample(sample, Path("samples", sample), "c++", (Path("main.cpp"),), expect=Expect("hello\n"))
+    binary = Binary(Path("app"), "0" * 64, size, AMD64, source, recipe)
+    below = (layer(base_size),) if base_size else ()
+    image = Image(
+        f"{sample}:{recipe}-{base}",
+        Descriptor("application/vnd.oci.image.manifest.v1+json", f"sha256:{size:064x}", 500),
+        Descriptor("application/vnd.oci.image.config.v1+json", "sha256:02", 300),
+        (*below, layer(size)),
+        AMD64,
+        BaseImage(base, base, AMD64, "sha256:03" if base_size else None, below),
+        binary,
+        ("/app",),
+    )
+    linkage = Linkage.DYNAMIC if recipe == "gcc-dynamic" else Linkage.STATIC
+    return SizeRow(image, ElfFacts(size, 64, True, 0, "EXEC", "amd64", 0, linkage), verdict, run)

@@ -1,0 +1,95 @@
+"""Tests of recipes/report/document.py, html.py and summary.py: the same rows for machines, pages and one build."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from html.parser import HTMLParser
+
+from recipes.model import Comparison, Unavailable
+from recipes.report.document import comparison_document, dumps, render_csv
+from recipes.report.html import render_page
+from recipes.report.summary import render
+from tests.report.rows import FAILS, NOT_STARTED, row
+
+COMPARISON = Comparison(
+    (row(size=1234567), row(recipe="gcc-dynamic", base="other", base_size=99, verdict=FAILS, run=NOT_STARTED)),
+    (Unavailable("alpine", "docker.io cannot be reached"),),
+)
+
+
+def test_the_document_has_exact_bytes_and_whole_reasons() -> None:
+    """`{"rows": […], "unavailable": [{"name", "reason"}]}`, as documented."""
+    document = json.loads(dumps(comparison_document(COMPARISON)))
+    small, big = document["rows"]
+    assert (small["recipe"], small["runs"], small["reason"]) == (
+        "gcc-dynamic",
+        False,
+        "exec /app: no such file or directory",
+    )
+    assert (big["binary_bytes"], big["image_bytes"], big["overhead_bytes"]) == (1234567, 1234567, 0)
+    assert big["run"] == {
+        "engine": "local",
+        "status": "exited",
+        "exit_code": 0,
+        "stdout": "hello\n",
+        "stderr": "",
+        "seconds": 0.003,
+        "reason": "",
+    }
+    assert small["verdict"]["findings"][0]["code"] == "interpreter-missing"
+    assert document["unavailable"] == [{"name": "alpine", "reason": "docker.io cannot be reached"}]
+
+
+def test_names_that_are_no_unicode_survive_json() -> None:
+    """A file name's stray bytes come out as escapes, and the document is still JSON."""
+    text = dumps(comparison_document(Comparison((row(sample="a\udcff"),))))
+    assert json.loads(text.encode())["rows"][0]["sample"] == "a\udcff"
+
+
+def test_csv_reads_back() -> None:
+    """Commas, quotes and newlines in names do not move a column."""
+    odd = 'a "b", c\nd'
+    lines = list(csv.DictReader(io.StringIO(render_csv(Comparison((row(sample=odd),))))))
+    assert [line["sample"] for line in lines] == [odd]
+    assert lines[0]["image_bytes"] == "1000"
+
+
+class Page(HTMLParser):
+    """Which tags are open when the page ends, and which addresses it names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_stands_alone() -> None:
+    """Every tag is closed, nothing is fetched, and a name cannot become markup."""
+    text = render_page(Comparison((row(sample="<script>alert(1)</script>"), *COMPARISON.rows), COMPARISON.unavailable))
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    assert page.addresses == []
+    assert "script" not in page.tags
+    assert "title='1,234,567 bytes'" in text
+    assert "docker.io cannot be reached" in text
+
+
+def test_one_build_in_a_few_lines() -> None:
+    """Exact bytes, the verdict with its reason, what the run showed, and every finding."""
+    text = render(COMPARISON.rows[1])
+    assert "verdict   fails: exec /app: no such file or directory" in text
+    assert "certain (interpreter-missing): it asks for a loader; fix: -static" in text
+    assert "run       as expected (local engine, 0.003 s)" in render(COMPARISON.rows[0])
