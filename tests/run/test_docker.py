@@ -15,7 +15,10 @@ from tests.programs import compile_c, image_of
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("base", ["scratch", "deb-static", "deb-cc", "deb-musl", "deb-busybox", "deb-python", "deb-slim"])
+BASES = ("scratch", "deb-static", "deb-cc", "deb-musl", "deb-busybox", "deb-python", "deb-slim")
+
+
+@pytest.mark.parametrize("base", BASES)
 def test_image_bytes_is_what_the_engine_shows(base: str, workspace: Workspace, docker_engine: DockerEngine) -> None:
     """`image_bytes` equals what `docker image inspect` says of the same image, on every base that can be assembled."""
     project = Project.at(workspace.root)
