@@ -220,9 +220,9 @@ def save_archive(reference: str) -> Iterator[bytes]:
     """An image of the engine as a docker-archive. Raises: Unavailable."""
     from docker.errors import APIError, ImageNotFound
 
-    client = _client()
     try:
-        yield from client.images.get(reference).save(named=True)
+        with contextlib.closing(_client()) as client:
+            yield from client.images.get(reference).save(named=True)
     except ImageNotFound as error:
         raise Unavailable(f"the Docker Engine has no image {reference!r}", hint="`docker images` lists them") from error
     except APIError as error:
@@ -234,7 +234,8 @@ def image_id(reference: str) -> str:
     from docker.errors import APIError, ImageNotFound
 
     try:
-        return str(_client().api.inspect_image(reference)["Id"])
+        with contextlib.closing(_client()) as client:
+            return str(client.api.inspect_image(reference)["Id"])
     except ImageNotFound as error:
         raise Unavailable(f"the Docker Engine has no image {reference!r}", hint="`docker images` lists them") from error
     except APIError as error:

@@ -1,0 +1,107 @@
+"""Tests of recipes/package/dockerfile.py: the real engine builds what it says, and gets the same files and settings."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from recipes import shell
+from recipes.model import BaseImage, Command, Image, ImageSettings, Platform
+from recipes.package.assemble import assemble
+from recipes.package.bases import resolve
+from recipes.package.dockerfile import render
+from recipes.package.layers import open_layer
+from recipes.package.store import Store
+from recipes.run.docker import DockerEngine
+from recipes.workspace import Workspace
+from tests.need import need_tool
+from tests.programs import compile_c
+
+SETTINGS = ImageSettings(
+    user="1234:567",
+    workdir="/",
+    cmd=("--greet", 'a "b" $c \\d'),
+    env=(("PLAIN", "value"), ("ODD", 'blank, "quote", $HOME and \\back'), ("EMPTY", "")),
+    ports=("8080/tcp",),
+    labels=(("org.example.title", "it's 100% $odd"),),
+)
+
+File = tuple[str, int, int, int, str]
+
+
+def files(image: Image | BaseImage, store: Store) -> dict[str, File]:
+    """By name: kind, mode, owner, group and content of everything but folders, later layers last."""
+    found = {}
+    for layer in image.layers:
+        with open_layer(store, layer) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member in archive:
+                content = archive.extractfile(member)
+                data = content.read() if content else b""
+                if not member.isdir():
+                    name = member.name.removeprefix("./").strip("/")
+                    found[name] = (
+                        str(member.type),
+                        member.mode & 0o7777,
+                        member.uid,
+                        member.gid,
+                        str(data[:64]) + str(len(data)),
+                    )
+    return found
+
+
+@pytest.mark.slow
+def test_docker_build_gives_the_same_image(
+    workspace: Workspace, docker_engine: DockerEngine, engine: str, tmp_path: Path
+) -> None:
+    """Files, modes, owners, user, entry point, arguments, environment, ports, labels: all as in ours."""
+    docker = need_tool("docker")
+    store = Store(workspace.images)
+    binary = compile_c(workspace, "#include <stdio.h>\nint main(int n, char **v) { puts(v[n - 1]); }")
+    scratch = BaseImage("scratch", "scratch", Platform.host())
+    ours = assemble(binary, scratch, store=store, name="ours:1", settings=SETTINGS)
+    context = tmp_path / "a context"
+    context.mkdir()
+    shutil.copy(binary.path, context / "app")
+    (context / "app").chmod(0o755)
+    (context / "Dockerfile").write_text(render(ours))
+    environment = {
+        "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+        "DOCKER_HOST": engine,
+        "DOCKER_BUILDKIT": "0",
+        "HOME": str(tmp_path),
+    }
+    build = Command((docker, "build", "--quiet", "--tag", "theirs:1", str(context)))
+    done = shell.run(build, environment=environment, timeout=300)
+    assert done.exit_code == 0, done.stderr.decode()
+    theirs = resolve("docker-daemon:theirs:1", Platform.host(), workspace, store)
+    assert files(theirs, store) == files(ours, store)
+    docker_engine.load(ours)
+    images = [
+        json.loads(shell.check(Command((docker, "image", "inspect", name)), environment=environment).stdout)[0]
+        for name in ("theirs:1", ours.config.digest)
+    ]
+    for key in ("User", "WorkingDir", "Entrypoint", "Cmd", "ExposedPorts"):
+        assert images[0]["Config"][key] == images[1]["Config"][key], key
+    assert set(images[1]["Config"]["Env"]) <= set(images[0]["Config"]["Env"])
+    assert images[0]["Config"]["Labels"].items() <= images[1]["Config"]["Labels"].items()
+    assert images[0]["Size"] == images[1]["Size"] == ours.image_bytes
+
+
+def test_what_a_base_is_called(workspace: Workspace) -> None:
+    """A registry base is named with its digest; one from elsewhere comes with a word on how to get it there."""
+    store = Store(workspace.images)
+    binary = compile_c(workspace, "int main(void) { return 0; }")
+    root = workspace.root / "root"
+    root.mkdir()
+    (root / "file").write_text("text")
+    base = resolve(f"rootfs:{root}", Platform.host(), workspace, store)
+    local = render(assemble(binary, base, store=store, name="a:1"))
+    assert local.splitlines()[0].startswith("# ")
+    remote = replace(base, reference="docker://example.org/base:1", digest="sha256:" + "0" * 64)
+    lines = render(assemble(binary, remote, store=store, name="a:2")).splitlines()
+    assert lines[0] == "FROM example.org/base:1@sha256:" + "0" * 64
