@@ -30,17 +30,17 @@ def main() -> None:
         bench = inputs.make(Path(folder), quick=options.quick)
         place = bench.fresh("docker")
         with docker.engine(place) as reason:
-            peer = None if reason else docker.fastest_builder(_probe(bench))
-            if peer is None:
+            peers = [] if reason else docker.builders(_probe(bench))
+            if not peers:
                 note(f"without Docker: {reason or 'docker build does not work'}")
-            found = _measure(bench, peer, chosen)
+            found = _measure(bench, peers, chosen)
     _print(found)
 
 
-def _measure(bench: inputs.Bench, peer: docker.DockerPeer | None, chosen: list[str]) -> list[Row | Skipped]:
+def _measure(bench: inputs.Bench, peers: list[docker.DockerPeer], chosen: list[str]) -> list[Row | Skipped]:
     subjects: dict[str, Callable[[], Iterable[Row | Skipped]]] = {
-        "packaging": lambda: packaging.rows(bench, peer),
-        "startup": lambda: startup.rows(bench, peer),
+        "packaging": lambda: packaging.rows(bench, peers),
+        "startup": lambda: startup.rows(bench, has_docker=bool(peers)),
         "matrix": lambda: matrix.rows(bench),
         "judging": lambda: judging.rows(bench),
         "sizes": lambda: sizes.rows(bench),

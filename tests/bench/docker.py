@@ -18,7 +18,7 @@ from recipes.model import Command
 
 @dataclass(frozen=True, slots=True)
 class DockerPeer:
-    """A `docker` client and the builder it is told to use. `variable` is DOCKER_BUILDKIT's value."""
+    """A `docker` client and the builder it is told to use: DOCKER_BUILDKIT's value, "" for the client's own choice."""
 
     client: str
     variable: str
@@ -26,7 +26,8 @@ class DockerPeer:
 
     def build(self, context: Path, tag: str) -> None:
         argv = (self.client, "build", "--quiet", "--no-cache", "--tag", tag, str(context))
-        shell.check(Command(argv, env=(("DOCKER_BUILDKIT", self.variable),)), timeout=900)
+        told = (("DOCKER_BUILDKIT", self.variable),) if self.variable else ()
+        shell.check(Command(argv, env=told), timeout=900)
 
     def remove(self, *tags: str) -> None:
         shell.run(Command((self.client, "image", "rm", "--force", *tags)), timeout=300)
@@ -73,26 +74,23 @@ def _answers(client: str) -> bool:
     return shell.run(Command((client, "version", "--format", "{{.Server.Version}}")), timeout=20).exit_code == 0
 
 
-def fastest_builder(context: Path) -> DockerPeer | None:
-    """The fastest of what `docker build` can be here: every client on PATH, with BuildKit and without."""
-    best: tuple[float, DockerPeer] | None = None
-    for client in _clients():
-        version = shell.run(Command((client, "--version"))).stdout.decode().split()
-        for variable, builder in (("1", "BuildKit"), ("0", "classic builder")):
-            peer = DockerPeer(client, variable, f"docker build, {builder}, client {version[2].strip(',')}")
-            try:
-                peer.build(context, "bench-probe")
-                started = time.perf_counter()
-                peer.build(context, "bench-probe")
-            except CommandFailed:
-                continue
-            took = time.perf_counter() - started
-            peer.remove("bench-probe")
-            if best is None or took < best[0]:
-                best = took, peer
-    return best and best[1]
+def builders(context: Path) -> list[DockerPeer]:
+    """What `docker build` can be here: first as it comes, then told to use BuildKit, where that works too."""
+    client = shutil.which("docker")
+    if client is None:
+        return []
+    version = shell.run(Command((client, "--version"))).stdout.decode().split()[2].strip(",")
+    peers = [
+        DockerPeer(client, "", f"docker build {version}"),
+        DockerPeer(client, "1", f"docker build {version} with DOCKER_BUILDKIT=1"),
+    ]
+    return [peer for peer in peers if _works(peer, context)]
 
 
-def _clients() -> list[str]:
-    found = [str(Path(folder, "docker")) for folder in os.get_exec_path() if Path(folder, "docker").is_file()]
-    return list(dict.fromkeys(found))
+def _works(peer: DockerPeer, context: Path) -> bool:
+    try:
+        peer.build(context, "bench-probe")
+    except CommandFailed:
+        return False
+    peer.remove("bench-probe")
+    return True

@@ -63,15 +63,17 @@ class Turn:
         engine.load(image)
 
 
-def rows(bench: Bench, docker: DockerPeer | None) -> Iterator[Row | Skipped]:
+def rows(bench: Bench, builders: list[DockerPeer]) -> Iterator[Row | Skipped]:
+    """The goals are against `docker build` as it comes; what else it can be is measured beside it."""
     hello = _hello(bench)
     big = big_program(bench.fresh("big"))
-    if docker is None:
+    if not builders:
         yield Skipped("assemble + load into the engine", "no Docker Engine")
     else:
-        yield _loading("assemble + load into the engine, hello", bench, docker, hello, Goal(4, faster=True), 9)
-        yield _loading("the same, a 200 MB binary", bench, docker, big, Goal(1.3, faster=True), 5)
-    yield from _storing(bench, docker, big)
+        what = "assemble + load into the engine"
+        yield from _loading(f"{what}, hello", bench, builders, hello, Goal(4, faster=True), 9)
+        yield from _loading(f"{what}, 200 MB", bench, builders, big, Goal(1.3, faster=True), 5)
+    yield from _storing(bench, builders, big)
 
 
 def _hello(bench: Bench) -> Path:
@@ -82,43 +84,45 @@ def _hello(bench: Bench) -> Path:
     return target
 
 
-def _loading(what: str, bench: Bench, docker: DockerPeer, program: Path, goal: Goal, runs: int) -> Row:
-    mine = Turn(bench, program, lambda: docker.remove(f"{OURS}:latest"))
-    theirs = Turn(bench, program, lambda: docker.remove(PEER))
-    ours, peer = by_turns(
-        [
-            Contender("ours", mine.load, mine.prepare),
-            Contender(docker.name, lambda: docker.build(theirs.folder, PEER), theirs.prepare),
-        ],
-        bench.runs(runs),
-    )
-    docker.remove(f"{OURS}:latest", PEER)
-    return timed_row(what, ours, peer, docker.name, goal)
+def _loading(
+    what: str, bench: Bench, builders: list[DockerPeer], program: Path, goal: Goal, runs: int
+) -> Iterator[Row]:
+    mine = Turn(bench, program, lambda: builders[0].remove(f"{OURS}:latest"))
+    contenders = [Contender("ours", mine.load, mine.prepare)]
+    contenders += [_building(bench, builder, program) for builder in builders]
+    ours, *others = by_turns(contenders, bench.runs(runs))
+    builders[0].remove(f"{OURS}:latest", PEER)
+    for index, (builder, timing) in enumerate(zip(builders, others, strict=True)):
+        yield timed_row(what, ours, timing, builder.name, None if index else goal)
 
 
-def _storing(bench: Bench, docker: DockerPeer | None, program: Path) -> Iterator[Row | Skipped]:
-    what = "assemble to the store, a 200 MB binary"
-    mine, turns = Turn(bench, program), [Turn(bench, program), Turn(bench, program)]
+def _building(bench: Bench, builder: DockerPeer, program: Path) -> Contender:
+    turn = Turn(bench, program, lambda: builder.remove(PEER))
+    return Contender(builder.name, lambda: builder.build(turn.folder, PEER), turn.prepare)
+
+
+def _storing(bench: Bench, builders: list[DockerPeer], program: Path) -> Iterator[Row | Skipped]:
+    what = "assemble to the store, 200 MB"
+    mine, theirs = Turn(bench, program), Turn(bench, program)
     contenders = [Contender("ours", mine.assemble, mine.prepare)]
-    if docker is None:
+    contenders += [_building(bench, builder, program) for builder in builders]
+    if not builders:
         yield Skipped(f"{what}: docker build", "no Docker Engine")
-    else:
-        turns[0].clean = lambda: docker.remove(PEER)
-        contenders.append(Contender(docker.name, lambda: docker.build(turns[0].folder, PEER), turns[0].prepare))
     buildah = shutil.which("buildah")
     if buildah is None:
         yield Skipped(f"{what}: buildah", "buildah is not installed")
     else:
         tool = Buildah(buildah, bench.fresh("buildah"))
-        turns[1].clean = tool.remove
-        contenders.append(Contender("buildah", lambda: tool.build(turns[1].folder), turns[1].prepare))
+        theirs.clean = tool.remove
+        contenders.append(Contender("buildah", lambda: tool.build(theirs.folder), theirs.prepare))
     if len(contenders) == 1:
         return
     ours, *others = by_turns(contenders, bench.runs(5))
     for contender, timing in zip(contenders[1:], others, strict=True):
-        yield timed_row(what, ours, timing, contender.name, Goal(6, faster=True))
-    if docker is not None:
-        docker.remove(PEER)
+        beside = contender.name in {builder.name for builder in builders[1:]}
+        yield timed_row(what, ours, timing, contender.name, None if beside else Goal(6, faster=True))
+    for builder in builders[:1]:
+        builder.remove(PEER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.bench.docker import DockerPeer
 from tests.bench.inputs import Bench, invoke
 from tests.bench.measure import Contender, Goal, Row, Skipped, by_turns, timed_row
 
 
-def rows(bench: Bench, docker: DockerPeer | None) -> Iterator[Row | Skipped]:
+def rows(bench: Bench, *, has_docker: bool) -> Iterator[Row | Skipped]:
     local = ("build-static", "hello", "--no-run", "--engine", "local")
     yield _against_empty(bench, "build-static hello, unchanged, local", local, Goal(1.6), 21)
     loaded = "build-static hello, unchanged, image in the engine"
-    if docker is None:
+    if not has_docker:
         yield Skipped(loaded, "no Docker Engine")
     else:
         words = ("build-static", "hello", "--no-run", "--engine", "docker")
