@@ -208,12 +208,13 @@ class Descriptor:
 class Layer:
     """A layer, by digest (of the stored, mostly compressed blob) and by diff ID (of its uncompressed tar).
 
-    `content_bytes` is what the layer adds to the size that an engine shows.
+    `content_bytes` is what the layer adds to the size that an engine shows, `tar_bytes` the length of its tar.
     """
 
     descriptor: Descriptor
     diff_id: str
     content_bytes: int
+    tar_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def write_archive(
             for name, layer in dict(zip(names, image.layers, strict=True)).items():
                 if layer.diff_id not in skip_diff_ids:
                     with open_layer(store, layer) as stream:
-                        _add_stream(archive, name, stream)
+                        _add_stream(archive, name, stream, layer.tar_bytes)
         else:
             names = [_blob_name(layer.descriptor.digest) for layer in image.layers]
             entry: dict[str, Any] = {
@@ -107,26 +107,15 @@ def _blob_name(digest: str) -> str:
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    archive.addfile(info, io.BytesIO(data))
+    _add_stream(archive, name, io.BytesIO(data), len(data))
 
 
 def _add_file(archive: tarfile.TarFile, name: str, path: Path) -> None:
     with open(path, "rb") as file:
-        info = tarfile.TarInfo(name)
-        info.size = path.stat().st_size
-        archive.addfile(info, file)
+        _add_stream(archive, name, file, path.stat().st_size)
 
 
-def _add_stream(archive: tarfile.TarFile, name: str, stream: IO[bytes]) -> None:
-    """A member whose length shows only at its end: the stream goes through a temporary file without a name."""
-    import tempfile
-
-    with tempfile.TemporaryFile() as file:
-        while data := stream.read(1 << 20):
-            file.write(data)
-        info = tarfile.TarInfo(name)
-        info.size = file.tell()
-        file.seek(0)
-        archive.addfile(info, file)
+def _add_stream(archive: tarfile.TarFile, name: str, stream: IO[bytes], size: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    archive.addfile(info, stream)

@@ -20,7 +20,7 @@ PROGRAM = "/app"
 _MODE = 0o755
 """Fixed, because the mode of the file on disk depends on the umask and on the linker."""
 
-_RECORDS = 1
+_RECORDS = 2
 """Changes when an image made of the same inputs would be another one."""
 
 
@@ -67,6 +67,6 @@ def _record(binary: Binary, store: Store, compression: Compression) -> Path:
 def _read(record: Path) -> Layer | None:
     try:
         data = json.loads(record.read_bytes())
-        return Layer(Descriptor(**data["descriptor"]), str(data["diff_id"]), int(data["content_bytes"]))
+        return Layer(**(data | {"descriptor": Descriptor(**data["descriptor"])}))
     except (OSError, ValueError, KeyError, TypeError):
         return None  # not there, or not ours: made again

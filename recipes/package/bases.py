@@ -24,7 +24,7 @@ from recipes.workspace import Workspace, locked, write_atomically
 if TYPE_CHECKING:
     from recipes.package.store import Store
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 _KEYS = ("reference", "summary")
 
 
@@ -222,10 +222,7 @@ def _from_json(value: dict[str, Any]) -> BaseImage:
         value["reference"],
         Platform(**value["platform"]),
         value["digest"],
-        tuple(
-            Layer(Descriptor(**layer["descriptor"]), layer["diff_id"], layer["content_bytes"])
-            for layer in value["layers"]
-        ),
+        tuple(Layer(**(layer | {"descriptor": Descriptor(**layer["descriptor"])})) for layer in value["layers"]),
         tuple((name, text) for name, text in value["env"]),
     )
 

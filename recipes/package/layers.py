@@ -69,7 +69,8 @@ def write_layer(store: Store, entries: Iterable[FileEntry], compression: Compres
     moment = source_date_epoch()
     headers = [_header(entry, size, moment) for entry, size in sized]
     length = sum(len(header) + size + -size % _BLOCK for header, (_, size) in zip(headers, sized, strict=True))
-    with store.writer() as blob, encoding(blob, compression, length + len(_END)) as encoder:
+    length += len(_END)
+    with store.writer() as blob, encoding(blob, compression, length) as encoder:
         for header, (entry, size) in zip(headers, sized, strict=True):
             encoder.write(header)
             for data in _content(entry, size):
@@ -78,7 +79,7 @@ def write_layer(store: Store, entries: Iterable[FileEntry], compression: Compres
         encoder.write(_END)
         diff_id = encoder.finish()
     descriptor = Descriptor(MEDIA_TYPES[compression], blob.digest, blob.size)
-    return Layer(descriptor, diff_id, sum(size for _, size in sized))
+    return Layer(descriptor, diff_id, sum(size for _, size in sized), length)
 
 
 def layer_from_tar(store: Store, stream: IO[bytes], compression: Compression) -> Layer:
@@ -87,9 +88,10 @@ def layer_from_tar(store: Store, stream: IO[bytes], compression: Compression) ->
     Raises: BadArchive where it is no tar.
     """
     with store.writer() as blob, encoding(blob, compression, None) as encoder:
-        content = _measure(_Tee(stream, encoder))
+        tee = _Tee(stream, encoder)
+        content = _measure(tee)
         diff_id = encoder.finish()
-    return Layer(Descriptor(MEDIA_TYPES[compression], blob.digest, blob.size), diff_id, content)
+    return Layer(Descriptor(MEDIA_TYPES[compression], blob.digest, blob.size), diff_id, content, tee.length)
 
 
 def layer_from_blob(store: Store, descriptor: Descriptor) -> Layer:
@@ -99,9 +101,10 @@ def layer_from_blob(store: Store, descriptor: Descriptor) -> Layer:
     """
     blob = open(store.blob(descriptor.digest), "rb")  # noqa: SIM115  # the decompressed stream closes it
     with decompressed(blob) as stream, encoding(_Nowhere(), "none", None) as encoder:
-        content = _measure(_Tee(stream, encoder))
+        tee = _Tee(stream, encoder)
+        content = _measure(tee)
         diff_id = encoder.finish()
-    return Layer(descriptor, diff_id, content)
+    return Layer(descriptor, diff_id, content, tee.length)
 
 
 def open_layer(store: Store, layer: Layer) -> IO[bytes]:
@@ -148,9 +151,11 @@ class _Tee:
     def __init__(self, stream: IO[bytes], encoder: Encoder) -> None:
         self._stream = stream
         self._encoder = encoder
+        self.length = 0
 
     def read(self, size: int = _READ) -> bytes:
         data = self._stream.read(size)
+        self.length += len(data)
         self._encoder.write(data)
         return data
 

@@ -36,7 +36,9 @@ FAILS = Verdict(
 
 
 def layer(size: int) -> Layer:
-    return Layer(Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", "sha256:00", size // 2), "sha256:01", size)
+    return Layer(
+        Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", "sha256:00", size // 2), "sha256:01", size, size
+    )
 
 
 def row(
