@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = "fromscratch/"
 _LABEL = "fromscratch.owner"
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
 _ENDING = 60
 """Seconds for a container to end once its program has, or was killed."""
 _NO_EXEC = re.compile(r"(?:exec [^\n]*: [^\n]+|standard_init_linux\.go[^\n]*)\n?")
@@ -35,6 +37,7 @@ class DockerEngine:
 
     def __init__(self, client: DockerClient, store: Store) -> None:
         self._client = client
+        weakref.finalize(self, client.close)  # its connections live as long as it does
         self._store = store
         self._loading: dict[str | None, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -244,21 +247,34 @@ def image_id(reference: str) -> str:
 
 def _client() -> DockerClient:
     import docker
+    from docker.context import ContextAPI
     from docker.errors import DockerException
 
     try:
-        if os.environ.get("DOCKER_HOST"):
-            return docker.from_env(timeout=60)
-        from docker.context import ContextAPI
-
-        context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
+        context = None
+        if not os.environ.get("DOCKER_HOST"):
+            context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
         if context is None or not context.Host:
+            _knock(os.environ.get("DOCKER_HOST") or _DEFAULT_HOST)
             return docker.from_env(timeout=60)
+        _knock(context.Host)
         return docker.DockerClient(base_url=context.Host, tls=context.TLSConfig or False, timeout=60)
     except (DockerException, OSError, ValueError) as error:
         raise Unavailable(
             f"no Docker Engine answers: {error}", hint="start it or set DOCKER_HOST, or use --engine local"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Raises: OSError where nobody listens at a socket; the SDK tells it in five lines, and leaks its own socket."""
+    scheme, _, path = address.partition("://")
+    if scheme in ("unix", "http+unix"):
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(10)
+            try:
+                door.connect(f"/{path.lstrip('/')}")
+            except OSError as error:
+                raise OSError(f"{address}: {error.strerror or error}") from error
 
 
 def _pieces(pipe: IO[bytes]) -> Iterator[bytes]:
