@@ -230,6 +230,10 @@ class BaseImage:
     digest: str | None = None
     layers: tuple[Layer, ...] = ()
     env: Environment = ()
+    start: tuple[str, ...] = ()
+    """Its own entry point and command, where it is an image that has one."""
+    user: str = ""
+    workdir: str = "/"
 
     @property
     def image_bytes(self) -> int:
@@ -391,6 +395,16 @@ class RunOutcome:
         if self.status is not RunStatus.EXITED or self.exit_code != expect.exit_code:
             return False
         return expect.stdout is None or self.stdout == expect.stdout
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """A verdict, and about what it is: `target` as the user named it, in the root of `base`."""
+
+    target: str
+    base: str
+    platform: Platform
+    verdict: Verdict
 
 
 # ── what is reported ─────────────────────────────────────────────────────────────────────────────────────────────────

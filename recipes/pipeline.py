@@ -6,16 +6,14 @@ Each function takes the values of the stage before and returns the next one. `Pr
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from recipes import compile as compiling
-from recipes import errors, notes, shell
+from recipes import errors, notes
 from recipes.compile.recipe import Recipe
 from recipes.model import (
     BaseImage,
@@ -37,12 +35,11 @@ from recipes.package.layers import open_layer
 from recipes.package.store import Store
 from recipes.recall import facts_from_json, recall, verdict_from_json
 from recipes.run.engine import Engine
+from recipes.work import Work, once
 from recipes.workspace import Workspace
 
 if TYPE_CHECKING:
     from recipes.inspect.rootfs import RootFs
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +215,7 @@ def compare(
     """
     from recipes.package.bases import resolve
 
-    work = _Work(project.jobs, engine)
+    work = Work(project.jobs, engine)
     missing: dict[str, errors.RecipeError] = {}
     reasons = {recipe.name: compiling.available(recipe, project.platform, project.workspace) for recipe in recipes}
     for name, reason in reasons.items():
@@ -228,7 +225,7 @@ def compare(
 
     def prepare(name: str) -> BaseImage:
         base = resolve(name, project.platform, project.workspace, project.store, retry=name in named)
-        roots[base.name] = _once(partial(open_root, project, base))
+        roots[base.name] = once(partial(open_root, project, base))
         return base
 
     def cell(binary: Binary, facts: ElfFacts, base: BaseImage) -> SizeRow:
@@ -277,41 +274,6 @@ def compare(
     return Comparison(tuple(rows), tuple(sorted(unavailable, key=lambda entry: order[entry.name])), tuple(failed))
 
 
-class _Work:
-    """A thread pool whose results come back as they are ready, and which can be given more work meanwhile."""
-
-    def __init__(self, jobs: int, engine: Engine | None) -> None:
-        self._engine = engine
-        self._pool = ThreadPoolExecutor(jobs)
-        self._pending: dict[Future[Any], tuple[str, str]] = {}
-
-    def __enter__(self) -> _Work:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if kind is not None:
-            for future in self._pending:
-                future.cancel()  # first, or what is stopped makes room for the next
-            shell.stop_all()
-            if self._engine is not None:
-                self._engine.stop()
-        self._pool.shutdown(cancel_futures=True)
-
-    def start(self, label: tuple[str, str], function: Callable[..., Any], *args: Any) -> None:
-        self._pending[self._pool.submit(function, *args)] = label
-
-    def results(self) -> Iterable[tuple[tuple[str, str], Any]]:
-        """(label, value or RecipeError) of each piece of work, also of what is started while this goes on."""
-        while self._pending:
-            done, _ = wait(self._pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                label = self._pending.pop(future)
-                try:
-                    yield label, future.result()
-                except errors.RecipeError as error:
-                    yield label, error
-
-
 def _cell_name(binary: Binary, base: BaseImage) -> str:
     return f"{binary.sample.name if binary.sample else binary.path.name} with {binary.recipe} on {base.name}"
 
@@ -328,17 +290,3 @@ def _why_not_static(facts: ElfFacts) -> str:
     if facts.needed:
         evidence.append(f"it needs {', '.join(facts.needed)}")
     return f"{facts.linkage}: {' and '.join(evidence) or 'it is not marked as a program (no DF_1_PIE)'}"
-
-
-def _once(make: Callable[[], Value]) -> Callable[[], Value]:
-    """`make`, called by the first who asks; the others wait for it and share what it made."""
-    lock = threading.Lock()
-    made: list[Value] = []
-
-    def get() -> Value:
-        with lock:
-            if not made:
-                made.append(make())
-            return made[0]
-
-    return get

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
     from recipes.model import RunOutcome, Sample, SizeRow
     from recipes.pipeline import Project
+    from recipes.verify import Outcome
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
@@ -44,7 +45,7 @@ def collection(root: str | Path = ".") -> Collection:
     if folder.is_file():
         folder = folder.parent
     tasks = Collection()
-    for each in (build_static, compare_sizes, inspect, dockerfile, export, recipes, samples, bases, doctor):
+    for each in (build_static, compare_sizes, verify, inspect, dockerfile, export, recipes, samples, bases, doctor):
         tasks.add_task(each)
     tasks.configure({"fromscratch": {"root": str(folder)}})
     return tasks
@@ -207,6 +208,58 @@ def compare_sizes(
     if comparison.failed:
         return comparison.failed[0].exit_code or errors.GateFailed.exit_code
     return errors.GateFailed.exit_code if wrong else 0
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "target": "a sample, a file, or a whole image: docker-daemon:…, docker-archive:…, oci:…, docker://…",
+        "base": "where it shall run, or several with commas between; `invoke bases` lists them (default: all of them)",
+        "format": _COMMON["format"],
+        "verbose": "show for every library where the loader looks",
+        **{name: _COMMON[name] for name in ("recipe", "platform", "jobs")},
+    },
+)
+@_ending_well
+def verify(
+    c: Context,
+    target: str,
+    base: str = "",
+    recipe: str = "",
+    platform: str = "",
+    format: str = "text",  # noqa: A002  # the option's name
+    verbose: bool = False,
+    jobs: int = 0,
+) -> int:
+    """Say whether a program will start on a base, what it will miss there, and why: without running anything."""
+    from recipes import verify as verifying
+    from recipes.model import Status
+    from recipes.report import verdict
+    from recipes.report.document import dumps
+
+    _one_of("format", format, ("text", "json"))
+    project = _project(c, platform, jobs=jobs)
+    named = _split(base)
+    if verifying.is_image(target):
+        if named or recipe:
+            raise errors.BadInput(f"{target} is a whole image, with a root of its own", hint="leave out --base")
+        outcome: verifying.Outcome = (verifying.verify_image(project, target),), ()
+    else:
+        outcome = _verify_program(project, target, recipe, named)
+    found, missing = outcome
+    if len(found) == 1 and len(named) < 2 and not missing:
+        text = dumps(verdict.document(found[0])) if format == "json" else verdict.render(found[0], verbose)
+    elif format == "json":
+        text = dumps(verdict.documents(found, missing))
+    else:
+        text = verdict.render_all(found, missing)
+        if verbose:
+            text += "".join(f"\n{verdict.render(each, verbose)}" for each in found)
+    sys.stdout.write(text)
+    for entry in missing:
+        if entry.name in named:
+            return entry.exit_code
+    return 0 if all(each.verdict.status is Status.RUNS for each in found) else errors.GateFailed.exit_code
 
 
 @task(
@@ -386,6 +439,31 @@ def _engine(name: str, project: Project, *, run: bool) -> Any:
     if name == "local" and not run:
         return None  # it would have nothing to do
     return choose(name, project.workspace, project.store)  # type: ignore[arg-type]  # checked just above
+
+
+def _verify_program(project: Project, target: str, recipe: str, named: tuple[str, ...]) -> Outcome:
+    from recipes import pipeline
+    from recipes import verify as verifying
+    from recipes.package.bases import find, known
+
+    for name in {*named} - {"scratch"}:
+        find(name, project.workspace)  # a wrong name is told before anything is built
+    bases = named or tuple(known(project.workspace))
+    if any(name.startswith("deb-") for name in bases):
+        _ensure_assembler()
+    retry = bool(named)
+    if not _is_file(project, target):
+        program = _load(project, target)
+        binary, facts = pipeline.build_binary(project, program, _recipe(project, program, recipe))
+        return verifying.verify_program(project, target, binary, facts, bases, retry=retry)
+    if recipe:
+        raise errors.BadInput(f"{target!r} is a file: there is nothing to build", hint="leave out --recipe")
+    if verifying.is_script(target):
+        return verifying.verify_script(project, target, bases, retry=retry)
+    binary = verifying.prebuilt(Path(target), project.platform)
+    return verifying.verify_program(
+        project, target, binary, pipeline.read_facts(binary, project.workspace), bases, retry=retry
+    )
 
 
 def _is_file(project: Project, target: str) -> bool:

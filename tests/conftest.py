@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from recipes.workspace import Workspace
+from tests.cli import HELLO, ROOT, add
 
 pytest_plugins = ["tests.fixtures_engine", "tests.fixtures_registry"]
 
@@ -17,3 +18,16 @@ def workspace(tmp_path: Path) -> Workspace:
     root = tmp_path / "project"
     root.mkdir()
     return Workspace(root)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with one sample of its own, which uses our tasks."""
+    folder = tmp_path / 'it\'s a "project"'
+    folder.mkdir()
+    (folder / "tasks.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        "from recipes.tasks import collection\n\nnamespace = collection(__file__)\n"
+    )
+    add(folder, "hi", HELLO, 'expect = "hello\\n"\n')
+    return folder

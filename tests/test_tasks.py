@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,59 +15,12 @@ import pytest
 from recipes import shell
 from recipes.model import Command
 from recipes.shell import Completed
+from tests.cli import HELLO, add, argv, error, invoke
 from tests.need import need, need_tool
-
-ROOT = Path(__file__).resolve().parent.parent
-HELLO = '#include <cstdio>\nint main() { std::puts("hello"); }\n'
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A project with one sample of its own, which uses our tasks."""
-    folder = tmp_path / 'it\'s a "project"'
-    folder.mkdir()
-    (folder / "tasks.py").write_text(
-        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-        "from recipes.tasks import collection\n\nnamespace = collection(__file__)\n"
-    )
-    add(folder, "hi", HELLO, 'expect = "hello\\n"\n')
-    return folder
-
-
-def add(project: Path, name: str, source: str, settings: str = "") -> Path:
-    folder = project / "samples" / name
-    folder.mkdir(parents=True)
-    (folder / "main.cpp").write_text(source)
-    if settings:
-        (folder / "sample.toml").write_text(settings)
-    return folder
-
-
-def argv(*words: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "invoke", *words)
-
-
-def invoke(project: Path, *words: str, **variables: str) -> Completed:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": os.environ.get("HOME", "/"),
-        "DOCKER_HOST": "unix:///none",
-        **variables,
-    }
-    return shell.run(Command(argv(*words), cwd=project), environment=environment, timeout=300)
 
 
 def build(project: Path, name: str, *words: str, **variables: str) -> Completed:
     return invoke(project, "build-static", f"--sample={name}", "--engine=local", *words, **variables)
-
-
-def error(done: Completed) -> str:
-    """The one error of a task that failed, which is never a traceback, and leaves stdout empty."""
-    text = done.stderr.decode(errors="replace")
-    assert "Traceback" not in text
-    assert done.stdout == b""
-    assert len(re.findall("^error: ", text, re.MULTILINE)) == 1, text
-    return text
 
 
 # ── the main job ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,16 +6,20 @@ Source: Linux, fs/binfmt_script.c and fs/exec.c; runc's messages as Docker shows
 from __future__ import annotations
 
 import posixpath
+import shlex
+from dataclasses import replace
 
 from recipes.errors import NotElf, TruncatedElf
-from recipes.inspect.case import Root, read_text
+from recipes.inspect.case import Root
 from recipes.inspect.elf import read_facts
 from recipes.inspect.judge import judge
+from recipes.inspect.segments import Reader
 from recipes.model import Environment, Finding, Level, Platform, Status, Verdict
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MOST_SCRIPTS = 5  # one more is ELOOP
 _LONGEST_LINE = 255
+_SHELLS = ("sh", "ash", "bash", "dash", "busybox")
 
 
 def judge_entry(
@@ -37,24 +41,81 @@ def judge_entry(
         kind = "a folder" if root.is_folder(path) else f"a file with mode {root.mode(path):04o}"
         message = f'exec: "{argv[0]}": permission denied'
         return _fails("not-executable", f"{path} is {kind}", message, "give it mode 0755")
+    line = first_line(root.reader(path))
+    if line.startswith(b"#!"):
+        return judge_script(root, line, path, platform, env=env, user=user)
+    verdict = _judge_program(root, path, platform, env, user)
+    if argv[1:2] == ("-c",) and posixpath.basename(path) in _SHELLS:
+        return _not_followed(verdict, f"the entry point hands {shlex.join(argv[2:3])} to a shell")
+    return verdict
+
+
+def judge_script(
+    root: Root, line: bytes, script: str, platform: Platform, *, env: Environment = (), user: str = ""
+) -> Verdict:
+    """Whether the kernel will start `script`, whose first line is `line`: its interpreter decides, in that root."""
+    path = script
     for _ in range(_MOST_SCRIPTS):
-        interpreter = _interpreter_of_script(root, path)
-        if interpreter is None:
-            return _judge_program(root, path, platform, env, user)
-        if not root.exists(interpreter):
-            return _fails(
-                "script-interpreter-missing",
-                f"{path} starts with #!{interpreter}, which the image lacks",
-                f"exec {argv[0]}: no such file or directory",
-                f"add {interpreter}, or make the entry point a program",
+        refused = _refused(root, script, path, line)
+        if refused is not None:
+            return refused
+        path = _interpreter(line)
+        line = first_line(root.reader(path))
+        if not line.startswith(b"#!"):
+            verdict = _judge_program(root, path, platform, env, user)
+            # The kernel speaks of what it was asked to start, not of what that led to.
+            findings = (
+                replace(finding, message=finding.message.replace(f"exec {path}:", f"exec {script}:"))
+                for finding in verdict.findings
             )
-        path = interpreter
+            return _not_followed(replace(verdict, findings=tuple(findings)), f"{script} is a script for {path}")
     return _fails(
         "script-loop",
-        f"{path} is a script for a script, and so on",
-        f"exec {argv[0]}: too many levels of symbolic links",
+        f"{script} is a script for a script, and so on",
+        f"exec {script}: too many levels of symbolic links",
         "use a program",
     )
+
+
+def first_line(reader: Reader) -> bytes:
+    """As much of the first line as the kernel looks at, without its end."""
+    return reader.read_at(0, _LONGEST_LINE).partition(b"\n")[0]
+
+
+def _refused(root: Root, script: str, path: str, line: bytes) -> Verdict | None:
+    """What the kernel has against the interpreter that `path`, reached from `script`, names."""
+    interpreter = _interpreter(line)
+    if interpreter == "/":
+        evidence = f"{path} starts with #! and names no interpreter"
+        return _fails("not-a-program", evidence, f"exec {script}: exec format error", "name one, with its whole path")
+    if not root.exists(interpreter):
+        fix = f"add {interpreter}, or make the entry point a program"
+        if interpreter.endswith("\r"):
+            fix = "end its lines with LF alone: the kernel takes the CR for a part of the name"
+        evidence = f"{path} starts with #!{interpreter!r}, which the image lacks"
+        return _fails("script-interpreter-missing", evidence, f"exec {script}: no such file or directory", fix)
+    if root.is_folder(interpreter) or not root.mode(interpreter) & 0o111:
+        evidence = f"{path} starts with #!{interpreter}, which may not be executed"
+        return _fails("not-executable", evidence, f"exec {script}: permission denied", "give it mode 0755")
+    return None
+
+
+def _interpreter(line: bytes) -> str:
+    words = line[2:].strip(b" \t").split(b" ", 1)[0].split(b"\t", 1)
+    return posixpath.join("/", words[0].decode(errors="surrogateescape"))
+
+
+def _not_followed(verdict: Verdict, evidence: str) -> Verdict:
+    if verdict.status is Status.FAILS:
+        return verdict
+    finding = Finding(
+        Level.POSSIBLE,
+        "not-followed",
+        f"{evidence}: what that starts was not looked into",
+        "depends on the commands in it",
+        "verify the programs that it starts, with this image as their base",
+    )
+    return replace(verdict, findings=(*verdict.findings, finding))
 
 
 def _judge_program(root: Root, path: str, platform: Platform, env: Environment, user: str) -> Verdict:
@@ -92,12 +153,6 @@ def _missing(argv: tuple[str, ...], workdir: str) -> Verdict:
     return _fails(
         "entry-missing", f"the entry point {name} is not in the image", message, "add it, or correct the path"
     )
-
-
-def _interpreter_of_script(root: Root, path: str) -> str | None:
-    first = read_text(root, path, _LONGEST_LINE).partition("\n")[0]
-    words = first[2:].split(maxsplit=1) if first.startswith("#!") else []
-    return words[0] if words else None
 
 
 def _fails(code: str, evidence: str, message: str, fix: str) -> Verdict:

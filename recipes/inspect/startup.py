@@ -18,8 +18,7 @@ _ALSO_RUNS = {("amd64", "386")}
 _MAY_RUN = {("arm64", "arm")}
 _LEVELS = {1: "v1", 2: "v2", 4: "v3", 8: "v4"}
 
-
-_LOADER_CODES = {
+LOADER_CODES = {
     "interpreter-missing": ("interpreter-missing", "link it statically, or take a base that has that loader"),
     "interpreter-broken": ("interpreter-broken", "take a base whose loader is whole and for the same CPU"),
     "library-missing": ("library-missing", "add the library to the image, or link it statically"),
@@ -79,7 +78,7 @@ def load(case: Case) -> Loading:
 
 def _finding(problem: Problem) -> Finding:
     """What the loader reports, in the words of docs/hazards.md."""
-    code, fix = _LOADER_CODES[problem.code]
+    code, fix = LOADER_CODES[problem.code]
     if "GLIBC_ABI_DT_RELR" in problem.message:
         code, fix = "relr-unsupported", "link without -z pack-relative-relocs, or take a base with glibc 2.36 or newer"
     return Finding(Level.CERTAIN, code, problem.evidence, problem.message, fix)

@@ -24,7 +24,7 @@ from recipes.workspace import Workspace, locked, write_atomically
 if TYPE_CHECKING:
     from recipes.package.store import Store
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 _KEYS = ("reference", "summary")
 
 
@@ -224,6 +224,9 @@ def _from_json(value: dict[str, Any]) -> BaseImage:
         value["digest"],
         tuple(Layer(**(layer | {"descriptor": Descriptor(**layer["descriptor"])})) for layer in value["layers"]),
         tuple((name, text) for name, text in value["env"]),
+        tuple(value["start"]),
+        value["user"],
+        value["workdir"],
     )
 
 

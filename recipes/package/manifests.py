@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from recipes.errors import BadArchive, Unavailable
-from recipes.model import BaseImage, Descriptor, Environment, Platform
+from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.package.layers import layer_from_blob
 from recipes.package.store import Store
 
@@ -116,7 +116,7 @@ def read_image(
         if layer.diff_id != diff_id:
             raise BadArchive(f"{name}: the content of layer {layer_at.digest} is not the one that its config names")
         layers.append(layer)
-    return BaseImage(name, name, platform, descriptor.digest, tuple(layers), read_environment(config))
+    return base_image(name, platform, descriptor.digest, layers, config)
 
 
 def fetch_checked(store: Store, descriptor: Descriptor, fetch: FetchBlob, name: str) -> None:
@@ -158,11 +158,28 @@ def check_platform(config: dict[str, Any], platform: Platform, name: str) -> Non
         raise Unavailable(f"{name} has no image for {platform}", hint=f"it is for {have}")
 
 
-def read_environment(config: dict[str, Any]) -> Environment:
-    settings = config.get("config")
-    env = settings.get("Env") if isinstance(settings, dict) else None
-    pairs = [text.partition("=") for text in env or () if isinstance(text, str)]
-    return tuple((name, value) for name, _, value in pairs if name)
+def base_image(
+    name: str, platform: Platform, digest: str, layers: Iterable[Layer], config: dict[str, Any]
+) -> BaseImage:
+    """The base that an image's config describes. Source: OCI image-spec, "Image Configuration"."""
+    found = config.get("config")
+    settings: dict[str, Any] = found if isinstance(found, dict) else {}
+    pairs = [text.partition("=") for text in _texts(settings.get("Env"))]
+    return BaseImage(
+        name,
+        name,
+        platform,
+        digest,
+        tuple(layers),
+        tuple((key, value) for key, _, value in pairs if key),
+        (*_texts(settings.get("Entrypoint")), *_texts(settings.get("Cmd"))),
+        str(settings.get("User") or ""),
+        str(settings.get("WorkingDir") or "/"),
+    )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
 def read_diff_ids(config: dict[str, Any], name: str) -> list[str]:

@@ -23,13 +23,13 @@ from recipes.package.manifests import (
     MANIFESTS,
     MAX_CONFIG_BYTES,
     MAX_MANIFEST_BYTES,
+    base_image,
     check_digest,
     check_platform,
     is_digest,
     parse_json,
     read_descriptor,
     read_diff_ids,
-    read_environment,
     read_image,
 )
 from recipes.package.reference import ImageName, image_name
@@ -124,7 +124,7 @@ def read_docker_archive(path: Path, selector: str, name: str, platform: Platform
             if layer.diff_id != diff_id:
                 raise BadArchive(f"{name}: the content of {layer_name} is not what its config names")
             layers.append(layer)
-    return BaseImage(name, name, platform, digest, tuple(layers), read_environment(config))
+    return base_image(name, platform, digest, layers, config)
 
 
 def _choose_image(images: object, selector: str, name: str) -> dict[str, object]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from recipes import errors
-from recipes.model import Comparison, RunStatus, SizeRow, Status
+from recipes.model import Comparison, RunStatus, SizeRow, Status, Unavailable
 from recipes.report.units import human, ratio
 
 COLUMNS = (
@@ -93,11 +93,7 @@ def not_compared(comparison: Comparison, verbose: bool = False) -> str:
     """The lines below the table: what was left out and why, what failed. "" where there is nothing to say."""
     lines = []
     if comparison.unavailable:
-        by_reason: dict[str, list[str]] = {}
-        for entry in comparison.unavailable:
-            by_reason.setdefault(_first_line(entry.reason, verbose), []).append(entry.name)
-        left_out = [f"{', '.join(names)} ({why})" for why, names in by_reason.items()]
-        lines.append("not compared: " + "; ".join(left_out))
+        lines.append(f"not compared: {by_reason(comparison.unavailable, verbose)}")
     left_out_names = {entry.name for entry in comparison.unavailable}
     lines += [
         f"failed: {entry.name}: {_first_line(entry.reason, verbose)}"
@@ -105,6 +101,14 @@ def not_compared(comparison: Comparison, verbose: bool = False) -> str:
         if entry.name not in left_out_names
     ]
     return "\n".join(lines)
+
+
+def by_reason(unavailable: Iterable[Unavailable], verbose: bool = False) -> str:
+    """`alpine, busybox (docker.io cannot be reached); gcc-static (no static libc)`"""
+    names: dict[str, list[str]] = {}
+    for entry in unavailable:
+        names.setdefault(_first_line(entry.reason, verbose), []).append(entry.name)
+    return "; ".join(f"{', '.join(those)} ({why})" for why, those in names.items())
 
 
 def list_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

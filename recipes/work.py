@@ -1,0 +1,62 @@
+"""Many things side by side, and one thing once for all who ask."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any, TypeVar
+
+from recipes import errors, shell
+from recipes.run.engine import Engine
+
+Value = TypeVar("Value")
+
+
+class Work:
+    """A thread pool whose results come back as they are ready, and which can be given more work meanwhile."""
+
+    def __init__(self, jobs: int, engine: Engine | None = None) -> None:
+        self._engine = engine
+        self._pool = ThreadPoolExecutor(jobs)
+        self._pending: dict[Future[Any], tuple[str, str]] = {}
+
+    def __enter__(self) -> Work:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if kind is not None:
+            for future in self._pending:
+                future.cancel()  # first, or what is stopped makes room for the next
+            shell.stop_all()
+            if self._engine is not None:
+                self._engine.stop()
+        self._pool.shutdown(cancel_futures=True)
+
+    def start(self, label: tuple[str, str], function: Callable[..., Any], *args: Any) -> None:
+        self._pending[self._pool.submit(function, *args)] = label
+
+    def results(self) -> Iterable[tuple[tuple[str, str], Any]]:
+        """(label, value or RecipeError) of each piece of work, also of what is started while this goes on."""
+        while self._pending:
+            done, _ = wait(self._pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                label = self._pending.pop(future)
+                try:
+                    yield label, future.result()
+                except errors.RecipeError as error:
+                    yield label, error
+
+
+def once(make: Callable[[], Value]) -> Callable[[], Value]:
+    """`make`, called by the first who asks; the others wait for it and share what it made."""
+    lock = threading.Lock()
+    made: list[Value] = []
+
+    def get() -> Value:
+        with lock:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return get
