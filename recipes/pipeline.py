@@ -213,7 +213,7 @@ def compare(
     What cannot be had is listed, what should have worked and did not is listed as failed; neither stops the rest.
     `named` are the recipes and bases that the user asked for by name: one that cannot be had is a failure.
     """
-    from recipes.package.bases import resolve
+    from recipes.package.bases import resolve, takes_long
 
     work = Work(project.jobs, engine)
     missing: dict[str, errors.RecipeError] = {}
@@ -226,6 +226,8 @@ def compare(
     def prepare(name: str) -> BaseImage:
         base = resolve(name, project.platform, project.workspace, project.store, retry=name in named)
         roots[base.name] = once(partial(open_root, project, base))
+        if engine is not None and builds:
+            engine.prepare(base)
         return base
 
     def cell(binary: Binary, facts: ElfFacts, base: BaseImage) -> SizeRow:
@@ -244,10 +246,15 @@ def compare(
     ready_binaries: list[tuple[Binary, ElfFacts]] = []
     ready_bases: list[BaseImage] = []
     with notes.progress("comparing", len(builds) * len(bases)) as advance, work:
+        # What takes longest first: started last, it would run alone at the end.
+        slow = [name for name in bases if takes_long(name, project.workspace)]
+        for name in slow:
+            work.start(("base", name), prepare, name)
         for sample, recipe in builds:
             work.start(("build", f"{sample.name} with {recipe.name}"), build_binary, project, sample, recipe)
         for name in bases:
-            work.start(("base", name), prepare, name)
+            if name not in slow:
+                work.start(("base", name), prepare, name)
         for (kind, name), result in work.results():
             if isinstance(result, errors.RecipeError):
                 if kind == "base":

@@ -134,6 +134,14 @@ def find(text: str, workspace: Workspace) -> tuple[Reference, Path]:
     raise unknown
 
 
+def takes_long(name: str, workspace: Workspace) -> bool:
+    """Whether a base, if it is not had yet, takes longer than any build: a system that has to be set up."""
+    if name == "scratch":
+        return False
+    reference, _ = find(name, workspace)
+    return reference.transport == "mmdebstrap" and reference.target.partition("@")[0] == "minbase"
+
+
 def _fetch(
     reference: Reference, name: str, platform: Platform, workspace: Workspace, store: Store, *, retry: bool
 ) -> BaseImage:

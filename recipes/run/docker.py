@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from recipes.errors import RecipeError, Unavailable
-from recipes.model import Image, Limits, RunOutcome, RunStatus
+from recipes.model import BaseImage, Image, Limits, RunOutcome, RunStatus
 from recipes.package.archive import docker_tag, write_archive
 from recipes.package.store import Store
 
@@ -51,6 +51,9 @@ class DockerEngine:
         return cls(_client(), store)
 
     # ── images ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def prepare(self, base: BaseImage) -> None:
+        """Nothing to prepare: a base goes in with the first image that stands on it."""
 
     def load(self, image: Image) -> None:
         """Let the engine have the image, tagged `fromscratch/<name>`; what it has already is not sent again."""

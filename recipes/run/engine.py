@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from recipes.errors import Unavailable
-from recipes.model import Image, Limits, RunOutcome
+from recipes.model import BaseImage, Image, Limits, RunOutcome
 from recipes.notes import note
 from recipes.package.store import Store
 from recipes.workspace import Workspace
@@ -23,6 +23,9 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    def prepare(self, base: BaseImage) -> None:
+        """Do once what every image on this base needs, so that they do not wait for each other."""
 
     def load(self, image: Image) -> None:
         """Let the engine have the image, where it keeps images of its own."""

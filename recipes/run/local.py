@@ -16,7 +16,7 @@ from pathlib import Path
 
 from recipes import shell
 from recipes.inspect.rootfs import LayerSource, RootFs
-from recipes.model import Command, Image, Limits, RunOutcome, RunStatus
+from recipes.model import BaseImage, Command, Image, Limits, RunOutcome, RunStatus
 from recipes.package.config import DEFAULT_PATH
 from recipes.package.layers import open_layer
 from recipes.package.store import Store
@@ -38,6 +38,11 @@ class LocalEngine:
     workspace: Workspace
     store: Store
     name: str = "local"
+
+    def prepare(self, base: BaseImage) -> None:
+        """Unpack the base. Raises: RecipeError where that cannot be done."""
+        if base.layers:
+            unpack(base.layers, self.store, self.workspace)
 
     def load(self, image: Image) -> None:
         """Nothing to load: layers are unpacked when they are run."""
