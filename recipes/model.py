@@ -460,3 +460,23 @@ class Comparison:
     unavailable: tuple[Unavailable, ...] = ()
     failed: tuple[Unavailable, ...] = ()
     """Cells that should have worked and did not: they decide the exit code."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalkStep:
+    """One step of the walkthrough: what was done, what should come of it, and what came of it.
+
+    `agrees` None: it could not be done on this machine, and `observed` says why. `table` starts with its headings;
+    `listing` is a file that the step is about.
+    """
+
+    number: int
+    title: str
+    explanation: str
+    did: str
+    predicted: str
+    observed: str
+    agrees: bool | None
+    commands: tuple[Command, ...] = ()
+    table: tuple[tuple[str, ...], ...] = ()
+    listing: str = ""

@@ -45,7 +45,19 @@ def collection(root: str | Path = ".") -> Collection:
     if folder.is_file():
         folder = folder.parent
     tasks = Collection()
-    for each in (build_static, compare_sizes, verify, inspect, dockerfile, export, recipes, samples, bases, doctor):
+    for each in (
+        build_static,
+        compare_sizes,
+        verify,
+        walkthrough,
+        inspect,
+        dockerfile,
+        export,
+        recipes,
+        samples,
+        bases,
+        doctor,
+    ):
         tasks.add_task(each)
     tasks.configure({"fromscratch": {"root": str(folder)}})
     return tasks
@@ -260,6 +272,44 @@ def verify(
         if entry.name in named:
             return entry.exit_code
     return 0 if all(each.verdict.status is Status.RUNS for each in found) else errors.GateFailed.exit_code
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "format": "text or markdown",
+        "output": "write there instead of to stdout",
+        **{name: _COMMON[name] for name in ("engine", "jobs")},
+    },
+)
+@_ending_well
+def walkthrough(
+    c: Context,
+    engine: str = "auto",
+    format: str = "text",  # noqa: A002  # the option's name
+    output: str = "",
+    jobs: int = 0,
+) -> int:
+    """Tell the story of static binaries in twelve steps, each done here and compared with what was predicted."""
+    from recipes.report import walkthrough as report
+    from recipes.walkthrough import walk
+
+    _one_of("format", format, ("text", "markdown"))
+    project = _project(c, jobs=jobs)
+    _ensure_assembler()
+    steps = []
+    for step in walk(project, _engine(engine, project, run=True)):
+        steps.append(step)
+        if format == "text" and not output:
+            sys.stdout.write(report.render_step(step) + "\n")
+            sys.stdout.flush()
+    if format == "markdown":
+        _write(output, report.render_markdown(steps))
+    elif output:
+        _write(output, "\n".join(map(report.render_step, steps)) + "\n" + report.render_summary(steps))
+    else:
+        sys.stdout.write(report.render_summary(steps))
+    return errors.GateFailed.exit_code if any(step.agrees is False for step in steps) else 0
 
 
 @task(

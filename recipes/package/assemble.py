@@ -32,13 +32,14 @@ def assemble(
     name: str,
     settings: ImageSettings | None = None,
     compression: Compression = "gzip",
+    entrypoint: tuple[str, ...] = (PROGRAM,),
 ) -> Image:
     """The image, in the store under `name`. The same input gives the same digest on any machine.
 
-    Nothing is compressed again that was assembled before: a record says which layer a binary became.
+    `entrypoint` may start something of the base that takes the program as its argument, such as a tracer. Nothing is
+    compressed again that was assembled before: a record says which layer a binary became.
     """
     settings = settings or ImageSettings()
-    entrypoint = (PROGRAM,)
     layer = _program_layer(binary, store, compression)
     layers = (*base.layers, layer)
     config = store.add(to_json(config_document(binary.platform, base, layers, entrypoint, settings)), CONFIG)

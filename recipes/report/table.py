@@ -118,6 +118,14 @@ def list_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return tabulate(list(rows), headers=headers, tablefmt="simple", disable_numparse=True)
 
 
+def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of a document; what Markdown would take for its own is escaped."""
+    from tabulate import tabulate
+
+    escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    return tabulate(escaped, headers=headers, tablefmt="github", disable_numparse=True)
+
+
 def reason(row: SizeRow) -> str:
     """Why it does not run, whole: what was observed where there was a run, else what is predicted."""
     if row.runs:
