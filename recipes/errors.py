@@ -1,7 +1,7 @@
 """The error tree and its exit codes.
 
 "It is dynamic" is a verdict, a value. "g++ is missing" and "the file is truncated" are errors: one sentence that says
-what is wrong, and a hint that says what to do about it. Only `recipes/tasks.py` turns them into text and an exit code.
+what is wrong, and a hint that says what to do about it. Only `recipes/tasks/` turns them into text and an exit code.
 """
 
 from __future__ import annotations

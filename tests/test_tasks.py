@@ -1,4 +1,4 @@
-"""Tests of recipes/tasks.py through the command line: what is printed where, exit codes, bad input, being stopped."""
+"""Tests of recipes/tasks through the command line: what is printed where, exit codes, bad input, being stopped."""
 
 from __future__ import annotations
 

@@ -1,0 +1,42 @@
+"""The Invoke tasks: parse, call one function, print, choose the exit code. The only importers of invoke.
+
+Another project's tasks.py gets them with `namespace = collection(__file__)`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invoke.collection import Collection
+
+from recipes.tasks.build import build_static, compare_sizes
+from recipes.tasks.images import dockerfile, export
+from recipes.tasks.judging import inspect, verify
+from recipes.tasks.lists import bases, doctor, recipes, samples
+from recipes.tasks.story import walkthrough
+
+_TASKS = (
+    build_static,
+    compare_sizes,
+    verify,
+    walkthrough,
+    inspect,
+    dockerfile,
+    export,
+    recipes,
+    samples,
+    bases,
+    doctor,
+)
+
+
+def collection(root: str | Path = ".") -> Collection:
+    """All tasks, for the project at `root`: its folder, or its tasks.py (`__file__`)."""
+    folder = Path(root).resolve()
+    if folder.is_file():
+        folder = folder.parent
+    tasks = Collection()
+    for each in _TASKS:
+        tasks.add_task(each)
+    tasks.configure({"fromscratch": {"root": str(folder)}})
+    return tasks

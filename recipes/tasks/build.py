@@ -1,0 +1,186 @@
+"""Tasks that build: one sample to an image that was run, and whole comparisons."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from recipes import errors, notes
+from recipes.tasks.common import (
+    COMMON,
+    choose_engine,
+    choose_recipe,
+    ensure_assembler,
+    find_base_image,
+    load,
+    one_of,
+    open_project,
+    split,
+    write,
+)
+from recipes.tasks.ending import ending_well
+
+if TYPE_CHECKING:
+    from recipes.compile.recipe import Recipe
+    from recipes.model import RunOutcome, Sample, SizeRow
+    from recipes.pipeline import Project
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "sample": "a name under samples/, or a path to a folder",
+        "run": "do not run the image (nor, with --engine local, touch an engine)",
+        "plan": "print the commands and run nothing",
+        **{name: COMMON[name] for name in ("recipe", "base", "engine", "platform", "compression", "jobs", "format")},
+    },
+)
+@ending_well
+def build_static(
+    c: Context,
+    sample: str,
+    recipe: str = "",
+    base: str = "scratch",
+    platform: str = "",
+    engine: str = "auto",
+    compression: str = "gzip",
+    format: str = "text",  # noqa: A002  # the option's name
+    jobs: int = 0,
+    run: bool = True,
+    plan: bool = False,
+) -> int:
+    """Build a sample, prove from the file that it is static, package it into scratch, and run it."""
+    from recipes import pipeline
+
+    one_of("format", format, ("text", "json"))
+    project = open_project(c, platform, compression, jobs)
+    program = load(project, sample)
+    chosen = choose_recipe(project, program, recipe)
+    if plan:
+        return _print_plan(project, program, chosen)
+    row = pipeline.build_static(
+        project, program, chosen, find_base_image(project, base), choose_engine(engine, project, run=run), run=run
+    )
+    hint = pipeline.smaller_hint(project, row)
+    if format == "json":
+        from recipes.model import Comparison
+        from recipes.report.document import comparison_document, dumps
+
+        sys.stdout.write(dumps(comparison_document(Comparison((row,)))))
+    else:
+        from recipes.report.summary import render
+
+        sys.stdout.write(render(row))
+    if hint:
+        notes.note(f"\nhint: {hint}")
+    return _code(row, engine)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "samples": "names or paths, separated by commas (default: all)",
+        "recipes": "names, separated by commas (default: all that this machine can run)",
+        "bases": "names or references, separated by commas (default: all that can be had)",
+        "sort": "image, binary, download, overhead, recipe, base or linkage",
+        "format": "simple, github, html, csv, json or any other of tabulate's formats",
+        "output": "write there instead of to stdout",
+        "run": "do not run anything: verdicts alone",
+        "verbose": "whole reasons instead of shortened ones",
+        **{name: COMMON[name] for name in ("engine", "platform", "compression", "jobs")},
+    },
+)
+@ending_well
+def compare_sizes(
+    c: Context,
+    samples: str = "",
+    recipes: str = "",
+    bases: str = "",
+    sort: str = "image",
+    format: str = "simple",  # noqa: A002  # the option's name
+    output: str = "",
+    platform: str = "",
+    engine: str = "auto",
+    compression: str = "gzip",
+    jobs: int = 0,
+    run: bool = True,
+    verbose: bool = False,
+) -> int:
+    """Build samples with every recipe on every base, run them, and print what each choice costs."""
+    from recipes import pipeline
+    from recipes import samples as sample_folder
+    from recipes.compile.recipe import RECIPES, find
+    from recipes.package.bases import find as find_base
+    from recipes.package.bases import known
+    from recipes.report import table
+
+    table.check_format(format)
+    table.check_sort(sort)
+    project = open_project(c, platform, compression, jobs)
+    names = split(samples) or sample_folder.names(project.workspace)
+    chosen_recipes = [find(name) for name in split(recipes)] or list(RECIPES.values())
+    for name in {*split(bases)} - {"scratch"}:
+        find_base(name, project.workspace)  # a wrong name is told before anything is built
+    chosen_bases = split(bases) or list(known(project.workspace))
+    if any(name.startswith("deb-") for name in chosen_bases):
+        ensure_assembler()
+    comparison = pipeline.compare(
+        project,
+        [load(project, name) for name in names],
+        chosen_recipes,
+        chosen_bases,
+        choose_engine(engine, project, run=run) if run else None,
+        named=frozenset((*split(recipes), *split(bases))),
+    )
+    write(output, _render_comparison(comparison, format, sort, verbose))
+    wrong = [row for row in comparison.rows if row.disagrees]
+    for row in wrong:
+        notes.note(
+            f"BUG in fromscratch: {row.image.name}: the verdict was {row.verdict.status}, and the run says otherwise; "
+            "please report it with the output of --format json"
+        )
+    if comparison.failed:
+        return comparison.failed[0].exit_code or errors.GateFailed.exit_code
+    return errors.GateFailed.exit_code if wrong else 0
+
+
+def _print_plan(project: Project, sample: Sample, recipe: Recipe) -> int:
+    from recipes import compile as compiling
+
+    for step in compiling.plan(sample, recipe, project.platform, project.workspace).steps:
+        sys.stdout.write(f"{step.command}\n")
+    return 0
+
+
+def _render_comparison(comparison: Any, style: str, sort: str, verbose: bool) -> str:
+    if style == "json":
+        from recipes.report.document import comparison_document, dumps
+
+        return dumps(comparison_document(comparison, sort))
+    if style == "csv":
+        from recipes.report.document import render_csv
+
+        return render_csv(comparison, sort)
+    if style == "html":
+        from recipes.report.html import render_page
+
+        return render_page(comparison, sort)
+    from recipes.report import table
+
+    below = table.not_compared(comparison, verbose)
+    marked = "\n* the smallest image that runs\n" if any(row.runs for row in comparison.rows) else ""
+    return f"{table.render(comparison, style, sort, verbose)}\n{marked}{below}{chr(10) if below else ''}"
+
+
+def _code(row: SizeRow, engine: str) -> int:
+    from recipes.model import RunStatus
+
+    run: RunOutcome | None = row.run
+    if row.runs is not True:
+        return errors.GateFailed.exit_code
+    if run is not None and run.status is RunStatus.NOT_RUN and engine != "auto":
+        return errors.Unavailable.exit_code
+    return 0

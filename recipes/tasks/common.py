@@ -1,0 +1,103 @@
+"""What the tasks share: their common options, and how these become the values that the pipeline takes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke.context import Context
+
+from recipes import errors, notes
+
+if TYPE_CHECKING:
+    from recipes.compile.recipe import Recipe
+    from recipes.model import BaseImage, Sample
+    from recipes.pipeline import Project
+
+COMMON = {
+    "engine": "where to run: auto, docker or local",
+    "platform": "os/architecture, for example linux/arm64 (default: this machine's)",
+    "compression": "of the layer: gzip, zstd or none",
+    "jobs": "how many things to do at once (default: one per processor)",
+    "format": "text or json",
+    "recipe": "how to build; `invoke recipes` lists them (default: the smallest usual one for the language)",
+    "base": "what to put it on; `invoke bases` lists them, or use docker://…, docker-daemon:…, oci:…, rootfs:…",
+}
+
+
+def open_project(c: Context, platform: str = "", compression: str = "gzip", jobs: int = 0) -> Project:
+    from recipes.pipeline import Project
+
+    if jobs < 0:
+        raise errors.BadInput(f"--jobs {jobs} makes no sense", hint="give a number from 1 on")
+    return Project.at(Path(c.fromscratch.root), platform, compression, jobs)
+
+
+def load(project: Project, name: str) -> Sample:
+    from recipes.samples import load
+
+    return load(name, project.workspace)
+
+
+def choose_recipe(project: Project, sample: Sample, name: str) -> Recipe:
+    from recipes import compile as compiling
+    from recipes.compile.recipe import RECIPES, find
+
+    recipe = find(name) if name else compiling.default(sample, project.platform, project.workspace)
+    if recipe.language != sample.language:
+        fitting = [known.name for known in RECIPES.values() if known.language == sample.language]
+        raise errors.BadInput(
+            f"recipe {recipe.name} builds {recipe.language}, and {sample.name} is written in {sample.language}",
+            hint=f"use one of {', '.join(fitting)}",
+        )
+    return recipe
+
+
+def find_base_image(project: Project, name: str) -> BaseImage:
+    from recipes.package.bases import resolve
+
+    if name.startswith("deb-"):
+        ensure_assembler()
+    return resolve(name, project.platform, project.workspace, project.store, retry=True)
+
+
+def ensure_assembler() -> None:
+    from recipes import system
+
+    system.ensure("bases")
+
+
+def choose_engine(name: str, project: Project, *, run: bool) -> Any:
+    from recipes.run.engine import choose
+
+    one_of("engine", name, ("auto", "docker", "local"))
+    if name == "local" and not run:
+        return None  # it would have nothing to do
+    return choose(name, project.workspace, project.store)  # type: ignore[arg-type]  # checked just above
+
+
+def is_file(project: Project, target: str) -> bool:
+    from recipes.samples import names
+
+    return target not in names(project.workspace) and not Path(target).is_dir() and os.path.lexists(target)
+
+
+def write(output: str, text: str) -> None:
+    if not output:
+        sys.stdout.write(text)
+        return
+    from recipes.workspace import write_atomically
+
+    write_atomically(Path(output), text.encode("utf-8", "surrogateescape"))
+    notes.note(f"written: {output}")
+
+
+def split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise errors.unknown(what, value, known)

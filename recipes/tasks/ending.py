@@ -1,0 +1,54 @@
+"""How a task ends: our errors as one clear message with an exit code, and nothing left running."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+from invoke.exceptions import Exit
+
+from recipes import errors, notes, shell
+
+Body = TypeVar("Body", bound=Callable[..., Any])
+
+
+def ending_well(body: Body) -> Body:
+    """Turn our errors into one clear message and an exit code, and leave no process behind when interrupted."""
+
+    @functools.wraps(body)
+    def guarded(*args: Any, **options: Any) -> None:
+        # ^C arrives as KeyboardInterrupt; a polite kill has to unwind the same way, so that engines can clean up.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        try:
+            code = body(*args, **options) or 0
+            sys.stdout.flush()
+        except errors.RecipeError as error:
+            _fail(error)
+        except BrokenPipeError:
+            # The reader has gone (`… | head`); python would complain once more when it closes stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Exit(code=0) from None
+        except KeyboardInterrupt:
+            shell.stop_all()
+            notes.note("interrupted")
+            raise Exit(code=130) from None
+        except SystemExit:
+            shell.stop_all()
+            raise
+        if code:
+            raise Exit(code=code)
+
+    return guarded  # type: ignore[return-value]  # same signature, as functools.wraps tells inspect
+
+
+def _fail(error: errors.RecipeError) -> NoReturn:
+    if isinstance(error, errors.CommandFailed) and error.output:
+        notes.note(error.output.rstrip("\n") + "\n")
+    notes.note(f"error: {error.message}")
+    if error.hint:
+        notes.note(f"\nhint: {error.hint}")
+    raise Exit(code=error.exit_code) from error

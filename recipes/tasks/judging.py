@@ -1,0 +1,119 @@
+"""Tasks that look and judge, and run nothing: verify and inspect."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from recipes import errors
+from recipes.tasks.common import COMMON, choose_recipe, ensure_assembler, is_file, load, one_of, open_project, split
+from recipes.tasks.ending import ending_well
+
+if TYPE_CHECKING:
+    from recipes.pipeline import Project
+    from recipes.verify import Outcome
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "target": "a sample, a file, or a whole image: docker-daemon:…, docker-archive:…, oci:…, docker://…",
+        "base": "where it shall run, or several with commas between; `invoke bases` lists them (default: all of them)",
+        "format": COMMON["format"],
+        "verbose": "show for every library where the loader looks",
+        **{name: COMMON[name] for name in ("recipe", "platform", "jobs")},
+    },
+)
+@ending_well
+def verify(
+    c: Context,
+    target: str,
+    base: str = "",
+    recipe: str = "",
+    platform: str = "",
+    format: str = "text",  # noqa: A002  # the option's name
+    verbose: bool = False,
+    jobs: int = 0,
+) -> int:
+    """Say whether a program will start on a base, what it will miss there, and why: without running anything."""
+    from recipes import verify as verifying
+    from recipes.model import Status
+    from recipes.report import verdict
+    from recipes.report.document import dumps
+
+    one_of("format", format, ("text", "json"))
+    project = open_project(c, platform, jobs=jobs)
+    named = split(base)
+    if verifying.is_image(target):
+        if named or recipe:
+            raise errors.BadInput(f"{target} is a whole image, with a root of its own", hint="leave out --base")
+        outcome: verifying.Outcome = (verifying.verify_image(project, target),), ()
+    else:
+        outcome = _verify_program(project, target, recipe, named)
+    found, missing = outcome
+    if len(found) == 1 and len(named) < 2 and not missing:
+        text = dumps(verdict.document(found[0])) if format == "json" else verdict.render(found[0], verbose)
+    elif format == "json":
+        text = dumps(verdict.documents(found, missing))
+    else:
+        text = verdict.render_all(found, missing)
+        if verbose:
+            text += "".join(f"\n{verdict.render(each, verbose)}" for each in found)
+    sys.stdout.write(text)
+    for entry in missing:
+        if entry.name in named:
+            return entry.exit_code
+    return 0 if all(each.verdict.status is Status.RUNS for each in found) else errors.GateFailed.exit_code
+
+
+@task(
+    auto_shortflags=False,
+    help={"target": "a sample or a file", "recipe": COMMON["recipe"], "format": COMMON["format"]},
+)
+@ending_well
+def inspect(c: Context, target: str, recipe: str = "", platform: str = "", format: str = "text") -> None:  # noqa: A002
+    """Say what an ELF file is: linkage, interpreter, libraries needed, hardening, build id."""
+    from recipes.report.document import dumps, facts_document
+    from recipes.report.summary import render_facts
+
+    one_of("format", format, ("text", "json"))
+    project = open_project(c, platform)
+    if is_file(project, target):
+        from recipes.inspect.elf import read_elf
+
+        facts = read_elf(Path(target))
+    else:
+        from recipes import pipeline
+
+        program = load(project, target)
+        _, facts = pipeline.build_binary(project, program, choose_recipe(project, program, recipe))
+    sys.stdout.write(dumps(facts_document(facts)) if format == "json" else render_facts(target, facts))
+
+
+def _verify_program(project: Project, target: str, recipe: str, named: tuple[str, ...]) -> Outcome:
+    from recipes import pipeline
+    from recipes import verify as verifying
+    from recipes.package.bases import find, known
+
+    for name in {*named} - {"scratch"}:
+        find(name, project.workspace)  # a wrong name is told before anything is built
+    bases = named or tuple(known(project.workspace))
+    if any(name.startswith("deb-") for name in bases):
+        ensure_assembler()
+    retry = bool(named)
+    if not is_file(project, target):
+        program = load(project, target)
+        binary, facts = pipeline.build_binary(project, program, choose_recipe(project, program, recipe))
+        return verifying.verify_program(project, target, binary, facts, bases, retry=retry)
+    if recipe:
+        raise errors.BadInput(f"{target!r} is a file: there is nothing to build", hint="leave out --recipe")
+    if verifying.is_script(target):
+        return verifying.verify_script(project, target, bases, retry=retry)
+    binary = verifying.prebuilt(Path(target), project.platform)
+    return verifying.verify_program(
+        project, target, binary, pipeline.read_facts(binary, project.workspace), bases, retry=retry
+    )

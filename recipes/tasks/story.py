@@ -1,0 +1,50 @@
+"""The task that tells the story of static binaries."""
+
+from __future__ import annotations
+
+import sys
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from recipes import errors
+from recipes.tasks.common import COMMON, choose_engine, ensure_assembler, one_of, open_project, write
+from recipes.tasks.ending import ending_well
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "format": "text or markdown",
+        "output": "write there instead of to stdout",
+        **{name: COMMON[name] for name in ("engine", "jobs")},
+    },
+)
+@ending_well
+def walkthrough(
+    c: Context,
+    engine: str = "auto",
+    format: str = "text",  # noqa: A002  # the option's name
+    output: str = "",
+    jobs: int = 0,
+) -> int:
+    """Tell the story of static binaries in twelve steps, each done here and compared with what was predicted."""
+    from recipes.report import walkthrough as report
+    from recipes.walkthrough import walk
+
+    one_of("format", format, ("text", "markdown"))
+    project = open_project(c, jobs=jobs)
+    ensure_assembler()
+    steps = []
+    for step in walk(project, choose_engine(engine, project, run=True)):
+        steps.append(step)
+        if format == "text" and not output:
+            sys.stdout.write(report.render_step(step) + "\n")
+            sys.stdout.flush()
+    if format == "markdown":
+        write(output, report.render_markdown(steps))
+    elif output:
+        write(output, "\n".join(map(report.render_step, steps)) + "\n" + report.render_summary(steps))
+    else:
+        sys.stdout.write(report.render_summary(steps))
+    return errors.GateFailed.exit_code if any(step.agrees is False for step in steps) else 0
