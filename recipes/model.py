@@ -61,28 +61,81 @@ class Platform:
 
 # ── a program's source ───────────────────────────────────────────────────────────────────────────────────────────────
 
-Language = Literal["c++", "go"]
+Language = Literal["c++", "go", "binary"]
+"""What a sample is written in (C counts as C++); "binary" is a program that somebody else has built."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """What a run of the sample has to show. `stdout` None: anything will do."""
+    """What a run of the sample has to show. `stdout` None: anything will do.
+
+    `serves` is for programs that do not end by themselves: the seconds after which one that still runs is well.
+    """
 
     stdout: str | None = None
     exit_code: int = 0
+    serves: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file or folder of a layer: `source` is a file's path or its content; None makes a folder.
+
+    `path` is absolute inside the image.
+    """
+
+    path: str
+    source: Path | bytes | None
+    mode: int
+    uid: int = 0
+    gid: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.path.strip("/") + ("/" if self.source is None else "")
+
+    def size(self) -> int:
+        if self.source is None:
+            return 0
+        return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How an engine finds out whether a container is well: `test` in exec form, or `http`, an address that the
+    project's own probe asks. Times in seconds. Source: Docker Image Specification v1.2, "Healthcheck".
+    """
+
+    test: tuple[str, ...] = ()
+    http: str = ""
+    interval: float = 30.0
+    timeout: float = 5.0
+    start_period: float = 0.0
+    retries: int = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSettings:
-    """The parts of the image config that a sample may choose. Source: OCI image-spec, "Image Configuration"."""
+    """What a sample may choose about its image. Source: OCI image-spec, "Image Configuration".
+
+    `needs` names the data that is added (see `package.provide`); None adds what the verdict says is missing. `zones`
+    are the time zones that are meant, () for all; `ca` are certificates that the CA bundle holds beside the usual ones.
+    """
 
     user: str = "65532:65532"
     workdir: str = "/"
     cmd: tuple[str, ...] = ()
     env: Environment = ()
     ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    stop_signal: str = ""
+    healthcheck: HealthCheck | None = None
     labels: Environment = ()
     annotations: Environment = ()
+    files: tuple[FileEntry, ...] = ()
+    needs: tuple[str, ...] | None = None
+    zones: tuple[str, ...] = ()
+    ca: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +294,28 @@ class BaseImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Provision:
+    """Data that was added because the program will ask for it: a name of `package.provide.NEEDS`, and why."""
+
+    need: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """What an image has beside its base and the program: settings, and layers with files and data."""
+
+    settings: ImageSettings = ImageSettings()
+    layers: tuple[Layer, ...] = ()
+    provisions: tuple[Provision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
-    """An image in the store. `digest` is the manifest's, `config` the config blob (its digest is Docker's image ID)."""
+    """An image in the store. `digest` is the manifest's, `config` the config blob (its digest is Docker's image ID).
+
+    `layers` are the base's, then the outfit's, then the one with the program.
+    """
 
     name: str
     manifest: Descriptor
@@ -252,7 +325,11 @@ class Image:
     base: BaseImage
     binary: Binary
     entrypoint: tuple[str, ...]
-    settings: ImageSettings = ImageSettings()
+    outfit: Outfit = Outfit()
+
+    @property
+    def settings(self) -> ImageSettings:
+        return self.outfit.settings
 
     @property
     def digest(self) -> str:
@@ -328,6 +405,10 @@ class Verdict:
     libraries: tuple[Library, ...] = ()
 
     @property
+    def certain(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.level is Level.CERTAIN)
+
+    @property
     def reason(self) -> str:
         """The message of the first finding that decides the status; "" where the program runs."""
         if self.status is Status.RUNS:
@@ -378,6 +459,8 @@ class RunOutcome:
     stderr: str = ""
     seconds: float = 0.0
     reason: str = ""
+    timed_out: bool = False
+    """It was stopped because its time was over, and for no other reason."""
 
     @property
     def started(self) -> bool:
@@ -392,6 +475,8 @@ class RunOutcome:
         """Whether this is what the sample expects; None where it was not run."""
         if self.status is RunStatus.NOT_RUN:
             return None
+        if expect.serves is not None and self.timed_out:
+            return expect.stdout is None or self.stdout.startswith(expect.stdout)
         if self.status is not RunStatus.EXITED or self.exit_code != expect.exit_code:
             return False
         return expect.stdout is None or self.stdout == expect.stdout

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recipes import compile as compiling
 from recipes import errors, notes
-from recipes.compile.recipe import Recipe
+from recipes.compile.recipe import RECIPES, Recipe
 from recipes.model import (
     BaseImage,
     Binary,
     Comparison,
     ElfFacts,
+    FileEntry,
     Image,
     ImageSettings,
+    Layer,
+    Limits,
+    Outfit,
     Platform,
     RunOutcome,
     Sample,
@@ -31,7 +35,6 @@ from recipes.model import (
 )
 from recipes.package import assemble
 from recipes.package.encode import Compression
-from recipes.package.layers import open_layer
 from recipes.package.store import Store
 from recipes.recall import facts_from_json, recall, verdict_from_json
 from recipes.run.engine import Engine
@@ -97,17 +100,71 @@ def read_facts(binary: Binary, workspace: Workspace) -> ElfFacts:
     return recall(workspace.cache / "facts", binary.sha256, ask, facts_from_json)
 
 
-def make_image(project: Project, binary: Binary, base: BaseImage, tags: Iterable[str] = ()) -> Image:
-    """Put `binary` on `base`, in the store. It is tagged `<sample>:<recipe>-<base>` and with `tags`."""
-    sample = binary.sample
+def package(
+    project: Project,
+    binary: Binary,
+    facts: ElfFacts,
+    base: BaseImage,
+    root: Callable[[], RootFs] | None = None,
+    tags: Iterable[str] = (),
+) -> tuple[Image, Verdict]:
+    """Put `binary` on `base` with the data that it will ask for, and say what the verdict on the result is.
+
+    The verdict on the base tells what is missing there; with that added, it is asked again.
+    """
+    outfit, verdict = fit_out(project, binary, facts, base, root)
+    return make_image(project, binary, base, outfit, tags), verdict
+
+
+def make_image(
+    project: Project, binary: Binary, base: BaseImage, outfit: Outfit | None = None, tags: Iterable[str] = ()
+) -> Image:
+    """The image in the store, tagged `<sample>:<recipe>-<base>` and with `tags`."""
     name = image_name(binary, base)
-    settings = sample.image if sample else ImageSettings()
     image = assemble.assemble(
-        binary, base, store=project.store, name=name, settings=settings, compression=project.compression
+        binary, base, store=project.store, name=name, outfit=outfit, compression=project.compression
     )
     for tag in tags:
         project.store.tag(tag, image.manifest, platform=image.platform)
     return image
+
+
+def fit_out(
+    project: Project, binary: Binary, facts: ElfFacts, base: BaseImage, root: Callable[[], RootFs] | None = None
+) -> tuple[Outfit, Verdict]:
+    """What the image has to hold beside base and program, and the verdict on it all."""
+    from recipes.package import provide
+
+    settings = settings_of(binary)
+    own = _own_files(project, settings, binary.platform)
+    outfit = Outfit(settings, own)
+    verdict = judge_on(project, binary, facts, base, root, outfit)
+    provisions = provide.choose(verdict, settings)
+    if not provisions:
+        return outfit, verdict
+    below = open_root(project, base, own) if own or root is None else root()
+    entries = provide.files(provisions, settings, below)
+    data = (assemble.data_layer(entries, project.store, project.compression),) if entries else ()
+    settings = replace(settings, env=(*settings.env, *provide.environment(provisions, settings)))
+    outfit = Outfit(settings, (*own, *data), provisions)
+    return outfit, judge_on(project, binary, facts, base, root, outfit)
+
+
+def settings_of(binary: Binary) -> ImageSettings:
+    return binary.sample.image if binary.sample else ImageSettings()
+
+
+def _own_files(project: Project, settings: ImageSettings, platform: Platform) -> tuple[Layer, ...]:
+    """The layer with the files that the sample brings along, and the probe where its health is asked by HTTP."""
+    entries = settings.files
+    if settings.healthcheck and settings.healthcheck.http:
+        probe = compiling.build(PROBE, RECIPES["zig-static-small"], platform, project.workspace)
+        entries = (*entries, FileEntry(settings.healthcheck.test[0], probe.path, 0o755))
+    return (assemble.data_layer(entries, project.store, project.compression),) if entries else ()
+
+
+PROBE = Sample("probe", Path(__file__).parent / "package/probe", "c++", (Path("probe.c"),))
+"""The program that asks a server for its health; an image from scratch has no other."""
 
 
 def image_name(binary: Binary, base: BaseImage) -> str:
@@ -122,19 +179,29 @@ def image_name(binary: Binary, base: BaseImage) -> str:
 
 
 def judge_on(
-    project: Project, binary: Binary, facts: ElfFacts, base: BaseImage, root: Callable[[], RootFs] | None = None
+    project: Project,
+    binary: Binary,
+    facts: ElfFacts,
+    base: BaseImage,
+    root: Callable[[], RootFs] | None = None,
+    outfit: Outfit | None = None,
 ) -> Verdict:
-    """What the file and the base's root say about a run, before there is one. Remembered by the content of both."""
-    settings = binary.sample.image if binary.sample else ImageSettings()
+    """What the file and the root say about a run, before there is one. Remembered by the content of both.
+
+    `root` opens the base alone, where somebody has done so already; with an outfit its layers are above it.
+    """
+    outfit = outfit or Outfit(settings_of(binary))
+    settings = outfit.settings
     env = (*base.env, *settings.env)
 
     def ask() -> Verdict:
         from recipes.inspect.judge import judge
 
+        alone = root is not None and not outfit.layers
         return judge(
             binary.path,
             facts,
-            root() if root is not None else open_root(project, base),
+            root() if root is not None and alone else open_root(project, base, outfit.layers),
             project.platform,
             env=env,
             user=settings.user,
@@ -144,7 +211,7 @@ def judge_on(
 
     key = {
         "binary": binary.sha256,
-        "root": [layer.diff_id for layer in base.layers],
+        "root": [layer.diff_id for layer in (*base.layers, *outfit.layers)],
         "platform": str(project.platform),
         "env": env,
         "user": settings.user,
@@ -153,19 +220,21 @@ def judge_on(
     return recall(project.workspace.cache / "verdicts", key, ask, verdict_from_json)
 
 
-def open_root(project: Project, base: BaseImage) -> RootFs:
-    """The base's layers as one root file system, through the index that is cached by layer."""
-    from recipes.inspect.rootfs import LayerSource, RootFs
+def open_root(project: Project, base: BaseImage, more: tuple[Layer, ...] = ()) -> RootFs:
+    """The base's layers, and `more` above them, as one root file system, through the index that is cached by layer."""
+    from recipes.inspect.rootfs import RootFs
+    from recipes.run.roots import layer_sources
 
-    sources = [LayerSource(layer.diff_id, partial(open_layer, project.store, layer)) for layer in base.layers]
-    return RootFs.from_layers(sources, project.workspace.cache / "roots")
+    return RootFs.from_layers(layer_sources(project.store, (*base.layers, *more)), project.workspace.cache / "roots")
 
 
 def try_run(image: Image, engine: Engine) -> RunOutcome:
     """Run the image as its sample asks."""
     sample = image.binary.sample
-    args, stdin = (sample.args, sample.stdin.encode()) if sample else ((), b"")
-    return engine.run(image, args=args, stdin=stdin)
+    if sample is None:
+        return engine.run(image)
+    limits = Limits() if sample.expect.serves is None else Limits(seconds=sample.expect.serves)
+    return engine.run(image, args=sample.args, stdin=sample.stdin.encode(), limits=limits)
 
 
 def build_static(
@@ -173,12 +242,30 @@ def build_static(
 ) -> SizeRow:
     """The main job for one sample: build, prove, package, load where there is a Docker Engine, run."""
     binary, facts = build_binary(project, sample, recipe)
-    image = make_image(project, binary, base, tags=(f"{image_name(binary, base).partition(':')[0]}:latest",))
-    verdict = judge_on(project, binary, facts, base)
+    return package_and_run(project, binary, facts, base, engine, run=run)
+
+
+def package_and_run(
+    project: Project, binary: Binary, facts: ElfFacts, base: BaseImage, engine: Engine | None, *, run: bool = True
+) -> SizeRow:
+    """What `build_static` does with a program once it is there."""
+    latest = f"{image_name(binary, base).partition(':')[0]}:latest"
+    image, verdict = package(project, binary, facts, base, tags=(latest,))
+    for provision in image.outfit.provisions:
+        notes.note(f"added {provision.need}: {provision.reason}")
     if engine is not None:
         engine.load(image)
     outcome = try_run(image, engine) if engine is not None and run else None
     return SizeRow(image, facts, verdict, outcome)
+
+
+def take_binary(project: Project, sample: Sample) -> tuple[Binary, ElfFacts]:
+    """A program that somebody else has built, kept by its content: the file may change once we have looked at it.
+
+    Raises: NotElf, TruncatedElf, BadInput.
+    """
+    binary = compiling.keep_prebuilt(sample, project.platform, project.workspace)
+    return binary, read_facts(binary, project.workspace)
 
 
 def smaller_hint(project: Project, row: SizeRow) -> str:
@@ -231,8 +318,7 @@ def compare(
         return base
 
     def cell(binary: Binary, facts: ElfFacts, base: BaseImage) -> SizeRow:
-        image = make_image(project, binary, base)
-        verdict = judge_on(project, binary, facts, base, roots[base.name])
+        image, verdict = package(project, binary, facts, base, roots[base.name])
         return SizeRow(image, facts, verdict, try_run(image, engine) if engine is not None else None)
 
     builds = [

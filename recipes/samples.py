@@ -7,11 +7,12 @@
     include = ["include"]                 # folders for headers
     args = ["--verbose"]                  # for the trial run, as stdin is
     stdin = "one two\\n"
-    expect = "Hello World!\\n"             # the exact stdout; or { stdout = "…", exit_code = 3 }
+    expect = "Hello World!\\n"             # the exact stdout; or { stdout = "…", exit_code = 3 }; for a program that
+                                          # does not end, { serves = 2 }: it has to run for two seconds
     default_recipe = "zig-static-small"
     [libraries]                           # static libraries of its own, in link order
     count = ["lib/*.cpp"]
-    [image]                               # user, workdir, cmd, env, ports, labels, annotations
+    [image]                               # see recipes/imagesettings.py
     env = { LANG = "C" }
 """
 
@@ -23,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from recipes.errors import BadInput, unknown
-from recipes.model import Environment, Expect, ImageSettings, Language, Sample
+from recipes.model import Expect, ImageSettings, Language, Sample
+from recipes.settings import Table
 from recipes.workspace import Workspace
 
 C_SUFFIXES = (".c",)
@@ -57,6 +59,18 @@ def load(name_or_path: str, workspace: Workspace) -> Sample:
         if not is_folder:
             raise unknown("sample", name_or_path, known)
     return _read(folder, folder.name or "root")
+
+
+def prebuilt(path: str, args: tuple[str, ...] = (), stdin: str = "") -> Sample:
+    """A program that somebody else has built, as a sample that needs no recipe. Raises: BadInput."""
+    file = Path(path).absolute()
+    try:
+        is_file = file.is_file()
+    except ValueError:  # a name with a NUL in it
+        is_file = False
+    if not is_file:
+        raise BadInput(f"no such file: {path!r}", hint="name a program; a folder with sources is for `build-static`")
+    return Sample(file.name, file.parent, "binary", (Path(file.name),), args, stdin)
 
 
 def _read(folder: Path, name: str) -> Sample:
@@ -160,7 +174,6 @@ class _Settings:
     """A `sample.toml` (an absent one is empty), asked key by key for values of a certain type."""
 
     KEYS = ("language", "sources", "include", "libraries", "args", "stdin", "expect", "default_recipe", "image")
-    IMAGE_KEYS = ("user", "workdir", "cmd", "env", "ports", "labels", "annotations")
 
     def __init__(self, path: Path, values: dict[str, Any]) -> None:
         self.path = path
@@ -205,10 +218,12 @@ class _Settings:
         if isinstance(given, str):
             return Expect(given)
         if not isinstance(given, dict):
-            raise self.wrong("expect", "has to be a string or a table with stdout and exit_code")
-        self._only(given, ("stdout", "exit_code"), "expect.")
+            raise self.wrong("expect", "has to be a string or a table with stdout, exit_code and serves")
+        self._only(given, ("stdout", "exit_code", "serves"), "expect.")
         stdout = self._value(given, "stdout", "expect.stdout", _is_text, "a string", None)
-        return Expect(stdout, self._value(given, "exit_code", "expect.exit_code", _is_code, "a number 0 to 255", 0))
+        code = self._value(given, "exit_code", "expect.exit_code", _is_code, "a number 0 to 255", 0)
+        serves = self._value(given, "serves", "expect.serves", _is_seconds, "a number of seconds up to 600", None)
+        return Expect(stdout, code, serves)
 
     def recipe(self, language: Language) -> str | None:
         name = self.text("default_recipe", "")
@@ -223,25 +238,12 @@ class _Settings:
         return name
 
     def image(self) -> ImageSettings:
-        given = self._value(self.values, "image", "image", _is_table, "a table", {})
-        self._only(given, self.IMAGE_KEYS, "image.")
-        standard = ImageSettings()
+        from recipes.imagesettings import read
 
-        def read(key: str, fits: Callable[[Any], bool], wanted: str, default: Any) -> Any:
-            return self._value(given, key, f"image.{key}", fits, wanted, default)
-
-        def pairs(key: str) -> Environment:
-            return tuple(read(key, _is_pairs, "a table of strings", {}).items())
-
-        return ImageSettings(
-            user=read("user", _is_text, "a string", standard.user),
-            workdir=read("workdir", _is_absolute, "an absolute path", standard.workdir),
-            cmd=tuple(read("cmd", _is_texts, "a list of strings", ())),
-            env=pairs("env"),
-            ports=tuple(read("ports", _is_texts, "a list of strings", ())),
-            labels=pairs("labels"),
-            annotations=pairs("annotations"),
+        table = Table(
+            repr(str(self.path)), self._value(self.values, "image", "image", _is_table, "a table", {}), "image."
         )
+        return read(table, lambda text, key: self.path.parent / self.inside(text, key))
 
     def inside(self, text: str, key: str) -> Path:
         """A path that stays inside the sample's folder: what lies elsewhere would not move with it."""
@@ -277,12 +279,8 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, dict)
 
 
-def _is_pairs(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
-
-
-def _is_absolute(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("/")
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 600
 
 
 def _is_code(value: Any) -> bool:

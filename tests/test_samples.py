@@ -86,7 +86,13 @@ def test_everything_that_can_be_set(workspace: Workspace) -> None:
     assert (sample.args, sample.stdin) == (("-x", "two words"), "in")
     assert (sample.expect, sample.default_recipe) == (Expect("out", 3), "gcc-static")
     assert sample.image == ImageSettings(
-        "1000", "/data", ("serve",), (("B", "2"), ("A", "1")), ("8080/tcp",), (("l", "x"),), (("a", "y"),)
+        user="1000",
+        workdir="/data",
+        cmd=("serve",),
+        env=(("B", "2"), ("A", "1")),
+        ports=("8080/tcp",),
+        labels=(("l", "x"),),
+        annotations=(("a", "y"),),
     )
 
 

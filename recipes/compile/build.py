@@ -23,7 +23,7 @@ from recipes.compile.files import Files, Recorded, sha256
 from recipes.compile.plan import Plan, Step, cell, plan
 from recipes.compile.recipe import RECIPES, Recipe
 from recipes.compile.record import Made, Record
-from recipes.errors import CommandFailed, RecipeError
+from recipes.errors import BadInput, CommandFailed, RecipeError
 from recipes.model import Binary, Platform, Sample
 from recipes.notes import note
 from recipes.workspace import Workspace, make_folder, open_locked, replacing, write_atomically
@@ -47,6 +47,22 @@ def build(
             return _binary(planned, known, workspace, cached=True)
         made = _carry_out(planned, workspace, max(1, jobs), echo, lock)
     return _binary(planned, made, workspace, cached=False)
+
+
+def keep_prebuilt(sample: Sample, platform: Platform, workspace: Workspace) -> Binary:
+    """The program that `sample` consists of, as it is now, copied to where it never changes. Raises: BadInput."""
+    path = sample.folder / sample.sources[0]
+    try:
+        digest, size = sha256(path), path.stat().st_size
+    except OSError as error:
+        raise BadInput(f"cannot read {str(path)!r}: {error.strerror}") from error
+    place = workspace.cache / "binaries" / digest / "app"
+    if not place.is_file() or place.stat().st_size != size:
+        _copy(path, place, 0o755)
+        if sha256(place) != digest:
+            place.unlink(missing_ok=True)
+            raise BadInput(f"{str(path)!r} changed while it was being copied", hint="try again")
+    return Binary(place, digest, size, platform, sample)
 
 
 def measured_sizes(sample: Sample, platform: Platform, workspace: Workspace) -> dict[str, int]:

@@ -37,12 +37,13 @@ def judge(
     """
     program = examine(binary) if isinstance(binary, Path) else examine_reader(binary)
     case = Case(program, facts, root, platform, dict(env), user, warnings, commands, entry)
-    refused = startup.refused_by_kernel(case)
+    nobody, refused = startup.unknown_user(case), startup.refused_by_kernel(case)
+    before = (nobody,) if nobody else ()
     if refused is not None:
-        return _verdict((refused,), known=refused.level is Level.CERTAIN)
+        return _verdict((*before, refused), known=refused.level is Level.CERTAIN)
     loading = startup.load(case)
     levels = (startup.cpu_level(case),)
-    findings = (*loading.findings, *(finding for finding in levels if finding), *find_hazards(case))
+    findings = (*before, *loading.findings, *(finding for finding in levels if finding), *find_hazards(case))
     return _verdict(findings, loading.libraries, known=loading.known)
 
 

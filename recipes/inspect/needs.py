@@ -146,7 +146,7 @@ def nss_modules(case: Case) -> Seen | None:
 def go_temp_files(case: Case) -> Seen | None:
     go = case.program.go
     made = next((name for name in ("os.CreateTemp", "os.MkdirTemp") if go and go.links(name)), None)
-    folder = case.env.get("TMPDIR") or "/tmp"  # noqa: S108  # the path that the program will use
+    folder = case.env.get("TMPDIR") or "/tmp"
     if made is None or case.root.is_folder(folder):
         return None
     message = f"open {folder}/<name>: no such file or directory" if made == "os.CreateTemp" else _STAT.format(folder)
@@ -155,7 +155,7 @@ def go_temp_files(case: Case) -> Seen | None:
 
 def c_temp_files(case: Case) -> Seen | None:
     call = case.program.imports("tmpfile", "tmpfile64")
-    if not (call or "tmpfile" in case.program.strings) or case.root.is_folder("/tmp"):  # noqa: S108
+    if not (call or "tmpfile" in case.program.strings) or case.root.is_folder("/tmp"):
         return None
     evidence = f"it calls {call}" if call else "the string %.*s/%.*sXXXXXX"
     return Seen(f"{evidence}, and no /tmp in the image", "No such file or directory")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from recipes.inspect.accounts import UnknownAccount, look_up
 from recipes.inspect.case import Case
 from recipes.inspect.loader import explain
 from recipes.inspect.loading import Problem
@@ -16,6 +17,7 @@ from recipes.model import Finding, Level, Library, Linkage
 # What a kernel for the first also runs: 32-bit code of the same family. Only some arm64 CPUs can.
 _ALSO_RUNS = {("amd64", "386")}
 _MAY_RUN = {("arm64", "arm")}
+_ACCOUNTS = ("/etc/passwd", "/etc/group")
 _LEVELS = {1: "v1", 2: "v2", 4: "v3", 8: "v4"}
 
 LOADER_CODES = {
@@ -36,6 +38,16 @@ class Loading:
     findings: tuple[Finding, ...] = ()
     libraries: tuple[Library, ...] = ()
     known: bool = True
+
+
+def unknown_user(case: Case) -> Finding | None:
+    """The engine itself gives up before exec where the image's user is a name that its own lists do not have."""
+    try:
+        look_up(case.user, *(case.text(path).encode(errors="surrogateescape") for path in _ACCOUNTS))
+    except UnknownAccount as unknown:
+        fix = "use numbers, such as 65532:65532, or add /etc/passwd and /etc/group"
+        return Finding(Level.CERTAIN, "unknown-user", f"the image's user is {case.user!r}", str(unknown), fix)
+    return None
 
 
 def refused_by_kernel(case: Case) -> Finding | None:

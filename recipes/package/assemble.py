@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
-from recipes.model import BaseImage, Binary, Descriptor, Image, ImageSettings, Layer
+from recipes.errors import BadInput
+from recipes.model import BaseImage, Binary, Descriptor, FileEntry, Image, Layer, Outfit
 from recipes.package.config import config_document, manifest_document
 from recipes.package.encode import Compression
-from recipes.package.layers import FileEntry, source_date_epoch, write_layer
+from recipes.package.layers import source_date_epoch, write_layer
 from recipes.package.store import CONFIG, MANIFEST, Store, to_json
 from recipes.workspace import write_atomically
 
@@ -20,7 +22,7 @@ PROGRAM = "/app"
 _MODE = 0o755
 """Fixed, because the mode of the file on disk depends on the umask and on the linker."""
 
-_RECORDS = 2
+_RECORDS = 3
 """Changes when an image made of the same inputs would be another one."""
 
 
@@ -30,7 +32,7 @@ def assemble(
     *,
     store: Store,
     name: str,
-    settings: ImageSettings | None = None,
+    outfit: Outfit | None = None,
     compression: Compression = "gzip",
     entrypoint: tuple[str, ...] = (PROGRAM,),
 ) -> Image:
@@ -39,30 +41,52 @@ def assemble(
     `entrypoint` may start something of the base that takes the program as its argument, such as a tracer. Nothing is
     compressed again that was assembled before: a record says which layer a binary became.
     """
-    settings = settings or ImageSettings()
-    layer = _program_layer(binary, store, compression)
-    layers = (*base.layers, layer)
-    config = store.add(to_json(config_document(binary.platform, base, layers, entrypoint, settings)), CONFIG)
+    outfit = outfit or Outfit()
+    layer = data_layer((FileEntry(PROGRAM, binary.path, _MODE),), store, compression, {binary.path: binary.sha256})
+    layers = (*base.layers, *outfit.layers, layer)
+    config = store.add(to_json(config_document(binary.platform, base, layers, entrypoint, outfit)), CONFIG)
     title = binary.sample.name if binary.sample else binary.path.name
-    manifest = store.add(to_json(manifest_document(config, layers, base, title, settings)), MANIFEST)
+    manifest = store.add(to_json(manifest_document(config, layers, base, title, outfit.settings)), MANIFEST)
     store.tag(name, manifest, platform=binary.platform)
-    return Image(name, manifest, config, layers, binary.platform, base, binary, entrypoint, settings)
+    return Image(name, manifest, config, layers, binary.platform, base, binary, entrypoint, outfit)
 
 
-def _program_layer(binary: Binary, store: Store, compression: Compression) -> Layer:
-    record = _record(binary, store, compression)
-    known = _read(record)
-    if known is not None and store.has(known.descriptor.digest, known.descriptor.size):
-        return known
-    layer = write_layer(store, [FileEntry(PROGRAM, binary.path, _MODE)], compression)
+def data_layer(
+    entries: tuple[FileEntry, ...], store: Store, compression: Compression, known: Mapping[Path, str] | None = None
+) -> Layer:
+    """A layer with these files, made once: a record says what it became.
+
+    `known` are the SHA-256 digests of files that need not be read to tell. Raises: BadInput for an unreadable file.
+    """
+    record = _record(entries, store, compression, known or {})
+    made = _read(record)
+    if made is not None and store.has(made.descriptor.digest, made.descriptor.size):
+        return made
+    layer = write_layer(store, entries, compression)
     write_atomically(record, json.dumps(dataclasses.asdict(layer)).encode())
     return layer
 
 
-def _record(binary: Binary, store: Store, compression: Compression) -> Path:
-    inputs = (_RECORDS, binary.sha256, binary.size, compression, PROGRAM, _MODE, source_date_epoch())
-    key = hashlib.sha256(repr(inputs).encode()).hexdigest()
+def _record(entries: tuple[FileEntry, ...], store: Store, compression: Compression, known: Mapping[Path, str]) -> Path:
+    described = [
+        (entry.path, _content(entry, known), entry.size(), entry.mode, entry.uid, entry.gid) for entry in entries
+    ]
+    key = hashlib.sha256(repr((_RECORDS, compression, source_date_epoch(), described)).encode()).hexdigest()
     return store.root.parent / "cache" / "layers" / f"{key}.json"
+
+
+def _content(entry: FileEntry, known: Mapping[Path, str]) -> str | None:
+    if entry.source is None:
+        return None
+    if isinstance(entry.source, bytes):
+        return hashlib.sha256(entry.source).hexdigest()
+    if entry.source in known:
+        return known[entry.source]
+    try:
+        with open(entry.source, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadInput(f"cannot read {str(entry.source)!r}: {error.strerror}") from error
 
 
 def _read(record: Path) -> Layer | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from recipes.model import BaseImage, Descriptor, ImageSettings, Layer, Platform
+from recipes.model import BaseImage, Descriptor, HealthCheck, ImageSettings, Layer, Outfit, Platform
 from recipes.package.layers import source_date_epoch
 from recipes.package.store import MANIFEST, platform_document
 
@@ -19,10 +19,10 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def config_document(
-    platform: Platform, base: BaseImage, layers: Sequence[Layer], entrypoint: Sequence[str], settings: ImageSettings
+    platform: Platform, base: BaseImage, layers: Sequence[Layer], entrypoint: Sequence[str], outfit: Outfit
 ) -> dict[str, Any]:
     """The image config, with one line of history per layer."""
-    created = _created()
+    created, settings = _created(), outfit.settings
     env = {"PATH": DEFAULT_PATH, **dict(base.env), **dict(settings.env)}
     run: dict[str, Any] = {
         "Entrypoint": list(entrypoint),
@@ -34,15 +34,25 @@ def config_document(
         run["Cmd"] = list(settings.cmd)
     if settings.ports:
         run["ExposedPorts"] = {port if "/" in port else f"{port}/tcp": {} for port in settings.ports}
+    if settings.volumes:
+        run["Volumes"] = {volume: {} for volume in settings.volumes}
     if settings.labels:
         run["Labels"] = dict(settings.labels)
+    if settings.stop_signal:
+        run["StopSignal"] = settings.stop_signal
+    if settings.healthcheck:
+        run["Healthcheck"] = _healthcheck(settings.healthcheck)
     below = [{"created": created, "comment": f"layer {n} of {base.name}"} for n, _ in enumerate(base.layers, 1)]
     return {
         **platform_document(platform),
         "created": created,
         "config": run,
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
-        "history": [*below, {"created": created, "created_by": "fromscratch"}],
+        "history": [
+            *below,
+            *({"created": created, "created_by": "fromscratch", "comment": "files and data"} for _ in outfit.layers),
+            {"created": created, "created_by": "fromscratch"},
+        ],
     }
 
 
@@ -63,6 +73,19 @@ def manifest_document(
         "config": _document(config),
         "layers": [_document(layer.descriptor) for layer in layers],
         "annotations": {**annotations, **dict(settings.annotations)},
+    }
+
+
+def _healthcheck(check: HealthCheck) -> dict[str, Any]:
+    """Not OCI's, but every engine that checks health reads it here; times in ns.
+
+    Source: Docker Image Specification v1.2, "Healthcheck".
+    """
+    times = {"Interval": check.interval, "Timeout": check.timeout, "StartPeriod": check.start_period}
+    return {
+        "Test": ["CMD", *check.test],
+        "Retries": check.retries,
+        **{name: round(seconds * 1e9) for name, seconds in times.items() if seconds},
     }
 
 

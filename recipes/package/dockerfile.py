@@ -3,26 +3,68 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
-from recipes.model import Image
+from recipes.errors import BadInput
+from recipes.model import HealthCheck, Image
 from recipes.package.assemble import PROGRAM
+from recipes.package.layers import open_layer
+from recipes.package.store import Store
+from recipes.workspace import make_folder, replacing, write_atomically
 
 
 def render(image: Image, program: str = "app") -> str:
-    """Build it in a folder that holds the program as `program`, executable. Source: Dockerfile reference."""
+    """Build it in a folder that holds the program as `program`, executable, and the data as `write_context` puts it.
+
+    Source: Dockerfile reference.
+    """
     settings, base = image.settings, image.base
     lines = [f"FROM {_from(image)}"]
     if not base.reference.startswith("docker://") and base.layers:
         lines.insert(0, f"# {base.name} is no registry image: load it first, for example with `invoke export`.")
+    lines += [f"ADD {_array([name, '/'])}" for name in _data_names(image)]
     lines.append(f"COPY {_array([program, PROGRAM])}")
     lines += [f"ENV {_pair(name, value)}" for name, value in settings.env]
     lines += [f"LABEL {_pair(name, value)}" for name, value in settings.labels]
     lines += [f"EXPOSE {port}" for port in settings.ports]
+    lines += [f"VOLUME {_array([volume])}" for volume in settings.volumes]
+    if settings.stop_signal:
+        lines.append(f"STOPSIGNAL {settings.stop_signal}")
+    if settings.healthcheck:
+        lines.append(_healthcheck(settings.healthcheck))
     lines += [f"WORKDIR {settings.workdir}", f"USER {settings.user}", f"ENTRYPOINT {_array(image.entrypoint)}"]
     if settings.cmd:
         lines.append(f"CMD {_array(settings.cmd)}")
     return "\n".join(lines) + "\n"
+
+
+def write_context(image: Image, store: Store, folder: Path) -> None:
+    """Everything that `docker build` needs, in `folder`: the Dockerfile, the program, and its data as tars.
+
+    Raises: BadInput where the folder holds something already.
+    """
+    make_folder(folder)
+    if any(folder.iterdir()):
+        raise BadInput(f"{str(folder)!r} is not empty", hint="name a new folder")
+    for name, layer in zip(_data_names(image), image.outfit.layers, strict=True):
+        with open_layer(store, layer) as stream, replacing(folder / name) as out:
+            shutil.copyfileobj(stream, out)
+    with open(image.binary.path, "rb") as program, replacing(folder / "app", 0o755) as out:
+        shutil.copyfileobj(program, out)
+    write_atomically(folder / "Dockerfile", render(image).encode("utf-8", "surrogateescape"))
+
+
+def _data_names(image: Image) -> list[str]:
+    """A tar that ADD unpacks keeps modes and owners, which COPY would not."""
+    return [f"data-{number}.tar" for number, _ in enumerate(image.outfit.layers, 1)]
+
+
+def _healthcheck(check: HealthCheck) -> str:
+    times = {"interval": check.interval, "timeout": check.timeout, "start-period": check.start_period}
+    options = [f"--{name}={seconds:g}s" for name, seconds in times.items() if seconds]
+    return f"HEALTHCHECK {' '.join(options)} --retries={check.retries} CMD {_array(check.test)}"
 
 
 def _from(image: Image) -> str:

@@ -11,41 +11,16 @@ import os
 import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, cast
 
 from recipes.errors import BadArchive, BadInput
-from recipes.model import Descriptor, Layer
+from recipes.model import Descriptor, FileEntry, Layer
 from recipes.package.encode import MEDIA_TYPES, Compression, Encoder, decompressed, encoding
 from recipes.package.store import Store
 
 _BLOCK = 512
 _READ = 1 << 20
 _END = bytes(2 * _BLOCK)
-
-
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """One file or folder of a layer: `source` is a file's path or its content; None makes a folder.
-
-    `path` is absolute inside the image.
-    """
-
-    path: str
-    source: Path | bytes | None
-    mode: int
-    uid: int = 0
-    gid: int = 0
-
-    @property
-    def name(self) -> str:
-        return self.path.strip("/") + ("/" if self.source is None else "")
-
-    def size(self) -> int:
-        if self.source is None:
-            return 0
-        return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 
 
 def source_date_epoch() -> int:

@@ -44,6 +44,7 @@ def row_document(row: SizeRow) -> dict[str, Any]:
         "download_bytes": image.download_bytes,
         "overhead_bytes": image.overhead_bytes,
         "digest": image.digest,
+        "provisions": [{"need": added.need, "reason": added.reason} for added in image.outfit.provisions],
         "runs": row.runs,
         "reason": reason(row),
         "verdict": verdict_document(row.verdict),

@@ -21,6 +21,7 @@ def render(row: SizeRow) -> str:
         ("image", exact(image.image_bytes)),
         ("download", exact(image.download_bytes)),
         ("overhead", exact(image.overhead_bytes)),
+        *([("added", ", ".join(added.need for added in image.outfit.provisions))] if image.outfit.provisions else []),
         ("verdict", _verdict(row)),
         ("run", _run(row)),
     ]

@@ -17,6 +17,7 @@ from recipes.errors import RecipeError, Unavailable
 from recipes.model import BaseImage, Image, Limits, RunOutcome, RunStatus
 from recipes.package.archive import docker_tag, write_archive
 from recipes.package.store import Store
+from recipes.run.roots import writable_folders
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -162,6 +163,7 @@ class DockerEngine:
             memswap_limit=limits.memory_bytes,
             pids_limit=limits.processes,
             log_config=LogConfig(type="none"),
+            tmpfs=dict.fromkeys(writable_folders(image, self._store), "rw,nosuid,nodev,mode=1777,size=64m"),
         )
         made = api.create_container(
             image.config.digest,
@@ -201,8 +203,8 @@ class DockerEngine:
         stdout, stderr = (output.decode(errors="replace") for output in outputs)
         if stopped:
             most = f"{limits.seconds:g} s" if stopped == "time limit" else f"{limits.output_bytes} bytes"
-            reason = f"stopped at the {stopped} of {most}"
-            return RunOutcome(self.name, RunStatus.STOPPED, None, stdout, stderr, seconds, reason)
+            reason, late = f"stopped at the {stopped} of {most}", stopped == "time limit"
+            return RunOutcome(self.name, RunStatus.STOPPED, None, stdout, stderr, seconds, reason, late)
         if code == 137 and api.inspect_container(container)["State"].get("OOMKilled"):
             reason = f"stopped at the memory limit of {limits.memory_bytes} bytes"
             return RunOutcome(self.name, RunStatus.STOPPED, None, stdout, stderr, seconds, reason)

@@ -201,6 +201,8 @@ def _mount_root(spec: Spec) -> None:
         raise Refused(f"the root cannot be changed here ({_reason()})")
     _libc.umount2(b".", _MNT_DETACH)
     os.chdir("/")
+    for path in spec["writable"]:  # only now: its links lead to places in the new root
+        _mount("tmpfs", path, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777,size=64m", f"no tmpfs can be had at {path}")
 
 
 def _mount_devices(dev: str, quiet: int) -> None:

@@ -11,16 +11,14 @@ import marshal
 import os
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from recipes import shell
-from recipes.inspect.rootfs import LayerSource, RootFs
+from recipes.inspect.accounts import Account, UnknownAccount, look_up
 from recipes.model import BaseImage, Command, Image, Limits, RunOutcome, RunStatus
 from recipes.package.config import DEFAULT_PATH
-from recipes.package.layers import open_layer
 from recipes.package.store import Store
-from recipes.run.accounts import Account, UnknownAccount, look_up
+from recipes.run.roots import root_beneath, writable_folders
 from recipes.run.unpack import unpack
 from recipes.workspace import Workspace, make_folder, write_atomically
 
@@ -67,8 +65,8 @@ class LocalEngine:
         lower = [skeleton.name, *(unpack([layer], self.store, self.workspace).name for layer in reversed(layers))]
         if image.base.layers:
             lower.append(unpack(image.base.layers, self.store, self.workspace).name)
-        if image.settings.workdir.strip("/"):
-            lower.append(self._workdir(image.settings.workdir).name)
+        made = tuple(folder for folder in (image.settings.workdir, *image.settings.volumes) if folder.strip("/"))
+        lower += [self._folder(path).name for path in made]
         env = {"PATH": DEFAULT_PATH, "HOSTNAME": "fromscratch"} | dict(image.base.env) | dict(image.settings.env)
         spec = {
             "parent": os.getpid(),
@@ -80,6 +78,7 @@ class LocalEngine:
             "argv": [*image.entrypoint, *(args or image.settings.cmd)],
             "env": {"HOME": account.home} | env,
             "workdir": image.settings.workdir,
+            "writable": [*writable_folders(image, self.store), *image.settings.volumes],
             "seconds": limits.seconds,
             "memory": limits.memory_bytes,
             "processes": limits.processes,
@@ -124,18 +123,18 @@ class LocalEngine:
                 "memory limit": f"{limits.memory_bytes} bytes",
             }[stopped]
             reason = f"stopped at the {stopped} of {most}"
-            return RunOutcome(self.name, RunStatus.STOPPED, None, stdout, stderr, seconds, reason)
+            late = stopped == "time limit"
+            return RunOutcome(self.name, RunStatus.STOPPED, None, stdout, stderr, seconds, reason, late)
         if "seconds" not in told:
             reason = f"the local engine itself failed: {stderr.strip().rpartition(chr(10))[2] or done.exit_code}"
             return RunOutcome(self.name, RunStatus.NOT_RUN, reason=reason)
         return RunOutcome(self.name, RunStatus.EXITED, done.exit_code, stdout, stderr, seconds)
 
     def _account(self, image: Image) -> Account:
-        """Who the image's user is. Only a base has lists of users. Raises: UnknownAccount."""
-        if not image.base.layers:
+        """Who the image's user is. The program alone brings no lists of users. Raises: UnknownAccount."""
+        if len(image.layers) == 1:
             return look_up(image.settings.user)
-        sources = [LayerSource(layer.diff_id, partial(open_layer, self.store, layer)) for layer in image.base.layers]
-        root = RootFs.from_layers(sources, self.workspace.cache / "roots")
+        root = root_beneath(image, self.store)
         lists = [root.read(path) if root.is_file(path) else b"" for path in ("/etc/passwd", "/etc/group")]
         return look_up(image.settings.user, *lists)
 
@@ -156,9 +155,9 @@ class LocalEngine:
         _open_to_others(roots, roots / "mountpoint", *folders)
         return skeleton
 
-    def _workdir(self, path: str) -> Path:
-        """A layer with nothing but the working directory, which Docker makes where an image lacks it."""
-        layer = self.workspace.roots / f"workdir-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
+    def _folder(self, path: str) -> Path:
+        """A layer with nothing but one folder: the working directory, a volume. Docker makes them where they lack."""
+        layer = self.workspace.roots / f"folder-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
         folder = Path(os.path.normpath(f"{layer}/{path}"))
         make_folder(folder)
         _open_to_others(folder, *(above for above in folder.parents if above.is_relative_to(layer)))

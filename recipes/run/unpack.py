@@ -10,15 +10,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 from recipes.errors import RecipeError
-from recipes.inspect.rootfs import LayerSource, RootFs
+from recipes.inspect.rootfs import RootFs
 from recipes.model import Layer
-from recipes.package.layers import open_layer
 from recipes.package.store import Store
+from recipes.run.roots import layer_sources
 from recipes.workspace import Workspace, locked, make_folder
 
 
@@ -31,8 +30,7 @@ def unpack(layers: Sequence[Layer], store: Store, workspace: Workspace) -> Path:
     make_folder(workspace.roots)
     with locked(workspace.roots / f"{key}.lock"):
         if not folder.is_dir():
-            sources = [LayerSource(layer.diff_id, _opener(store, layer)) for layer in layers]
-            root = RootFs.from_layers(sources, workspace.cache / "roots")
+            root = RootFs.from_layers(layer_sources(store, layers), workspace.cache / "roots")
             with workspace.temporary("unpack") as place:
                 try:
                     _write(root, place / "root")
@@ -42,10 +40,6 @@ def unpack(layers: Sequence[Layer], store: Store, workspace: Workspace) -> Path:
                         f"cannot unpack layers into {str(folder)!r}: {error.strerror}", hint="is the disk full?"
                     ) from error
     return folder
-
-
-def _opener(store: Store, layer: Layer) -> Callable[[], IO[bytes]]:
-    return lambda: open_layer(store, layer)
 
 
 def _write(root: RootFs, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
@@ -11,6 +12,7 @@ from invoke.tasks import task
 from recipes import errors, notes
 from recipes.tasks.common import (
     COMMON,
+    changed,
     choose_engine,
     choose_recipe,
     ensure_assembler,
@@ -19,9 +21,12 @@ from recipes.tasks.common import (
     one_of,
     open_project,
     split,
+    words,
     write,
 )
 from recipes.tasks.ending import ending_well
+
+RUNNING = ("engine", "platform", "compression", "jobs", "format")
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
@@ -35,8 +40,9 @@ if TYPE_CHECKING:
         "sample": "a name under samples/, or a path to a folder",
         "run": "do not run the image (nor, with --engine local, touch an engine)",
         "plan": "print the commands and run nothing",
-        **{name: COMMON[name] for name in ("recipe", "base", "engine", "platform", "compression", "jobs", "format")},
+        **{name: COMMON[name] for name in ("recipe", "base", "set_", *RUNNING)},
     },
+    iterable=["set_"],
 )
 @ending_well
 def build_static(
@@ -49,6 +55,7 @@ def build_static(
     compression: str = "gzip",
     format: str = "text",  # noqa: A002  # the option's name
     jobs: int = 0,
+    set_: Sequence[str] = (),
     run: bool = True,
     plan: bool = False,
 ) -> int:
@@ -57,25 +64,59 @@ def build_static(
 
     one_of("format", format, ("text", "json"))
     project = open_project(c, platform, compression, jobs)
-    program = load(project, sample)
+    program = load(project, sample, set_)
     chosen = choose_recipe(project, program, recipe)
     if plan:
         return _print_plan(project, program, chosen)
     row = pipeline.build_static(
         project, program, chosen, find_base_image(project, base), choose_engine(engine, project, run=run), run=run
     )
+    sys.stdout.write(_render_row(row, format))
     hint = pipeline.smaller_hint(project, row)
-    if format == "json":
-        from recipes.model import Comparison
-        from recipes.report.document import comparison_document, dumps
-
-        sys.stdout.write(dumps(comparison_document(Comparison((row,)))))
-    else:
-        from recipes.report.summary import render
-
-        sys.stdout.write(render(row))
     if hint:
         notes.note(f"\nhint: {hint}")
+    return _code(row, engine)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["file"],
+    help={
+        "file": "a program that somebody else has built, for any CPU",
+        "args": "what the trial run hands to it, as in a shell",
+        "stdin": "what the trial run lets it read",
+        "run": "do not run the image",
+        **{name: COMMON[name] for name in ("base", "set_", *RUNNING)},
+    },
+    iterable=["set_"],
+)
+@ending_well
+def package(
+    c: Context,
+    file: str,
+    base: str = "scratch",
+    args: str = "",
+    stdin: str = "",
+    platform: str = "",
+    engine: str = "auto",
+    compression: str = "gzip",
+    format: str = "text",  # noqa: A002  # the option's name
+    jobs: int = 0,
+    set_: Sequence[str] = (),
+    run: bool = True,
+) -> int:
+    """Package a program that is built already: inspect, judge, add the data that it needs, and run it."""
+    from recipes import pipeline
+    from recipes.samples import prebuilt
+
+    one_of("format", format, ("text", "json"))
+    project = open_project(c, platform, compression, jobs)
+    program = changed(prebuilt(file, words(args), stdin), set_)
+    binary, facts = pipeline.take_binary(project, program)
+    row = pipeline.package_and_run(
+        project, binary, facts, find_base_image(project, base), choose_engine(engine, project, run=run), run=run
+    )
+    sys.stdout.write(_render_row(row, format))
     return _code(row, engine)
 
 
@@ -153,6 +194,17 @@ def _print_plan(project: Project, sample: Sample, recipe: Recipe) -> int:
     for step in compiling.plan(sample, recipe, project.platform, project.workspace).steps:
         sys.stdout.write(f"{step.command}\n")
     return 0
+
+
+def _render_row(row: SizeRow, style: str) -> str:
+    if style == "json":
+        from recipes.model import Comparison
+        from recipes.report.document import comparison_document, dumps
+
+        return dumps(comparison_document(Comparison((row,))))
+    from recipes.report.summary import render
+
+    return render(row)
 
 
 def _render_comparison(comparison: Any, style: str, sort: str, verbose: bool) -> str:

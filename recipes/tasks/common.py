@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from recipes import errors, notes
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
-    from recipes.model import BaseImage, Sample
+    from recipes.model import BaseImage, Image, Sample
     from recipes.pipeline import Project
 
 COMMON = {
@@ -23,6 +25,7 @@ COMMON = {
     "jobs": "how many things to do at once (default: one per processor)",
     "format": "text or json",
     "recipe": "how to build; `invoke recipes` lists them (default: the smallest usual one for the language)",
+    "set_": "a setting of the image, as in [image] of sample.toml: user=0:0, env.LANG=C, needs=none; may be repeated",
     "base": "what to put it on; `invoke bases` lists them, or use docker://…, docker-daemon:…, oci:…, rootfs:…",
 }
 
@@ -35,10 +38,18 @@ def open_project(c: Context, platform: str = "", compression: str = "gzip", jobs
     return Project.at(Path(c.fromscratch.root), platform, compression, jobs)
 
 
-def load(project: Project, name: str) -> Sample:
+def load(project: Project, name: str, changes: Sequence[str] = ()) -> Sample:
+    """The sample of that name or path, with what `--set` changes of its image."""
     from recipes.samples import load
 
-    return load(name, project.workspace)
+    sample = load(name, project.workspace)
+    return changed(sample, changes) if changes else sample
+
+
+def changed(sample: Sample, changes: Sequence[str]) -> Sample:
+    from recipes.imagesettings import from_command_line
+
+    return replace(sample, image=from_command_line(changes, sample.image))
 
 
 def choose_recipe(project: Project, sample: Sample, name: str) -> Recipe:
@@ -61,6 +72,16 @@ def find_base_image(project: Project, name: str) -> BaseImage:
     if name.startswith("deb-"):
         ensure_assembler()
     return resolve(name, project.platform, project.workspace, project.store, retry=True)
+
+
+def make_image(project: Project, name: str, recipe: str, base: str, changes: Sequence[str]) -> Image:
+    """The image of a sample on a base: built as far as needed, with the data that it will ask for."""
+    from recipes import pipeline
+
+    program = load(project, name, changes)
+    binary, facts = pipeline.build_binary(project, program, choose_recipe(project, program, recipe))
+    image, _ = pipeline.package(project, binary, facts, find_base_image(project, base))
+    return image
 
 
 def ensure_assembler() -> None:
@@ -96,6 +117,16 @@ def write(output: str, text: str) -> None:
 
 def split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Arguments as a shell would split them. Raises: BadInput for a quote that does not end."""
+    import shlex
+
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise errors.BadInput(f"cannot be split into words: {text!r}", hint=str(error)) from error
 
 
 def one_of(what: str, value: str, known: tuple[str, ...]) -> None:

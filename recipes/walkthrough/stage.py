@@ -139,8 +139,7 @@ class Stage:
         return dataclasses.replace(base, name=name)
 
     def try_on(self, binary: Binary, facts: ElfFacts, base: BaseImage) -> Trial:
-        image = pipeline.make_image(self.project, binary, base)
-        verdict = pipeline.judge_on(self.project, binary, facts, base)
+        image, verdict = pipeline.package(self.project, binary, facts, base)
         return Trial(image, facts, verdict, self.engine.run(image))
 
     def try_script(self, script: Path, base: BaseImage) -> Trial:

@@ -17,7 +17,7 @@ from tests.need import need, need_tool
 
 STATIC = ("-static", "-O2")
 SMALL = "-ldflags=-s -w"
-TMP = "/tmp/"  # noqa: S108  # inside the root
+TMP = "/tmp/"
 
 
 def test_plain_programs_have_no_findings(compilers: Compilers, tmp_path: Path) -> None:

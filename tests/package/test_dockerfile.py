@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from recipes import shell
-from recipes.model import BaseImage, Command, Image, ImageSettings, Platform
+from recipes.model import BaseImage, Command, Image, ImageSettings, Outfit, Platform
 from recipes.package.assemble import assemble
 from recipes.package.bases import resolve
 from recipes.package.dockerfile import render
@@ -63,7 +63,7 @@ def test_docker_build_gives_the_same_image(
     store = Store(workspace.images)
     binary = compile_c(workspace, "#include <stdio.h>\nint main(int n, char **v) { puts(v[n - 1]); }")
     scratch = BaseImage("scratch", "scratch", Platform.host())
-    ours = assemble(binary, scratch, store=store, name="ours:1", settings=SETTINGS)
+    ours = assemble(binary, scratch, store=store, name="ours:1", outfit=Outfit(SETTINGS))
     context = tmp_path / "a context"
     context.mkdir()
     shutil.copy(binary.path, context / "app")

@@ -18,11 +18,11 @@ import pytest
 
 from recipes import shell
 from recipes.errors import BadArchive, BadInput, RecipeError
-from recipes.model import BaseImage, Command, Descriptor, ImageSettings, Platform
+from recipes.model import BaseImage, Command, Descriptor, FileEntry, Platform
 from recipes.package import archive
 from recipes.package.assemble import assemble
 from recipes.package.encode import CHUNK, Compression, decompressed, encoding
-from recipes.package.layers import FileEntry, layer_from_blob, layer_from_tar, open_layer, write_layer
+from recipes.package.layers import layer_from_blob, layer_from_tar, open_layer, write_layer
 from recipes.package.store import Store
 from recipes.workspace import Workspace
 from tests.need import need, need_tool
@@ -214,7 +214,7 @@ def test_the_digest_is_the_same_everywhere(tmp_path: Path) -> None:
 
 def test_the_golden_digest(store: Store, tmp_path: Path) -> None:
     """This input has this digest: if it changes, everybody's images change, and the CHANGELOG has to say so."""
-    image = assemble(binary_of(program(tmp_path)), SCRATCH, store=store, name="golden:1", settings=ImageSettings())
+    image = assemble(binary_of(program(tmp_path)), SCRATCH, store=store, name="golden:1")
     assert image.digest == GOLDEN
 
 

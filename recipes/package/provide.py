@@ -1,0 +1,189 @@
+"""The data that programs ask for at run time: which of it a program will miss, and the files that are the answer.
+
+A rule of `inspect/hazards.py` says that something is missing; the table here says what would be the answer to it. What
+the base has already, or the sample brings along itself, is never added.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from recipes import errors
+from recipes.errors import BadInput
+from recipes.model import Environment, FileEntry, Finding, ImageSettings, Provision, Status, Verdict
+from recipes.package.services import SERVICES
+
+CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+ZONES = "/usr/share/zoneinfo"
+NSSWITCH = b"passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"
+_NOBODY = 65534
+_NO_LOGIN = "/sbin/nologin"
+
+ANSWERS = {
+    "go-tls-roots": "ca-certificates",
+    "openssl-tls-roots": "ca-certificates",
+    "go-time-zones": "time-zones",
+    "c-time-zones": "time-zones",
+    "go-users": "users",
+    "nss-users": "users",
+    "unknown-user": "users",
+    "nss-services": "services",
+    "nss-modules": "nsswitch",
+    "go-temp-files": "tmp",
+    "c-temp-files": "tmp",
+}
+"""The code of a finding → the data that answers it. A finding that is not here has another answer than data."""
+
+
+class Lists(Protocol):
+    """What has to be known of the root that the data goes into."""
+
+    def is_file(self, path: str) -> bool: ...
+
+    def read(self, path: str) -> bytes: ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Data:
+    """One kind of data. `files` makes it from the image's settings and the root that it goes into."""
+
+    what: str
+    files: Callable[[ImageSettings, Lists], Iterable[FileEntry]]
+    env: Environment = ()
+
+
+def choose(verdict: Verdict, settings: ImageSettings) -> tuple[Provision, ...]:
+    """What has to be added: the sample's own choice, else what the verdict's findings ask for.
+
+    A program that does not start needs no data, unless that is what keeps it from starting.
+    """
+    if settings.needs is not None:
+        return tuple(Provision(need, "the sample asks for it") for need in settings.needs)
+    found: dict[str, str] = {}
+    for finding in verdict.findings:
+        need = ANSWERS.get(finding.code)
+        if need is not None:
+            found.setdefault(need, _why(finding))
+    if verdict.status is Status.FAILS and not all(finding.code in ANSWERS for finding in verdict.certain):
+        return ()
+    return tuple(Provision(need, found[need]) for need in sorted(found))
+
+
+def files(provisions: Iterable[Provision], settings: ImageSettings, root: Lists) -> tuple[FileEntry, ...]:
+    """The files that the provisions stand for. What the sample puts at the same path itself is left alone."""
+    own = {entry.path for entry in settings.files}
+    entries = (entry for provision in provisions for entry in NEEDS[provision.need].files(settings, root))
+    return tuple(entry for entry in entries if entry.path not in own)
+
+
+def environment(provisions: Iterable[Provision], settings: ImageSettings) -> Environment:
+    """The variables that lead programs to the data, without those that the sample sets itself."""
+    set_already = dict(settings.env)
+    pairs = (pair for provision in provisions for pair in NEEDS[provision.need].env)
+    return tuple(pair for pair in pairs if pair[0] not in set_already)
+
+
+def _why(finding: Finding) -> str:
+    return f"{finding.evidence} ({finding.code})"
+
+
+# ── each of them ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _ca_bundle(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
+    """Mozilla's authorities as certifi carries them, and the sample's own behind them."""
+    import certifi
+
+    parts = [Path(certifi.where()).read_bytes(), *(_certificates(path) for path in settings.ca)]
+    yield FileEntry(CA_BUNDLE, b"\n".join(parts), 0o644)
+
+
+def _certificates(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot read the certificate {str(path)!r}: {error.strerror}") from error
+    if b"-----BEGIN CERTIFICATE-----" not in data:
+        raise BadInput(f"{str(path)!r} holds no certificate", hint="it has to be in PEM form")
+    return data
+
+
+def _time_zones(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
+    """The tzdata wheel's compiled zones; with `zones`, those alone."""
+    folder, known = _zoneinfo()
+    for name in settings.zones:
+        if name not in known:
+            raise errors.unknown("time zone", name, known)
+    # Beside the zones the tables, which std::chrono reads: only where all zones are meant.
+    tables = () if settings.zones else ("iso3166.tab", "leapseconds", "tzdata.zi", "zone.tab", "zone1970.tab")
+    for name in (*(settings.zones or known), *tables):
+        if (folder / name).is_file():
+            yield FileEntry(f"{ZONES}/{name}", folder / name, 0o644)
+
+
+@functools.cache
+def _zoneinfo() -> tuple[Path, tuple[str, ...]]:
+    from importlib.util import find_spec
+
+    spec = find_spec("tzdata")
+    if spec is None or not spec.submodule_search_locations:
+        raise errors.ToolMissing("the time zones are not here", hint="pip install tzdata")
+    package = Path(spec.submodule_search_locations[0])
+    names = sorted((package / "zones").read_text(encoding="utf-8").split())
+    return package / "zoneinfo", tuple(names)
+
+
+def _users(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
+    """The lists of the root, if it has any, with root, nobody and the image's own user in them."""
+    user, _, group = settings.user.partition(":")
+    uid = int(user) if user.isdecimal() else 65532
+    gid = int(group) if group.isdecimal() else uid
+    name = user if user and not user.isdecimal() else {0: "root", _NOBODY: "nobody"}.get(uid, "nonroot")
+    group_name = group if group and not group.isdecimal() else {0: "root", _NOBODY: "nogroup"}.get(gid, name)
+    yield _list("/etc/passwd", root, {
+        "root": f"root:x:0:0:root:/root:{_NO_LOGIN}",
+        "nobody": f"nobody:x:{_NOBODY}:{_NOBODY}:nobody:/nonexistent:{_NO_LOGIN}",
+        name: f"{name}:x:{uid}:{gid}:{name}:/:{_NO_LOGIN}",
+    })  # fmt: skip
+    yield _list("/etc/group", root, {
+        "root": "root:x:0:", "nogroup": f"nogroup:x:{_NOBODY}:", group_name: f"{group_name}:x:{gid}:",
+    })  # fmt: skip
+
+
+def _list(path: str, root: Lists, wanted: Mapping[str, str]) -> FileEntry:
+    lines = root.read(path).decode(errors="surrogateescape").splitlines() if root.is_file(path) else []
+    present = {line.partition(":")[0] for line in lines}
+    lines += [line for name, line in wanted.items() if name not in present]
+    return FileEntry(path, "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape"), 0o644)
+
+
+def _temporary_folder(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
+    yield FileEntry("/tmp", None, 0o1777)
+
+
+def _services(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
+    lines = [f"{name}\t{port}/{protocol}" for name, port, protocols in SERVICES for protocol in protocols.split()]
+    yield FileEntry("/etc/services", "".join(f"{line}\n" for line in lines).encode(), 0o644)
+
+
+def _name_switch(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
+    yield FileEntry("/etc/nsswitch.conf", NSSWITCH, 0o644)
+
+
+NEEDS: dict[str, Data] = {
+    "ca-certificates": Data(
+        "the CA bundle, at the place where Go looks, and SSL_CERT_FILE for OpenSSL",
+        _ca_bundle,
+        (("SSL_CERT_FILE", CA_BUNDLE),),
+    ),
+    "nsswitch": Data("/etc/nsswitch.conf with files and dns alone", _name_switch),
+    "services": Data("/etc/services: names for ports", _services),
+    "time-zones": Data("/usr/share/zoneinfo", _time_zones),
+    "tmp": Data("/tmp with mode 1777", _temporary_folder),
+    "users": Data("/etc/passwd and /etc/group with the image's user", _users),
+}
+"""Everything that can be added, by the name that `needs` takes."""
