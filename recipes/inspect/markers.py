@@ -38,6 +38,10 @@ _STRINGS = {
     "iostream": b"basic_string",
     "named-locale": b"locale::locale null not valid",
     "tmpfile": b"%.*s/%.*sXXXXXX",
+    "/etc/passwd": b"/etc/passwd",
+    "/etc/group": b"/etc/group",
+    "/etc/services": b"/etc/services",
+    "musl-tmpfile": b"/tmp/tmpfile_XXXXXX",
     "glibc": b"GLIBC_TUNABLES",
     "musl": b"No error information",
     "openssl": b"SSL_CERT_FILE",
@@ -73,6 +77,13 @@ class Program:
     @property
     def is_static(self) -> bool:
         return self.header.segment(PT_INTERP) is None
+
+    def names_file(self, path: str) -> bool:
+        """Whether it holds the name of a file that its C library reads in certain functions alone.
+
+        musl's functions do; every static glibc program has such names, and Go programs read the files in their own way.
+        """
+        return path in self.strings and self.libc != "glibc" and self.go is None
 
     def imports(self, *names: str) -> str | None:
         """The first of `names` that the loader has to find for it."""

@@ -110,18 +110,22 @@ def nss_users(case: Case) -> Seen | None:
     program = case.program
     call = program.imports("getpwnam", "getpwnam_r", "getpwuid", "getpwuid_r", "getgrnam", "getgrnam_r", "getgrgid")
     marker = next((name for name in ("passwd", "group") if name in program.strings), None)
-    if not (call or marker) or case.has_any("/etc/passwd"):
+    named = next((path for path in ("/etc/passwd", "/etc/group") if program.names_file(path)), None)
+    if not (call or marker or named) or case.has_any("/etc/passwd"):
         return None
-    evidence = f"it calls {call}" if call else f"the string __nss_{marker}_lookup2"
+    evidence = f"it calls {call}" if call else f"the string {f'__nss_{marker}_lookup2' if marker else named}"
     return Seen(f"{evidence}, and no /etc/passwd in the image", "No such file or directory")
 
 
 def nss_services(case: Case) -> Seen | None:
     program = case.program
     call = program.imports("getaddrinfo", "getservbyname", "getservbyname_r")
-    if not (call or "services" in program.strings) or case.has_any("/etc/services"):
+    marker = "__nss_services_lookup2" if "services" in program.strings else ""
+    if not marker and program.names_file("/etc/services"):
+        marker = "/etc/services"
+    if not (call or marker) or case.has_any("/etc/services"):
         return None
-    evidence = f"it calls {call}" if call else "the string __nss_services_lookup2"
+    evidence = f"it calls {call}" if call else f"the string {marker}"
     return Seen(f"{evidence}, and no /etc/services in the image", "Servname not supported for ai_socktype")
 
 
@@ -155,9 +159,11 @@ def go_temp_files(case: Case) -> Seen | None:
 
 def c_temp_files(case: Case) -> Seen | None:
     call = case.program.imports("tmpfile", "tmpfile64")
-    if not (call or "tmpfile" in case.program.strings) or case.root.is_folder("/tmp"):
+    known = {"tmpfile": "%.*s/%.*sXXXXXX", "musl-tmpfile": "/tmp/tmpfile_XXXXXX"}
+    marker = next((text for name, text in known.items() if name in case.program.strings), None)
+    if not (call or marker) or case.root.is_folder("/tmp"):
         return None
-    evidence = f"it calls {call}" if call else "the string %.*s/%.*sXXXXXX"
+    evidence = f"it calls {call}" if call else f"the string {marker}"
     return Seen(f"{evidence}, and no /tmp in the image", "No such file or directory")
 
 

@@ -1,0 +1,3 @@
+module example.org/https
+
+go 1.21
