@@ -84,10 +84,12 @@ def from_command_line(words: Iterable[str], start: ImageSettings) -> ImageSettin
     for word in words:
         name, equals, text = word.partition("=")
         key, dot, inner = name.partition(".")
-        if not equals or key not in KEYS or bool(dot) != (key in _TABLES and not text.startswith("{")):
-            near = unknown("key", key, KEYS).hint if key not in KEYS else "for example --set user=1000:1000"
-            example = f"write --set {key}.NAME=VALUE" if key in _TABLES else near
-            raise BadInput(f"not a setting of an image: {word!r}", hint=example if key in KEYS else near)
+        whole = key in _TABLES and text.startswith("{")
+        if key not in KEYS:
+            raise BadInput(f"not a setting of an image: {word!r}", unknown("key", key, KEYS).hint)
+        if not equals or (bool(dot) != (key in _TABLES) and not (whole and not dot)):
+            example = f"{key}.NAME=VALUE" if key in _TABLES else "user=1000:1000"
+            raise BadInput(f"not a setting of an image: {word!r}", hint=f"write it as --set {example}")
         value = _value(text, as_list=key in _LISTS and text not in ("auto", "none"))
         if dot:
             values.setdefault(key, {})[inner] = value

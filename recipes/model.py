@@ -51,6 +51,12 @@ class Platform:
         return cls(os_name, architecture, parts[2] if len(parts) == 3 else "")
 
     @classmethod
+    def parse_list(cls, text: str) -> tuple[Platform, ...]:
+        """Those between commas, each once; this machine's where there is none."""
+        words = [word for word in text.split(",") if word.strip()]
+        return tuple(dict.fromkeys(cls.parse(word) for word in words)) or (cls.host(),)
+
+    @classmethod
     def host(cls) -> Platform:
         machine = _platform.machine()
         return cls("linux", _ARCHITECTURES.get(machine, machine), "v7" if machine == "armv7l" else "")

@@ -6,7 +6,7 @@ Each function takes the values of the stage before and returns the next one. `Pr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,9 @@ from recipes.model import (
     BaseImage,
     Binary,
     Comparison,
+    Descriptor,
     ElfFacts,
+    Expect,
     FileEntry,
     Image,
     ImageSettings,
@@ -28,6 +30,7 @@ from recipes.model import (
     Outfit,
     Platform,
     RunOutcome,
+    RunStatus,
     Sample,
     SizeRow,
     Unavailable,
@@ -106,27 +109,32 @@ def package(
     facts: ElfFacts,
     base: BaseImage,
     root: Callable[[], RootFs] | None = None,
-    tags: Iterable[str] = (),
 ) -> tuple[Image, Verdict]:
     """Put `binary` on `base` with the data that it will ask for, and say what the verdict on the result is.
 
     The verdict on the base tells what is missing there; with that added, it is asked again.
     """
     outfit, verdict = fit_out(project, binary, facts, base, root)
-    return make_image(project, binary, base, outfit, tags), verdict
+    return make_image(project, binary, base, outfit), verdict
 
 
-def make_image(
-    project: Project, binary: Binary, base: BaseImage, outfit: Outfit | None = None, tags: Iterable[str] = ()
-) -> Image:
-    """The image in the store, tagged `<sample>:<recipe>-<base>` and with `tags`."""
+def make_image(project: Project, binary: Binary, base: BaseImage, outfit: Outfit | None = None) -> Image:
+    """The image in the store, tagged `<sample>:<recipe>-<base>`."""
     name = image_name(binary, base)
-    image = assemble.assemble(
+    return assemble.assemble(
         binary, base, store=project.store, name=name, outfit=outfit, compression=project.compression
     )
-    for tag in tags:
-        project.store.tag(tag, image.manifest, platform=image.platform)
-    return image
+
+
+def join(project: Project, images: Sequence[Image]) -> Descriptor:
+    """What stands for all of them: the only image's manifest, or an index of several, tagged `<sample>:latest`."""
+    if len(images) == 1:
+        return images[0].manifest
+    return assemble.join(images, project.store, latest_name(images[0]))
+
+
+def latest_name(image: Image) -> str:
+    return f"{image.name.partition(':')[0]}:latest"
 
 
 def fit_out(
@@ -228,13 +236,25 @@ def open_root(project: Project, base: BaseImage, more: tuple[Layer, ...] = ()) -
     return RootFs.from_layers(layer_sources(project.store, (*base.layers, *more)), project.workspace.cache / "roots")
 
 
-def try_run(image: Image, engine: Engine) -> RunOutcome:
-    """Run the image as its sample asks."""
+def try_run(project: Project, image: Image, engine: Engine) -> RunOutcome:
+    """Run the image as its sample asks; one for another CPU through an emulator, if this machine has one."""
+    from recipes.run import emulation
+
     sample = image.binary.sample
-    if sample is None:
-        return engine.run(image)
-    limits = Limits() if sample.expect.serves is None else Limits(seconds=sample.expect.serves)
-    return engine.run(image, args=sample.args, stdin=sample.stdin.encode(), limits=limits)
+    expect = sample.expect if sample else Expect()
+    limits = Limits() if expect.serves is None else Limits(seconds=expect.serves)
+    args, stdin = (sample.args, sample.stdin.encode()) if sample else ((), b"")
+    if emulation.runs_by_itself(image.platform):
+        return engine.run(image, args=args, stdin=stdin, limits=limits)
+    from recipes.run.local import LocalEngine
+
+    emulator = emulation.emulator(image.platform)
+    if emulator is None:
+        reason = f"this machine cannot run programs for {image.platform}, and has no QEMU for them"
+        return RunOutcome(engine.name, RunStatus.NOT_RUN, reason=reason)
+    # An engine that asks the kernel can only say `exec format error`; ours starts the emulator itself.
+    local = LocalEngine(project.workspace, project.store)
+    return local.run(image, args=args, stdin=stdin, limits=limits, emulator=emulator)
 
 
 def build_static(
@@ -249,13 +269,13 @@ def package_and_run(
     project: Project, binary: Binary, facts: ElfFacts, base: BaseImage, engine: Engine | None, *, run: bool = True
 ) -> SizeRow:
     """What `build_static` does with a program once it is there."""
-    latest = f"{image_name(binary, base).partition(':')[0]}:latest"
-    image, verdict = package(project, binary, facts, base, tags=(latest,))
+    image, verdict = package(project, binary, facts, base)
+    project.store.tag(latest_name(image), image.manifest, platform=image.platform)
     for provision in image.outfit.provisions:
         notes.note(f"added {provision.need}: {provision.reason}")
     if engine is not None:
         engine.load(image)
-    outcome = try_run(image, engine) if engine is not None and run else None
+    outcome = try_run(project, image, engine) if engine is not None and run else None
     return SizeRow(image, facts, verdict, outcome)
 
 
@@ -284,6 +304,31 @@ def smaller_hint(project: Project, row: SizeRow) -> str:
 
 
 # ── a whole matrix ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def compare_platforms(
+    projects: Sequence[Project],
+    samples: Sequence[Sample],
+    recipes: Sequence[Recipe],
+    bases: Sequence[str],
+    engine: Engine | None,
+    *,
+    named: frozenset[str] = frozenset(),
+) -> Comparison:
+    """`compare` for each platform in turn, in one comparison."""
+    parts = [compare(project, samples, recipes, bases, engine, named=named) for project in projects]
+    if len(parts) == 1:
+        return parts[0]
+
+    def gather(select: Callable[[Comparison], tuple[Unavailable, ...]]) -> tuple[Unavailable, ...]:
+        return tuple(
+            replace(entry, name=f"{entry.name} for {project.platform}")
+            for project, part in zip(projects, parts, strict=True)
+            for entry in select(part)
+        )
+
+    rows = tuple(row for part in parts for row in part.rows)
+    return Comparison(rows, gather(lambda part: part.unavailable), gather(lambda part: part.failed))
 
 
 def compare(
@@ -319,7 +364,7 @@ def compare(
 
     def cell(binary: Binary, facts: ElfFacts, base: BaseImage) -> SizeRow:
         image, verdict = package(project, binary, facts, base, roots[base.name])
-        return SizeRow(image, facts, verdict, try_run(image, engine) if engine is not None else None)
+        return SizeRow(image, facts, verdict, try_run(project, image, engine) if engine is not None else None)
 
     builds = [
         (sample, recipe)

@@ -80,6 +80,14 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
+def open_to_others(*folders: Path) -> None:
+    """Root gives its rights up before it mounts, so they have to be open to others, whatever the umask was."""
+    if os.geteuid() == 0:
+        for folder in folders:
+            if folder.stat().st_mode & 0o777 != 0o755:
+                folder.chmod(0o755)
+
+
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Put `data` at `path`: beside it first, then renamed into place."""
     with replacing(path, mode) as file:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from recipes.errors import BadInput
 from recipes.model import BaseImage, Binary, Descriptor, FileEntry, Image, Layer, Outfit
 from recipes.package.config import config_document, manifest_document
 from recipes.package.encode import Compression
 from recipes.package.layers import source_date_epoch, write_layer
-from recipes.package.store import CONFIG, MANIFEST, Store, to_json
+from recipes.package.store import CONFIG, INDEX, MANIFEST, Store, index_document, platform_document, to_json
 from recipes.workspace import write_atomically
 
 PROGRAM = "/app"
@@ -49,6 +50,25 @@ def assemble(
     manifest = store.add(to_json(manifest_document(config, layers, base, title, outfit.settings)), MANIFEST)
     store.tag(name, manifest, platform=binary.platform)
     return Image(name, manifest, config, layers, binary.platform, base, binary, entrypoint, outfit)
+
+
+def join(images: Sequence[Image], store: Store, name: str) -> Descriptor:
+    """One index for images of several platforms, in the store under `name`: who pulls it gets the fitting one.
+
+    Source: OCI image-spec, "Image Index".
+    """
+    entries: list[dict[str, Any]] = [
+        {
+            "mediaType": image.manifest.media_type,
+            "digest": image.manifest.digest,
+            "size": image.manifest.size,
+            "platform": platform_document(image.platform),
+        }
+        for image in sorted(images, key=lambda image: image.platform)
+    ]
+    index = store.add(index_document(entries), INDEX)
+    store.tag(name, index)
+    return index
 
 
 def data_layer(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from recipes import errors
-from recipes.model import Comparison, RunStatus, SizeRow, Status, Unavailable
+from recipes.model import Comparison, Platform, RunStatus, SizeRow, Status, Unavailable
 from recipes.report.units import human, ratio
 
 COLUMNS = (
@@ -51,7 +51,7 @@ def check_sort(key: str) -> None:
 
 
 def arrange(rows: Iterable[SizeRow], sort: str = "image") -> list[list[SizeRow]]:
-    """One list per sample, in the order of the sample's name, each sorted by `sort` and then by image size."""
+    """One list per sample and platform, in the order of their names, each sorted by `sort` and then by image size."""
 
     def key(row: SizeRow) -> tuple[object, ...]:
         image = row.image
@@ -66,8 +66,8 @@ def arrange(rows: Iterable[SizeRow], sort: str = "image") -> list[list[SizeRow]]
         }
         return chosen[sort], image.image_bytes, image.base.name, image.binary.recipe or ""
 
-    ordered = sorted(rows, key=_sample_name)
-    return [sorted(group, key=key) for _, group in groupby(ordered, key=_sample_name)]
+    ordered = sorted(rows, key=_group)
+    return [sorted(group, key=key) for _, group in groupby(ordered, key=_group)]
 
 
 def smallest(rows: Iterable[SizeRow]) -> SizeRow | None:
@@ -76,14 +76,19 @@ def smallest(rows: Iterable[SizeRow]) -> SizeRow | None:
 
 
 def render(comparison: Comparison, style: str = "simple", sort: str = "image", verbose: bool = False) -> str:
-    """The table as text in one of tabulate's formats, without the lines below it."""
+    """The table as text in one of tabulate's formats, without the lines below it.
+
+    With several platforms the sample's column says which.
+    """
     from tabulate import tabulate
 
+    several = len({row.image.platform for row in comparison.rows}) > 1
     lines: list[Sequence[str]] = []
     for group in arrange(comparison.rows, sort):
         if lines and style == "simple":
             lines.append([""] * len(COLUMNS))
-        lines += _cells(group, verbose)
+        label = f"{_sample_name(group[0])} ({group[0].image.platform})" if several else _sample_name(group[0])
+        lines += _cells(group, label, verbose)
     return tabulate(
         lines, headers=COLUMNS, tablefmt=style, disable_numparse=True, colalign=_ALIGNMENT if lines else None
     )
@@ -138,14 +143,14 @@ def reason(row: SizeRow) -> str:
     return said or f"exit code {row.run.exit_code}, not what the sample expects"
 
 
-def _cells(group: Sequence[SizeRow], verbose: bool) -> Iterator[Sequence[str]]:
+def _cells(group: Sequence[SizeRow], label: str, verbose: bool) -> Iterator[Sequence[str]]:
     best = smallest(group)
     unit = best.image.image_bytes if best else 0
     for row in group:
         image = row.image
         mark = " *" if row is best else ""
         yield (
-            _sample_name(row),
+            label,
             image.binary.recipe or "prebuilt",
             str(row.facts.linkage),
             image.base.name + mark,
@@ -171,6 +176,10 @@ def _runs(row: SizeRow, verbose: bool) -> str:
         return f"not run: {_shorten(row.run.reason) if not verbose else row.run.reason}"
     answer = "yes" if row.runs else f"no: {why}"
     return f"{answer} (WRONGLY PREDICTED)" if row.disagrees else answer
+
+
+def _group(row: SizeRow) -> tuple[str, Platform]:
+    return _sample_name(row), row.image.platform
 
 
 def _sample_name(row: SizeRow) -> str:

@@ -18,9 +18,10 @@ from recipes.inspect.accounts import Account, UnknownAccount, look_up
 from recipes.model import BaseImage, Command, Image, Limits, RunOutcome, RunStatus
 from recipes.package.config import DEFAULT_PATH
 from recipes.package.store import Store
+from recipes.run.emulation import FOLDER, emulator_layer
 from recipes.run.roots import root_beneath, writable_folders
 from recipes.run.unpack import unpack
-from recipes.workspace import Workspace, make_folder, write_atomically
+from recipes.workspace import Workspace, make_folder, open_to_others, write_atomically
 
 _SKELETON = "skeleton-1"
 """What Docker puts into every container. The number changes with its contents."""
@@ -49,10 +50,17 @@ class LocalEngine:
         """Nothing to stop: what runs here ends with `shell.stop_all`."""
 
     def run(
-        self, image: Image, *, args: tuple[str, ...] = (), stdin: bytes = b"", limits: Limits | None = None
+        self,
+        image: Image,
+        *,
+        args: tuple[str, ...] = (),
+        stdin: bytes = b"",
+        limits: Limits | None = None,
+        emulator: Path | None = None,
     ) -> RunOutcome:
         """Run the image's entry point in its own root, without network, without rights, within `limits`.
 
+        With an `emulator` it is that which runs, and the program in it.
         Raises: RecipeError where the layers are damaged or cannot be unpacked.
         """
         limits = limits or Limits()
@@ -65,8 +73,11 @@ class LocalEngine:
         lower = [skeleton.name, *(unpack([layer], self.store, self.workspace).name for layer in reversed(layers))]
         if image.base.layers:
             lower.append(unpack(image.base.layers, self.store, self.workspace).name)
+        if emulator is not None:
+            lower.append(emulator_layer(emulator, self.workspace).name)
         made = tuple(folder for folder in (image.settings.workdir, *image.settings.volumes) if folder.strip("/"))
         lower += [self._folder(path).name for path in made]
+        through = [f"{FOLDER}/{emulator.name}"] if emulator is not None else []
         env = {"PATH": DEFAULT_PATH, "HOSTNAME": "fromscratch"} | dict(image.base.env) | dict(image.settings.env)
         spec = {
             "parent": os.getpid(),
@@ -75,7 +86,7 @@ class LocalEngine:
             "mountpoint": "mountpoint",
             "uid": account.uid,
             "gid": account.gid,
-            "argv": [*image.entrypoint, *(args or image.settings.cmd)],
+            "argv": [*through, *image.entrypoint, *(args or image.settings.cmd)],
             "env": {"HOME": account.home} | env,
             "workdir": image.settings.workdir,
             "writable": [*writable_folders(image, self.store), *image.settings.volumes],
@@ -152,7 +163,7 @@ class LocalEngine:
             with contextlib.suppress(FileExistsError):
                 (skeleton / "etc/mtab").symlink_to("/proc/mounts")
             write_atomically(roots / f"{_SKELETON}.complete", b"")
-        _open_to_others(roots, roots / "mountpoint", *folders)
+        open_to_others(roots, roots / "mountpoint", *folders)
         return skeleton
 
     def _folder(self, path: str) -> Path:
@@ -160,13 +171,5 @@ class LocalEngine:
         layer = self.workspace.roots / f"folder-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
         folder = Path(os.path.normpath(f"{layer}/{path}"))
         make_folder(folder)
-        _open_to_others(folder, *(above for above in folder.parents if above.is_relative_to(layer)))
+        open_to_others(folder, *(above for above in folder.parents if above.is_relative_to(layer)))
         return layer
-
-
-def _open_to_others(*folders: Path) -> None:
-    """Root gives its rights up before it mounts, so they have to be open to others, whatever the umask was."""
-    if os.geteuid() == 0:
-        for folder in folders:
-            if folder.stat().st_mode & 0o777 != 0o755:
-                folder.chmod(0o755)

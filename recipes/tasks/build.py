@@ -20,13 +20,14 @@ from recipes.tasks.common import (
     load,
     one_of,
     open_project,
+    open_projects,
     split,
     words,
     write,
 )
 from recipes.tasks.ending import ending_well
 
-RUNNING = ("engine", "platform", "compression", "jobs", "format")
+RUNNING = ("engine", "compression", "jobs", "format")
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         "sample": "a name under samples/, or a path to a folder",
         "run": "do not run the image (nor, with --engine local, touch an engine)",
         "plan": "print the commands and run nothing",
+        "platform": COMMON["platforms"],
         **{name: COMMON[name] for name in ("recipe", "base", "set_", *RUNNING)},
     },
     iterable=["set_"],
@@ -63,19 +65,20 @@ def build_static(
     from recipes import pipeline
 
     one_of("format", format, ("text", "json"))
-    project = open_project(c, platform, compression, jobs)
-    program = load(project, sample, set_)
-    chosen = choose_recipe(project, program, recipe)
+    projects = open_projects(c, platform, compression, jobs)
+    program = load(projects[0], sample, set_)
+    chosen = [(project, choose_recipe(project, program, recipe)) for project in projects]
     if plan:
-        return _print_plan(project, program, chosen)
-    row = pipeline.build_static(
-        project, program, chosen, find_base_image(project, base), choose_engine(engine, project, run=run), run=run
-    )
-    sys.stdout.write(_render_row(row, format))
-    hint = pipeline.smaller_hint(project, row)
-    if hint:
-        notes.note(f"\nhint: {hint}")
-    return _code(row, engine)
+        for project, how in chosen:
+            _print_plan(project, program, how)
+        return 0
+    where = choose_engine(engine, projects[0], run=run)
+    rows = [
+        pipeline.build_static(project, program, how, find_base_image(project, base), where, run=run)
+        for project, how in chosen
+    ]
+    hints = [pipeline.smaller_hint(project, row) for project, row in zip(projects, rows, strict=True)]
+    return _finish(projects[0], rows, engine, format, hints)
 
 
 @task(
@@ -86,6 +89,7 @@ def build_static(
         "args": "what the trial run hands to it, as in a shell",
         "stdin": "what the trial run lets it read",
         "run": "do not run the image",
+        "platform": COMMON["platform"],
         **{name: COMMON[name] for name in ("base", "set_", *RUNNING)},
     },
     iterable=["set_"],
@@ -110,14 +114,13 @@ def package(
     from recipes.samples import prebuilt
 
     one_of("format", format, ("text", "json"))
-    project = open_project(c, platform, compression, jobs)
     program = changed(prebuilt(file, words(args), stdin), set_)
+    project = open_project(c, platform, compression, jobs)
     binary, facts = pipeline.take_binary(project, program)
     row = pipeline.package_and_run(
         project, binary, facts, find_base_image(project, base), choose_engine(engine, project, run=run), run=run
     )
-    sys.stdout.write(_render_row(row, format))
-    return _code(row, engine)
+    return _finish(project, [row], engine, format)
 
 
 @task(
@@ -131,7 +134,8 @@ def package(
         "output": "write there instead of to stdout",
         "run": "do not run anything: verdicts alone",
         "verbose": "whole reasons instead of shortened ones",
-        **{name: COMMON[name] for name in ("engine", "platform", "compression", "jobs")},
+        "platform": COMMON["platforms"].replace("which become one index", "each with rows of its own"),
+        **{name: COMMON[name] for name in ("engine", "compression", "jobs")},
     },
 )
 @ending_well
@@ -160,7 +164,8 @@ def compare_sizes(
 
     table.check_format(format)
     table.check_sort(sort)
-    project = open_project(c, platform, compression, jobs)
+    projects = open_projects(c, platform, compression, jobs)
+    project = projects[0]
     names = split(samples) or sample_folder.names(project.workspace)
     chosen_recipes = [find(name) for name in split(recipes)] or list(RECIPES.values())
     for name in {*split(bases)} - {"scratch"}:
@@ -168,8 +173,8 @@ def compare_sizes(
     chosen_bases = split(bases) or list(known(project.workspace))
     if any(name.startswith("deb-") for name in chosen_bases):
         ensure_assembler()
-    comparison = pipeline.compare(
-        project,
+    comparison = pipeline.compare_platforms(
+        projects,
         [load(project, name) for name in names],
         chosen_recipes,
         chosen_bases,
@@ -188,23 +193,34 @@ def compare_sizes(
     return errors.GateFailed.exit_code if wrong else 0
 
 
-def _print_plan(project: Project, sample: Sample, recipe: Recipe) -> int:
-    from recipes import compile as compiling
+def _finish(project: Project, rows: Sequence[SizeRow], engine: str, style: str, hints: Sequence[str] = ()) -> int:
+    """Print what was made, one image or several with their index, and choose the exit code."""
+    from recipes import pipeline
 
-    for step in compiling.plan(sample, recipe, project.platform, project.workspace).steps:
-        sys.stdout.write(f"{step.command}\n")
-    return 0
-
-
-def _render_row(row: SizeRow, style: str) -> str:
+    joined = pipeline.join(project, [row.image for row in rows])
     if style == "json":
         from recipes.model import Comparison
         from recipes.report.document import comparison_document, dumps
 
-        return dumps(comparison_document(Comparison((row,))))
-    from recipes.report.summary import render
+        document = comparison_document(Comparison(tuple(rows)))
+        sys.stdout.write(dumps(document | {"index": joined.digest} if len(rows) > 1 else document))
+    else:
+        from recipes.report.summary import render
 
-    return render(row)
+        texts = [render(row) for row in rows]
+        if len(rows) > 1:
+            texts.append(f"index     {joined.digest}\ntag       {pipeline.latest_name(rows[0].image)}\n")
+        sys.stdout.write("\n".join(texts))
+    for hint in filter(None, hints):
+        notes.note(f"\nhint: {hint}")
+    return next((code for code in (_code(row, engine) for row in rows) if code), 0)
+
+
+def _print_plan(project: Project, sample: Sample, recipe: Recipe) -> None:
+    from recipes import compile as compiling
+
+    for step in compiling.plan(sample, recipe, project.platform, project.workspace).steps:
+        sys.stdout.write(f"{step.command}\n")
 
 
 def _render_comparison(comparison: Any, style: str, sort: str, verbose: bool) -> str:

@@ -15,12 +15,13 @@ from recipes import errors, notes
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
-    from recipes.model import BaseImage, Image, Sample
+    from recipes.model import BaseImage, Descriptor, Image, Sample
     from recipes.pipeline import Project
 
 COMMON = {
     "engine": "where to run: auto, docker or local",
     "platform": "os/architecture, for example linux/arm64 (default: this machine's)",
+    "platforms": "os/architecture, or several with commas between, which become one index (default: this machine's)",
     "compression": "of the layer: gzip, zstd or none",
     "jobs": "how many things to do at once (default: one per processor)",
     "format": "text or json",
@@ -36,6 +37,13 @@ def open_project(c: Context, platform: str = "", compression: str = "gzip", jobs
     if jobs < 0:
         raise errors.BadInput(f"--jobs {jobs} makes no sense", hint="give a number from 1 on")
     return Project.at(Path(c.fromscratch.root), platform, compression, jobs)
+
+
+def open_projects(c: Context, platforms: str, compression: str = "gzip", jobs: int = 0) -> tuple[Project, ...]:
+    """One for each of the platforms between the commas of `--platform`, and one without any."""
+    from recipes.model import Platform
+
+    return tuple(open_project(c, str(platform), compression, jobs) for platform in Platform.parse_list(platforms))
 
 
 def load(project: Project, name: str, changes: Sequence[str] = ()) -> Sample:
@@ -72,6 +80,16 @@ def find_base_image(project: Project, name: str) -> BaseImage:
     if name.startswith("deb-"):
         ensure_assembler()
     return resolve(name, project.platform, project.workspace, project.store, retry=True)
+
+
+def make_images(
+    projects: Sequence[Project], name: str, recipe: str, base: str, changes: Sequence[str]
+) -> tuple[tuple[Image, ...], Descriptor]:
+    """The image of a sample for each platform, and what stands for them all: a manifest, or an index of several."""
+    from recipes import pipeline
+
+    images = tuple(make_image(project, name, recipe, base, changes) for project in projects)
+    return images, pipeline.join(projects[0], images)
 
 
 def make_image(project: Project, name: str, recipe: str, base: str, changes: Sequence[str]) -> Image:

@@ -1,0 +1,103 @@
+"""Other CPUs: one index for several platforms, each judged, run by an emulator where this machine has one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recipes import pipeline, shell
+from recipes.compile.recipe import RECIPES
+from recipes.errors import BadInput
+from recipes.model import Command, Image, Platform, RunStatus
+from recipes.package.bases import resolve
+from recipes.pipeline import Project
+from recipes.run import emulation
+from recipes.run.local import LocalEngine
+from recipes.samples import load
+from recipes.workspace import Workspace
+from tests.cli import ROOT, error, invoke
+from tests.need import need, need_tool
+
+OTHER = Platform("linux", "arm64" if Platform.host().architecture == "amd64" else "amd64")
+
+
+def test_platforms_are_read_from_a_list() -> None:
+    """Each once, in the order in which they are named; none is this machine's."""
+    assert Platform.parse_list("linux/arm64, amd64,linux/arm64") == (Platform.parse("arm64"), Platform.parse("amd64"))
+    assert Platform.parse_list("") == (Platform.host(),)
+    with pytest.raises(BadInput, match="is not a Linux one"):
+        Platform.parse_list("linux/amd64,windows/amd64")
+
+
+def hello_for(platform: Platform, workspace: Workspace, base: str = "scratch") -> tuple[Project, Image]:
+    project = Project.at(workspace.root, str(platform))
+    sample = load("hello", Workspace(ROOT))
+    binary, facts = pipeline.build_binary(project, sample, RECIPES["zig-static-small"], echo=False)
+    image, _ = pipeline.package(project, binary, facts, resolve(base, platform, workspace, project.store))
+    return project, image
+
+
+@pytest.mark.slow
+def test_another_cpu_runs_through_an_emulator(workspace: Workspace) -> None:
+    """The image of another platform runs in its own root, in which the emulator is not to be seen by the user."""
+    need(emulation.emulator(OTHER), f"qemu-user-static for {OTHER}")
+    project, image = hello_for(OTHER, workspace)
+    outcome = pipeline.try_run(project, image, LocalEngine(workspace, project.store))
+    need("namespaces" not in outcome.reason, "user namespaces")
+    assert (outcome.status, outcome.stdout) == (RunStatus.EXITED, "Hello World!\n")
+
+
+@pytest.mark.slow
+def test_without_an_emulator_it_is_not_run(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is said, and is no pass; by itself the kernel says what the engines show."""
+    project, image = hello_for(OTHER, workspace)
+    engine = LocalEngine(workspace, project.store)
+    if not emulation.runs_by_itself(OTHER):
+        assert engine.run(image).reason == "exec /app: exec format error"
+    monkeypatch.setattr(emulation, "emulator", lambda platform: None)
+    monkeypatch.setattr(emulation, "runs_by_itself", lambda platform: False)
+    outcome = pipeline.try_run(project, image, engine)
+    assert outcome.status is RunStatus.NOT_RUN
+    assert outcome.reason == f"this machine cannot run programs for {OTHER}, and has no QEMU for them"
+    assert outcome.meets(load("hello", Workspace(ROOT)).expect) is None
+
+
+@pytest.mark.slow
+def test_several_platforms_become_one_index(project: Path) -> None:
+    """`--platform a,b` builds, judges and runs each; skopeo finds the fitting image behind the one tag."""
+    skopeo = need_tool("skopeo")
+    both = f"{Platform.host()},{OTHER}"
+    options = ("--recipe", "zig-static-small", "--engine", "local", "--format", "json", "--platform", both)
+    done = invoke(project, "build-static", "hi", *options)
+    assert done.exit_code == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert [row["platform"] for row in document["rows"]] == both.split(",")
+    store = Workspace(project).images
+    index = json.loads((store / "blobs/sha256" / document["index"].removeprefix("sha256:")).read_bytes())
+    assert {entry["digest"] for entry in index["manifests"]} == {row["digest"] for row in document["rows"]}
+    for platform in Platform.parse_list(both):
+        architecture = ("--override-arch", platform.architecture, "--override-os", "linux")
+        shown = shell.check(Command((skopeo, *architecture, "inspect", f"oci:{store}:hi:latest")))
+        assert json.loads(shown.stdout)["Architecture"] == platform.architecture
+
+
+@pytest.mark.slow
+def test_a_comparison_of_platforms_says_which(project: Path) -> None:
+    """Each platform has rows of its own, and a smallest of its own."""
+    both = f"{Platform.host()},{OTHER}"
+    options = ("--recipes", "zig-static-small", "--bases", "scratch", "--engine", "local", "--platform", both)
+    done = invoke(project, "compare-sizes", "--samples", "hi", *options)
+    assert done.exit_code == 0, done.stderr
+    lines = done.stdout.decode().splitlines()
+    for platform in Platform.parse_list(both):
+        (line,) = [line for line in lines if line.startswith(f"hi ({platform})")]
+        assert "scratch *" in line
+
+
+def test_a_recipe_that_cannot_build_for_it(project: Path) -> None:
+    """A recipe of this machine's compiler alone names the one that builds for others too."""
+    done = invoke(project, "build-static", "hi", "--recipe", "gcc-static", "--platform", "linux/s390x")
+    assert done.exit_code == 4
+    assert "hint: use --recipe zig-static-small" in error(done)
