@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from recipes import shell
-from recipes.model import BaseImage, Command, Image, ImageSettings, Outfit, Platform
-from recipes.package.assemble import assemble
+from recipes.errors import BadInput
+from recipes.model import BaseImage, Command, FileEntry, HealthCheck, Image, ImageSettings, Outfit, Platform
+from recipes.package.assemble import assemble, data_layer
 from recipes.package.bases import resolve
-from recipes.package.dockerfile import render
+from recipes.package.dockerfile import render, write_context
 from recipes.package.layers import open_layer
 from recipes.package.store import Store
 from recipes.run.docker import DockerEngine
@@ -28,7 +28,15 @@ SETTINGS = ImageSettings(
     cmd=("--greet", 'a "b" $c \\d'),
     env=(("PLAIN", "value"), ("ODD", 'blank, "quote", $HOME and \\back'), ("EMPTY", "")),
     ports=("8080/tcp",),
+    volumes=("/srv/data", "/var/odd, name"),
+    stop_signal="SIGINT",
+    healthcheck=HealthCheck(("/app", "--health", "it's"), interval=7, timeout=1.5, retries=2),
     labels=(("org.example.title", "it's 100% $odd"),),
+)
+
+DATA = (
+    FileEntry("/etc/app/it's a file", b"text", 0o640, 7, 8),
+    FileEntry("/tmp", None, 0o1777),
 )
 
 File = tuple[str, int, int, int, str]
@@ -58,17 +66,17 @@ def files(image: Image | BaseImage, store: Store) -> dict[str, File]:
 def test_docker_build_gives_the_same_image(
     workspace: Workspace, docker_engine: DockerEngine, engine: str, tmp_path: Path
 ) -> None:
-    """Files, modes, owners, user, entry point, arguments, environment, ports, labels: all as in ours."""
+    """Files, data, modes, owners, user, entry point, environment, ports, volumes, health, labels: all as in ours."""
     docker = need_tool("docker")
     store = Store(workspace.images)
     binary = compile_c(workspace, "#include <stdio.h>\nint main(int n, char **v) { puts(v[n - 1]); }")
     scratch = BaseImage("scratch", "scratch", Platform.host())
-    ours = assemble(binary, scratch, store=store, name="ours:1", outfit=Outfit(SETTINGS))
+    outfit = Outfit(SETTINGS, (data_layer(DATA, store, "gzip"),))
+    ours = assemble(binary, scratch, store=store, name="ours:1", outfit=outfit)
     context = tmp_path / "a context"
-    context.mkdir()
-    shutil.copy(binary.path, context / "app")
-    (context / "app").chmod(0o755)
-    (context / "Dockerfile").write_text(render(ours))
+    write_context(ours, store, context)
+    with pytest.raises(BadInput, match="is not empty"):
+        write_context(ours, store, context)
     environment = {
         "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
         "DOCKER_HOST": engine,
@@ -85,7 +93,7 @@ def test_docker_build_gives_the_same_image(
         json.loads(shell.check(Command((docker, "image", "inspect", name)), environment=environment).stdout)[0]
         for name in ("theirs:1", ours.config.digest)
     ]
-    for key in ("User", "WorkingDir", "Entrypoint", "Cmd", "ExposedPorts"):
+    for key in ("User", "WorkingDir", "Entrypoint", "Cmd", "ExposedPorts", "Volumes", "StopSignal", "Healthcheck"):
         assert images[0]["Config"][key] == images[1]["Config"][key], key
     assert set(images[1]["Config"]["Env"]) <= set(images[0]["Config"]["Env"])
     assert images[0]["Config"]["Labels"].items() <= images[1]["Config"]["Labels"].items()

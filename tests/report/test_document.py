@@ -37,6 +37,7 @@ def test_the_document_has_exact_bytes_and_whole_reasons() -> None:
         "stderr": "",
         "seconds": 0.003,
         "reason": "",
+        "timed_out": False,
     }
     assert small["verdict"]["findings"][0]["code"] == "interpreter-missing"
     assert document["unavailable"] == [{"name": "alpine", "reason": "docker.io cannot be reached"}]
