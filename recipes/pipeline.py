@@ -215,6 +215,7 @@ def judge_on(
             user=settings.user,
             warnings=binary.warnings,
             commands=binary.commands,
+            linker_map=binary.linker_map,
         )
 
     key = {

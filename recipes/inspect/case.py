@@ -39,7 +39,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`env` and `user` are the image's, `entry` is where the program stands in it."""
+    """`env` and `user` are the image's, `entry` is where the program stands in it.
+
+    `warnings`, `commands` and `asked_for` (see `linkermap`) are what is known of the build, where we have made it.
+    """
 
     program: Program
     facts: ElfFacts
@@ -49,6 +52,7 @@ class Case:
     user: str = ""
     warnings: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
+    asked_for: Mapping[str, str] = field(default_factory=dict)
     entry: str = "/app"
 
     def has_any(self, *paths: str) -> bool:

@@ -25,12 +25,16 @@ def static_dlopen(case: Case) -> Seen | None:
 
 def static_iconv(case: Case) -> Seen | None:
     program = case.program
-    if program.libc != "glibc" or "iconv_open" not in program.symbols or "iostream" in program.strings:
+    # Every iostream program has it, whether it uses it or not: then only the linker knows.
+    asking = case.asked_for.get("iconv_open.o", "")
+    known = "iconv_open" in program.symbols and "iostream" not in program.strings
+    if program.libc != "glibc" or not (known or asking):
         return None
     folders = ("/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu")
     if case.has_entries(*(f"{folder}/gconv" for folder in folders)):
         return None
-    return Seen("the symbol iconv_open, and no gconv folder in the image", "iconv_open: Invalid argument")
+    evidence = f"{asking} calls iconv_open" if asking else "the symbol iconv_open"
+    return Seen(f"{evidence}, and no gconv folder in the image", "iconv_open: Invalid argument")
 
 
 def cpu_flags(case: Case) -> Seen | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from recipes.inspect import startup
 from recipes.inspect.case import Case, Root
 from recipes.inspect.hazards import find_hazards
+from recipes.inspect.linkermap import asked_for
 from recipes.inspect.markers import examine, examine_reader
 from recipes.inspect.segments import Reader
 from recipes.model import Command, ElfFacts, Environment, Finding, Level, Library, Platform, Status, Verdict
@@ -28,15 +29,17 @@ def judge(
     user: str = "",
     warnings: tuple[str, ...] = (),
     commands: tuple[Command, ...] = (),
+    linker_map: Path | None = None,
     entry: str = "/app",
 ) -> Verdict:
     """Whether `binary`, put into `root` as `entry`, will start there; what it will miss later; and the fix.
 
-    `env` is the image's environment; `warnings` are the linker's, `commands` those that built the file: they know what
-    the file alone cannot tell. Raises: NotElf, TruncatedElf, BadInput.
+    `env` is the image's environment; `warnings` and `linker_map` are the linker's, `commands` those that built the
+    file: they know what the file alone cannot tell. Raises: NotElf, TruncatedElf, BadInput.
     """
     program = examine(binary) if isinstance(binary, Path) else examine_reader(binary)
-    case = Case(program, facts, root, platform, dict(env), user, warnings, commands, entry)
+    asked = asked_for(linker_map) if linker_map else {}
+    case = Case(program, facts, root, platform, dict(env), user, warnings, commands, asked, entry)
     nobody, refused = startup.unknown_user(case), startup.refused_by_kernel(case)
     before = (nobody,) if nobody else ()
     if refused is not None:

@@ -18,6 +18,7 @@ _ZONE_FOLDERS = ("/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/usr/lib/loc
 _MUSL_STACK = 131072  # bytes; musl takes the larger of this and PT_GNU_STACK's
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _STAT = "stat {}: no such file or directory"
+_TIME_MEMBERS = ("localtime.o", "mktime.o")
 _WAITS = ("pause", "listen", "accept", "accept4", "epoll_wait", "epoll_pwait")
 _HANDLES = (
     "sigaction",
@@ -79,15 +80,19 @@ def go_time_zones(case: Case) -> Seen | None:
 
 def c_time_zones(case: Case) -> Seen | None:
     program = case.program
-    # Every iostream program holds the path, whether it uses it or not.
-    static = "zoneinfo" in program.strings and "iostream" not in program.strings
+    # Every iostream program holds the path, whether it uses it or not: then only the linker knows.
+    asking = next((case.asked_for[name] for name in _TIME_MEMBERS if name in case.asked_for), "")
+    static = "zoneinfo" in program.strings and ("iostream" not in program.strings or asking)
     call = program.imports("localtime", "localtime_r", "mktime", "tzset")
     if program.go or not (static or call) or case.has_entries(case.env.get("TZDIR") or "/usr/share/zoneinfo"):
         return None
     if case.has_any("/etc/localtime"):
         return None
+    evidence = "the string /usr/share/zoneinfo"
+    if call or asking:
+        evidence = f"it calls {call}" if call else f"{asking} calls for glibc's local time"
     return Seen(
-        f"{f'it calls {call}' if call else 'the string /usr/share/zoneinfo'}, and no zoneinfo in the image",
+        f"{evidence}, and no zoneinfo in the image",
         "nothing is said: local times are UTC, under the name of the zone",
     )
 
