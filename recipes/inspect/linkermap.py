@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_MEMBER = re.compile(r"^(?:\S.*/)?([^/()\s]+\.a)\(([^()]+)\)\s*(.*)$")
+_MEMBER = re.compile(r"^(?=\S)(?:.*?/)??([^/()\s]+\.a)\(([^()]+)\)\s*(.*)$")
 _ARCHIVE = re.compile(r"([^/()\s]+\.a)\(")
 _SYSTEM = re.compile(r"lib(?:c|m|g|stdc\+\+|gcc|gcc_eh|pthread|dl|rt|resolv|supc\+\+|stdc\+\+fs)\.a")
 _MOST_LINES = 200_000
