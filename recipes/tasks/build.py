@@ -32,10 +32,16 @@ if TYPE_CHECKING:
 @task(
     auto_shortflags=False,
     help={
-        "sample": "a name under samples/, or a path to a folder",
+        "sample": "a name under samples/, a path to a project, or a Go program as module/path/cmd@version",
         "run": "do not run the image (nor, with --engine local, touch an engine)",
         "plan": "print the commands and run nothing",
-        **{name: COMMON[name] for name in ("recipe", "base", "engine", "platform", "compression", "jobs", "format")},
+        **{
+            name: COMMON[name]
+            for name in (
+                *("recipe", "base", "engine", "platform", "compression", "jobs", "format"),
+                *("target", "package"),
+            )
+        },
     },
 )
 @ending_well
@@ -51,13 +57,15 @@ def build_static(
     jobs: int = 0,
     run: bool = True,
     plan: bool = False,
+    target: str = "",
+    package: str = "",
 ) -> int:
     """Build a sample, prove from the file that it is static, package it into scratch, and run it."""
     from recipes import pipeline
 
     one_of("format", format, ("text", "json"))
     project = open_project(c, platform, compression, jobs)
-    program = load(project, sample)
+    program = load(project, sample, target, package)
     chosen = choose_recipe(project, program, recipe)
     if plan:
         return _print_plan(project, program, chosen)
@@ -90,7 +98,7 @@ def build_static(
         "output": "write there instead of to stdout",
         "run": "do not run anything: verdicts alone",
         "verbose": "whole reasons instead of shortened ones",
-        **{name: COMMON[name] for name in ("engine", "platform", "compression", "jobs")},
+        **{name: COMMON[name] for name in ("engine", "platform", "compression", "jobs", "target", "package")},
     },
 )
 @ending_well
@@ -108,6 +116,8 @@ def compare_sizes(
     jobs: int = 0,
     run: bool = True,
     verbose: bool = False,
+    target: str = "",
+    package: str = "",
 ) -> int:
     """Build samples with every recipe on every base, run them, and print what each choice costs."""
     from recipes import pipeline
@@ -121,6 +131,8 @@ def compare_sizes(
     table.check_sort(sort)
     project = open_project(c, platform, compression, jobs)
     names = split(samples) or sample_folder.names(project.workspace)
+    if (target or package) and len(names) != 1:
+        raise errors.BadInput("--target and --package choose a program of one sample", hint="name it with --samples")
     chosen_recipes = [find(name) for name in split(recipes)] or list(RECIPES.values())
     for name in {*split(bases)} - {"scratch"}:
         find_base(name, project.workspace)  # a wrong name is told before anything is built
@@ -129,7 +141,7 @@ def compare_sizes(
         ensure_assembler()
     comparison = pipeline.compare(
         project,
-        [load(project, name) for name in names],
+        [load(project, name, target, package) for name in names],
         chosen_recipes,
         chosen_bases,
         choose_engine(engine, project, run=run) if run else None,
@@ -151,7 +163,7 @@ def _print_plan(project: Project, sample: Sample, recipe: Recipe) -> int:
     from recipes import compile as compiling
 
     for step in compiling.plan(sample, recipe, project.platform, project.workspace).steps:
-        sys.stdout.write(f"{step.command}\n")
+        sys.stdout.write(f"{step.pasted}\n")
     return 0
 
 

@@ -23,6 +23,8 @@ COMMON = {
     "jobs": "how many things to do at once (default: one per processor)",
     "format": "text or json",
     "recipe": "how to build; `invoke recipes` lists them (default: the smallest usual one for the language)",
+    "target": "which program, where the sample's build system makes several",
+    "package": "Go: which main package, for example ./cmd/server",
     "base": "what to put it on; `invoke bases` lists them, or use docker://…, docker-daemon:…, oci:…, rootfs:…",
 }
 
@@ -35,10 +37,10 @@ def open_project(c: Context, platform: str = "", compression: str = "gzip", jobs
     return Project.at(Path(c.fromscratch.root), platform, compression, jobs)
 
 
-def load(project: Project, name: str) -> Sample:
+def load(project: Project, name: str, target: str = "", package: str = "") -> Sample:
     from recipes.samples import load
 
-    return load(name, project.workspace)
+    return load(name, project.workspace, target=target, package=package)
 
 
 def choose_recipe(project: Project, sample: Sample, name: str) -> Recipe:

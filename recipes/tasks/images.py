@@ -12,15 +12,23 @@ from recipes.tasks.common import COMMON, choose_recipe, find_base_image, load, o
 from recipes.tasks.ending import ending_well
 
 
-@task(auto_shortflags=False, help={name: COMMON[name] for name in ("recipe", "base", "platform")})
+@task(auto_shortflags=False, help={name: COMMON[name] for name in ("recipe", "base", "platform", "target", "package")})
 @ending_well
-def dockerfile(c: Context, sample: str, recipe: str = "", base: str = "scratch", platform: str = "") -> None:
+def dockerfile(
+    c: Context,
+    sample: str,
+    recipe: str = "",
+    base: str = "scratch",
+    platform: str = "",
+    target: str = "",
+    package: str = "",
+) -> None:
     """Print the Dockerfile that builds the same image."""
     from recipes import pipeline
     from recipes.package.dockerfile import render
 
     project = open_project(c, platform)
-    program = load(project, sample)
+    program = load(project, sample, target, package)
     binary, _ = pipeline.build_binary(project, program, choose_recipe(project, program, recipe))
     sys.stdout.write(render(pipeline.make_image(project, binary, find_base_image(project, base))))
     notes.note(f"# the binary to copy is {binary.path}")
@@ -30,7 +38,7 @@ def dockerfile(c: Context, sample: str, recipe: str = "", base: str = "scratch",
     auto_shortflags=False,
     help={
         "to": "FILE.tar, or oci:DIR[:tag] for an OCI layout",
-        **{name: COMMON[name] for name in ("recipe", "base", "platform", "compression")},
+        **{name: COMMON[name] for name in ("recipe", "base", "platform", "compression", "target", "package")},
     },
 )
 @ending_well
@@ -42,13 +50,15 @@ def export(
     base: str = "scratch",
     platform: str = "",
     compression: str = "gzip",
+    target: str = "",
+    package: str = "",
 ) -> None:
     """Write an image to a file or layout that Docker, podman and skopeo read."""
     from recipes import pipeline
     from recipes.package import archive
 
     project = open_project(c, platform, compression)
-    program = load(project, sample)
+    program = load(project, sample, target, package)
     binary, _ = pipeline.build_binary(project, program, choose_recipe(project, program, recipe))
     image = pipeline.make_image(project, binary, find_base_image(project, base))
     archive.export(image, project.store, to)
