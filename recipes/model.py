@@ -70,6 +70,9 @@ class Platform:
 Language = Literal["c++", "go", "binary"]
 """What a sample is written in (C counts as C++); "binary" is a program that somebody else has built."""
 
+BuildSystem = Literal["sources", "cmake", "meson", "autotools", "make", "go"]
+"""Who knows how files become a program: this project itself ("sources"), or the sample's own build system."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expect:
@@ -149,6 +152,9 @@ class Sample:
     """A folder that holds one program. `sources` are relative to `folder`; `args` and `stdin` are for the trial run.
 
     `libraries` are static libraries of its own, (name, sources) in link order; `include` are folders for headers.
+    `target` names the product of a build system that makes several programs, `options` are handed to it as they are.
+    For Go, `package` is the one to build (`./cmd/x`), `module` what the module proxy is asked for
+    (`example.org/x/cmd/y@v1.2.3`), and `stamps` are string variables to set (`main.version`).
     """
 
     name: str
@@ -162,6 +168,12 @@ class Sample:
     image: ImageSettings = ImageSettings()
     libraries: tuple[tuple[str, tuple[Path, ...]], ...] = ()
     include: tuple[Path, ...] = ()
+    build: BuildSystem = "sources"
+    target: str = ""
+    options: tuple[str, ...] = ()
+    package: str = "."
+    module: str = ""
+    stamps: Environment = ()
 
 
 # ── how it is built ──────────────────────────────────────────────────────────────────────────────────────────────────

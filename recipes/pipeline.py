@@ -87,7 +87,7 @@ def build_binary(project: Project, sample: Sample, recipe: Recipe, *, echo: bool
     if recipe.static and not facts.linkage.is_static:
         raise errors.GateFailed(
             f"{sample.name}: recipe {recipe.name} promises a static program, but the file is {_why_not_static(facts)}",
-            hint="look for a flag or a library of the sample that asks for dynamic linking",
+            hint=_why_dynamic(sample),
         )
     return binary, facts
 
@@ -420,6 +420,17 @@ def _cell_name(binary: Binary, base: BaseImage) -> str:
 def _explain(error: errors.RecipeError) -> str:
     output = error.output if isinstance(error, errors.CommandFailed) else ""
     return f"{error.message}\n{output}".strip()
+
+
+def _why_dynamic(sample: Sample) -> str:
+    if sample.build in ("make", "autotools"):
+        return (
+            "the recipe's compiler is given as CC and CXX, and adds what static linking takes: look in the Makefile "
+            "for a compiler that is called by another name, for -shared, -Wl,-Bdynamic or a .so by its path"
+        )
+    if sample.build in ("cmake", "meson"):
+        return f"look in the {sample.build} project for what links a shared library, and for an option against it"
+    return "look for a flag or a library of the sample that asks for dynamic linking"
 
 
 def _why_not_static(facts: ElfFacts) -> str:

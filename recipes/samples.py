@@ -3,6 +3,9 @@
 `sample.toml` is optional and checked strictly: an unknown key or a wrong type is an error that names it.
 
     language = "c++"                      # guessed from the files
+    build = "cmake"                       # guessed: cmake, meson, autotools, make; else sources
+    target = "server"                     # which program, where the build system makes several
+    options = ["-DWITH_TLS=OFF"]          # for cmake, meson setup, configure, make or go build, as they are
     sources = ["main.cpp", "src/*.cpp"]   # guessed: the C and C++ files in the folder itself
     include = ["include"]                 # folders for headers
     args = ["--verbose"]                  # for the trial run, as stdin is
@@ -10,6 +13,10 @@
     expect = "Hello World!\\n"             # the exact stdout; or { stdout = "…", exit_code = 3 }; for a program that
                                           # does not end, { serves = 2 }: it has to run for two seconds
     default_recipe = "zig-static-small"
+    package = "./cmd/server"              # Go: which main package; guessed where there is only one
+    module = "example.org/x/cmd/y@v1.2.3" # Go: built straight from the module proxy, instead of files here
+    [stamps]                              # Go: string variables that the linker sets
+    "main.version" = "1.2.3"
     [libraries]                           # static libraries of its own, in link order
     count = ["lib/*.cpp"]
     [image]                               # see recipes/imagesettings.py
@@ -19,18 +26,31 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from recipes.errors import BadInput, unknown
-from recipes.model import Expect, ImageSettings, Language, Sample
-from recipes.settings import Table
+from recipes.model import BuildSystem, Environment, Expect, ImageSettings, Language, Sample
+from recipes.settings import Table, is_pairs
 from recipes.workspace import Workspace
 
 C_SUFFIXES = (".c",)
 CPP_SUFFIXES = (".cpp", ".cc", ".cxx", ".c++", ".C")
 SETTINGS = "sample.toml"
+
+_MARKS: dict[BuildSystem, tuple[str, ...]] = {
+    "cmake": ("CMakeLists.txt",),
+    "meson": ("meson.build",),
+    "autotools": ("configure", "configure.ac", "configure.in"),
+    "make": ("GNUmakefile", "makefile", "Makefile"),
+}
+"""The files that build systems start from. The order decides where there are several: what comes later is mostly made
+by what comes before it."""
+
+_GO_KEYS = ("package", "module", "stamps")
+_MODULE = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+/[^@\s]+@[^@\s/]+")
 
 
 def names(workspace: Workspace) -> tuple[str, ...]:
@@ -42,9 +62,10 @@ def names(workspace: Workspace) -> tuple[str, ...]:
         return ()
 
 
-def load(name_or_path: str, workspace: Workspace) -> Sample:
-    """The sample of that name below samples/, or in the folder at that path.
+def load(name_or_path: str, workspace: Workspace, *, target: str = "", package: str = "") -> Sample:
+    """The sample of that name below samples/, in the folder at that path, or the Go program `module/path@version`.
 
+    `target` and `package` override the sample's own; what they choose is part of the name, as it is another program.
     Raises: BadInput where there is no such folder, nothing to build in it, or its sample.toml is wrong.
     """
     known = names(workspace)
@@ -57,8 +78,27 @@ def load(name_or_path: str, workspace: Workspace) -> Sample:
         except (OSError, ValueError):  # a link that leads to itself; a name with a NUL in it
             is_folder = False
         if not is_folder:
+            if _MODULE.fullmatch(name_or_path):
+                return _from_proxy(name_or_path, workspace, target or package)
             raise unknown("sample", name_or_path, known)
-    return _read(folder, folder.name or "root")
+    chosen = [part for part in (target or package).split("/") if part not in ("", ".")]
+    name = "-".join((folder.name or "root", *chosen))
+    settings = _Settings.of(folder / SETTINGS)
+    build = _build_system(folder, settings)
+    if build == "go":
+        sample = _read_go(folder, name, settings, package)
+    elif build == "sources":
+        sample = _read_sources(folder, name, settings)
+    else:
+        sample = _read_project(folder, name, settings, build, target)
+    if target and build in ("go", "sources"):
+        raise BadInput(
+            f"{folder.name} makes one program: there is no --target to choose",
+            hint="for Go it is --package" if build == "go" else "",
+        )
+    if package and build != "go":
+        raise BadInput(f"--package is for Go, and {folder.name} is built by {build}", hint="use --target")
+    return sample
 
 
 def prebuilt(path: str, args: tuple[str, ...] = (), stdin: str = "") -> Sample:
@@ -73,9 +113,16 @@ def prebuilt(path: str, args: tuple[str, ...] = (), stdin: str = "") -> Sample:
     return Sample(file.name, file.parent, "binary", (Path(file.name),), args, stdin)
 
 
-def _read(folder: Path, name: str) -> Sample:
-    settings = _Settings.of(folder / SETTINGS)
-    language = _language(folder, settings)
+def _read_project(folder: Path, name: str, settings: _Settings, build: BuildSystem, target: str) -> Sample:
+    """A sample that its own build system builds: its files are that system's business."""
+    settings.without(("libraries", "include"), f"is for loose sources, and this is built by {build}")
+    settings.without(_GO_KEYS, f"is for Go, and this is built by {build}")
+    return _sample(folder, name, settings, "c++", (), build=build, target=target or settings.text("target", ""))
+
+
+def _read_sources(folder: Path, name: str, settings: _Settings) -> Sample:
+    settings.without(("target", "options"), "is for a build system, and these are loose sources")
+    settings.without(_GO_KEYS, "is for Go")
     patterns = settings.texts("sources")
     # A pattern as wide as sources = ["**/*.cpp"] does not compile a library's files twice.
     libraries = tuple(
@@ -87,20 +134,54 @@ def _read(folder: Path, name: str) -> Sample:
     if patterns:
         sources = tuple(source for source in _expand(folder, patterns, settings, "sources") if source not in claimed)
     else:
-        sources = tuple(source for source in _guess_sources(folder, language) if source not in claimed)
-    if language == "c++":
-        _check_suffixes(sources, "sources", settings)
+        sources = tuple(source for source in _guess_sources(folder) if source not in claimed)
+    _check_suffixes(sources, "sources", settings)
     if not sources:
-        raise BadInput(
-            f"sample {name!r} has no sources",
-            hint=f"put a .cpp or .go file into {str(folder)!r}, or name some in its {SETTINGS}",
-        )
-    if language == "go" and (libraries or settings.has("include")):
-        raise settings.wrong("libraries" if libraries else "include", "is for C++; Go finds its own packages")
+        raise _nothing_here(folder, name)
     include = tuple(settings.inside(text, "include") for text in settings.texts("include"))
     for path in include:
         if not (folder / path).is_dir():
             raise settings.wrong("include", f"names {str(path)!r}, which is not a folder here")
+    return _sample(folder, name, settings, "c++", sources, libraries=libraries, include=include)
+
+
+def _read_go(folder: Path, name: str, settings: _Settings, package: str) -> Sample:
+    settings.without(("libraries", "include"), "is for C++; Go finds its own packages")
+    settings.without(("target",), 'is for C++; Go\'s word for it is "package"')
+    module = settings.text("module", "")
+    if module:
+        settings.without(("sources", "package"), "and 'module' exclude each other")
+        if not _MODULE.fullmatch(module):
+            raise settings.wrong("module", f"is {module!r}", hint="write it as example.org/x/cmd/y@v1.2.3")
+        if package:
+            raise BadInput(f"{name} is {module}: there is no --package to choose")
+        return _sample(folder, name, settings, "go", (), build="go", module=module)
+    if settings.has("sources"):
+        settings.without(("package",), "and 'sources' exclude each other")
+        files = _expand(folder, settings.texts("sources"), settings, "sources")
+        return _sample(folder, name, settings, "go", files, build="go")
+    from recipes.compile.gopackages import find_main, go_files
+
+    wanted = package or settings.text("package", "")
+    chosen = find_main(folder, wanted, name)
+    sources = tuple(Path(os.path.normpath(Path(chosen, file))) for file in go_files(folder / chosen))
+    if not sources:
+        raise _nothing_here(folder, name)
+    return _sample(folder, name, settings, "go", sources, build="go", package=chosen)
+
+
+def _from_proxy(module: str, workspace: Workspace, chosen: str) -> Sample:
+    if chosen:
+        raise BadInput(f"{module} is one package: there is nothing to choose in it")
+    # Go's own rule: a program is called after the last element of its path that is no major version.
+    parts = [part for part in module.partition("@")[0].split("/") if not re.fullmatch(r"v[0-9]+", part)]
+    return Sample(parts[-1], workspace.root, "go", (), build="go", module=module)
+
+
+def _sample(
+    folder: Path, name: str, settings: _Settings, language: Language, sources: tuple[Path, ...], **more: Any
+) -> Sample:
+    """A sample with all that is independent of how it is built."""
     return Sample(
         name,
         folder,
@@ -111,8 +192,16 @@ def _read(folder: Path, name: str) -> Sample:
         expect=settings.expect(),
         default_recipe=settings.recipe(language),
         image=settings.image(),
-        libraries=libraries,
-        include=include,
+        options=settings.texts("options"),
+        stamps=settings.stamps() if language == "go" else (),
+        **more,
+    )
+
+
+def _nothing_here(folder: Path, name: str) -> BadInput:
+    return BadInput(
+        f"sample {name!r} has no sources",
+        hint=f"put a .cpp or .go file into {str(folder)!r}, or name some in its {SETTINGS}",
     )
 
 
@@ -120,16 +209,27 @@ def _is_sample_folder(entry: os.DirEntry[str]) -> bool:
     return not entry.name.startswith((".", "__pycache__")) and entry.is_dir()
 
 
-def _language(folder: Path, settings: _Settings) -> Language:
-    given = settings.text("language", "")
-    if given:
-        if given not in ("c++", "go"):
-            raise settings.wrong("language", f"is {given!r}", hint='write "c++" (for C too) or "go"')
-        return "go" if given == "go" else "c++"
+def _build_system(folder: Path, settings: _Settings) -> BuildSystem:
+    """What sample.toml says, else what the files say: Go first, then the file that each build system starts from."""
+    language, build = settings.text("language", ""), settings.text("build", "")
+    if language not in ("", "c++", "go"):
+        raise settings.wrong("language", f"is {language!r}", hint='write "c++" (for C too) or "go"')
+    if build:
+        if build not in _MARKS and build not in ("sources", "go"):
+            raise settings.wrong("build", f"is {build!r}", unknown("build", build, ("sources", *_MARKS, "go")).hint)
+        if language and (language == "go") != (build == "go"):
+            raise settings.wrong("build", f"is {build!r}, and 'language' is {language!r}")
+        if build != "sources" and build != "go":
+            settings.without(("sources",), f"is for loose sources, and 'build' is {build!r}")
+        return cast(BuildSystem, build)
     files = _files(folder)
-    if "go.mod" in files or any(file.endswith(".go") for file in files):
+    if language == "go" or settings.has("module"):
         return "go"
-    return "c++"
+    if not language and ("go.mod" in files or any(file.endswith(".go") for file in files)):
+        return "go"
+    if any(settings.has(key) for key in ("sources", "libraries", "include")):
+        return "sources"
+    return next((system for system, marks in _MARKS.items() if any(mark in files for mark in marks)), "sources")
 
 
 def _files(folder: Path) -> list[str]:
@@ -140,9 +240,8 @@ def _files(folder: Path) -> list[str]:
         raise BadInput(f"cannot read the sample's folder {str(folder)!r}: {error.strerror}") from error
 
 
-def _guess_sources(folder: Path, language: Language) -> Iterable[Path]:
-    suffixes = (".go",) if language == "go" else (*C_SUFFIXES, *CPP_SUFFIXES)
-    return [Path(name) for name in _files(folder) if name.endswith(suffixes) and not name.endswith("_test.go")]
+def _guess_sources(folder: Path) -> Iterable[Path]:
+    return [Path(name) for name in _files(folder) if name.endswith((*C_SUFFIXES, *CPP_SUFFIXES))]
 
 
 def _check_suffixes(sources: Iterable[Path], key: str, settings: _Settings) -> None:
@@ -173,7 +272,10 @@ def _expand(folder: Path, patterns: Iterable[str], settings: _Settings, key: str
 class _Settings:
     """A `sample.toml` (an absent one is empty), asked key by key for values of a certain type."""
 
-    KEYS = ("language", "sources", "include", "libraries", "args", "stdin", "expect", "default_recipe", "image")
+    KEYS = (
+        *("language", "sources", "include", "libraries", "args", "stdin", "expect", "default_recipe", "image"),
+        *("build", "target", "options", *_GO_KEYS),
+    )
 
     def __init__(self, path: Path, values: dict[str, Any]) -> None:
         self.path = path
@@ -201,6 +303,11 @@ class _Settings:
     def wrong(self, key: str, what: str, hint: str = "") -> BadInput:
         return BadInput(f"{str(self.path)!r}: {key!r} {what}", hint)
 
+    def without(self, keys: Iterable[str], why: str) -> None:
+        for key in keys:
+            if self.has(key):
+                raise self.wrong(key, why)
+
     def text(self, key: str, default: str) -> str:
         return str(self._value(self.values, key, key, _is_text, "a string", default))
 
@@ -212,6 +319,15 @@ class _Settings:
         for name in table:
             self._value(table, name, f"{key}.{name}", _is_texts, "a list of strings", ())
         return tuple((name, tuple(value)) for name, value in table.items())
+
+    def stamps(self) -> Environment:
+        table = self._value(self.values, "stamps", "stamps", is_pairs, "a table of strings", {})
+        for name, value in table.items():
+            if not re.fullmatch(r"[^\s='\"]+\.[^\s='\".]+", name):
+                raise self.wrong(f"stamps.{name}", "is no variable of a package", 'such as "main.version" = "1.2.3"')
+            if "'" in value and '"' in value:
+                raise self.wrong(f"stamps.{name}", "has both kinds of quotes, and the Go linker takes one of them")
+        return tuple(table.items())
 
     def expect(self) -> Expect:
         given = self.values.get("expect", {})

@@ -58,7 +58,7 @@ def test_go_is_guessed_and_its_tests_are_no_sources(workspace: Workspace) -> Non
     folder = workspace.samples / "app"
     folder.mkdir(parents=True)
     for file in ("main.go", "main_test.go", "glue.c"):
-        (folder / file).write_text("")
+        (folder / file).write_text("package main\n")
     sample = load("app", workspace)
     assert (sample.language, sample.sources) == ("go", (Path("main.go"),))
 

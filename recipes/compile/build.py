@@ -12,10 +12,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 from recipes import shell
+from recipes.compile import pick as picking
 from recipes.compile import record as records
 from recipes.compile.cpp import linker_warnings
 from recipes.compile.depfile import parse
@@ -27,6 +29,9 @@ from recipes.errors import BadInput, CommandFailed, RecipeError
 from recipes.model import Binary, Platform, Sample
 from recipes.notes import note
 from recipes.workspace import Workspace, make_folder, open_locked, replacing, write_atomically
+
+_NOWHERE: Recorded = ("", "", (0, 0, 0, 0))
+"""The output of a step whose plan is carried out whole: nobody asks for it again."""
 
 
 def build(
@@ -81,7 +86,7 @@ def measured_sizes(sample: Sample, platform: Platform, workspace: Workspace) -> 
 def _current(planned: Plan, workspace: Workspace) -> Record | None:
     """The record, where it speaks of exactly this plan and these files, and the program is there."""
     record, files, now = records.read(planned.work), Files(), time.time_ns()
-    if not record.sha256 or not _is_kept(workspace, planned, record):
+    if not record.sha256 or not _is_kept(workspace, record):
         return None
     if not records.all_unchanged(planned, record, files):
         return None
@@ -110,15 +115,19 @@ def _alone(planned: Plan) -> Iterator[int]:
 
 def _carry_out(planned: Plan, workspace: Workspace, jobs: int, echo: bool, lock: int) -> Record:
     steps = [step for step in planned.steps if not step.is_folder]
-    old = records.read(planned.work)
+    old = Record() if planned.whole else records.read(planned.work)
     record = Record({step.title: old.steps[step.title] for step in steps if step.title in old.steps})
 
     def make(step: Step) -> None:
-        record.steps[step.title] = _make(planned, step, workspace, echo, lock)
+        if step.product is not None:
+            earlier = list(record.steps.values())
+            record.steps[step.title] = picking.pick(planned, step, step.product, earlier, echo)
+        else:
+            record.steps[step.title] = _make(planned, step, workspace, echo, lock)
 
     for _, group in groupby(steps, lambda step: step.stage):
         files = Files()
-        waiting = [step for step in group if not records.unchanged(planned, step, record, files)]
+        waiting = [step for step in group if planned.whole or not records.unchanged(planned, step, record, files)]
         try:
             _side_by_side(make, waiting, jobs)
         finally:
@@ -126,6 +135,8 @@ def _carry_out(planned: Plan, workspace: Workspace, jobs: int, echo: bool, lock:
                 records.write(planned.work, record)
     product = record.steps[steps[-1].title]
     record.sha256, record.size = product.output[1], product.output[2][0]
+    linker_map = steps[-1].linker_map
+    record.mapped = linker_map is not None and linker_map.is_file()
     _keep(planned, record, workspace)
     records.write(planned.work, record)
     return record
@@ -153,38 +164,38 @@ def _side_by_side(make: Callable[[Step], None], steps: list[Step], jobs: int) ->
 
 
 def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int) -> Made:
-    for path in (step.output, step.depfile, step.linker_map):
-        if path is not None:  # ar adds to what is there, and what is there may belong to another source
-            path.unlink(missing_ok=True)
+    if step.text is not None:
+        write_atomically(step.output, os.fsencode(step.text), 0o755 if step.is_script else 0o644)
+        return Made(records.key(planned, step), time.time_ns(), [], _NOWHERE, [], 0.0)
+    if not planned.whole:
+        for path in (step.output, step.depfile, step.linker_map):
+            if path is not None:  # ar adds to what is there, and what is there may belong to another source
+                path.unlink(missing_ok=True)
     started = time.time_ns()
     with _first_use_of_zig(planned, step, workspace):
         done = shell.run(step.command, echo=echo, pass_fds=(lock,))
     message = (done.stderr if step.map_on_stdout else done.stderr + done.stdout).decode(errors="replace")
     if done.exit_code != 0:
-        raise CommandFailed(
+        raise picking.wrong_target(planned, message) or CommandFailed(
             f"{planned.sample.name}: {step.title} failed (exit code {done.exit_code})",
             f"the command was: {step.command}",
             message,
         )
-    warnings = linker_warnings(message) if step.links else ()
-    if message.strip() and not warnings:  # the linker's are in the result
-        note(message.rstrip("\n"))
+    if planned.whole:  # what a build system says when all goes well is long, and nobody's concern
+        warnings = picking.project_warnings(message) if step.links else ()
+    else:
+        warnings = linker_warnings(message) if step.links else ()
+        if message.strip() and not warnings:  # the linker's are in the result
+            note(message.rstrip("\n"))
     if step.map_on_stdout and step.linker_map is not None:
         write_atomically(step.linker_map, done.stdout)
-    if not step.output.is_file():
+    if not planned.whole and not step.output.is_file():
         raise CommandFailed(f"{planned.sample.name}: {step.title} left no file", f"the command was: {step.command}")
     checked, files = time.time_ns(), Files()
     inputs = [_look(files, path) for path in dict.fromkeys(_inputs(planned, step))]
     sound = all(stamp[2] <= started for path, _, stamp in inputs)
-    return Made(
-        records.key(planned, step),
-        checked,
-        inputs,
-        _look(files, str(step.output)),
-        list(warnings),
-        done.seconds,
-        sound,
-    )
+    output = _NOWHERE if planned.whole else _look(files, str(step.output))
+    return Made(records.key(planned, step), checked, inputs, output, list(warnings), done.seconds, sound)
 
 
 def _inputs(planned: Plan, step: Step) -> Iterator[str]:
@@ -261,11 +272,11 @@ def _kept(workspace: Workspace, record: Record) -> Path:
     return workspace.cache / "binaries" / record.sha256 / "app"
 
 
-def _is_kept(workspace: Workspace, planned: Plan, record: Record) -> bool:
+def _is_kept(workspace: Workspace, record: Record) -> bool:
     path = _kept(workspace, record)
-    mapped = planned.steps[-1].linker_map is None or path.with_name("app.map").is_file()
+    there = not record.mapped or path.with_name("app.map").is_file()
     try:
-        return mapped and path.stat().st_size == record.size
+        return there and path.stat().st_size == record.size
     except OSError:
         return False
 
@@ -273,9 +284,9 @@ def _is_kept(workspace: Workspace, planned: Plan, record: Record) -> bool:
 def _keep(planned: Plan, record: Record, workspace: Workspace) -> None:
     """Copy the program (and its linker map) to where it never changes again."""
     step, place = planned.steps[-1], _kept(workspace, record)
-    if step.linker_map is not None:
+    if step.linker_map is not None and record.mapped:
         _copy(step.linker_map, place.with_name("app.map"), 0o644)
-    if not _is_kept(workspace, planned, record):
+    if not _is_kept(workspace, record):
         _copy(step.output, place, 0o755)
         if sha256(place) != record.sha256:  # changed after it was looked at: by whoever else writes there
             place.unlink(missing_ok=True)
@@ -291,6 +302,11 @@ def _copy(source: Path, target: Path, mode: int) -> None:
 def _binary(planned: Plan, record: Record, workspace: Workspace, *, cached: bool) -> Binary:
     path = _kept(workspace, record)
     made = [record.steps[step.title] for step in planned.steps if not step.is_folder]
+    # The last step of a whole plan has taken over what the others said about its program.
+    speaking = made[-1:] if planned.whole else made
+    commands = planned.commands
+    if made[-1].argv:
+        commands = (*commands[:-1], replace(commands[-1], argv=tuple(made[-1].argv)))
     return Binary(
         path,
         record.sha256,
@@ -298,9 +314,9 @@ def _binary(planned: Plan, record: Record, workspace: Workspace, *, cached: bool
         planned.platform,
         planned.sample,
         planned.recipe.name,
-        planned.commands,
-        tuple(warning for each in made for warning in each.warnings),
-        path.with_name("app.map") if planned.steps[-1].linker_map is not None else None,
+        commands,
+        tuple(warning for each in speaking for warning in each.warnings),
+        path.with_name("app.map") if record.mapped else None,
         str(planned.toolchain),
         cached,
         sum(each.seconds for each in made),

@@ -19,7 +19,7 @@ _HEADERS = (".h", ".hh", ".hpp", ".hxx", ".h++", ".H", ".inc", ".inl", ".ipp", "
 CommandOf = Callable[..., Command]
 
 
-def environment(recipe: Recipe, platform: Platform) -> Environment:
+def environment(recipe: Recipe, platform: Platform, toolchain: Toolchain) -> Environment:
     """LC_ALL: messages are the same everywhere, and can be read by `linker_warnings`."""
     return (("LC_ALL", "C"), source_date())
 

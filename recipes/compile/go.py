@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from recipes.compile.plan import Step, usable
+from recipes.compile.product import Product
 from recipes.compile.recipe import Recipe
-from recipes.compile.targets import go_level
+from recipes.compile.targets import ELF_MACHINES, go_level, zig_target
 from recipes.compile.toolchain import Toolchain
+from recipes.errors import BadInput
 from recipes.model import Command, Environment, Platform, Sample
 from recipes.workspace import Workspace
 
 _LOCAL_REPLACEMENT = re.compile(r"""=>\s*["`]?(\.{1,2}(?:/[^\s"`]*)?)["`]?\s*(?://.*)?$""", re.MULTILINE)
 
 
-def environment(recipe: Recipe, platform: Platform) -> Environment:
+def environment(recipe: Recipe, platform: Platform, toolchain: Toolchain) -> Environment:
     """Everything that decides what is built is said: neither the caller's settings nor those of `go env -w` count.
 
     GOFLAGS repeats a flag of the command line because an empty one would mean `whatever go env -w said`.
@@ -31,7 +33,43 @@ def environment(recipe: Recipe, platform: Platform) -> Environment:
         ("GOOS", platform.os),
         ("GOARCH", platform.architecture),
     )
-    return (*settings, *go_level(platform), *recipe.env)
+    return (*settings, *go_level(platform), *recipe.env, *_c_compilers(recipe, platform, toolchain))
+
+
+def _c_compilers(recipe: Recipe, platform: Platform, toolchain: Toolchain) -> Environment:
+    """zig as the C compiler of cgo; Go splits the words as `_quoted` joins them."""
+    if recipe.cgo != "zig":
+        return ()
+    zig, target = toolchain.c[0], zig_target(platform)
+    return tuple((name, _quoted((zig, driver, *target))) for name, driver in (("CC", "cc"), ("CXX", "c++")))
+
+
+def _quoted(words: Iterable[str]) -> str:
+    """Words as Go reads them back. There are no escapes: a word with both kinds of quotes cannot be written.
+
+    Source: cmd/internal/quoted.
+    """
+    joined = []
+    for word in words:
+        if not re.search(r"[\s'\"]", word):
+            joined.append(word)
+        elif "'" not in word or '"' not in word:
+            mark = '"' if "'" in word else "'"
+            joined.append(f"{mark}{word}{mark}")
+        else:
+            raise BadInput(f"{word!r} has both kinds of quotes, and go takes one of them")
+    return " ".join(joined)
+
+
+def version_wanted(sample: Sample) -> str:
+    """The `go` line of its go.mod; "" where there is none."""
+    module = None if sample.build != "go" or sample.module else _module(sample.folder)
+    try:
+        text = (module / "go.mod").read_text(errors="replace") if module else ""
+    except OSError:
+        return ""
+    match = re.search(r"^go\s+(\S+)", text, re.MULTILINE)
+    return match[1] if match else ""
 
 
 def cache_folders(toolchain: Toolchain, workspace: Workspace) -> Environment:
@@ -60,15 +98,59 @@ def steps(
     env: Environment,
 ) -> tuple[Step, ...]:
     """Every file of the module is an input: source, go.mod, go.sum, vendor/, and whatever may be embedded."""
+    linking = _quoted((*recipe.linker_flags.split(), *(word for pair in sample.stamps for word in _stamp(pair))))
+    flags = (*sample.options, *recipe.build_flags, f"-ldflags={linking}")
+    if sample.module:
+        return _install(sample, platform, toolchain, work, unset, env, flags)
     module = _module(sample.folder)
     program = work / "app"
-    what = (".",) if module is not None else tuple(f"./{source}" for source in sample.sources)
-    argv = (*unset, *toolchain.argv, "build", *recipe.build_flags, "-o", str(program), *what)
+    what = (sample.package,) if module is not None else tuple(f"./{source}" for source in sample.sources)
+    argv = (*unset, *toolchain.argv, "build", *flags, "-o", str(program), *what)
     top = module or sample.folder
     inputs = tuple(sorted({*_files(top, work), *_replacements(top, work), *_settings_file()}))
     # `names`: which files there are matters even where nothing else changes.
     names = tuple(str(path) for path in inputs)
     return (Step("go build", Command(argv, sample.folder, env), program, inputs=inputs, names=names, links=True),)
+
+
+def _install(
+    sample: Sample,
+    platform: Platform,
+    toolchain: Toolchain,
+    work: Path,
+    unset: tuple[str, ...],
+    env: Environment,
+    flags: tuple[str, ...],
+) -> tuple[Step, ...]:
+    """From the module proxy, into a GOPATH of its own: `go install` refuses to say where else, when cross-compiling.
+
+    What was downloaded stays in the caller's module cache. A version means the same for ever; anything else, such as
+    `latest`, is asked for each time.
+    """
+    path = work / "path"
+    own = (*(pair for pair in env if pair[0] not in ("GOPATH", "GOMODCACHE")), ("GOPATH", str(path)))
+    modules = dict(env).get("GOMODCACHE") or os.environ.get("GOMODCACHE") or str(_gopath() / "pkg/mod")
+    argv = (*unset, *toolchain.argv, "install", *flags, sample.module)
+    clear = Command(("rm", "-rf", "--", "path"), work)
+    install = Command(argv, work, (*own, ("GOMODCACHE", modules)))
+    pick = Command(("cp", "--", f"path/bin/{sample.name}", "app"), work)
+    product = Product(path / "bin", "", ELF_MACHINES.get(platform.architecture, 0))
+    moves = re.fullmatch(r"v\d+\.\d+\.\d+[^/]*", sample.module.partition("@")[2]) is None
+    return (
+        Step("clear", clear, work),
+        Step("go install", install, path / "bin", stage=1, links=True, moves=moves),
+        Step("pick the program", pick, work / "app", stage=2, product=product),
+    )
+
+
+def _stamp(pair: tuple[str, str]) -> tuple[str, str]:
+    return ("-X", f"{pair[0]}={pair[1]}")
+
+
+def _gopath() -> Path:
+    """Where go keeps modules. Source: `go help gopath`."""
+    given = (os.environ.get("GOPATH") or "").split(os.pathsep)[0]
+    return Path(given or os.path.join(os.environ.get("HOME") or "/", "go"))
 
 
 def _module(folder: Path) -> Path | None:

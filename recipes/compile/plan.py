@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from recipes.compile.product import Product
 from recipes.compile.recipe import Recipe
 from recipes.compile.toolchain import Toolchain, require
 from recipes.model import Command, Environment, Platform, Sample
@@ -36,6 +39,25 @@ class Step:
     links: bool = False
     is_folder: bool = False
     """It only makes the folder `output`, so that what follows can be pasted."""
+    text: str | None = None
+    """It writes this into the file `output`, which the steps after it read; an executable one where it is a script."""
+    moves: bool = False
+    """What it reads may be another the next time, and only it can tell: it is done each time."""
+    product: Product | None = None
+    """It copies the program that is found when the steps before it are done; its command names it only then."""
+
+    @property
+    def pasted(self) -> str:
+        """The step as it can be pasted into a POSIX shell."""
+        if self.text is None:
+            return str(self.command)
+        name = shlex.quote(str(self.output))
+        made_executable = f"\nchmod +x -- {name}" if self.is_script else ""
+        return f"cat > {name} <<'END OF FILE'\n{self.text}END OF FILE{made_executable}"
+
+    @property
+    def is_script(self) -> bool:
+        return self.text is not None and self.text.startswith("#!")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +76,12 @@ class Plan:
     unset: tuple[str, ...] = ()
     environment_only: frozenset[str] = frozenset()
     """Variables that say where a compiler keeps its own cache: no part of what is built."""
+    whole: bool = False
+    """Its steps are carried out all or not at all: only the last one's output outlives them."""
 
     @property
     def commands(self) -> tuple[Command, ...]:
-        return tuple(step.command for step in self.steps if not step.is_folder)
+        return tuple(step.command for step in self.steps if not step.is_folder and step.text is None)
 
 
 def plan(sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspace) -> Plan:
@@ -65,19 +89,26 @@ def plan(sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspac
 
     Raises: ToolMissing.
     """
-    toolchain = require(recipe, platform, workspace)
+    from recipes.compile import go
+
+    toolchain = require(recipe, platform, workspace, go.version_wanted(sample))
     work = cell(sample, recipe.name, platform, workspace)
-    unset = leaks()
-    if recipe.language == "go":
-        from recipes.compile import go as planner
-    else:
-        from recipes.compile import cpp as planner  # type: ignore[no-redef]  # two modules with the same functions
-    caches = planner.cache_folders(toolchain, workspace)
-    env: Environment = (*planner.environment(recipe, platform), *caches)
-    steps = planner.steps(sample, recipe, platform, toolchain, work, unset, env)
     folder = Step("make the folder", Command(("mkdir", "-p", "--", str(work))), work, stage=-1, is_folder=True)
+    if sample.build not in ("sources", "go"):
+        from recipes.compile import project
+
+        unset = project.environment(toolchain, work, workspace)
+        steps = project.steps(sample, recipe, platform, toolchain, work, unset)
+        return Plan(sample, recipe, platform, toolchain, work, (folder, *steps), unset, whole=True)
+    unset = leaks()
+    from recipes.compile import cpp
+
+    planner: Any = go if recipe.language == "go" else cpp  # two modules with the same functions
+    caches = planner.cache_folders(toolchain, workspace)
+    env: Environment = (*planner.environment(recipe, platform, toolchain), *caches)
+    steps = planner.steps(sample, recipe, platform, toolchain, work, unset, env)
     names = frozenset(name for name, _ in caches)
-    return Plan(sample, recipe, platform, toolchain, work, (folder, *steps), unset, names)
+    return Plan(sample, recipe, platform, toolchain, work, (folder, *steps), unset, names, whole=bool(sample.module))
 
 
 def cell(sample: Sample, recipe: str, platform: Platform, workspace: Workspace) -> Path:
@@ -87,7 +118,7 @@ def cell(sample: Sample, recipe: str, platform: Platform, workspace: Workspace) 
 
 def sample_folder(parent: Path, sample: Sample, workspace: Workspace) -> Path:
     own = sample.folder == workspace.samples / sample.name
-    return parent / slug(sample.name, "" if own else os.fspath(sample.folder))
+    return parent / slug(sample.name, "" if own else f"{os.fspath(sample.folder)}{sample.module}")
 
 
 def slug(text: str, salt: str = "") -> str:
@@ -109,7 +140,7 @@ _LEAKS = frozenset(
         # go
         *("GOROOT", "GOEXPERIMENT", "GOFIPS140", "GODEBUG", "GOENV", "GO_EXTLINK_ENABLED", "GO_LDSO", "AR", "CXX"),
         *("CGO_CFLAGS", "CGO_CPPFLAGS", "CGO_CXXFLAGS", "CGO_LDFLAGS", "CGO_CFLAGS_ALLOW", "CGO_LDFLAGS_ALLOW"),
-        *("CGO_CFLAGS_DISALLOW", "CGO_LDFLAGS_DISALLOW", "PKG_CONFIG"),
+        *("CGO_CFLAGS_DISALLOW", "CGO_LDFLAGS_DISALLOW", "PKG_CONFIG", "GOBIN"),
     }
 )
 

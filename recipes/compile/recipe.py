@@ -27,13 +27,17 @@ class Recipe:
     link_flags: tuple[str, ...] = ()
     build_flags: tuple[str, ...] = ()
     env: Environment = ()
+    cgo: ToolchainName | None = None
+    """For Go: whose C compiler cgo code is compiled with; None: there is no cgo."""
+    linker_flags: str = ""
+    """For Go: what its own linker is told."""
 
     @property
     def lto(self) -> bool:
         return any(flag.startswith("-flto") for flag in self.compile_flags)
 
 
-_GO_FLAGS = ("-trimpath", "-buildvcs=false", "-ldflags=-s -w")
+_GO_FLAGS = ("-trimpath", "-buildvcs=false")
 
 _ALL = (
     Recipe("gcc-dynamic", "c++", False, "gcc", "plain g++: the contrast that every table starts from", ("-O2",)),
@@ -74,6 +78,7 @@ _ALL = (
         "go",
         "CGO_ENABLED=0, -trimpath, -ldflags '-s -w'",
         build_flags=_GO_FLAGS,
+        linker_flags="-s -w",
         env=(("CGO_ENABLED", "0"),),
     ),
     Recipe(
@@ -83,7 +88,20 @@ _ALL = (
         "go",
         "cgo on: dynamic as soon as net or os/user is imported",
         build_flags=_GO_FLAGS,
+        linker_flags="-s -w",
         env=(("CGO_ENABLED", "1"), ("CC", "gcc")),
+        cgo="gcc",
+    ),
+    Recipe(
+        "go-cgo-static",
+        "go",
+        True,
+        "go",
+        "cgo on, its C code compiled and linked statically with zig's musl; builds for other CPUs too",
+        build_flags=_GO_FLAGS,
+        linker_flags="-s -w -linkmode=external -extldflags=-static",
+        env=(("CGO_ENABLED", "1"),),
+        cgo="zig",
     ),
 )
 

@@ -13,7 +13,7 @@ from recipes.compile.files import Files, Recorded
 from recipes.compile.plan import Plan, Step
 from recipes.workspace import write_atomically
 
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(slots=True)
@@ -30,6 +30,8 @@ class Made:
     warnings: list[str]
     seconds: float
     sound: bool = True
+    argv: list[str] = field(default_factory=list)
+    """The command, where it was known only when it was run."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class Record:
     steps: dict[str, Made] = field(default_factory=dict)
     sha256: str = ""
     size: int = 0
+    mapped: bool = False
+    """Whether the linker's map of the program is kept beside it."""
 
 
 def read(work: Path) -> Record:
@@ -48,23 +52,29 @@ def read(work: Path) -> Record:
         if data["version"] != _VERSION:
             return Record()
         steps = {title: _made(made) for title, made in data["steps"].items()}
-        return Record(steps, str(data["sha256"]), int(data["size"]))
+        return Record(steps, str(data["sha256"]), int(data["size"]), bool(data["mapped"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Record()
 
 
 def write(work: Path, record: Record) -> None:
     steps = {
-        title: [made.key, made.checked, made.inputs, made.output, made.warnings, made.seconds, made.sound]
+        title: [made.key, made.checked, made.inputs, made.output, made.warnings, made.seconds, made.sound, made.argv]
         for title, made in record.steps.items()
     }
-    document = {"version": _VERSION, "sha256": record.sha256, "size": record.size, "steps": steps}
+    document = {
+        "version": _VERSION,
+        "sha256": record.sha256,
+        "size": record.size,
+        "mapped": record.mapped,
+        "steps": steps,
+    }
     write_atomically(work / "record.json", json.dumps(document).encode())
 
 
 def all_unchanged(planned: Plan, record: Record, files: Files) -> bool:
     """Whether the whole plan would make what it made before. What lies between its steps need not be there."""
-    between = {str(step.output) for step in planned.steps}
+    between = {str(step.output) for step in planned.steps if not planned.whole}
     return all(_same(planned, step, record, files, between) for step in planned.steps if not step.is_folder)
 
 
@@ -78,7 +88,7 @@ def unchanged(planned: Plan, step: Step, record: Record, files: Files) -> bool:
 
 def _same(planned: Plan, step: Step, record: Record, files: Files, skip: set[str]) -> bool:
     made = record.steps.get(step.title)
-    if made is None or not made.sound or made.key != key(planned, step):
+    if step.moves or made is None or not made.sound or made.key != key(planned, step):
         return False
     return all(files.unchanged(entry, made.checked) for entry in made.inputs if entry[0] not in skip)
 
@@ -88,7 +98,7 @@ def key(planned: Plan, step: Step) -> str:
     command = step.command
     env = [pair for pair in command.env if pair[0] not in planned.environment_only]
     argv = command.argv[len(planned.unset) :]
-    what = [_VERSION, planned.toolchain.identity, argv, str(command.cwd), env, step.names]
+    what = [_VERSION, planned.toolchain.identity, argv, str(command.cwd), env, step.names, step.text]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
@@ -110,9 +120,11 @@ def inputs_below(folder: Path, record: Record) -> Iterator[tuple[Recorded, int]]
 
 
 def _made(data: Any) -> Made:
-    identity, checked, inputs, output, warnings, seconds, sound = data
+    identity, checked, inputs, output, warnings, seconds, sound, argv = data
     recorded = [_recorded(entry) for entry in inputs]
-    return Made(identity, int(checked), recorded, _recorded(output), list(warnings), float(seconds), bool(sound))
+    return Made(
+        identity, int(checked), recorded, _recorded(output), list(warnings), float(seconds), bool(sound), list(argv)
+    )
 
 
 def _recorded(entry: Any) -> Recorded:

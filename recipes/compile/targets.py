@@ -15,6 +15,18 @@ _ZIG_TARGETS = {
     "s390x": "s390x-linux-musl",
     "loong64": "loongarch64-linux-musl",
 }
+ELF_MACHINES = {
+    "amd64": 62,
+    "arm64": 183,
+    "386": 3,
+    "arm": 40,
+    "riscv64": 243,
+    "ppc64le": 21,
+    "s390x": 22,
+    "loong64": 258,
+}
+"""e_machine of a program for each architecture. Source: System V gABI, "e_machine"."""
+
 _ZIG_CPUS: dict[str, dict[str, tuple[str, ...]]] = {
     "arm": {"": (), "v6": ("-mcpu=arm1176jzf_s",), "v7": (), "v8": ()},
     "arm64": {"": (), "v8": ()},
@@ -35,8 +47,21 @@ def zig_target(platform: Platform) -> tuple[str, ...]:
     cpus = _ZIG_CPUS.get(platform.architecture, {"": ()})
     if platform.architecture not in _ZIG_TARGETS or platform.variant not in cpus:
         known = ", ".join(f"linux/{name}" for name in _ZIG_TARGETS)
-        raise BadInput(f"recipe zig-static-small cannot build for {platform}", hint=f"it knows {known}")
+        raise BadInput(f"zig cannot build for {platform}", hint=f"it knows {known}")
     return ("-target", _ZIG_TARGETS[platform.architecture], *cpus[platform.variant])
+
+
+def triple(platform: Platform) -> str:
+    """The GNU name of a musl platform, as `configure --host` takes it."""
+    return zig_target(platform)[1]
+
+
+def processor(platform: Platform) -> tuple[str, str, str]:
+    """What `uname -m` says there, the CPU family in Meson's words, and its byte order."""
+    first = triple(platform).partition("-")[0]
+    machine = {"x86": "i686", "arm": "armv7l", "powerpc64le": "ppc64le"}.get(first, first)
+    family = {"powerpc64le": "ppc64"}.get(first, first)
+    return machine, family, "big" if first == "s390x" else "little"
 
 
 def go_level(platform: Platform) -> Environment:

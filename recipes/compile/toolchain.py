@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -20,12 +21,14 @@ from recipes.compile.recipe import RECIPES, Recipe, ToolchainName
 from recipes.compile.targets import zig_target
 from recipes.errors import RecipeError, ToolMissing
 from recipes.model import Command, Platform, Sample
+from recipes.notes import note
 from recipes.workspace import Workspace, write_atomically
 
 if TYPE_CHECKING:
     from recipes.system import Found
 
 _PROBE_VERSION = 2
+_GO_IN_WHEEL = "go/bin/go"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,10 @@ def find_toolchain(name: ToolchainName, workspace: Workspace) -> Toolchain:
     tool = {"gcc": _find_gxx, "zig": _find_zig, "go": _find_go}[name]()
     if tool is None:
         raise ToolMissing(f"{_PROGRAM[name]} not found")
-    record = workspace.cache / "toolchains" / f"{name}.json"
+    return _probed(name, tool, workspace.cache / "toolchains" / f"{name}.json")
+
+
+def _probed(name: ToolchainName, tool: str, record: Path) -> Toolchain:
     known = _read_probe(record, name, tool)
     if known is not None:
         return known
@@ -87,21 +93,20 @@ def available(recipe: Recipe, platform: Platform, workspace: Workspace) -> str |
     return None
 
 
-def require(recipe: Recipe, platform: Platform, workspace: Workspace) -> Toolchain:
-    """The toolchain that builds `recipe` for `platform`.
+def require(recipe: Recipe, platform: Platform, workspace: Workspace, go_version: str = "") -> Toolchain:
+    """The toolchain that builds `recipe` for `platform`; for Go one that is at least as new as `go_version`, if any is.
 
     Raises: ToolMissing, with a hint that names a recipe which needs nothing but this project's environment; BadInput
     for a platform that no toolchain here knows.
     """
     host = Platform.host()
-    cgo = dict(recipe.env).get("CGO_ENABLED") == "1"
     other = "zig-static-small" if recipe.language == "c++" else "go-static"
-    if platform != host and (recipe.toolchain == "gcc" or cgo):
+    if platform != host and "gcc" in (recipe.toolchain, recipe.cgo):
         raise ToolMissing(
             f"recipe {recipe.name} builds for this machine ({host}) alone, not for {platform}",
             hint=f"use --recipe {other}, which builds for other platforms too",
         )
-    if recipe.toolchain == "zig":
+    if "zig" in (recipe.toolchain, recipe.cgo):
         zig_target(platform)
     program = _PROGRAM[recipe.toolchain]
     try:
@@ -114,11 +119,40 @@ def require(recipe: Recipe, platform: Platform, workspace: Workspace) -> Toolcha
             "install them (Fedora: glibc-static libstdc++-static), or use --recipe zig-static-small, which needs only "
             "this project's environment",
         )
-    return _with_c_compiler(toolchain, recipe, workspace) if cgo else toolchain
+    if recipe.toolchain == "go" and numbers(toolchain.version) < numbers(go_version):
+        toolchain = _newer_go(toolchain, go_version, workspace)
+    return _with_c_compiler(toolchain, recipe, workspace) if recipe.cgo else toolchain
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """For comparing Go's versions: 1.26rc1 is older than 1.26, which is 1.26.0. Source: go.dev/doc/toolchain."""
+    match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?(?:(rc|beta)(\d+))?", version)
+    if match is None:
+        return (0,)
+    first, second, third, kind, number = match.groups()
+    return (int(first), int(second), int(third or 0), {"beta": -2, "rc": -1}.get(kind, 0), int(number or 0))
+
+
+def _newer_go(go: Toolchain, wanted: str, workspace: Workspace) -> Toolchain:
+    """The wheel's, where that is new enough; else `go`, which will say itself that it is too old."""
+    inside = in_wheel(_GO_IN_WHEEL)
+    if inside is None or inside == go.argv[0]:
+        return go
+    wheel = _probed("go", inside, workspace.cache / "toolchains/go-wheel.json")
+    if numbers(wheel.version) < numbers(wanted):
+        return go
+    note(f"go.mod asks for go {wanted}: {go.argv[0]} is {go.version}, so the wheel's {wheel.version} is taken")
+    return wheel
 
 
 def _with_c_compiler(go: Toolchain, recipe: Recipe, workspace: Workspace) -> Toolchain:
     """With cgo, two compilers make the result."""
+    if recipe.cgo == "zig":
+        try:
+            zig = find_toolchain("zig", workspace)
+        except ToolMissing as error:
+            raise ToolMissing(f"zig not found (needed by recipe {recipe.name}, for cgo)", _HINT["zig"]) from error
+        return replace(go, identity=f"{go.identity}+{zig.identity}", c=zig.c)
     gcc = which("gcc")
     if gcc is None:
         raise ToolMissing(
@@ -190,7 +224,7 @@ def _find_gxx() -> str | None:
 
 def _find_zig() -> str | None:
     # The binary inside the wheel: going through `python -m ziglang` only starts an interpreter more.
-    return _in_wheel("ziglang/zig") or which("zig")
+    return in_wheel("ziglang/zig") or which("zig")
 
 
 def _find_go() -> str | None:
@@ -198,10 +232,10 @@ def _find_go() -> str | None:
     found = which("go")
     if found is not None and Path(found).parent != Path(sys.prefix, "bin"):
         return found
-    return _in_wheel("go/bin/go") or found
+    return in_wheel(_GO_IN_WHEEL) or found
 
 
-def _in_wheel(relative: str) -> str | None:
+def in_wheel(relative: str) -> str | None:
     for folder in sys.path:
         path = os.path.join(folder, relative)
         if os.path.isabs(path) and os.access(path, os.X_OK) and os.path.isfile(path):

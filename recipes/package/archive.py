@@ -9,12 +9,12 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from recipes.errors import BadInput
-from recipes.model import Image
+from recipes.model import Descriptor, Image
 from recipes.package.layers import open_layer
 from recipes.package.store import LAYOUT, REF_NAME, Store, index_document, platform_document, to_json
 from recipes.workspace import replacing
@@ -79,27 +79,42 @@ def write_archive(
         _add(archive, "manifest.json", to_json([{"Config": config_name, "RepoTags": [tag], "Layers": names}]))
 
 
-def export(image: Image, store: Store, to: str) -> None:
-    """Write the image to `FILE.tar`, or into the OCI layout `oci:DIR[:tag]`. Raises: BadInput for anything else."""
+def check_target(to: str, *, several: bool = False) -> None:
+    """Raises: BadInput for what `export` cannot write to, before anything is built."""
     if to.startswith("oci:"):
-        folder, _, tag = to.removeprefix("oci:").partition(":")
-        if not folder:
+        if not to.removeprefix("oci:").partition(":")[0]:
             raise BadInput(f"no folder in {to!r}", hint="write oci:DIR or oci:DIR:tag")
-        _copy_to_layout(image, store, Store(Path(folder).resolve()), tag or docker_tag(image.name).partition(":")[2])
-    elif to.endswith(".tar"):
-        with replacing(Path(to)) as file:
-            write_archive(image, store, file)
-    else:
+    elif not to.endswith(".tar"):
         raise BadInput(f"do not know what {to!r} is", hint="write FILE.tar or oci:DIR[:tag]")
+    elif several:
+        raise BadInput(f"{to!r} can hold the image of one platform alone", hint="write oci:DIR[:tag] for several")
 
 
-def _copy_to_layout(image: Image, store: Store, target: Store, tag: str) -> None:
-    for digest in (*(layer.descriptor.digest for layer in image.layers), image.config.digest, image.manifest.digest):
-        if not target.has(digest):
-            with target.writer(expect=digest) as writer, open(store.blob(digest), "rb") as file:
-                while data := file.read(1 << 20):
-                    writer.write(data)
-    target.tag(tag, image.manifest, platform=image.platform)
+def export(images: Sequence[Image], start: Descriptor, store: Store, to: str) -> None:
+    """Write the image to `FILE.tar`, or it and others with the index `start` into the OCI layout `oci:DIR[:tag]`.
+
+    Raises: BadInput for anything else.
+    """
+    check_target(to, several=len(images) > 1)
+    if to.endswith(".tar") and not to.startswith("oci:"):
+        with replacing(Path(to)) as file:
+            write_archive(images[0], store, file)
+        return
+    folder, _, tag = to.removeprefix("oci:").partition(":")
+    target = Store(Path(folder).resolve())
+    for image in images:
+        for descriptor in (*(layer.descriptor for layer in image.layers), image.config, image.manifest):
+            _copy(descriptor, store, target)
+    _copy(start, store, target)
+    platform = images[0].platform if len(images) == 1 else None
+    target.tag(tag or docker_tag(images[0].name).partition(":")[2], start, platform=platform)
+
+
+def _copy(descriptor: Descriptor, store: Store, target: Store) -> None:
+    if not target.has(descriptor.digest, descriptor.size):
+        with target.writer(expect=descriptor.digest) as writer, open(store.blob(descriptor.digest), "rb") as file:
+            while data := file.read(1 << 20):
+                writer.write(data)
 
 
 def _blob_name(digest: str) -> str:

@@ -12,6 +12,7 @@ from invoke.tasks import task
 from recipes import errors, notes
 from recipes.tasks.common import (
     COMMON,
+    Wanted,
     changed,
     choose_engine,
     choose_recipe,
@@ -38,11 +39,11 @@ if TYPE_CHECKING:
 @task(
     auto_shortflags=False,
     help={
-        "sample": "a name under samples/, or a path to a folder",
+        "sample": "a name under samples/, a path to a project, or a Go program as module/path/cmd@version",
         "run": "do not run the image (nor, with --engine local, touch an engine)",
         "plan": "print the commands and run nothing",
         "platform": COMMON["platforms"],
-        **{name: COMMON[name] for name in ("recipe", "base", "set_", *RUNNING)},
+        **{name: COMMON[name] for name in ("recipe", "base", "target", "package", "set_", *RUNNING)},
     },
     iterable=["set_"],
 )
@@ -60,13 +61,15 @@ def build_static(
     set_: Sequence[str] = (),
     run: bool = True,
     plan: bool = False,
+    target: str = "",
+    package: str = "",
 ) -> int:
     """Build a sample, prove from the file that it is static, package it into scratch, and run it."""
     from recipes import pipeline
 
     one_of("format", format, ("text", "json"))
     projects = open_projects(c, platform, compression, jobs)
-    program = load(projects[0], sample, set_)
+    program = load(projects[0], Wanted(sample, target, package, set_))
     chosen = [(project, choose_recipe(project, program, recipe)) for project in projects]
     if plan:
         for project, how in chosen:
@@ -135,7 +138,7 @@ def package(
         "run": "do not run anything: verdicts alone",
         "verbose": "whole reasons instead of shortened ones",
         "platform": COMMON["platforms"].replace("which become one index", "each with rows of its own"),
-        **{name: COMMON[name] for name in ("engine", "compression", "jobs")},
+        **{name: COMMON[name] for name in ("engine", "compression", "jobs", "target", "package")},
     },
 )
 @ending_well
@@ -153,6 +156,8 @@ def compare_sizes(
     jobs: int = 0,
     run: bool = True,
     verbose: bool = False,
+    target: str = "",
+    package: str = "",
 ) -> int:
     """Build samples with every recipe on every base, run them, and print what each choice costs."""
     from recipes import pipeline
@@ -167,6 +172,8 @@ def compare_sizes(
     projects = open_projects(c, platform, compression, jobs)
     project = projects[0]
     names = split(samples) or sample_folder.names(project.workspace)
+    if (target or package) and len(names) != 1:
+        raise errors.BadInput("--target and --package choose a program of one sample", hint="name it with --samples")
     chosen_recipes = [find(name) for name in split(recipes)] or list(RECIPES.values())
     for name in {*split(bases)} - {"scratch"}:
         find_base(name, project.workspace)  # a wrong name is told before anything is built
@@ -175,7 +182,7 @@ def compare_sizes(
         ensure_assembler()
     comparison = pipeline.compare_platforms(
         projects,
-        [load(project, name) for name in names],
+        [load(project, Wanted(name, target, package)) for name in names],
         chosen_recipes,
         chosen_bases,
         choose_engine(engine, project, run=run) if run else None,
@@ -220,7 +227,7 @@ def _print_plan(project: Project, sample: Sample, recipe: Recipe) -> None:
     from recipes import compile as compiling
 
     for step in compiling.plan(sample, recipe, project.platform, project.workspace).steps:
-        sys.stdout.write(f"{step.command}\n")
+        sys.stdout.write(f"{step.pasted}\n")
 
 
 def _render_comparison(comparison: Any, style: str, sort: str, verbose: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ COMMON = {
     "format": "text or json",
     "recipe": "how to build; `invoke recipes` lists them (default: the smallest usual one for the language)",
     "set_": "a setting of the image, as in [image] of sample.toml: user=0:0, env.LANG=C, needs=none; may be repeated",
+    "target": "which program, where the sample's build system makes several",
+    "package": "Go: which main package, for example ./cmd/server",
     "base": "what to put it on; `invoke bases` lists them, or use docker://…, docker-daemon:…, oci:…, rootfs:…",
 }
 
@@ -46,12 +48,24 @@ def open_projects(c: Context, platforms: str, compression: str = "gzip", jobs: i
     return tuple(open_project(c, str(platform), compression, jobs) for platform in Platform.parse_list(platforms))
 
 
-def load(project: Project, name: str, changes: Sequence[str] = ()) -> Sample:
-    """The sample of that name or path, with what `--set` changes of its image."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the options of a task name: a sample (and which of its programs), its settings, its recipe, its base."""
+
+    sample: str
+    target: str = ""
+    package: str = ""
+    changes: Sequence[str] = ()
+    recipe: str = ""
+    base: str = "scratch"
+
+
+def load(project: Project, wanted: Wanted) -> Sample:
+    """The sample that is meant, with what `--set` changes of its image."""
     from recipes.samples import load
 
-    sample = load(name, project.workspace)
-    return changed(sample, changes) if changes else sample
+    sample = load(wanted.sample, project.workspace, target=wanted.target, package=wanted.package)
+    return changed(sample, wanted.changes) if wanted.changes else sample
 
 
 def changed(sample: Sample, changes: Sequence[str]) -> Sample:
@@ -82,23 +96,21 @@ def find_base_image(project: Project, name: str) -> BaseImage:
     return resolve(name, project.platform, project.workspace, project.store, retry=True)
 
 
-def make_images(
-    projects: Sequence[Project], name: str, recipe: str, base: str, changes: Sequence[str]
-) -> tuple[tuple[Image, ...], Descriptor]:
-    """The image of a sample for each platform, and what stands for them all: a manifest, or an index of several."""
+def make_images(projects: Sequence[Project], wanted: Wanted) -> tuple[tuple[Image, ...], Descriptor]:
+    """The image for each platform, and what stands for them all: a manifest, or an index of several."""
     from recipes import pipeline
 
-    images = tuple(make_image(project, name, recipe, base, changes) for project in projects)
+    images = tuple(make_image(project, wanted) for project in projects)
     return images, pipeline.join(projects[0], images)
 
 
-def make_image(project: Project, name: str, recipe: str, base: str, changes: Sequence[str]) -> Image:
+def make_image(project: Project, wanted: Wanted) -> Image:
     """The image of a sample on a base: built as far as needed, with the data that it will ask for."""
     from recipes import pipeline
 
-    program = load(project, name, changes)
-    binary, facts = pipeline.build_binary(project, program, choose_recipe(project, program, recipe))
-    image, _ = pipeline.package(project, binary, facts, find_base_image(project, base))
+    program = load(project, wanted)
+    binary, facts = pipeline.build_binary(project, program, choose_recipe(project, program, wanted.recipe))
+    image, _ = pipeline.package(project, binary, facts, find_base_image(project, wanted.base))
     return image
 
 

@@ -10,7 +10,17 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from recipes import errors
-from recipes.tasks.common import COMMON, choose_recipe, ensure_assembler, is_file, load, one_of, open_project, split
+from recipes.tasks.common import (
+    COMMON,
+    Wanted,
+    choose_recipe,
+    ensure_assembler,
+    is_file,
+    load,
+    one_of,
+    open_project,
+    split,
+)
 from recipes.tasks.ending import ending_well
 
 if TYPE_CHECKING:
@@ -25,7 +35,8 @@ if TYPE_CHECKING:
         "base": "where it shall run, or several with commas between; `invoke bases` lists them (default: all of them)",
         "format": COMMON["format"],
         "verbose": "show for every library where the loader looks",
-        **{name: COMMON[name] for name in ("recipe", "platform", "jobs")},
+        "build_target": COMMON["target"],
+        **{name: COMMON[name] for name in ("recipe", "platform", "jobs", "package")},
     },
 )
 @ending_well
@@ -38,6 +49,8 @@ def verify(
     format: str = "text",  # noqa: A002  # the option's name
     verbose: bool = False,
     jobs: int = 0,
+    build_target: str = "",
+    package: str = "",
 ) -> int:
     """Say whether a program will start on a base, what it will miss there, and why: without running anything."""
     from recipes import verify as verifying
@@ -53,7 +66,7 @@ def verify(
             raise errors.BadInput(f"{target} is a whole image, with a root of its own", hint="leave out --base")
         outcome: verifying.Outcome = (verifying.verify_image(project, target),), ()
     else:
-        outcome = _verify_program(project, target, recipe, named)
+        outcome = _verify_program(project, target, recipe, named, build_target, package)
     found, missing = outcome
     if len(found) == 1 and len(named) < 2 and not missing:
         text = dumps(verdict.document(found[0])) if format == "json" else verdict.render(found[0], verbose)
@@ -72,10 +85,22 @@ def verify(
 
 @task(
     auto_shortflags=False,
-    help={"target": "a sample or a file", "recipe": COMMON["recipe"], "format": COMMON["format"]},
+    help={
+        "target": "a sample or a file",
+        "build_target": COMMON["target"],
+        **{name: COMMON[name] for name in ("recipe", "platform", "format", "package")},
+    },
 )
 @ending_well
-def inspect(c: Context, target: str, recipe: str = "", platform: str = "", format: str = "text") -> None:  # noqa: A002
+def inspect(
+    c: Context,
+    target: str,
+    recipe: str = "",
+    platform: str = "",
+    format: str = "text",  # noqa: A002  # the option's name
+    build_target: str = "",
+    package: str = "",
+) -> None:
     """Say what an ELF file is: linkage, interpreter, libraries needed, hardening, build id."""
     from recipes.report.document import dumps, facts_document
     from recipes.report.summary import render_facts
@@ -89,12 +114,14 @@ def inspect(c: Context, target: str, recipe: str = "", platform: str = "", forma
     else:
         from recipes import pipeline
 
-        program = load(project, target)
+        program = load(project, Wanted(target, build_target, package))
         _, facts = pipeline.build_binary(project, program, choose_recipe(project, program, recipe))
     sys.stdout.write(dumps(facts_document(facts)) if format == "json" else render_facts(target, facts))
 
 
-def _verify_program(project: Project, target: str, recipe: str, named: tuple[str, ...]) -> Outcome:
+def _verify_program(
+    project: Project, target: str, recipe: str, named: tuple[str, ...], build_target: str, package: str
+) -> Outcome:
     from recipes import pipeline
     from recipes import verify as verifying
     from recipes.package.bases import find, known
@@ -106,7 +133,7 @@ def _verify_program(project: Project, target: str, recipe: str, named: tuple[str
         ensure_assembler()
     retry = bool(named)
     if not is_file(project, target):
-        program = load(project, target)
+        program = load(project, Wanted(target, build_target, package))
         binary, facts = pipeline.build_binary(project, program, choose_recipe(project, program, recipe))
         return verifying.verify_program(project, target, binary, facts, bases, retry=retry)
     if recipe:

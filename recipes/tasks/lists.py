@@ -39,6 +39,7 @@ def samples(c: Context) -> None:
     for name in sample_folder.names(project.workspace):
         sample = sample_folder.load(name, project.workspace)
         sources = ", ".join(str(source) for source in sample.sources[:4]) + (", …" if len(sample.sources) > 4 else "")
+        sources = sources or sample.module or f"built by {sample.build}"
         rows.append((sample.name, sample.language, choose_recipe(project, sample, "").name, sources))
     sys.stdout.write(list_table(("sample", "language", "default recipe", "sources"), rows) + "\n")
 
@@ -61,9 +62,10 @@ def doctor(c: Context) -> None:
     """Say what was found on this machine, which version, and what is missing for what."""
     from recipes import compile as compiling
     from recipes import system
+    from recipes.compile import buildtools
     from recipes.report.table import list_table
 
     project = open_project(c)
-    rows = [*compiling.doctor(project.workspace), *system.doctor()]
+    rows = [*compiling.doctor(project.workspace), *buildtools.doctor(), *system.doctor()]
     lines = [(row.what, row.version or "missing", str(row.path or ""), "" if row.version else row.lost) for row in rows]
     sys.stdout.write(list_table(("what", "version", "where", "without it"), lines) + "\n")

@@ -267,8 +267,8 @@ def test_skopeo_reads_layout_and_archive(store: Store, tmp_path: Path) -> None:
     """An independent reader finds the same image in the store, in the archive and in an exported layout."""
     skopeo = need_tool("skopeo")
     image = assemble(binary_of(program(tmp_path)), SCRATCH, store=store, name="hello:1")
-    archive.export(image, store, str(tmp_path / "image.tar"))
-    archive.export(image, store, f"oci:{tmp_path / 'exported'}:there")
+    archive.export([image], image.manifest, store, str(tmp_path / "image.tar"))
+    archive.export([image], image.manifest, store, f"oci:{tmp_path / 'exported'}:there")
 
     def inspect(place: str) -> dict[str, object]:
         done = shell.check(Command((skopeo, "inspect", "--raw", place)))
@@ -286,7 +286,7 @@ def test_podman_loads_the_archive(store: Store, tmp_path: Path) -> None:
     """podman loads the archive and knows the image by the same ID as Docker does."""
     podman = need_tool("podman")
     image = assemble(binary_of(program(tmp_path)), SCRATCH, store=store, name="from-scratch-test:1")
-    archive.export(image, store, str(tmp_path / "image.tar"))
+    archive.export([image], image.manifest, store, str(tmp_path / "image.tar"))
     with tempfile.TemporaryDirectory(prefix="p") as short:  # podman allows no long name here
         storage = ("--root", f"{short}/s", "--runroot", f"{short}/r", "--storage-driver", "vfs")
         shell.check(Command((podman, *storage, "load", "-i", str(tmp_path / "image.tar"))))
@@ -309,7 +309,7 @@ def test_unknown_targets_of_an_export_are_bad_input(store: Store, tmp_path: Path
     image = assemble(binary_of(program(tmp_path)), SCRATCH, store=store, name="a:1")
     for to in ("image.zip", "oci:"):
         with pytest.raises(BadInput):
-            archive.export(image, store, to)
+            archive.export([image], image.manifest, store, to)
 
 
 def test_a_descriptor_is_never_trusted_for_its_path(store: Store) -> None:

@@ -1,0 +1,87 @@
+"""Go's main packages, found by reading package clauses; `go` itself is not needed for that.
+
+Source: `go help packages` (which folders count), `go help buildconstraint`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from recipes.errors import BadInput, unknown
+
+_HEAD = 64 << 10
+"""Bytes read for the package clause: it comes before all code, but licences and constraints may come before it."""
+
+_COMMENTS = re.compile(rb"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_CLAUSE = re.compile(rb"\s*package\s+(\w+)")
+_IGNORED = re.compile(rb"^//(?:go:build|\s*\+build)\s+ignore\s*$", re.MULTILINE)
+
+
+def find_main(folder: Path, wanted: str, name: str) -> str:
+    """The package to build, relative to `folder`: `.` or `./cmd/x`.
+
+    `wanted` "" means the folder itself where it has a main package (or no module), else the only one below it.
+    Raises: BadInput that lists the main packages.
+    """
+    if wanted:
+        path = os.path.normpath(wanted)
+        if os.path.isabs(path) or path.split(os.sep)[0] == "..":
+            raise BadInput(f"package {wanted!r} is not inside {str(folder)!r}")
+        chosen = "." if path == "." else f"./{path}"
+        if _package(folder / path) != "main":
+            known = tuple(_mains(folder))
+            raise BadInput(f"{wanted!r} is no main package of {name}", unknown("package", chosen, known).hint)
+        return chosen
+    if _package(folder) == "main":
+        return "."
+    found = tuple(_mains(folder))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        what = "has no main package" if go_files(folder) else "has no sources"
+        raise BadInput(f"sample {name!r} {what}", hint="a program is a folder of .go files that say `package main`")
+    raise BadInput(f"{name} has {len(found)} main packages: {', '.join(found)}", hint="choose one with --package")
+
+
+def go_files(folder: Path) -> tuple[str, ...]:
+    """The files of the package in `folder`, sorted: no tests, and none that `go` would not look at."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return ()
+    return tuple(
+        name
+        for name in names
+        if name.endswith(".go") and not name.endswith("_test.go") and not name.startswith((".", "_"))
+    )
+
+
+def _mains(folder: Path) -> Iterator[str]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if name not in ("vendor", "testdata", "node_modules")
+            and not name.startswith((".", "_"))
+            and not os.path.isfile(os.path.join(parent, name, "go.mod"))  # a module of its own
+        )
+        if any(name.endswith(".go") for name in files) and _package(Path(parent)) == "main":
+            relative = os.path.relpath(parent, folder)
+            yield "." if relative == "." else f"./{relative}"
+
+
+def _package(folder: Path) -> str:
+    """The name in the first package clause that counts; "" where there is none."""
+    for name in go_files(folder):
+        try:
+            with open(folder / name, "rb") as file:
+                head = file.read(_HEAD)
+        except OSError:
+            continue
+        clause = _CLAUSE.match(_COMMENTS.sub(b"", head))
+        if clause and not _IGNORED.search(head):
+            return clause[1].decode(errors="replace")
+    return ""

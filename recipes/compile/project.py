@@ -1,0 +1,177 @@
+"""Projects with a build system of their own: what is the same whichever it is.
+
+The files are copied, the copy is configured and built with the recipe's compiler, and the product is picked. Nothing is
+ever written to the project's own folder, and every build starts afresh: what comes out is what these files give, not
+what an older build left. `cmake`, `meson`, `autotools` and `make` beside this file say how each system is told.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from recipes.compile import wrapper
+from recipes.compile.cpp import cache_folders
+from recipes.compile.plan import Step, source_date
+from recipes.compile.product import Product, elf_kind
+from recipes.compile.recipe import Recipe
+from recipes.compile.targets import ELF_MACHINES, zig_target
+from recipes.compile.toolchain import Toolchain, which
+from recipes.errors import BadInput
+from recipes.model import Command, Platform, Sample
+from recipes.workspace import Workspace
+
+_KEPT = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "ZIG_GLOBAL_CACHE_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+_LEFT_OVER = ("*.o", "*.lo", "*.la", "*.gch", "config.status", "config.cache", "CMakeCache.txt", "CMakeFiles")
+_SAME_TIME = 1_000_000_000
+"""Seconds since 1970: old enough, and none of the first ones, which `make` and Ninja have another meaning for."""
+
+_NOT_COPIED = frozenset({".git", ".hg", ".svn", ".venv"})
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where one project is built, with what, for what: all that a build system's planner has to know.
+
+    `source` is the copy, `build` a folder for what is built outside of it, `tools` has the recipe's compilers.
+    """
+
+    sample: Sample
+    recipe: Recipe
+    platform: Platform
+    toolchain: Toolchain
+    work: Path
+    before: tuple[str, ...]
+    """The words before each argv that give it an environment."""
+
+    @property
+    def source(self) -> Path:
+        return self.work / "source"
+
+    @property
+    def build(self) -> Path:
+        return self.work / "build"
+
+    @property
+    def tools(self) -> Path:
+        return self.work / "tools"
+
+    @property
+    def closed(self) -> bool:
+        """Whether this machine's own libraries are none for the program: they belong to another libc or CPU."""
+        return self.recipe.toolchain == "zig"
+
+    @property
+    def foreign(self) -> bool:
+        """Whether what is built cannot be run here."""
+        return self.platform != Platform.host()
+
+    def run(self, title: str, cwd: Path, *argv: str, output: Path, inputs: tuple[str, ...] = ()) -> Step:
+        """A step of the build system; `inputs` are its own programs."""
+        quiet = ("PKG_CONFIG_LIBDIR=", "PKG_CONFIG_PATH=") if self.closed else ()
+        command = Command((*self.before, "LC_ALL=C", "=".join(source_date()), *quiet, *argv), cwd)
+        return Step(title, command, output, inputs=tuple(Path(path) for path in inputs), links=True)
+
+    def write(self, name: str, text: str) -> Step:
+        path = self.work / name
+        return Step(f"write {name}", Command(("tee", "--", str(path))), path, text=text)
+
+    def product(self, tree: Path, *, alone: bool = False) -> Product:
+        return Product(tree, self.sample.target, ELF_MACHINES.get(self.platform.architecture, 0), alone)
+
+
+def environment(toolchain: Toolchain, work: Path, workspace: Workspace) -> tuple[str, ...]:
+    """`env -i …`: a Makefile takes any variable of the caller's for a setting of its own, so it gets none.
+
+    The recipe's compilers are found on PATH: so their names have no blanks, and no place that could get into a program.
+    """
+    kept = {name: os.environ[name] for name in _KEPT if os.environ.get(name)}
+    kept |= {name: os.environ[name] for name in _PROXIES if "@" not in os.environ.get(name, "@")}  # no passwords
+    kept |= dict(cache_folders(toolchain, workspace))
+    folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
+    kept["PATH"] = os.pathsep.join(dict.fromkeys((str(work / "tools"), *folders)))
+    kept["MAKEFLAGS"] = f"-j{len(os.sched_getaffinity(0))}"
+    return ("env", "-i", *(f"{name}={value}" for name, value in kept.items()))
+
+
+def steps(
+    sample: Sample, recipe: Recipe, platform: Platform, toolchain: Toolchain, work: Path, before: tuple[str, ...]
+) -> tuple[Step, ...]:
+    """Copy, configure and build, pick: each stage after the one before, none by itself.
+
+    Raises: ToolMissing; BadInput for a name that a build system cannot cope with.
+    """
+    from recipes.compile import autotools, cmake, make, meson
+
+    if os.pathsep in str(work):
+        raise BadInput(f"{str(work)!r} has a colon in its name, and PATH cannot hold that", hint="move the project")
+    site = Site(sample, recipe, platform, toolchain, work, before)
+    planner = {"cmake": cmake, "meson": meson, "autotools": autotools, "make": make}[sample.build]
+    its_own, product = planner.steps(site)
+    picked = f"{os.path.relpath(product.tree, work)}/{product.target or 'PROGRAM'}"
+    copy = Command(("cp", "--", picked, "app"), work)
+    pick = Step("pick the program", copy, work / "app", product=product, linker_map=work / "app.map")
+    everything = (*_copy(site), *_tools(site), *its_own, pick)
+    return tuple(replace(step, stage=stage) for stage, step in enumerate(everything))
+
+
+def _copy(site: Site) -> Iterator[Step]:
+    """Modification times are made the same: `make` then takes no generated file for older than what it came from.
+
+    For the same reason what an older build left must not come along: it would be taken for up to date.
+    """
+    folder, work = site.sample.folder, site.work
+    archive = work / "source.tar"
+    built = work.parents[3]  # build/work/<sample>/<recipe>/<platform>
+    left_out = [name for name in ("sample.toml",) if (folder / name).exists()]
+    if built.is_relative_to(folder):
+        left_out.append(str(built.relative_to(folder)))
+    files = []
+    for path in _files(folder, built):
+        if path.name == "sample.toml" and path.parent == folder:
+            continue
+        if path.is_file() and elf_kind(path)[0]:
+            left_out.append(str(path.relative_to(folder)))
+        else:
+            files.append(path)
+    patterns = [f"--exclude={name}" for name in (*sorted(_NOT_COPIED), *_LEFT_OVER)]
+    exact = ["--no-wildcards", "--anchored", *(f"--exclude=./{name}" for name in left_out)] if left_out else []
+    clear = ("rm", "-rf", "--", "source", "build", "tools", archive.name)
+    yield Step("clear", Command(clear, work), work)
+    yield Step("make folders", Command(("mkdir", "--", "source", "build", "tools"), work), work)
+    tar = ("tar", "--create", f"--file={archive}", f"--mtime=@{_SAME_TIME}", *patterns, *exact, "./")
+    inputs = tuple(path for path in files if path.is_file())
+    names = tuple(str(path) for path in files)
+    yield Step("copy the files", Command(tar, folder), archive, inputs=inputs, names=names)
+    unpack = ("tar", "--extract", f"--file={archive.name}", "--directory=source", "--no-same-owner")
+    yield Step("unpack the copy", Command(unpack, work), work)
+
+
+def _files(folder: Path, built: Path) -> Iterator[Path]:
+    """Every file that may be copied, sorted, links as they are."""
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in _NOT_COPIED and Path(parent, name) != built)
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        for name in sorted((*files, *links)):
+            if name not in _NOT_COPIED and not any(Path(name).match(pattern) for pattern in _LEFT_OVER):
+                yield Path(parent, name)
+
+
+def _tools(site: Site) -> Iterator[Step]:
+    toolchain = site.toolchain
+    target = zig_target(site.platform) if site.recipe.toolchain == "zig" else ()
+    archiver, ranlib, fat = (*toolchain.archiver,), (*toolchain.archiver[:-1], "ranlib"), False
+    if site.recipe.toolchain == "gcc":
+        # gcc's own ar and ranlib know its LTO objects; the plain ones may not.
+        folder = os.path.dirname(toolchain.c[0])
+        found = [which(os.path.join(folder, f"gcc-{tool}")) or which(f"gcc-{tool}") for tool in ("ar", "ranlib")]
+        fat = None in found
+        archiver = toolchain.archiver if found[0] is None else (found[0],)
+        ranlib = (which("ranlib") or "ranlib",) if found[1] is None else (found[1],)
+    yield site.write(f"tools/{wrapper.CC}", wrapper.compiler(site.recipe, (*toolchain.c, *target), site.work, fat))
+    yield site.write(f"tools/{wrapper.CXX}", wrapper.compiler(site.recipe, (*toolchain.argv, *target), site.work, fat))
+    yield site.write(f"tools/{wrapper.AR}", wrapper.forward(archiver))
+    yield site.write(f"tools/{wrapper.RANLIB}", wrapper.forward(ranlib))

@@ -1,0 +1,70 @@
+"""The recipe's compiler as one word: small scripts that a project's build system takes for a compiler.
+
+Build systems differ in which flags they let through, and to whom: `libtool` keeps `-static` to itself, CMake puts its
+own `-O3` behind, a Makefile that sets CFLAGS forgets ours, and a shared library must not get the flags of a program.
+The script knows what each call is for. It runs nothing else than one call of the real compiler, and whatever the
+project asks for stays, but for the level of optimisation and debug data, where the recipe has the last word.
+
+Beside each program that it links it leaves the linker's map and what the linker said, so that whichever program turns
+out to be the product has its own.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from recipes.compile.recipe import Recipe
+
+CC, CXX, AR, RANLIB, NM = "recipe-cc", "recipe-c++", "recipe-ar", "recipe-ranlib", "recipe-nm"
+MAP, MESSAGES = ".recipe-map", ".recipe-messages"
+"""What stands behind a program's name in the names of the files about it."""
+
+
+def compiler(recipe: Recipe, driver: tuple[str, ...], work: Path, fat: bool) -> str:
+    """The script that stands for `driver`, the real compiler with the options that choose a platform.
+
+    `fat`: objects for LTO have machine code too, for an archiver that does not know LTO.
+    """
+    gcc = recipe.toolchain == "gcc"
+    # The folder's place leaves no trace. The order counts: the last option that fits is taken.
+    maps = [f"-ffile-prefix-map={work}/{name}=." for name in ("build", "source")]
+    common = [*recipe.compile_flags, *(["-ffat-lto-objects"] if fat and recipe.lto else []), *maps]
+    if not gcc:
+        common.append("-Wno-unused-command-line-argument")
+    # gcc names what LTO makes after a random number, unless it is given one.
+    seed = '\nset -- "-frandom-seed=${out#"$work"/}" "$@"' if gcc and recipe.lto else ""
+    last = [*(flag for flag in recipe.compile_flags if flag.startswith("-O")), "-g0"]
+    mapping = f'-Xlinker "-Map=$out{MAP}"' if gcc else f'-Wl,--print-map >"$out{MAP}"'
+    return f"""\
+#!/bin/sh
+# {recipe.name}: the compiler that the build system of this project is given.
+work={shlex.quote(str(work))}
+out='' input='' previous='' links=yes
+for word; do
+    [ "$previous" != -o ] || out=$word
+    case $word in
+    --version | --help | -dump* | -print* | -Wl,--version | -Wl,-v | -Wl,--help) exec {shlex.join(driver)} "$@" ;;
+    -c | -S | -E | -M | -MM | -fsyntax-only | -shared | -r | -Wl,-r) links='' ;;
+    -*) ;;
+    *) input=$word ;;
+    esac
+    previous=$word
+done
+[ $# -gt 1 ] || exec {shlex.join(driver)} "$@"
+out=${{out:-${{input:-a.out}}}}{seed}
+set -- {shlex.join(common)} "$@" {shlex.join(last)}
+[ -n "$links" ] || exec {shlex.join(driver)} "$@"
+case $out in
+"$input" | -* | /dev/* | *%*) exec {shlex.join(driver)} "$@" {shlex.join(recipe.link_flags)} ;;
+esac
+{shlex.join(driver)} "$@" {shlex.join(recipe.link_flags)} {mapping} 2>"$out{MESSAGES}"
+code=$?
+cat -- "$out{MESSAGES}" >&2
+exit $code
+"""
+
+
+def forward(argv: tuple[str, ...]) -> str:
+    """A script that only gives `argv` a name of one word."""
+    return f'#!/bin/sh\nexec {shlex.join(argv)} "$@"\n'
