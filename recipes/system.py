@@ -58,6 +58,10 @@ _DOCKER = Need("dockerd", ("docker.io",), "a Docker Engine to load images into a
 _DOCKER_CLIENT = Need("docker", ("docker-cli", "docker.io"), "docker build, to compare with")
 _SKOPEO = Need("skopeo", ("skopeo",), "a second opinion on the image layout")
 _QEMU = Need("qemu-aarch64-static", ("qemu-user-static",), "running programs of other CPUs")
+_OTHER = "x86-64" if platform.machine() == "aarch64" else "aarch64"
+_CROSS = Need(
+    f"{_OTHER.replace('-', '_')}-linux-gnu-g++", (f"g++-{_OTHER}-linux-gnu",), "the gcc-* recipes for another CPU"
+)
 _TESTS = (
     _MMDEBSTRAP,
     _DOCKER,
@@ -67,6 +71,7 @@ _TESTS = (
     Need("podman", ("podman",), "a third reader of the archives that are written"),
     _QEMU,
     Need("g++", ("g++",), "the gcc-* recipes"),
+    _CROSS,
     Need("strace", ("strace",), "looking at what a program misses"),
 )
 

@@ -97,7 +97,24 @@ def test_a_comparison_of_platforms_says_which(project: Path) -> None:
 
 
 def test_a_recipe_that_cannot_build_for_it(project: Path) -> None:
-    """A recipe of this machine's compiler alone names the one that builds for others too."""
-    done = invoke(project, "build-static", "hi", "--recipe", "gcc-static", "--platform", "linux/s390x")
+    """Without a cross compiler the recipe of another is named that builds for others too."""
+    done = invoke(
+        project, "build-static", "hi", "--recipe", "gcc-static", "--platform", "linux/s390x", PATH=str(project)
+    )
     assert done.exit_code == 4
-    assert "hint: use --recipe zig-static-small" in error(done)
+    text = error(done)
+    assert "no g++ for linux/s390x found (needed by recipe gcc-static)" in text
+    assert "g++-s390x-linux-gnu, or use --recipe zig-static-small" in text
+
+
+@pytest.mark.slow
+def test_a_cross_compiler_of_the_machine(project: Path) -> None:
+    """Where Debian's is installed, gcc's recipes build for its platform as well, and say which compiler it was."""
+    target = {"arm64": "aarch64-linux-gnu", "amd64": "x86_64-linux-gnu"}[OTHER.architecture]
+    need_tool(f"{target}-g++")
+    options = ("--recipe", "gcc-static-small", "--platform", str(OTHER), "--engine", "local", "--format", "json")
+    done = invoke(project, "build-static", "hi", *options)
+    (row,) = json.loads(done.stdout)["rows"]
+    assert (row["platform"], row["linkage"]) == (str(OTHER), "static")
+    assert f"{target}-g++" in done.stderr.decode()
+    assert row["runs"] is True

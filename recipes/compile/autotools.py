@@ -30,7 +30,7 @@ def steps(site: Site) -> tuple[tuple[Step, ...], Product]:
         variables.append("PKG_CONFIG=pkg-config --static")
     argv: tuple[str, ...]
     if _is_autoconf(site):
-        host = [f"--host={triple(site.platform)}"] if site.foreign else []
+        host = [f"--host={triple(site.platform, musl=site.toolchain.name == 'zig')}"] if site.foreign else []
         argv = ("./configure", "--disable-shared", "--enable-static", *host, *variables, *sample.options)
     else:  # a script of the project's own: only the environment is sure to be understood
         argv = (*variables, "./configure", *sample.options)

@@ -15,6 +15,15 @@ _ZIG_TARGETS = {
     "s390x": "s390x-linux-musl",
     "loong64": "loongarch64-linux-musl",
 }
+_GNU_TARGETS = {
+    "amd64": "x86_64-linux-gnu",
+    "arm64": "aarch64-linux-gnu",
+    "386": "i686-linux-gnu",
+    "arm": "arm-linux-gnueabihf",
+    "riscv64": "riscv64-linux-gnu",
+    "ppc64le": "powerpc64le-linux-gnu",
+    "s390x": "s390x-linux-gnu",
+}
 ELF_MACHINES = {
     "amd64": 62,
     "arm64": 183,
@@ -51,14 +60,20 @@ def zig_target(platform: Platform) -> tuple[str, ...]:
     return ("-target", _ZIG_TARGETS[platform.architecture], *cpus[platform.variant])
 
 
-def triple(platform: Platform) -> str:
-    """The GNU name of a musl platform, as `configure --host` takes it."""
-    return zig_target(platform)[1]
+def gnu_target(platform: Platform) -> str | None:
+    """The GNU name of a glibc platform, which also starts the names of its cross compiler's commands."""
+    baseline = not platform.variant or (platform.architecture, platform.variant) in (("arm64", "v8"), ("arm", "v7"))
+    return _GNU_TARGETS.get(platform.architecture) if baseline else None
+
+
+def triple(platform: Platform, *, musl: bool) -> str:
+    """The GNU name of a platform, as `configure --host` takes it."""
+    return (None if musl else gnu_target(platform)) or zig_target(platform)[1]
 
 
 def processor(platform: Platform) -> tuple[str, str, str]:
     """What `uname -m` says there, the CPU family in Meson's words, and its byte order."""
-    first = triple(platform).partition("-")[0]
+    first = triple(platform, musl=True).partition("-")[0]
     machine = {"x86": "i686", "arm": "armv7l", "powerpc64le": "ppc64le"}.get(first, first)
     family = {"powerpc64le": "ppc64"}.get(first, first)
     return machine, family, "big" if first == "s390x" else "little"

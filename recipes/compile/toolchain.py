@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from recipes.compile.files import Stamp, sha256, stamp
 from recipes.compile.recipe import RECIPES, Recipe, ToolchainName
-from recipes.compile.targets import zig_target
+from recipes.compile.targets import gnu_target, zig_target
 from recipes.errors import RecipeError, ToolMissing
 from recipes.model import Command, Platform, Sample
 from recipes.notes import note
@@ -66,12 +66,17 @@ class _Probe:
     absent: tuple[str, ...] = ()
 
 
-def find_toolchain(name: ToolchainName, workspace: Workspace) -> Toolchain:
-    """Raises: ToolMissing; CommandFailed where the tool does not even tell its version."""
-    tool = {"gcc": _find_gxx, "zig": _find_zig, "go": _find_go}[name]()
+def find_toolchain(name: ToolchainName, workspace: Workspace, platform: Platform | None = None) -> Toolchain:
+    """The toolchain that builds for `platform`, by default this machine's: for gcc another one for each.
+
+    Raises: ToolMissing; CommandFailed where the tool does not even tell its version.
+    """
+    cross = name == "gcc" and platform is not None and platform != Platform.host()
+    tool = _find_gxx(platform if cross else None) if name == "gcc" else {"zig": _find_zig, "go": _find_go}[name]()
     if tool is None:
         raise ToolMissing(f"{_PROGRAM[name]} not found")
-    return _probed(name, tool, workspace.cache / "toolchains" / f"{name}.json")
+    label = f"{name}-{os.path.basename(tool)}" if cross else name
+    return _probed(name, tool, workspace.cache / "toolchains" / f"{label}.json")
 
 
 def _probed(name: ToolchainName, tool: str, record: Path) -> Toolchain:
@@ -100,18 +105,23 @@ def require(recipe: Recipe, platform: Platform, workspace: Workspace, go_version
     for a platform that no toolchain here knows.
     """
     host = Platform.host()
-    other = "zig-static-small" if recipe.language == "c++" else "go-static"
-    if platform != host and "gcc" in (recipe.toolchain, recipe.cgo):
+    if platform != host and recipe.cgo == "gcc":
         raise ToolMissing(
             f"recipe {recipe.name} builds for this machine ({host}) alone, not for {platform}",
-            hint=f"use --recipe {other}, which builds for other platforms too",
+            hint="use --recipe go-static, which builds for other platforms too",
         )
     if "zig" in (recipe.toolchain, recipe.cgo):
         zig_target(platform)
     program = _PROGRAM[recipe.toolchain]
     try:
-        toolchain = find_toolchain(recipe.toolchain, workspace)
+        toolchain = find_toolchain(recipe.toolchain, workspace, platform)
     except ToolMissing as error:
+        if platform != host and recipe.toolchain == "gcc":
+            raise ToolMissing(
+                f"no g++ for {platform} found (needed by recipe {recipe.name})",
+                hint=f"install a cross compiler, on Debian g++-{(gnu_target(platform) or '…').replace('_', '-')}, or "
+                "use --recipe zig-static-small, which builds for other platforms too",
+            ) from error
         raise ToolMissing(f"{program} not found (needed by recipe {recipe.name})", _HINT[recipe.toolchain]) from error
     if recipe.toolchain == "gcc" and recipe.static and not toolchain.static:
         raise ToolMissing(
@@ -218,8 +228,12 @@ def which(program: str) -> str | None:
     return None
 
 
-def _find_gxx() -> str | None:
-    return which("g++")
+def _find_gxx(platform: Platform | None = None) -> str | None:
+    """This machine's g++, or the cross compiler for another platform, by the name that Debian gives it."""
+    if platform is None:
+        return which("g++")
+    target = gnu_target(platform)
+    return which(f"{target}-g++") if target else None
 
 
 def _find_zig() -> str | None:
@@ -266,7 +280,8 @@ def _read_probe(record: Path, name: ToolchainName, tool: str) -> Toolchain | Non
 
 def _probe_gcc(gxx: str) -> _Probe:
     version = _ask(gxx, "-dumpfullversion", "-dumpversion")
-    gcc = os.path.join(os.path.dirname(gxx), "gcc")
+    folder, name = os.path.split(gxx)
+    gcc = os.path.join(folder, name.replace("g++", "gcc"))
     gcc = gcc if os.path.exists(gcc) else which("gcc") or gxx
     parts = ("cc1plus", "cc1", "lto1", "lto-wrapper", "collect2", "liblto_plugin.so", "as", "ld")
     programs = [_ask(gxx, f"-print-prog-name={part}") for part in parts]
@@ -276,7 +291,7 @@ def _probe_gcc(gxx: str) -> _Probe:
     # What is not there is printed as it was asked for. If it is installed later, that has to be noticed.
     missing = [name for name in ("libc.a", "libstdc++.a") if not os.path.isabs(found[name])]
     folders = _library_folders(_ask(gxx, "-print-search-dirs"))
-    archiver = os.path.join(os.path.dirname(gxx), "ar")
+    archiver = os.path.join(folder, name.replace("g++", "ar"))
     archiver = archiver if os.path.exists(archiver) else which("ar") or "ar"
     tools = [gxx, gcc, archiver, *(which(path) or path for path in (*programs, *found.values()))]
     watched, identity = _identify([path for path in tools if os.path.isabs(path)], version)
