@@ -13,7 +13,7 @@ import pytest
 from recipes.errors import BadArchive, RecipeError, Unavailable
 from recipes.model import BaseImage, Platform
 from recipes.package.bases import resolve
-from recipes.package.registry import ATTEMPTS
+from recipes.package.client import ATTEMPTS
 from recipes.package.store import Store
 from recipes.workspace import Workspace
 from tests.fixtures_registry import PASSWORD, USER, LayoutWriter, LocalRegistry, tar_of
