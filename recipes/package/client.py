@@ -60,11 +60,8 @@ class Client:
     def __init__(
         self, image: ImageName, actions: Actions = "pull", *, insecure: bool = False, retries: int = ATTEMPTS - 1
     ) -> None:
-        if insecure and not image.is_loopback:
-            raise BadInput(
-                f"--insecure is for registries on this machine, and {image.host} is not on it",
-                hint="put its authority's certificate into the system's store, or name it in REQUESTS_CA_BUNDLE",
-            )
+        if insecure:
+            self.check_insecure(image)
         self.image = image
         self.user = ""
         self._scope = f"repository:{image.repository}:{actions}"
@@ -81,6 +78,15 @@ class Client:
             self.url = f"{self._oras.prefix}://{host}/v2/{image.repository}"
             _resolve(self.url)
         self._verify = not insecure
+
+    @staticmethod
+    def check_insecure(image: ImageName) -> None:
+        """Raises: BadInput where `insecure` would open a connection to another machine to anybody in between."""
+        if not image.is_loopback:
+            raise BadInput(
+                f"--insecure is for registries on this machine, and {image.host} is not on it",
+                hint="put its authority's certificate into the system's store, or name it in REQUESTS_CA_BUNDLE",
+            )
 
     def ask(
         self,

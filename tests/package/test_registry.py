@@ -260,7 +260,7 @@ def test_bearer_tokens(
                 pull(reference, workspace, store)
             log_in(docker_config, proxy.host, PASSWORD)
         assert pull(reference, workspace, store).image_bytes == 1
-        assert any("service=cave" in path and "scope=repository%3Aa%3Apull" in path for path in proxy.seen)
+        assert any("service=cave" in path and "scope=repository%3Atokens%3Apull" in path for path in proxy.seen)
 
 
 def test_a_silent_host_is_asked_once(workspace: Workspace, store: Store) -> None:
