@@ -225,7 +225,8 @@ class Client:
                 hint += "; or use --insecure"
             raise Unavailable(f"{host} cannot be trusted: {_plain(error)}", hint) from error
         except (Broken, Timeout) as error:
-            raise Unreachable(f"{host} cannot be reached: {_plain(error)}", hint="is there a network?") from error
+            hint = "is a registry running there?" if self.image.is_loopback else "is there a network?"
+            raise Unreachable(f"{host} cannot be reached: {_plain(error)}", hint) from error
         except (requests.RequestException, ValueError, KeyError) as error:
             raise Unavailable(f"{host} does not answer as a registry does: {_plain(error)}") from error
 

@@ -25,6 +25,10 @@ class Busy(Unavailable):
         self.wait = wait
 
 
+class Absent(Unavailable):
+    """The registry answers, and does not have it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """An answer that is not the one that was asked for. `user` is who was logged in, "" for a visitor."""
@@ -45,7 +49,7 @@ class Refusal:
             message += f" ({words})"
         if self.status in PASSING:
             return Busy(message, hint, self.wait)
-        return Unavailable(message, hint)
+        return (Absent if self.status == 404 else Unavailable)(message, hint)
 
     def _explain(self, what: str, pushing: bool) -> tuple[str, str]:
         image, status = self.image, self.status

@@ -11,14 +11,17 @@ from recipes.report.units import human
 
 def summary(pushed: Pushed) -> str:
     """One line: `pushed localhost:5000/hello:1.0: 2 blobs sent (138 kB), 1 mounted, 3 already there`."""
-    count = len(pushed.sent)
-    parts = [f"{count} blob{'' if count == 1 else 's'} sent ({human(sum(blob.size for blob in pushed.sent))})"]
+    parts = []
+    if pushed.sent:
+        count = len(pushed.sent)
+        parts.append(f"{count} blob{'' if count == 1 else 's'} sent ({human(sum(blob.size for blob in pushed.sent))})")
     if pushed.mounted:
         parts.append(f"{len(pushed.mounted)} mounted from {', '.join(sorted({name for _, name in pushed.mounted}))}")
     if pushed.present:
         parts.append(f"{len(pushed.present)} already there")
-    unchanged = "" if pushed.manifests_sent else ", and so was the tag" if pushed.present else ""
-    return f"pushed {pushed.repository}:{pushed.tag}: {', '.join(parts)}{unchanged}"
+    if not pushed.manifests_sent:
+        parts.append("and so was the tag")
+    return f"pushed {pushed.repository}:{pushed.tag}: {', '.join(parts)}"
 
 
 def document(pushed: Pushed) -> dict[str, Any]:
