@@ -366,6 +366,27 @@ class Image:
         return self.image_bytes - self.binary.size
 
 
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """An image, or an index of several, that a registry now has. `repository` is complete: `host/name`.
+
+    Every blob is in one of `sent`, `present` (it was there before) and `mounted`, which also names the repository of
+    the same registry that it came from. `bytes_moved` is what was uploaded, counted again where it was sent again.
+    """
+
+    repository: str
+    tag: str
+    digest: str
+    sent: tuple[Descriptor, ...] = ()
+    present: tuple[Descriptor, ...] = ()
+    mounted: tuple[tuple[Descriptor, str], ...] = ()
+    manifests_sent: int = 0
+    bytes_moved: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.digest}"
+
+
 # ── will it run: before, and after ───────────────────────────────────────────────────────────────────────────────────
 
 

@@ -33,6 +33,7 @@ from recipes.model import (
     RunStatus,
     Sample,
     SizeRow,
+    Status,
     Unavailable,
     Verdict,
 )
@@ -227,6 +228,15 @@ def judge_on(
         "build": [binary.warnings, [str(command) for command in binary.commands]],
     }
     return recall(project.workspace.cache / "verdicts", key, ask, verdict_from_json)
+
+
+def refuse_failing(verdict: Verdict, image: Image) -> None:
+    """Raises: GateFailed for an image that is certain not to start."""
+    if verdict.status is Status.FAILS:
+        raise errors.GateFailed(
+            f"{image.name} would not start: {verdict.reason}",
+            hint="`invoke verify` says why and what would help; --force pushes it all the same",
+        )
 
 
 def open_root(project: Project, base: BaseImage, more: tuple[Layer, ...] = ()) -> RootFs:

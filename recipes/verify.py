@@ -79,7 +79,7 @@ def verify_image(project: Project, reference: str) -> Verification:
         )
     from recipes.inspect.entry import judge_entry
 
-    image = _resolve(project, reference, retry=True)
+    image = _resolve(project, reference, retry=True, by_lock=False)
     verdict = judge_entry(
         pipeline.open_root(project, image),
         image.start,
@@ -91,10 +91,10 @@ def verify_image(project: Project, reference: str) -> Verification:
     return Verification(reference, reference, project.platform, verdict)
 
 
-def _resolve(project: Project, name: str, *, retry: bool) -> BaseImage:
+def _resolve(project: Project, name: str, *, retry: bool, by_lock: bool = True) -> BaseImage:
     from recipes.package.bases import resolve
 
-    return resolve(name, project.platform, project.workspace, project.store, retry=retry)
+    return resolve(name, project.platform, project.workspace, project.store, retry=retry, by_lock=by_lock)
 
 
 def _on_each(project: Project, bases: Sequence[str], ask: Callable[[str], Verification]) -> Outcome:

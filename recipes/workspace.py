@@ -45,6 +45,11 @@ class Workspace:
         return self.build / "bases"
 
     @property
+    def registries(self) -> Path:
+        """Which repositories hold which blobs, as far as it was seen: one JSON file per registry."""
+        return self.build / "registries"
+
+    @property
     def roots(self) -> Path:
         """Unpacked root file systems for the local engine, by chain of diff IDs."""
         return self.build / "roots"

@@ -46,6 +46,19 @@ class LocalRegistry:
         subprocess.run(command, check=True, capture_output=True)
         return target
 
+    def read(self, name: str) -> bytes:
+        """The manifest or index that `repository:tag` stands for, as skopeo gets it."""
+        creds = [f"--creds={USER}:{PASSWORD}"] if self.login else []
+        command = [
+            need_tool("skopeo"),
+            "inspect",
+            "--raw",
+            "--tls-verify=false",
+            *creds,
+            f"docker://{self.host}/{name}",
+        ]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
     def blob(self, digest: str) -> Path:
         """The file in which the registry keeps a blob."""
         hexadecimal = digest.removeprefix("sha256:")
@@ -66,17 +79,42 @@ def private_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local
         yield running
 
 
+@pytest.fixture(scope="session")
+def closed_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegistry]:
+    """A registry that can only be read from."""
+    with _serve(tmp_path_factory.mktemp("closed-registry"), login=False, readonly=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def tls_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegistry]:
+    """A registry with a certificate that it has signed itself."""
+    folder = tmp_path_factory.mktemp("tls-registry")
+    name, names = "/CN=localhost", "subjectAltName=IP:127.0.0.1"
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", name, "-addext", names]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run([need_tool("openssl"), *words, *files], check=True, capture_output=True)
+    with _serve(folder, login=False, tls=True) as running:
+        yield running
+
+
 @contextlib.contextmanager
-def _serve(folder: Path, *, login: bool) -> Iterator[LocalRegistry]:
+def _serve(folder: Path, *, login: bool, readonly: bool = False, tls: bool = False) -> Iterator[LocalRegistry]:
     program = need_tool("docker-registry")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{free.getsockname()[1]}"
+    storage: dict[str, object] = {"filesystem": {"rootdirectory": str(folder / "storage")}, "delete": {"enabled": True}}
+    if readonly:
+        storage["maintenance"] = {"readonly": {"enabled": True}}
+    http_settings: dict[str, object] = {"addr": host}
+    if tls:
+        http_settings["tls"] = {"certificate": str(folder / "cert.pem"), "key": str(folder / "key.pem")}
     config: dict[str, object] = {
         "version": "0.1",
         "log": {"level": "error"},
-        "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}, "delete": {"enabled": True}},
-        "http": {"addr": host},
+        "storage": storage,
+        "http": http_settings,
     }
     if login:
         (folder / "htpasswd").write_text(_HTPASSWD)

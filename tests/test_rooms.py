@@ -17,8 +17,8 @@ OWNERS = {
     "docker": {"run/docker.py"},
     "tabulate": {"report/table.py"},
     "invoke": {"tasks/"},  # a whole room: one task a function, and nothing else
-    "oras": {"package/registry.py"},
-    "requests": {"package/registry.py", "run/docker.py"},
+    "oras": {"package/client.py"},
+    "requests": {"package/client.py", "run/docker.py"},
     "rich": {"notes.py"},
 }
 

@@ -1,20 +1,23 @@
 """Bases by name or reference: which there are, and how to have one in the store.
 
 What a reference stood for is kept per platform as one JSON file in `build/bases/`; the blobs are in the store. A tag of
-a registry keeps what it stood for until it is refreshed; files and engine images are looked at again each time.
+a registry is what bases.lock says; where that says nothing, it keeps what it stood for until it is refreshed. Files and
+engine images are looked at again each time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recipes import errors
+from recipes import errors, notes
 from recipes.errors import BadInput
 from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.package import reference as references
@@ -89,10 +92,12 @@ def resolve(
     *,
     refresh: bool = False,
     retry: bool = False,
+    by_lock: bool = True,
 ) -> BaseImage:
     """The base, with all its layers in the store: from the last time if it is still there, else from its source.
 
     `refresh` asks the source in any case; `retry` asks a host even if it was silent a moment ago.
+    Without `by_lock` a tag is what its registry says, as for an image that nothing is built on.
     Raises: BadInput for an unknown name, Unavailable where it cannot be had, BadArchive for what cannot be trusted.
     """
     if name_or_reference == "scratch":
@@ -102,7 +107,8 @@ def resolve(
         from recipes.package.suites import complete
 
         reference = complete(reference)
-    here = reference.beneath(folder)
+    meant, note = _locked(reference, name_or_reference, workspace, ask=refresh) if by_lock else (reference, "")
+    here = meant.beneath(folder)
     key = hashlib.sha256(f"{here}\n{platform}".encode(errors="surrogateescape")).hexdigest()[:16]
     slug = re.sub(r"[^A-Za-z0-9.-]+", "_", str(reference))[-60:].strip("_.")
     record = workspace.bases / f"{slug}-{key}.json"
@@ -115,9 +121,12 @@ def resolve(
             changed = _identity(record) != before
             base = _recall(record, stamp, store) if changed or not refresh else None
             if base is None:
-                base = _fetch(here, name_or_reference, platform, workspace, store, retry=retry or refresh)
+                with _naming_the_lock(is_locked=meant != reference):
+                    base = _fetch(here, name_or_reference, platform, workspace, store, retry=retry or refresh)
                 saved = {"version": RECORD_VERSION, "stamp": stamp, "base": asdict(base)}
                 write_atomically(record, json.dumps(saved, indent=1).encode())
+    if note:
+        _say_once(workspace, note)  # now that there is a base that it is about
     return replace(base, name=name_or_reference, reference=str(reference), platform=platform)
 
 
@@ -134,6 +143,71 @@ def find(text: str, workspace: Workspace) -> tuple[Reference, Path]:
     raise unknown
 
 
+def _locked(reference: Reference, name: str, workspace: Workspace, *, ask: bool) -> tuple[Reference, str]:
+    """The tag of a registry by the digest that bases.lock gives for it; all else, and what is not locked, as it is.
+
+    Also what a user should know of the lock, "" for nothing. With `ask`, the tag is looked at first.
+    """
+    if reference.transport != "docker":
+        return reference, ""
+    from recipes.package import lock
+
+    if not lock.is_lockable(reference):
+        return reference, ""
+    pin = lock.read(workspace).get(str(reference))
+    if pin is None and not lock.path_of(workspace).exists():
+        return reference, (
+            "note: there is no bases.lock: registry bases are what their tags stood for when they were fetched; "
+            "`invoke bases --update` pins them"
+        )
+    if pin is None:
+        update = f"`invoke bases --update --bases {name}`"
+        return (
+            reference,
+            f"note: {name} is not in bases.lock: it is what its tag stood for when it was fetched; {update}",
+        )
+    if ask:
+        _look_at(reference, workspace)
+    look = lock.last_look(workspace, reference)
+    if look is None or not lock.is_stale(pin, look):
+        return lock.pinned(reference, pin), ""
+    return lock.pinned(reference, pin), (
+        f"note: bases.lock is stale: the tag of {name} was {look.digest[:19]} on {look.time:%Y-%m-%d}, and "
+        f"{pin.digest[:19]} is used, as it is locked; `invoke bases --update` follows the tag"
+    )
+
+
+@contextlib.contextmanager
+def _naming_the_lock(*, is_locked: bool) -> Iterator[None]:
+    from recipes.package.refusals import Absent
+
+    try:
+        yield
+    except Absent as error:
+        if not is_locked:
+            raise
+        raise Absent(error.message, hint="bases.lock says so; `invoke bases --update` takes what is there") from error
+
+
+def _look_at(reference: Reference, workspace: Workspace) -> None:
+    from recipes.package import lock, registry
+    from recipes.package.reach import reaching
+
+    image = references.image_name(reference.target)
+    with reaching(image.host, workspace, retry=True):
+        remote = registry.find(image)
+    lock.remember_look(workspace, reference, remote.start.digest)
+
+
+_said: set[tuple[Path, str]] = set()
+
+
+def _say_once(workspace: Workspace, text: str) -> None:
+    if (workspace.root, text) not in _said:
+        _said.add((workspace.root, text))
+        notes.note(text)
+
+
 def takes_long(name: str, workspace: Workspace) -> bool:
     """Whether a base, if it is not had yet, takes longer than any build: a system that has to be set up."""
     if name == "scratch":
@@ -148,6 +222,7 @@ def _fetch(
     path = Path(reference.target)
     match reference.transport:
         case "docker":
+            from recipes.package import holdings, lock
             from recipes.package.reach import reaching
 
             image = references.image_name(reference.target)
@@ -155,7 +230,12 @@ def _fetch(
                 from recipes.package import registry
 
                 remote = registry.find(image)
-            return registry.pull(remote, name, platform, store)
+            base = registry.pull(remote, name, platform, store)
+            if not image.digest:
+                lock.remember_look(workspace, reference, remote.start.digest)
+            # An image on this base can take its layers over from there.
+            holdings.remember(workspace, image, [layer.descriptor.digest for layer in base.layers])
+            return base
         case "mmdebstrap":
             from recipes.package import debian
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from invoke.collection import Collection
 
 from recipes.tasks.build import build_static, compare_sizes, package
-from recipes.tasks.images import dockerfile, export
+from recipes.tasks.images import dockerfile, export, push
 from recipes.tasks.judging import inspect, verify
 from recipes.tasks.lists import bases, doctor, recipes, samples
 from recipes.tasks.story import walkthrough
@@ -24,6 +24,7 @@ _TASKS = (
     inspect,
     dockerfile,
     export,
+    push,
     recipes,
     samples,
     bases,

@@ -96,21 +96,28 @@ def find_base_image(project: Project, name: str) -> BaseImage:
     return resolve(name, project.platform, project.workspace, project.store, retry=True)
 
 
-def make_images(projects: Sequence[Project], wanted: Wanted) -> tuple[tuple[Image, ...], Descriptor]:
-    """The image for each platform, and what stands for them all: a manifest, or an index of several."""
+def make_images(
+    projects: Sequence[Project], wanted: Wanted, *, gate: bool = False
+) -> tuple[tuple[Image, ...], Descriptor]:
+    """The image for each platform, and what stands for them all: a manifest, or an index of several.
+
+    With `gate` one that is certain not to start is a GateFailed.
+    """
     from recipes import pipeline
 
-    images = tuple(make_image(project, wanted) for project in projects)
+    images = tuple(make_image(project, wanted, gate=gate) for project in projects)
     return images, pipeline.join(projects[0], images)
 
 
-def make_image(project: Project, wanted: Wanted) -> Image:
+def make_image(project: Project, wanted: Wanted, *, gate: bool = False) -> Image:
     """The image of a sample on a base: built as far as needed, with the data that it will ask for."""
     from recipes import pipeline
 
     program = load(project, wanted)
     binary, facts = pipeline.build_binary(project, program, choose_recipe(project, program, wanted.recipe))
-    image, _ = pipeline.package(project, binary, facts, find_base_image(project, wanted.base))
+    image, verdict = pipeline.package(project, binary, facts, find_base_image(project, wanted.base))
+    if gate:
+        pipeline.refuse_failing(verdict, image)
     return image
 
 

@@ -1,4 +1,4 @@
-"""Tasks that hand images on: as a Dockerfile, an archive or a layout."""
+"""Tasks that hand images on: as a Dockerfile, an archive or a layout, or to a registry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from recipes import notes
-from recipes.tasks.common import COMMON, Wanted, make_image, make_images, open_project, open_projects
+from recipes.tasks.common import COMMON, Wanted, make_image, make_images, one_of, open_project, open_projects
 from recipes.tasks.ending import ending_well
 
 _WANTED = ("recipe", "base", "target", "package", "set_")
@@ -82,3 +82,49 @@ def export(
     images, start = make_images(projects, wanted)
     archive.export(images, start, projects[0].store, to)
     sys.stdout.write(f"{start.digest}\n")
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "to": "HOST/REPOSITORY[:TAG]",
+        "insecure": "accept any certificate of a registry on this machine (plain HTTP there needs no option)",
+        "force": "push even an image that will not start",
+        "platform": COMMON["platforms"],
+        **{name: COMMON[name] for name in ("compression", "jobs", "format", *_WANTED)},
+    },
+    iterable=["set_"],
+)
+@ending_well
+def push(
+    c: Context,
+    sample: str,
+    to: str,
+    recipe: str = "",
+    base: str = "scratch",
+    platform: str = "",
+    compression: str = "gzip",
+    insecure: bool = False,
+    force: bool = False,
+    jobs: int = 0,
+    format: str = "text",  # noqa: A002  # the option's name
+    target: str = "",
+    package: str = "",
+    set_: Sequence[str] = (),
+) -> None:
+    """Build an image and push it to a registry, without a daemon: only what the registry lacks is sent."""
+    from recipes.package.push import check_target
+    from recipes.package.push import push as push_image
+    from recipes.package.reference import image_name
+    from recipes.report import pushed as report
+    from recipes.report.document import dumps
+
+    one_of("format", format, ("text", "json"))
+    projects = open_projects(c, platform, compression, jobs)
+    where = image_name(to.removeprefix("docker://"))
+    check_target(where, insecure=insecure)  # before anything is built
+    _, start = make_images(projects, Wanted(sample, target, package, set_, recipe, base), gate=not force)
+    first = projects[0]
+    pushed = push_image(first.store, start, where, workspace=first.workspace, jobs=first.jobs, insecure=insecure)
+    notes.note(report.summary(pushed))
+    sys.stdout.write(dumps(report.document(pushed)) if format == "json" else f"{pushed}\n")

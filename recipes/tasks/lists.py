@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.tasks import task
 
-from recipes.tasks.common import choose_recipe, open_project
+from recipes import errors
+from recipes.tasks.common import choose_recipe, open_project, split
 from recipes.tasks.ending import ending_well
+
+if TYPE_CHECKING:
+    from recipes.package.lock import Pin
+    from recipes.pipeline import Project
 
 
 @task(auto_shortflags=False)
@@ -44,16 +50,59 @@ def samples(c: Context) -> None:
     sys.stdout.write(list_table(("sample", "language", "default recipe", "sources"), rows) + "\n")
 
 
-@task(auto_shortflags=False)
+@task(
+    auto_shortflags=False,
+    help={
+        "update": "look at what the tags stand for today, and write it into bases.lock",
+        "bases": "with --update: names or docker://… references, separated by commas (default: all)",
+    },
+)
 @ending_well
-def bases(c: Context) -> None:
-    """List the base images that have a name."""
+def bases(c: Context, update: bool = False, bases: str = "") -> int:
+    """List the base images that have a name, and what they are locked to; or renew that."""
+    from recipes.package import lock
     from recipes.package.bases import known
     from recipes.report.table import list_table
 
     project = open_project(c)
-    rows = [(spec.name, spec.reference, spec.summary) for spec in known(project.workspace).values()]
-    sys.stdout.write(list_table(("base", "reference", "what it is"), rows) + "\n")
+    if update:
+        return _update_lock(project, split(bases))
+    if bases:
+        raise errors.BadInput("--bases says what to update", hint="add --update")
+    pins = lock.read(project.workspace)
+    rows = []
+    for spec in known(project.workspace).values():
+        pin = pins.pop(spec.reference, None)
+        rows.append((spec.name, spec.reference, _locked_to(project, spec.reference, pin), spec.summary))
+    rows += [("", reference, _locked_to(project, reference, pin), "") for reference, pin in pins.items()]
+    sys.stdout.write(list_table(("base", "reference", "locked to", "what it is"), rows) + "\n")
+    return 0
+
+
+def _update_lock(project: Project, names: tuple[str, ...]) -> int:
+    from recipes.package.refresh import update
+    from recipes.report.table import list_table
+
+    changes = update(project.workspace, names, project.jobs)
+    rows = [(change.base, _short(change.old), _short(change.new), change.what) for change in changes]
+    sys.stdout.write(list_table(("base", "was", "is", ""), rows) + "\n")
+    failed = [change.error for change in changes if change.error]
+    return failed[0].exit_code if failed and names else 0
+
+
+def _locked_to(project: Project, reference: str, pin: Pin | None) -> str:
+    from recipes.package import lock
+    from recipes.package.reference import parse
+
+    if pin is None:
+        return ""
+    stale = lock.is_stale(pin, lock.last_look(project.workspace, parse(reference)))
+    return _short(pin.digest) + (" (stale)" if stale else "")
+
+
+def _short(digest: str) -> str:
+    """Enough of a digest to tell it from another one."""
+    return digest[:19]
 
 
 @task(auto_shortflags=False)

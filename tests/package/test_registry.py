@@ -13,7 +13,7 @@ import pytest
 from recipes.errors import BadArchive, RecipeError, Unavailable
 from recipes.model import BaseImage, Platform
 from recipes.package.bases import resolve
-from recipes.package.registry import ATTEMPTS
+from recipes.package.client import ATTEMPTS
 from recipes.package.store import Store
 from recipes.workspace import Workspace
 from tests.fixtures_registry import PASSWORD, USER, LayoutWriter, LocalRegistry, tar_of
@@ -260,7 +260,7 @@ def test_bearer_tokens(
                 pull(reference, workspace, store)
             log_in(docker_config, proxy.host, PASSWORD)
         assert pull(reference, workspace, store).image_bytes == 1
-        assert any("service=cave" in path and "scope=repository%3Aa%3Apull" in path for path in proxy.seen)
+        assert any("service=cave" in path and "scope=repository%3Atokens%3Apull" in path for path in proxy.seen)
 
 
 def test_a_silent_host_is_asked_once(workspace: Workspace, store: Store) -> None:

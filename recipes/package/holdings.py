@@ -1,0 +1,77 @@
+"""Which repositories of a registry hold which blobs, as far as it was seen from here: what can be mounted across.
+
+One JSON file per registry below `build/registries/`. It only saves work: a registry that no longer has what is written
+here declines the mount, and the blob is uploaded. So a file that is damaged, or lost, counts as empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from recipes.errors import BadInput
+from recipes.package.manifests import is_digest
+from recipes.package.reference import ImageName, image_name
+from recipes.workspace import Workspace, locked, write_atomically
+
+_REPOSITORIES = 4
+_BLOBS = 5000
+
+Holders = dict[str, tuple[str, ...]]
+"""Digest → repositories, those that were seen last first."""
+
+
+def holders(workspace: Workspace, host: str) -> Holders:
+    """What is known of the registry `host`."""
+    return _read(_record(workspace, host), host)
+
+
+def remember(
+    workspace: Workspace, image: ImageName, digests: Iterable[str], *, gone: Iterable[tuple[str, str]] = ()
+) -> None:
+    """The repository of `image` holds the blobs `digests`; of `gone`, each repository does not hold its digest."""
+    record = _record(workspace, image.host)
+    with locked(record.with_suffix(".lock")):
+        before = _read(record, image.host)
+        after = dict(before)
+        for digest, repository in gone:
+            after[digest] = tuple(name for name in after.get(digest, ()) if name != repository)
+        for digest in digests:
+            others = [name for name in after.pop(digest, ()) if name != image.repository]  # the newest stand last
+            after[digest] = (image.repository, *others)[:_REPOSITORIES]
+        after = {digest: names for digest, names in after.items() if names}
+        if after != before:
+            kept = dict(list(after.items())[-_BLOBS:])
+            write_atomically(record, json.dumps({"host": image.host, "blobs": kept}, indent=1).encode())
+
+
+def _record(workspace: Workspace, host: str) -> Path:
+    # The end keeps two hosts apart that are the same in letters and dots.
+    key = hashlib.sha256(host.encode()).hexdigest()[:8]
+    return workspace.registries / f"{re.sub(r'[^a-z0-9.-]', '_', host.lower())}-{key}.json"
+
+
+def _read(record: Path, host: str) -> Holders:
+    try:
+        saved = json.loads(record.read_bytes())
+        if saved["host"] != host:
+            return {}
+        entries = list(saved["blobs"].items())
+        return {
+            digest: tuple(name for name in names if _is_repository(name))
+            for digest, names in entries
+            if is_digest(digest)
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _is_repository(name: object) -> bool:
+    """It becomes part of an address, so it must be nothing but a repository's name."""
+    try:
+        return isinstance(name, str) and image_name(f"localhost/{name}").repository == name
+    except BadInput:
+        return False

@@ -1,0 +1,378 @@
+"""Images from the store to a registry: what it lacks, and nothing twice; the tag comes last.
+
+Blobs go side by side, each from its file as a stream. A blob that is there is left alone, one that another repository
+of the registry holds is mounted across, any other is uploaded in one piece (POST, then PUT): an upload that broke off
+starts again, as registries differ in what they keep of a half one. Manifests follow when all their blobs are there,
+an index after its children, so that an interrupted push leaves the tag as it was.
+Source: OCI distribution-spec, "Push".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from recipes import notes
+from recipes.errors import BadArchive, BadInput, Unavailable
+from recipes.model import Descriptor, Pushed
+from recipes.package.client import ATTEMPTS, BACKOFF_SECONDS, READ_SECONDS, Answer, BrokenOff, Client
+from recipes.package.holdings import holders, remember
+from recipes.package.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES, check_digest, parse_json, read_descriptor
+from recipes.package.reach import Unreachable
+from recipes.package.reference import ImageName
+from recipes.package.refusals import Busy
+from recipes.package.store import Store
+from recipes.workspace import Workspace
+
+_CHUNK = 1 << 17
+_UPLOAD_SECONDS = (READ_SECONDS, 180.0)
+"""For a chunk to go out, and for the answer at the end: the registry may move or check a large blob first."""
+
+_MAX_WAIT_SECONDS = 10.0
+_MAX_NESTING = 4
+_DONE = range(200, 205)
+
+Value = TypeVar("Value")
+
+
+def push(
+    store: Store,
+    start: Descriptor,
+    target: ImageName,
+    *,
+    workspace: Workspace,
+    jobs: int = 1,
+    insecure: bool = False,
+) -> Pushed:
+    """Let `target` (host, repository and tag) be what `start` is: an image manifest or an image index of the store.
+
+    Raises: BadArchive for what is not whole in the store, before anything is sent; BadInput for a target by digest or
+    `insecure` with a host elsewhere; Unreachable; Unavailable for what the registry refuses.
+    """
+    check_target(target, insecure=insecure)
+    manifests, blobs = _gather(store, start)
+    return _Push(store, target, workspace, Client(target, "pull,push", insecure=insecure, retries=0)).run(
+        start, manifests, blobs, jobs
+    )
+
+
+def check_target(target: ImageName, *, insecure: bool = False) -> None:
+    """Raises: BadInput for a target that nothing can be pushed to."""
+    if target.digest:
+        raise BadInput(f"{target} is a digest", hint="push to a tag; the digest follows from the image")
+    if insecure:
+        Client.check_insecure(target)
+
+
+def _gather(store: Store, start: Descriptor) -> tuple[list[tuple[Descriptor, bytes]], list[Descriptor]]:
+    """(manifests with their bytes, those that others name first; blobs), each once and each whole in the store."""
+    manifests: dict[str, tuple[Descriptor, bytes]] = {}
+    blobs: dict[str, Descriptor] = {}
+
+    def visit(at: Descriptor, depth: int) -> None:
+        if at.digest in manifests:
+            return
+        what = f"the manifest {at.digest}"
+        if depth > _MAX_NESTING or at.size > MAX_MANIFEST_BYTES:
+            raise BadArchive(f"{what} is too large, or nested too deeply")
+        data = store.read(at.digest)
+        check_digest(data, at.digest, what)
+        document = parse_json(data, what)
+        is_index = (document.get("mediaType") or at.media_type) in INDEXES or "manifests" in document
+        below = (
+            document.get("manifests") if is_index else [document.get("config"), *_list(document.get("layers"), what)]
+        )
+        for value in _list(below, what):
+            descriptor = read_descriptor(value, f"an entry of {what}")
+            if is_index:
+                visit(descriptor, depth + 1)
+                continue
+            if not store.has(descriptor.digest, descriptor.size):
+                raise BadArchive(
+                    f"the blob {descriptor.digest} is not whole in the store", hint="remove build/ and build again"
+                )
+            blobs[descriptor.digest] = descriptor
+        manifests[at.digest] = at, data
+
+    visit(start, 0)
+    # The large ones first: one that starts last would run alone at the end.
+    return list(manifests.values()), sorted(blobs.values(), key=lambda blob: (-blob.size, blob.digest))
+
+
+def _list(value: object, what: str) -> list[object]:
+    if not isinstance(value, list):
+        raise BadArchive(f"{what} has no list where one should be")
+    return value
+
+
+class _Stopped(Exception):
+    """Another part of the same push has failed, or was interrupted."""
+
+
+@dataclass
+class _Push:
+    """One push, under way. What it found and did is written under its lock."""
+
+    store: Store
+    target: ImageName
+    workspace: Workspace
+    client: Client
+    sent: list[Descriptor] = field(default_factory=list)
+    present: list[Descriptor] = field(default_factory=list)
+    mounted: list[tuple[Descriptor, str]] = field(default_factory=list)
+    declined: list[tuple[str, str]] = field(default_factory=list)
+    begun: set[str] = field(default_factory=set)
+    bytes_moved: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(
+        self, start: Descriptor, manifests: list[tuple[Descriptor, bytes]], blobs: list[Descriptor], jobs: int
+    ) -> Pushed:
+        # A host that is not there is told at once; only one that has answered is waited for.
+        before = self._again(partial(self._digest_of, self.target.tag), patient=False)
+        title = f"pushing {self.target.repository.rpartition('/')[2]}"
+        known = holders(self.workspace, self.target.host)
+        try:
+            with notes.progress(title, sum(blob.size for blob in blobs), "bytes") as advance:
+                _side_by_side(
+                    lambda blob: self._again(partial(self._blob, blob, known.get(blob.digest, ()), advance)),
+                    blobs,
+                    jobs,
+                    self.stop,
+                )
+        finally:
+            here = [blob.digest for blob in (*self.sent, *self.present, *(blob for blob, _ in self.mounted))]
+            remember(self.workspace, self.target, here, gone=self.declined)
+        count = 0
+        for descriptor, data in manifests:
+            is_last = descriptor.digest == start.digest
+            selector = self.target.tag if is_last else descriptor.digest
+            there = before if is_last else self._again(partial(self._digest_of, selector))
+            if there != descriptor.digest:
+                self._again(partial(self._manifest, selector, descriptor, data))
+                count += 1
+        after = self._again(partial(self._digest_of, self.target.tag))
+        if after != start.digest:
+            raise Unavailable(
+                f"{self.target} stands for {after or 'nothing'} after the push, and not for {start.digest}",
+                hint="did somebody else push to the same tag? try again",
+            )
+        return Pushed(
+            f"{self.target.host}/{self.target.repository}",
+            self.target.tag,
+            start.digest,
+            sent=tuple(sorted(self.sent, key=_digest)),
+            present=tuple(sorted(self.present, key=_digest)),
+            mounted=tuple(sorted(self.mounted, key=lambda pair: pair[0].digest)),
+            manifests_sent=count,
+            bytes_moved=self.bytes_moved,
+        )
+
+    def _again(self, work: Callable[[], Value], *, patient: bool = True) -> Value:
+        """`work`, and again after a while where it failed in a way that may pass."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return work()
+            except (Busy, Unreachable, BrokenOff) as error:
+                wait = max(BACKOFF_SECONDS * 2**attempt, error.wait if isinstance(error, Busy) else 0.0)
+                impatient = isinstance(error, Unreachable) and not patient
+                if impatient or attempt == ATTEMPTS - 1 or wait > _MAX_WAIT_SECONDS:
+                    raise
+                if self.stop.wait(wait):
+                    raise _Stopped from error
+        raise AssertionError("the last attempt returns or raises")
+
+    # ── blobs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _blob(self, blob: Descriptor, holding: Iterable[str], advance: notes.Advance) -> None:
+        # Also before a second attempt: it may be only the answer that was lost.
+        with self.client.ask("HEAD", f"blobs/{blob.digest}") as answer:
+            if answer.status not in (200, 404):
+                raise self._refusal(answer, f"a question for {_short(blob)}")
+            if answer.status == 200:
+                self._note(self.sent if blob.digest in self.begun else self.present, blob)
+                advance(blob.size)
+                return
+        upload = ""
+        for repository in holding:
+            if repository == self.target.repository or (blob.digest, repository) in self.declined or upload:
+                continue
+            upload = self._mount(blob, repository)
+            if upload == repository:
+                self._note(self.mounted, (blob, repository))
+                advance(blob.size)
+                return
+        self._upload(blob, upload or self._start(blob), advance)
+        self._note(self.sent, blob)
+
+    def _mount(self, blob: Descriptor, repository: str) -> str:
+        """`repository` where the blob was taken over from it, else an upload that was begun instead, or ""."""
+        where = f"blobs/uploads/?mount={quote(blob.digest)}&from={quote(repository, safe='')}"
+        with self.client.ask("POST", where, also_pull=repository, body=b"") as answer:
+            if answer.status == 201:
+                return repository
+            self._note(self.declined, (blob.digest, repository))
+            # Anything else is no reason to give up: the blob is here.
+            return self._location(answer) if answer.status == 202 else ""
+
+    def _start(self, blob: Descriptor) -> str:
+        with self.client.ask("POST", "blobs/uploads/", body=b"") as answer:
+            if answer.status != 202:
+                raise self._refusal(answer, f"an upload of {_short(blob)}")
+            return self._location(answer)
+
+    def _location(self, answer: Answer) -> str:
+        return self.client.follow(answer.url, answer.headers.get("Location", ""))
+
+    def _upload(self, blob: Descriptor, where: str, advance: notes.Advance) -> None:
+        where += f"{'&' if '?' in where else '?'}digest={quote(blob.digest, safe='')}"
+        path = self.store.blob(blob.digest)
+        self.begun.add(blob.digest)
+        body = _FileBody(path, blob, advance, self.stop)
+        headers = {"Content-Type": "application/octet-stream"}
+        try:
+            # Without a byte there is nothing to stream, and a length of 0 has to be said.
+            with self.client.ask(
+                "PUT", where, headers, body=body if blob.size else b"", seconds=_UPLOAD_SECONDS
+            ) as answer:
+                if answer.status in _DONE:
+                    return
+                if answer.status == 400:
+                    _check_file(path, blob)
+                if answer.status == 404:  # the upload, that is: its session has gone
+                    raise Busy(f"{self.target.host} has lost an upload of {_short(blob)}", hint="try again")
+                raise self._refusal(answer, _short(blob))
+        except Exception:
+            advance(-body.at)  # it starts again
+            raise
+        finally:
+            with self.lock:
+                self.bytes_moved += body.moved
+
+    # ── manifests ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _digest_of(self, selector: str) -> str:
+        """What a tag or digest stands for in the registry now, "" for nothing."""
+        accept = {"Accept": ", ".join((*INDEXES, *MANIFESTS))}
+        with self.client.ask("HEAD", f"manifests/{selector}", accept) as answer:
+            if answer.status == 404:
+                return ""
+            if answer.status != 200:
+                raise self._refusal(answer, f"a question for {self.target}")
+            digest = answer.headers.get("Docker-Content-Digest")
+        if digest:
+            return str(digest)
+        with self.client.ask("GET", f"manifests/{selector}", accept) as answer:
+            if answer.status != 200:
+                raise self._refusal(answer, f"a question for {self.target}")
+            return f"sha256:{hashlib.sha256(answer.body(MAX_MANIFEST_BYTES)).hexdigest()}"
+
+    def _manifest(self, selector: str, descriptor: Descriptor, data: bytes) -> None:
+        headers = {"Content-Type": descriptor.media_type}
+        with self.client.ask("PUT", f"manifests/{selector}", headers, body=data, seconds=_UPLOAD_SECONDS) as answer:
+            self.bytes_moved += len(data)
+            if answer.status not in _DONE:
+                raise self._refusal(answer, f"the manifest of {self.target}")
+            digest = answer.headers.get("Docker-Content-Digest", descriptor.digest)
+            if digest != descriptor.digest:
+                raise Unavailable(
+                    f"{self.target.host} took {descriptor.digest} for {digest}", hint="its data was changed"
+                )
+
+    def _refusal(self, answer: Answer, what: str) -> Unavailable:
+        return self.client.refusal(answer, what, pushing=True)
+
+    def _note(self, found: list[Value], value: Value) -> None:
+        with self.lock:
+            found.append(value)
+
+
+class _FileBody:
+    """A blob's file as the body of a request: its length is known, and it is never in memory as a whole.
+
+    `moved` counts every byte that went out, `at` those since it was last begun.
+    """
+
+    def __init__(self, path: Path, blob: Descriptor, advance: notes.Advance, stop: threading.Event) -> None:
+        self._path, self._blob, self._advance, self._stop = path, blob, advance, stop
+        self.moved = self.at = 0
+
+    def __len__(self) -> int:
+        return self._blob.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._advance(-self.at)  # after a redirection, or a challenge, it is sent once more
+        self.at = 0
+        try:
+            with open(self._path, "rb") as file:
+                # Never more than was announced: the rest would be taken for the next request.
+                while data := file.read(min(_CHUNK, self._blob.size - self.at)):
+                    if self._stop.is_set():
+                        raise _Stopped
+                    yield data
+                    self.at += len(data)
+                    self.moved += len(data)
+                    self._advance(len(data))
+        except FileNotFoundError as error:
+            raise BadArchive(f"the blob {self._blob.digest} has gone from the store", hint="build again") from error
+        if self.at != self._blob.size:
+            raise BadArchive(f"the blob {self._blob.digest} was shortened in the store", hint="build again")
+
+
+def _check_file(path: Path, blob: Descriptor) -> None:
+    """Raises: BadArchive where the registry is right to refuse it."""
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if f"sha256:{found}" != blob.digest:
+        raise BadArchive(f"the blob {blob.digest} is damaged in the store", hint="remove build/ and build again")
+
+
+def _digest(blob: Descriptor) -> str:
+    return blob.digest
+
+
+def _short(blob: Descriptor) -> str:
+    return f"the blob {blob.digest[:19]} ({blob.size:,} bytes)"
+
+
+def _side_by_side(
+    work: Callable[[Descriptor], None], blobs: list[Descriptor], jobs: int, stop: threading.Event
+) -> None:
+    """`work` on each blob, `jobs` at a time. The first that fails stops the others, and so does ^C."""
+    left = iter(blobs)
+    lock = threading.Lock()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        while not stop.is_set():
+            with lock:
+                blob = next(left, None)
+            if blob is None:
+                return
+            try:
+                work(blob)
+            except _Stopped:
+                return
+            except BaseException as error:  # raised again in the thread that waits for it
+                failures.append(error)
+                stop.set()
+
+    # Daemons: after ^C nobody waits for the answer of a registry that takes its time.
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(max(1, min(jobs, len(blobs))))]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        stop.set()
+        raise
+    if failures:
+        raise failures[0]

@@ -1,0 +1,38 @@
+"""A push as text and as JSON: what was sent, what was there already, what was mounted."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from recipes.model import Pushed
+from recipes.report.units import human
+
+
+def summary(pushed: Pushed) -> str:
+    """One line: `pushed localhost:5000/hello:1.0: 2 blobs sent (138 kB), 1 mounted, 3 already there`."""
+    parts = []
+    if pushed.sent:
+        count = len(pushed.sent)
+        parts.append(f"{count} blob{'' if count == 1 else 's'} sent ({human(sum(blob.size for blob in pushed.sent))})")
+    if pushed.mounted:
+        parts.append(f"{len(pushed.mounted)} mounted from {', '.join(sorted({name for _, name in pushed.mounted}))}")
+    if pushed.present:
+        parts.append(f"{len(pushed.present)} already there")
+    if not pushed.manifests_sent:
+        parts.append("and so was the tag")
+    return f"pushed {pushed.repository}:{pushed.tag}: {', '.join(parts)}"
+
+
+def document(pushed: Pushed) -> dict[str, Any]:
+    """`{"image", "tag", "digest", "sent": […], "present": […], "mounted": [{…, "from"}], "bytes_moved"}`"""
+    return {
+        "image": str(pushed),
+        "tag": pushed.tag,
+        "digest": pushed.digest,
+        "sent": [dataclasses.asdict(blob) for blob in pushed.sent],
+        "present": [dataclasses.asdict(blob) for blob in pushed.present],
+        "mounted": [dataclasses.asdict(blob) | {"from": repository} for blob, repository in pushed.mounted],
+        "manifests_sent": pushed.manifests_sent,
+        "bytes_moved": pushed.bytes_moved,
+    }
