@@ -20,5 +20,5 @@ def steps(site: Site) -> tuple[tuple[Step, ...], Product]:
 def run(site: Site, *words: str) -> Step:
     """The build itself; `words` may set variables and name goals."""
     make = require("make", site.sample.name)
-    tools = (f"CC={wrapper.CC}", f"CXX={wrapper.CXX}", f"AR={wrapper.AR}", f"RANLIB={wrapper.RANLIB}")
+    tools = (f"CC={wrapper.CC}", f"CXX={wrapper.CXX}")
     return site.run("build", site.source, make, *tools, *words, output=site.source, inputs=(make,))

@@ -126,7 +126,7 @@ def _copy(site: Site) -> Iterator[Step]:
     folder, work = site.sample.folder, site.work
     archive = work / "source.tar"
     built = work.parents[3]  # build/work/<sample>/<recipe>/<platform>
-    left_out = [name for name in ("sample.toml",) if (folder / name).exists()]
+    left_out = ["sample.toml"]  # ours: what is in it that concerns the build is in the commands
     if built.is_relative_to(folder):
         left_out.append(str(built.relative_to(folder)))
     files = []
@@ -138,7 +138,7 @@ def _copy(site: Site) -> Iterator[Step]:
         else:
             files.append(path)
     patterns = [f"--exclude={name}" for name in (*sorted(_NOT_COPIED), *_LEFT_OVER)]
-    exact = ["--no-wildcards", "--anchored", *(f"--exclude=./{name}" for name in left_out)] if left_out else []
+    exact = ["--no-wildcards", "--anchored", *(f"--exclude=./{name}" for name in left_out)]
     clear = ("rm", "-rf", "--", "source", "build", "tools", archive.name)
     yield Step("clear", Command(clear, work), work)
     yield Step("make folders", Command(("mkdir", "--", "source", "build", "tools"), work), work)
@@ -173,5 +173,6 @@ def _tools(site: Site) -> Iterator[Step]:
         ranlib = (which("ranlib") or "ranlib",) if found[1] is None else (found[1],)
     yield site.write(f"tools/{wrapper.CC}", wrapper.compiler(site.recipe, (*toolchain.c, *target), site.work, fat))
     yield site.write(f"tools/{wrapper.CXX}", wrapper.compiler(site.recipe, (*toolchain.argv, *target), site.work, fat))
-    yield site.write(f"tools/{wrapper.AR}", wrapper.forward(archiver))
-    yield site.write(f"tools/{wrapper.RANLIB}", wrapper.forward(ranlib))
+    for prefix in ("", "gcc-"):
+        yield site.write(f"tools/{prefix}{wrapper.AR}", wrapper.forward(archiver))
+        yield site.write(f"tools/{prefix}{wrapper.RANLIB}", wrapper.forward(ranlib))

@@ -16,7 +16,10 @@ from pathlib import Path
 
 from recipes.compile.recipe import Recipe
 
-CC, CXX, AR, RANLIB, NM = "recipe-cc", "recipe-c++", "recipe-ar", "recipe-ranlib", "recipe-nm"
+CC, CXX = "recipe-cc", "recipe-c++"
+AR, RANLIB = "ar", "ranlib"
+"""Under their usual names, found on PATH: a Makefile's `AR = ar rcu` cannot be replaced by one word."""
+
 MAP, MESSAGES = ".recipe-map", ".recipe-messages"
 """What stands behind a program's name in the names of the files about it."""
 
@@ -66,5 +69,7 @@ exit $code
 
 
 def forward(argv: tuple[str, ...]) -> str:
-    """A script that only gives `argv` a name of one word."""
-    return f'#!/bin/sh\nexec {shlex.join(argv)} "$@"\n'
+    """A script that only gives `argv` another name. It leaves PATH, where it stands first: gcc-ar looks for `ar` there,
+    and would find the script again.
+    """
+    return f'#!/bin/sh\nPATH=${{PATH#*:}} exec {shlex.join(argv)} "$@"\n'

@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from recipes import shell
+from recipes.compile import build, plan
+from recipes.compile.recipe import RECIPES
+from recipes.errors import BadInput, CommandFailed, GateFailed, ToolMissing
+from recipes.inspect.elf import read_elf
+from recipes.model import Binary, Command, Platform, Sample
+from recipes.pipeline import Project, build_binary
+from recipes.samples import load
+from recipes.workspace import Workspace
+from tests.compile import projects
+from tests.compile.programs import make, output, write
+from tests.need import need, need_tool
+
+SMALL = ("gcc-static-small", "zig-static-small")
+NEEDS = {"cmake": (), "meson": ("meson",), "autotools": ("autoreconf", "libtoolize", "make"), "make": ("make",)}
+
+
+def project(
+    workspace: Workspace, files: Mapping[str, str], build: str, *, target: str = "", name: str = "app"
+) -> Sample:
+    """The sample, or the test ends because its build system is not there."""
+    from recipes.compile import buildtools
+
+    for tool in NEEDS[build]:
+        need(buildtools.find(tool) if tool == "meson" else shutil.which(tool), tool)  # type: ignore[arg-type]
+    write(workspace, files, name)
+    sample = load(name, workspace, target=target)
+    assert sample.build == build
+    return sample
+
+
+def static(binary: Binary) -> bool:
+    return read_elf(binary.path).linkage.is_static
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", SMALL)
+def test_cmake(recipe: str, workspace: Workspace) -> None:
+    """A CMake project with a library of its own and a generated header is built by target, outside its folder."""
+    sample = project(workspace, projects.CMAKE, "cmake", target="server")
+    before = tree(sample.folder)
+    binary = make(sample, recipe, workspace)
+    assert output(binary) == "hello 1.2.3 ./src/main.cpp\n"
+    assert static(binary)
+    assert tree(sample.folder) == before
+    assert binary.linker_map is not None
+    assert "greet" in binary.linker_map.read_text() or "zig" in recipe
+    assert binary.commands[-1].argv[-2:] == ("build/server", "app")
+
+
+@pytest.mark.slow
+def test_cmake_targets(workspace: Workspace) -> None:
+    """Two programs: it has to be said which, by the target's name or the file's; a wrong one is told the right ones."""
+    both = project(workspace, projects.CMAKE, "cmake")
+    with pytest.raises(BadInput, match=r"makes 2 programs: server, the-client"):
+        make(both, "gcc-static", workspace)
+    for target in ("client", "the-client"):
+        sample = load("app", workspace, target=target)
+        assert output(make(sample, "gcc-static", workspace)) == "other\n"
+        assert sample.name == f"app-{target}"
+    with pytest.raises(BadInput, match=r"no program 'sever'; it makes .*server") as caught:
+        make(load("app", workspace, target="sever"), "gcc-static", workspace)
+    assert caught.value.hint == "did you mean 'server'?"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", [*SMALL, "gcc-dynamic"])
+def test_a_project_in_c_alone(recipe: str, workspace: Workspace) -> None:
+    """A project without C++ is linked by the C driver: no C++ library gets in."""
+    binary = make(project(workspace, projects.CMAKE_C, "cmake"), recipe, workspace)
+    assert output(binary) == "only C\n"
+    facts = read_elf(binary.path)
+    assert facts.linkage.is_static is RECIPES[recipe].static
+    assert facts.needed in ((), ("libc.so.6",))
+
+
+@pytest.mark.slow
+def test_cmake_and_ninja_from_this_environment(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine has neither CMake nor Ninja, the wheels' own are taken."""
+    import sys
+
+    from recipes.compile import buildtools
+
+    sample = project(workspace, projects.CMAKE_C, "cmake")
+    tools = workspace.root / "bin"
+    tools.mkdir()
+    for name in (
+        "gcc",
+        "g++",
+        "gcc-ar",
+        "gcc-ranlib",
+        "as",
+        "ld",
+        "ar",
+        "env",
+        "sh",
+        "tar",
+        "cat",
+        "cp",
+        "rm",
+        "mkdir",
+    ):
+        (tools / name).symlink_to(need_tool(name))
+    monkeypatch.setenv("PATH", str(tools))
+    for name in ("cmake", "ninja"):
+        found = buildtools.find(name)  # type: ignore[arg-type]
+        need(found, f"{name} as a wheel")
+        assert str(found).startswith((sys.prefix, *sys.path[1:]))
+    assert output(make(sample, "gcc-static", workspace)) == "only C\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", SMALL)
+def test_meson(recipe: str, workspace: Workspace) -> None:
+    """A Meson project: its library is linked statically though it did not ask for that."""
+    binary = make(project(workspace, projects.MESON, "meson"), recipe, workspace)
+    assert output(binary).startswith("hello 1.2.3 ")
+    assert static(binary)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", SMALL)
+def test_autotools(recipe: str, workspace: Workspace) -> None:
+    """autoreconf, configure, libtool and automake: libtool does not keep -static to itself."""
+    binary = make(project(workspace, projects.AUTOTOOLS, "autotools"), recipe, workspace)
+    assert output(binary) == "hello\n1.2.3\n"
+    assert static(binary)
+
+
+@pytest.mark.slow
+def test_a_configure_script_of_ones_own(workspace: Workspace) -> None:
+    """A `configure` that Autoconf has not made gets the compiler in the environment and no options it may not know."""
+    script = '#!/bin/sh\n[ $# = 0 ] || exit 9\necho "app: main.c\n\t$CC -o app main.c" > Makefile\n'
+    files = {"main.c": projects.CMAKE_C["main.c"], "configure": script}
+    sample = project(workspace, files, "autotools") if shutil.which("autoreconf") else write(workspace, files)
+    (sample.folder / "configure").chmod(0o755)
+    binary = make(sample, "gcc-static", workspace)
+    assert output(binary) == "only C\n"
+    assert static(binary)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", SMALL)
+def test_make(recipe: str, workspace: Workspace) -> None:
+    """A Makefile that sets CC and flags itself and calls make again: the recipe's compiler is used, and says the last
+    word about optimisation, while the project's own -I stays.
+    """
+    binary = make(project(workspace, projects.MAKE, "make", target="app"), recipe, workspace)
+    assert output(binary) == "hello\n"
+    assert static(binary)
+    assert read_elf(binary.path).stripped
+    assert binary.warnings == ()  # those of the other program are none of its own
+
+
+@pytest.mark.slow
+def test_linker_warnings_of_the_product_alone(workspace: Workspace) -> None:
+    """What the linker says about a program is kept with it, also from the middle of a build."""
+    binary = make(project(workspace, projects.MAKE, "make", target="tools/resolve"), "gcc-static", workspace)
+    assert any("getaddrinfo" in warning for warning in binary.warnings)
+    assert binary.linker_map is not None
+    assert "getaddrinfo" in binary.linker_map.read_text()
+    assert binary.commands[-1].argv[-2:] == ("source/tools/resolve", "app")
+
+
+@pytest.mark.slow
+def test_several_programs(workspace: Workspace) -> None:
+    """More than one program and no word about which: an error that lists them."""
+    with pytest.raises(BadInput, match=r"makes 2 programs: app, tools/resolve"):
+        make(project(workspace, projects.MAKE, "make"), "gcc-static", workspace)
+    with pytest.raises(BadInput, match=r"no program 'resolver'; it makes app, tools/resolve"):
+        make(load("app", workspace, target="resolver"), "gcc-static", workspace)
+
+
+@pytest.mark.slow
+def test_a_makefile_that_ignores_the_compiler(workspace: Workspace) -> None:
+    """A Makefile that calls gcc by name makes a dynamic program, and a static recipe says so instead of shipping it."""
+    need_tool("make")
+    need_tool("gcc")
+    sample = write(workspace, {"main.c": projects.CMAKE_C["main.c"], "Makefile": "app: main.c\n\tgcc -o app main.c\n"})
+    with pytest.raises(GateFailed, match="promises a static program, but the file is dynamic") as caught:
+        build_binary(Project.at(workspace.root), sample, RECIPES["gcc-static"])
+    assert "Makefile" in caught.value.hint
+
+
+@pytest.mark.slow
+def test_options_are_handed_on(workspace: Workspace) -> None:
+    """`options` of sample.toml reach each build system as they are."""
+    need_tool("make")
+    files = {
+        "main.c": "#include <stdio.h>\nint main(void) { puts(WORD); return 0; }\n",
+        "Makefile": "app: main.c\n\t$(CC) -DWORD='\"$(WORD)\"' -o app main.c\n",
+        "sample.toml": 'options = ["WORD=two words", "app"]\n',
+    }
+    assert output(make(write(workspace, files), "gcc-static", workspace)) == "two words\n"
+    files = {
+        **projects.CMAKE_C,
+        "CMakeLists.txt": projects.CMAKE_C["CMakeLists.txt"] + "if(NOT WANTED)\nmessage(FATAL_ERROR no)\nendif()\n",
+        "sample.toml": 'options = ["-DWANTED=ON"]\n',
+    }
+    assert output(make(write(workspace, files, "other"), "gcc-static", workspace)) == "only C\n"
+
+
+@pytest.mark.slow
+def test_a_failed_build_shows_the_whole_message(workspace: Workspace) -> None:
+    """The compiler's own words are there, whichever stream the build system put them on."""
+    files = {**projects.CMAKE_C, "main.c": "int main(void) { return missing; }\n"}
+    with pytest.raises(CommandFailed, match="build failed") as caught:
+        make(project(workspace, files, "cmake"), "gcc-static", workspace)
+    assert "missing" in caught.value.output
+
+
+@pytest.mark.slow
+def test_nothing_is_built_twice_and_nothing_old_is_kept(workspace: Workspace) -> None:
+    """Touched files change nothing; a changed one does; what a build in the folder itself left is not taken over."""
+    sample = project(workspace, projects.MAKE, "make", target="app")
+    assert not make(sample, "gcc-static", workspace).cached
+    for path in sample.folder.rglob("*"):
+        os.utime(path)
+    assert make(sample, "gcc-static", workspace).cached
+    shell.check(Command((need_tool("make"), "all"), sample.folder))
+    assert (sample.folder / "app").is_file()
+    binary = make(sample, "gcc-static", workspace)
+    assert output(binary) == "hello\n"
+    assert static(binary)
+    (sample.folder / "lib/greet.c").write_text('const char *greet(void) { return "changed"; }\n')
+    assert output(make(sample, "gcc-static", workspace)) == "changed\n"
+    (sample.folder / "sample.toml").write_text('args = ["none of the program\'s business"]\n')
+    assert make(sample, "gcc-static", workspace).cached
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", SMALL)
+@pytest.mark.parametrize("system", ["cmake", "make"])
+def test_the_place_leaves_no_trace(system: str, recipe: str, tmp_path: Path) -> None:
+    """The same files in another directory, with blanks and quotes in its name, give the same bytes."""
+    digests = set()
+    for place in ("here", 'it\'s another "place"'):
+        workspace = Workspace(tmp_path / place)
+        files = projects.CMAKE if system == "cmake" else projects.MAKE
+        sample = project(workspace, files, system, target="server" if system == "cmake" else "app")
+        digests.add(make(sample, recipe, workspace).sha256)
+    assert len(digests) == 1
+
+
+@pytest.mark.slow
+def test_the_callers_variables_are_no_settings(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables of the caller's, which make would take for the Makefile's own, do not get in."""
+    for name in ("CFLAGS", "LDFLAGS", "MAKEFLAGS", "TARGET", "CC", "WORD"):
+        monkeypatch.setenv(name, "-k-nonsense")
+    need_tool("make")
+    files = {
+        "main.c": "#include <stdio.h>\nint main(void) { puts(WORD); return 0; }\n",
+        "Makefile": "WORD ?= own\napp: main.c\n\t$(CC) -DWORD='\"$(WORD)\"' -o app main.c\n",
+    }
+    assert output(make(write(workspace, files), "gcc-static", workspace)) == "own\n"
+
+
+@pytest.mark.slow
+def test_the_project_that_is_the_workspace(workspace: Workspace) -> None:
+    """The folder with tasks.py may be the project itself: what is built there is no input of it."""
+    for path, text in projects.CMAKE_C.items():
+        (workspace.root / path).write_text(text)
+    sample = load(str(workspace.root), workspace)
+    assert output(make(sample, "gcc-static", workspace)) == "only C\n"
+    assert make(sample, "gcc-static", workspace).cached
+
+
+@pytest.mark.slow
+def test_other_cpus(workspace: Workspace) -> None:
+    """zig builds each kind of project for arm64, as the file says."""
+    for system, files in (("cmake", projects.CMAKE_C), ("make", projects.MAKE), ("meson", projects.MESON)):
+        sample = project(workspace, files, system, target="app" if system == "make" else "", name=system)
+        facts = read_elf(make(sample, "zig-static-small", workspace, platform="linux/arm64").path)
+        assert (facts.machine, facts.linkage.is_static) == ("arm64", True), system
+
+
+@pytest.mark.slow
+def test_the_plan_can_be_pasted(workspace: Workspace) -> None:
+    """What --plan prints, pasted into a shell, builds the program, generated files and all."""
+    sample = project(workspace, projects.CMAKE_C, "cmake", target="only")
+    planned = plan(sample, RECIPES["gcc-static"], Platform.host(), workspace)
+    script = "set -e\n" + "\n".join(step.pasted for step in planned.steps)
+    shell.check(Command(("sh", "-c", script)))
+    assert shell.check(Command((str(planned.work / "app"),))).stdout == b"only C\n"
+
+
+def test_without_make(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No make: one error that says what is missing and how to get it."""
+    sample = write(workspace, projects.MAKE)
+    gcc = [need_tool(name) for name in ("gcc", "g++", "ar")]
+    tools = workspace.root / "bin"
+    tools.mkdir()
+    for path in gcc:
+        (tools / Path(path).name).symlink_to(path)
+    monkeypatch.setenv("PATH", str(tools))
+    with pytest.raises(ToolMissing, match=r"make not found \(needed to build app\)"):
+        build(sample, RECIPES["gcc-dynamic"], Platform.host(), workspace)
