@@ -68,6 +68,10 @@ _TESTS = (
     _QEMU,
     Need("g++", ("g++",), "the gcc-* recipes"),
     Need("strace", ("strace",), "looking at what a program misses"),
+    Need("make", ("make",), "projects with a Makefile"),
+    Need("autoreconf", ("autoconf",), "projects whose configure script has to be made"),
+    Need("automake", ("automake",), "projects that use automake"),
+    Need("libtoolize", ("libtool",), "projects that use libtool"),
 )
 
 PURPOSES: dict[str, tuple[Need, ...]] = {
