@@ -73,6 +73,10 @@ _TESTS = (
     Need("g++", ("g++",), "the gcc-* recipes"),
     _CROSS,
     Need("strace", ("strace",), "looking at what a program misses"),
+    Need("make", ("make",), "projects with a Makefile"),
+    Need("autoreconf", ("autoconf",), "projects whose configure script has to be made"),
+    Need("automake", ("automake",), "projects that use automake"),
+    Need("libtoolize", ("libtool",), "projects that use libtool"),
 )
 
 PURPOSES: dict[str, tuple[Need, ...]] = {

@@ -1,0 +1,85 @@
+"""Debian's source packages, and what its own build of a program loads."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipes import shell
+from recipes.errors import RecipeError, ToolMissing, Unavailable
+from recipes.inspect.dynamic import read_dynamic
+from recipes.inspect.loader import explain
+from recipes.model import Command
+from recipes.package.bases import resolve
+from recipes.package.suites import host_suite
+from recipes.pipeline import Project, open_root
+from recipes.workspace import Workspace, make_folder, write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    folder: Path
+    version: str
+
+
+def fetch(package: str, workspace: Workspace) -> Source:
+    """The unpacked source, with Debian's patches; fetched once. apt checks the signatures that lead to it.
+
+    The machine's own package lists are not touched: sources are asked for with a configuration of our own.
+    Raises: ToolMissing, Unavailable.
+    """
+    for tool, name in (("apt-get", "apt"), ("dpkg-source", "dpkg-dev")):
+        if shell.which(tool) is None:
+            raise ToolMissing(f"{tool} not found (needed to fetch {package})", hint=f"apt-get install {name}")
+    folder = workspace.build / "gallery" / package
+    marker = folder / "version"
+    if not marker.is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        make_folder(folder)
+        options = _configure(workspace)
+        _run("apt-get", *options, "source", "--download-only", package, cwd=folder)
+        (description,) = folder.glob("*.dsc")
+        _run("dpkg-source", "--no-check", "-x", description.name, "source", cwd=folder)
+        version = re.search(r"^Version: (.*)$", description.read_text(encoding="utf-8"), re.MULTILINE)
+        write_atomically(marker, (version[1] if version else "?").encode())
+    return Source(folder / "source", marker.read_text(encoding="utf-8"))
+
+
+def _configure(workspace: Workspace) -> tuple[str, ...]:
+    """Options for apt: its own lists below build/, and the sources of the suite that this machine runs."""
+    apt = workspace.build / "gallery/apt"
+    listed = _run("apt-get", "indextargets", "--format", "$(CODENAME) $(COMPONENT) $(REPO_URI)", "Created-By: Packages")
+    words = [line.split() for line in listed.splitlines()]
+    site = next((word[2] for word in words if word[:2] == [host_suite(), "main"]), None)
+    if site is None:
+        raise Unavailable("apt does not know this machine's Debian", hint="run apt-get update")
+    for name in ("lists/partial", "archives/partial"):
+        make_folder(apt / name)
+    write_atomically(apt / "sources.list", f"deb-src {site} {host_suite()} main\n".encode())
+    options = (
+        *("-o", f"Dir::Etc::SourceList={apt}/sources.list", "-o", "Dir::Etc::SourceParts=-"),
+        *("-o", f"Dir::State::Lists={apt}/lists", "-o", f"Dir::Cache::Archives={apt}/archives"),
+        *("-o", "APT::Sandbox::User=root", "-qq"),
+    )
+    _run("apt-get", *options, "update")
+    return options
+
+
+def closure_bytes(package: str, program: str, project: Project) -> int:
+    """The bytes of Debian's program and of everything that the loader loads for it, each file once."""
+    base = resolve(f"mmdebstrap:extract:{package}", project.platform, project.workspace, project.store)
+    root = open_root(project, base)
+    dynamic = read_dynamic(root.reader(program))
+    found = explain(dynamic, root, platform=project.platform, path=program)
+    missing = [library.name for library in found.libraries if library.path is None]
+    if missing:
+        raise RecipeError(f"{program} of {package} lacks {', '.join(missing)}")
+    paths = {root.resolve(path) for path in (program, dynamic.interpreter) if path}
+    paths |= {root.resolve(library.path) for library in found.libraries if library.path}
+    return sum(root.reader(path).size for path in paths if path)
+
+
+def _run(*argv: str, cwd: Path | None = None) -> str:
+    return shell.check(Command(argv, cwd, (("LC_ALL", "C"),)), timeout=600).stdout.decode()
