@@ -15,7 +15,7 @@ export SAMPLE TARGET
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL = help
-.PHONY: help build-static compare-sizes inspect verify walkthrough dockerfile doctor bench lint check test fuzz lock clean FORCE
+.PHONY: help build-static compare-sizes inspect verify walkthrough dockerfile doctor bench lint check test fuzz gallery lock clean FORCE
 
 help:
 	@echo 'make compare-sizes              every sample, recipe and base in one table'
@@ -27,6 +27,7 @@ help:
 	@echo 'make doctor                     what this machine has and lacks'
 	@echo 'make test | check | fuzz        everything | lint, types and fast tests | 100,000 broken inputs'
 	@echo 'make bench                      measured ratios against docker build and others'
+	@echo 'make gallery                    other people'"'"'s programs, built and run: docs/gallery.md'
 	@echo 'make lock | clean               renew the lock files | remove what was built'
 
 # ── tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -60,6 +61,10 @@ fuzz: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(PY) -m recipes.system ensure bench
 	@$(PY) -m tests.bench $(ARGS)
+
+gallery: $(VENV)/.dev
+	@$(PY) -m recipes.system ensure gallery
+	@$(PY) -m tests.gallery --output docs/gallery.md $(ARGS)
 
 lock: $(VENV)/.dev
 	$(PY) -m pip install --quiet uv

@@ -62,6 +62,13 @@ _OTHER = "x86-64" if platform.machine() == "aarch64" else "aarch64"
 _CROSS = Need(
     f"{_OTHER.replace('-', '_')}-linux-gnu-g++", (f"g++-{_OTHER}-linux-gnu",), "the gcc-* recipes for another CPU"
 )
+_PROJECTS = (
+    Need("g++", ("g++",), "the gcc-* recipes"),
+    Need("make", ("make",), "projects with a Makefile"),
+    Need("autoreconf", ("autoconf",), "projects whose configure script has to be made"),
+    Need("automake", ("automake",), "projects that use automake"),
+    Need("libtoolize", ("libtool",), "projects that use libtool"),
+)
 _TESTS = (
     _MMDEBSTRAP,
     _DOCKER,
@@ -70,19 +77,16 @@ _TESTS = (
     _SKOPEO,
     Need("podman", ("podman",), "a third reader of the archives that are written"),
     _QEMU,
-    Need("g++", ("g++",), "the gcc-* recipes"),
     _CROSS,
     Need("strace", ("strace",), "looking at what a program misses"),
-    Need("make", ("make",), "projects with a Makefile"),
-    Need("autoreconf", ("autoconf",), "projects whose configure script has to be made"),
-    Need("automake", ("automake",), "projects that use automake"),
-    Need("libtoolize", ("libtool",), "projects that use libtool"),
+    *_PROJECTS,
 )
 
 PURPOSES: dict[str, tuple[Need, ...]] = {
     "venv": (Need("venv", (f"python3.{sys.version_info.minor}-venv", "python3-venv"), "this project's environment"),),
     "bases": (_MMDEBSTRAP,),
     "tests": _TESTS,
+    "gallery": (_MMDEBSTRAP, Need("dpkg-source", ("dpkg-dev",), "Debian's source packages"), *_PROJECTS),
     "bench": (*_TESTS, Need("buildah", ("buildah",), "a peer to compare with")),
 }
 

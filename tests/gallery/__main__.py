@@ -35,7 +35,7 @@ def main() -> int:
     for name in names:
         notes.note(f"── {name}")
         try:
-            rows.append(try_program(Wanted(name=name, **_tuples(listed[name])), ROOT))
+            rows.append(try_program(Wanted.read(name, listed[name]), ROOT))
         except RecipeError as error:
             notes.note(f"{name}: {error.message}\n{error.hint}")
             failed.append(f"{name}: {error.message}")
@@ -45,10 +45,6 @@ def main() -> int:
     else:
         sys.stdout.write(page)
     return 1 if failed or not all(row.best for row in rows) else 0
-
-
-def _tuples(entry: dict[str, object]) -> dict[str, object]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from recipes import notes, pipeline
 from recipes.compile.recipe import RECIPES, Recipe
@@ -24,13 +25,17 @@ class Wanted:
     name: str
     debian: str = ""
     go: str = ""
-    build: str = ""
     target: str = ""
     options: tuple[str, ...] = ()
     package: str = ""
     program: str = ""
     args: tuple[str, ...] = ()
     says: str = ""
+
+    @classmethod
+    def read(cls, name: str, entry: dict[str, Any]) -> Wanted:
+        """Raises: TypeError for a key that is none."""
+        return cls(name, **{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
 
 
 @dataclass(frozen=True, slots=True)
