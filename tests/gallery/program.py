@@ -35,7 +35,10 @@ class Wanted:
     @classmethod
     def read(cls, name: str, entry: dict[str, Any]) -> Wanted:
         """Raises: TypeError for a key that is none."""
-        return cls(name, **{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+        }
+        return cls(name, **values)
 
 
 @dataclass(frozen=True, slots=True)
