@@ -115,7 +115,7 @@ class Objects:
         return known
 
     def symbols(self, found: Object) -> Dynamic:
-        """All of an object, symbols included; without them where they cannot be read."""
+        """All of an object, symbols included; its `dynamic` itself, without them, where they cannot be read."""
         if found.inode not in self._symbols:
             try:
                 self._symbols[found.inode] = read_dynamic(self.root.reader(found.path))
