@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from recipes.inspect.dynamic import Dynamic, Import, NeededVersion
 from recipes.inspect.glibcpaths import Machine, Map, absolute, own_paths, runpath, system_folders
@@ -240,18 +240,22 @@ class GlibcLoader:
         every = {id(known): self._symbols_of(known) for known in self._maps}
         if any(known.object is not None and every[id(known)] is known.object.dynamic for known in self._maps):
             return
+        program = every[id(self._program)]
+        libraries = tuple(known for known in self._maps if known is not self._program)
+        offered = [every[id(known)] for known in libraries]
+        together = tuple(known.object.inode for known in libraries if known.object is not None)
         now = bool(self._env.get("LD_BIND_NOW"))
         for asking in reversed(self._in_link_order()):  # what others need is relocated before them
-            symbols = every[id(asking)]
-            # What the program holds a copy of has to come from somewhere else.
-            offering = [each for each in every.values() if asking is not self._program or each is not symbols]
-            lacking = [
-                symbol
-                for symbol in symbols.imports
-                if not symbol.weak
-                and (now or symbols.bind_now or not symbol.lazy)
-                and not any(symbol.name in each.exports or symbol.name in each.more_exports for each in offering)
-            ]
+            if asking.object is None:
+                # What the program holds a copy of has to come from somewhere else.
+                lacking = _lacking(program, offered, now)
+            else:
+                # The same libraries come together for many programs, and most often need nothing of them.
+                key = (asking.object.inode, together, now)
+                known = self._objects.lacking.get(key)
+                if known is None:
+                    known = self._objects.lacking[key] = _lacking(every[id(asking)], offered, now)
+                lacking = [symbol for symbol in known if symbol.name not in program.exports | program.more_exports]
             if lacking:
                 self._lacks_symbols(asking, sorted(lacking, key=lambda symbol: symbol.lazy))
 
@@ -277,3 +281,14 @@ class GlibcLoader:
                 message = f"{known.name}: CPU ISA level is lower than required"
                 evidence = f"the note GNU_PROPERTY_X86_ISA_1_NEEDED of {known.name} asks for x86-64-v{level}"
                 self._problems.append(Problem("cpu-level", message, evidence, known.name, known.shown, level))
+
+
+def _lacking(asking: Dynamic, offered: Sequence[Dynamic], now: bool) -> list[Import]:
+    """The symbols that `asking` must have when it is loaded, and that none of `offered` defines."""
+    return [
+        symbol
+        for symbol in asking.imports
+        if not symbol.weak
+        and (now or asking.bind_now or not symbol.lazy)
+        and not any(symbol.name in each.exports or symbol.name in each.more_exports for each in offered)
+    ]
