@@ -481,6 +481,7 @@ _LOADER_FAILURES = (
     "error while loading shared libraries",
     "Error loading shared library",
     "Error relocating",
+    "symbol lookup error",
     "' not found (required by ",
     "CPU ISA level is lower than required",
 )

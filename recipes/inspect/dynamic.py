@@ -54,12 +54,16 @@ class NeededVersion:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A symbol that another file must define; `version` and `file` are None where it is unversioned."""
+    """A symbol that another file must define; `version` and `file` are None where it is unversioned.
+
+    `lazy`: only calls name it (DT_JMPREL), so glibc looks it up when it is first called, unless told to bind now.
+    """
 
     name: str
     weak: bool
     version: str | None = None
     file: str | None = None
+    lazy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ class Dynamic:
 
     `rpath` and `runpath` are as written, unsplit. `versions_defined` has no base version (the file's own name).
     `imports` are the symbols that relocations name, in musl's order of work; `exports` those that musl's loader can
-    see (it skips the hidden versions of a symbol).
+    see (it skips the hidden versions of a symbol and indirect functions); `more_exports` are those that only glibc's
+    sees.
     `isa_needed` is the bit set of GNU_PROPERTY_X86_ISA_1_NEEDED: 1 baseline, 2 v2, 4 v3, 8 v4.
     `kernel_needed` is the ABI tag note's Linux version.
     """
@@ -95,6 +100,7 @@ class Dynamic:
     kernel_needed: tuple[int, int, int] | None = None
     imports: tuple[Import, ...] = field(default=(), repr=False)
     exports: frozenset[str] = field(default=frozenset(), repr=False)
+    more_exports: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 def read_dynamic(reader: Reader, *, symbols: bool = True) -> Dynamic:
@@ -142,7 +148,8 @@ def read_dynamic(reader: Reader, *, symbols: bool = True) -> Dynamic:
     if not symbols or DT_SYMTAB not in tags:
         return dynamic
     table = _Symbols(memory, strings, tags, versions)
-    return replace(dynamic, imports=tuple(table.imports()), exports=frozenset(table.exports()))
+    seen, more = table.exports()
+    return replace(dynamic, imports=tuple(table.imports()), exports=seen, more_exports=more)
 
 
 def _read_entries(reader: Reader, header: Header, offset: int, size: int) -> list[tuple[int, int]]:
@@ -301,8 +308,11 @@ class _Symbols:
         """The symbols that relocations name and that another file must define, each once."""
         copy = _COPY.get(self._memory.header.machine)
         relocated: dict[int, bool] = {}
-        for index, kind in self._relocations():
+        at_once: set[int] = set()
+        for index, kind, lazy in self._relocations():
             relocated[index] = relocated.get(index, False) or kind == copy
+            if not lazy:
+                at_once.add(index)
         if not relocated:
             return
         entries = list(self._entries(0, max(relocated) + 1))
@@ -320,26 +330,30 @@ class _Symbols:
                 binding == 2,
                 version.name if version else None,
                 version.file if version else None,
+                index not in at_once,
             )
 
-    def exports(self) -> Iterable[str]:
+    def exports(self) -> tuple[frozenset[str], frozenset[str]]:
+        """What musl's loader can find by name, and what only glibc's can."""
         first, end = self._hashed()
         if end <= first:
-            return ()
+            return frozenset(), frozenset()
         hidden: tuple[int, ...] = ()
         if DT_VERSYM in self._tags:
             raw = self._memory.read(self._tags[DT_VERSYM] + 2 * first, 2 * (end - first), "the symbol versions")
             hidden = struct.unpack(f"{self._memory.header.order}{end - first}H", raw)
-        # musl: bindings global, weak, unique; types none, object, function, common, TLS; a value unless TLS.
-        return self._strings.texts(
-            name
-            for at, (name, value, binding, kind, section) in enumerate(self._entries(first, end - first))
-            if section
-            and binding in (1, 2, 10)
-            and kind in (0, 1, 2, 5, 6)
-            and (value or kind == 6)
-            and not (hidden and hidden[at] & 0x8000)
-        )
+        # Bindings global, weak, unique; types none, object, function, common, TLS, and for glibc indirect function
+        # (10); a value unless TLS, and for glibc unless absolute (0xFFF1).
+        seen: list[int] = []
+        more: list[int] = []
+        for at, (name, value, binding, kind, section) in enumerate(self._entries(first, end - first)):
+            if not section or binding not in (1, 2, 10) or kind not in (0, 1, 2, 5, 6, 10):
+                continue
+            if kind != 10 and (value or kind == 6) and not (hidden and hidden[at] & 0x8000):
+                seen.append(name)
+            elif value or kind == 6 or section == 0xFFF1:
+                more.append(name)
+        return frozenset(self._strings.texts(seen)), frozenset(self._strings.texts(more))
 
     def _hashed(self) -> tuple[int, int]:
         """First and end index of the symbols that can be looked up by name."""
@@ -366,8 +380,11 @@ class _Symbols:
             return 0, count
         return 0, 0
 
-    def _relocations(self) -> Iterator[tuple[int, int]]:
-        """Symbol index and type of each relocation that names a symbol, in the order in which musl applies them."""
+    def _relocations(self) -> Iterator[tuple[int, int, bool]]:
+        """Symbol index, type, and whether it may wait for a call, of each relocation that names a symbol.
+
+        In the order in which musl applies them.
+        """
         tags = self._tags
         with_addend = tags.get(DT_PLTREL) == DT_RELA
         for table, size, addend, relative in (
@@ -385,11 +402,14 @@ class _Symbols:
             width = struct.calcsize(form)
             # The relative ones come first and name nothing; big position-independent programs have 100,000s of them.
             address, end = tags[table] + relative * width, tags[table] + size // width * width
+            lazy = table == DT_JMPREL
             while address < end:
                 part = min(end - address, 4096 * width)
                 raw = self._memory.read(address, part, "the relocations")
                 if self._wide:
-                    yield from [(e[1] >> 32, e[1] & 0xFFFFFFFF) for e in struct.iter_unpack(form, raw) if e[1] >> 32]
+                    named = [e[1] for e in struct.iter_unpack(form, raw) if e[1] >> 32]
+                    yield from [(info >> 32, info & 0xFFFFFFFF, lazy) for info in named]
                 else:
-                    yield from [(e[1] >> 8, e[1] & 0xFF) for e in struct.iter_unpack(form, raw) if e[1] >> 8]
+                    named = [e[1] for e in struct.iter_unpack(form, raw) if e[1] >> 8]
+                    yield from [(info >> 8, info & 0xFF, lazy) for info in named]
                 address += part

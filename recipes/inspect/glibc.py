@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from recipes.inspect.dynamic import Dynamic, NeededVersion
+from recipes.inspect.dynamic import Dynamic, Import, NeededVersion
 from recipes.inspect.glibcpaths import Machine, Map, absolute, own_paths, runpath, system_folders
 from recipes.inspect.loading import Loading, Problem
 from recipes.inspect.objects import Object, Objects, Opened
@@ -60,6 +60,8 @@ class GlibcLoader:
                     queue.append(found)
         self._check_versions()
         self._check_level()
+        if not self._problems:  # it gives up before it looks for symbols
+            self._check_symbols()
         return Loading("glibc", tuple(self._libraries.values()), tuple(self._problems), tuple(self._warnings))
 
     # ── which objects ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -229,6 +231,43 @@ class GlibcLoader:
         evidence += f"; {offering.shown} has it not"
         self._problems.append(Problem("version-missing", start + message, evidence, need.file, asking.shown))
 
+    def _check_symbols(self) -> None:
+        """What nobody defines: the loader looks for variables at once, for functions when they are called or told to.
+
+        Only names are compared: which version of one is meant has been asked by library before. An object whose symbols
+        cannot be read may define any. Source: glibc, `elf/dl-reloc.c`, `elf/dl-lookup.c`.
+        """
+        every = {id(known): self._symbols_of(known) for known in self._maps}
+        if any(known.object is not None and every[id(known)] is known.object.dynamic for known in self._maps):
+            return
+        program = every[id(self._program)]
+        libraries = tuple(known for known in self._maps if known is not self._program)
+        offered = [every[id(known)] for known in libraries]
+        together = tuple(known.object.inode for known in libraries if known.object is not None)
+        now = bool(self._env.get("LD_BIND_NOW"))
+        for asking in reversed(self._in_link_order()):  # what others need is relocated before them
+            if asking.object is None:
+                # What the program holds a copy of has to come from somewhere else.
+                lacking = _lacking(program, offered, now)
+            else:
+                # The same libraries come together for many programs, and most often need nothing of them.
+                key = (asking.object.inode, together, now)
+                known = self._objects.lacking.get(key)
+                if known is None:
+                    known = self._objects.lacking[key] = _lacking(every[id(asking)], offered, now)
+                lacking = [symbol for symbol in known if symbol.name not in program.exports | program.more_exports]
+            if lacking:
+                self._lacks_symbols(asking, sorted(lacking, key=lambda symbol: symbol.lazy))
+
+    def _lacks_symbols(self, asking: Map, lacking: list[Import]) -> None:
+        first = lacking[0]
+        version = f", version {first.version}" if first.version else ""
+        message = f"{self._path}: symbol lookup error: {asking.shown}: undefined symbol: {first.name}{version}"
+        names = ", ".join(symbol.name for symbol in lacking[:3])
+        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+        evidence = f"{asking.shown} needs {names}{more}, which no library that is loaded defines"
+        self._problems.append(Problem("symbol-undefined", message, evidence, first.name, asking.shown))
+
     def _symbols_of(self, asking: Map) -> Dynamic:
         return asking.dynamic if asking.object is None else self._objects.symbols(asking.object)
 
@@ -242,3 +281,14 @@ class GlibcLoader:
                 message = f"{known.name}: CPU ISA level is lower than required"
                 evidence = f"the note GNU_PROPERTY_X86_ISA_1_NEEDED of {known.name} asks for x86-64-v{level}"
                 self._problems.append(Problem("cpu-level", message, evidence, known.name, known.shown, level))
+
+
+def _lacking(asking: Dynamic, offered: Sequence[Dynamic], now: bool) -> list[Import]:
+    """The symbols that `asking` must have when it is loaded, and that none of `offered` defines."""
+    return [
+        symbol
+        for symbol in asking.imports
+        if not symbol.weak
+        and (now or asking.bind_now or not symbol.lazy)
+        and not any(symbol.name in each.exports or symbol.name in each.more_exports for each in offered)
+    ]

@@ -15,6 +15,7 @@ ProblemCode = Literal[
     "library-broken",
     "version-missing",
     "symbol-missing",
+    "symbol-undefined",
     "cpu-level",
 ]
 
@@ -40,8 +41,8 @@ class Loading:
 
     `libraries` is the whole closure in load order, the missing ones included. `problems` are in the order in which the
     loader meets them: glibc stops at its first missing library, writes all version errors at once, and both come before
-    anything about the CPU; musl writes all there are, libraries before symbols. `warnings` are what it writes and then
-    goes on.
+    anything about the CPU and about symbols, where it stops at the first; musl writes all there are, libraries before
+    symbols. `warnings` are what it writes and then goes on.
     """
 
     loader: LoaderKind

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from recipes.errors import BadArchive, NotElf, TruncatedElf
-from recipes.inspect.dynamic import Dynamic, read_dynamic
+from recipes.inspect.dynamic import Dynamic, Import, read_dynamic
 from recipes.inspect.ldcache import LdCache, read_ldcache
 from recipes.inspect.rootfs import RootFs
 from recipes.model import Searched
@@ -54,6 +54,7 @@ class Objects:
         self._files: dict[str, bytes] = {}
         self._caches: dict[bool, LdCache | None] = {}
         self.searches: dict[object, tuple[Opened, str, tuple[Searched, ...]]] = {}
+        self.lacking: dict[object, list[Import]] = {}
 
     @property
     def root(self) -> RootFs:
@@ -115,7 +116,7 @@ class Objects:
         return known
 
     def symbols(self, found: Object) -> Dynamic:
-        """All of an object, symbols included; without them where they cannot be read."""
+        """All of an object, symbols included; its `dynamic` itself, without them, where they cannot be read."""
         if found.inode not in self._symbols:
             try:
                 self._symbols[found.inode] = read_dynamic(self.root.reader(found.path))

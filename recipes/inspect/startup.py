@@ -26,6 +26,10 @@ LOADER_CODES = {
     "library-missing": ("library-missing", "add the library to the image, or link it statically"),
     "library-broken": ("library-broken", "take a base whose libraries are whole and for the same CPU"),
     "version-missing": ("glibc-too-old", "build on an older system, take a newer base, or link it statically"),
+    "symbol-undefined": (
+        "symbol-missing",
+        "take the version of the library that it was linked with, or link it statically",
+    ),
     "symbol-missing": ("musl-symbol-missing", "build it for musl, or take a base with glibc"),
 }
 """The loader's problem → the finding's code, and the fix."""

@@ -380,6 +380,55 @@ def _elf_hash(name: bytes) -> int:
     return value
 
 
+@pytest.mark.parametrize("flags", [("-Wl,-z,now",), ("-Wl,-z,lazy",)], ids=["now", "lazy"])
+def test_a_function_that_the_library_has_lost(small: Small, flags: tuple[str, ...]) -> None:
+    """A library of the right name without the function: fatal when the program starts, if it binds at once."""
+    library = small.library("liba.so.1", source="int other(void) { return 1; }")
+    source = "int lost(void); int main(int n, char **v) { return n > 1 ? lost() : 0; }"
+    small.put(f"{LIB}/liba.so.1", library).program(library, source=source, flags=flags)
+    problems = small.agrees().problems
+    done = _start(small)
+    if "-Wl,-z,now" in flags:
+        assert [problem.code for problem in problems] == ["symbol-undefined"]
+        assert done.stderr.decode().strip() == problems[0].message
+        assert done.exit_code == 127
+    else:
+        assert not problems
+        assert done.exit_code == 0
+
+
+def test_a_variable_that_the_library_has_lost(small: Small) -> None:
+    """Variables are looked up at once, however functions are bound; a weak one need not be there."""
+    source = "extern int lost; extern int spare __attribute__((weak)); int *uses[] = {&lost, &spare};"
+    library = small.library("liba.so.1", source=source)
+    small.put(f"{LIB}/liba.so.1", library).program(library, flags=("-Wl,-z,lazy",))
+    (problem,) = small.agrees().problems
+    assert problem.library == "lost"
+    assert _start(small).stderr.decode().strip() == problem.message
+
+
+def test_indirect_and_hidden_symbols_are_defined(small: Small, tmp_path: Path) -> None:
+    """glibc takes indirect functions, and old versions of a symbol that a new link would not get."""
+    script = tmp_path / "map"
+    script.write_text("A_1 { global: hidden; }; A_2 { global: picked; };")
+    source = (
+        "static int one(void) { return 0; } static void *pick(void) { return one; }"
+        'int picked(void) __attribute__((ifunc("pick"))); int old(void) { return 0; }'
+        '__asm__(".symver old,hidden@A_1");'
+    )
+    library = small.library("liba.so.1", source=source, flags=(f"-Wl,--version-script={script}",))
+    small.put(f"{LIB}/liba.so.1", library)
+    uses = "int hidden(void), picked(void); int main(void) { return hidden() + picked(); }"
+    source = f'__asm__(".symver hidden,hidden@A_1"); {uses}'
+    small.program(library, source=source, flags=("-Wl,-z,now",))
+    assert not small.agrees().problems
+    assert _start(small).exit_code == 0
+
+
+def _start(small: Small) -> shell.Completed:
+    return shell.run(Command((need_tool("unshare"), "--map-root-user", "--root", str(small.folder), "/app")))
+
+
 def test_cpu_level_of_a_library(small: Small) -> None:
     """The note of a library counts as the program's does."""
     a = small.library("liba.so", flags=("-Wl,-z,x86-64-v4",))

@@ -25,6 +25,7 @@ from recipes.model import Command, Platform
 from tests.need import need, need_tool
 
 _LINE = re.compile(r"\t(?:(?P<name>.+) => )?(?P<path>.+?)(?: \(0x[0-9a-f]+\))?$")
+_SYMBOL = re.compile(r"(?:undefined symbol: |symbol .* not defined in file ).*\t\((?P<object>.*)\)$")
 _VERSION = re.compile(r".*version `.*' not found \(required by .*\)$")
 MUSL = "/lib/ld-musl-x86_64.so.1"
 _INSIDE = Path(__file__).with_name("inside.py")
@@ -32,11 +33,15 @@ _INSIDE = Path(__file__).with_name("inside.py")
 
 @dataclass(frozen=True)
 class Answer:
-    """What a loader says: found paths by name, missing names, and its complaints line by line."""
+    """What a loader says: found paths by name, missing names, and its complaints line by line.
+
+    `lacking`: the objects of which glibc's loader says that nobody defines a symbol that they need.
+    """
 
     found: Mapping[str, str]
     missing: frozenset[str]
     complaints: tuple[str, ...]
+    lacking: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,9 @@ def disagreements(
         kind = loader_kind(closed, question.dynamic.interpreter or "")
         assert musl or kind in ("glibc", "none"), "a loader that may run the program's own code"
     settings = dict(env)
-    tracing = settings if musl else {**settings, "LD_TRACE_LOADED_OBJECTS": "1", "LD_BIND_NOW": "1"}
+    if not musl:
+        settings["LD_BIND_NOW"] = "1"
+    tracing = settings if musl else {**settings, "LD_TRACE_LOADED_OBJECTS": "1", "LD_WARN": "1"}
     argvs = [((MUSL, "--list") if musl else ()) + (question.path,) for question in asked]
     platform = Platform("linux", "amd64", _level())
     answers = ask(root, folders, [(argv, tracing) for argv in argvs])
@@ -175,8 +182,11 @@ def _compare(root: RootFs, loading: Loading, real: Answer, loader: str | None) -
     complaints = tuple(
         problem.message
         for problem in loading.problems
-        if problem.code not in ("library-missing", "cpu-level") or loading.loader == "musl"
+        if problem.code not in ("library-missing", "cpu-level", "symbol-undefined") or loading.loader == "musl"
     )
+    lacking = {problem.needed_by for problem in loading.problems if problem.code == "symbol-undefined"}
+    if not missing and not complaints and lacking != real.lacking:
+        yield f"the loader misses symbols of {sorted(real.lacking)}, we those of {sorted(lacking)}"
     theirs_found = {name: path for name, path in real.found.items() if path != loader}
     for name, path in theirs_found.items():
         if found.get(name) != path:
@@ -208,16 +218,18 @@ def _inode(root: RootFs, path: str) -> int:
 def _real_glibc(code: int, text: str) -> Answer:
     if code == -1:
         return Answer({}, frozenset(), (f"exec: {text}",))
-    found, missing, complaints = {}, set(), []
+    found, missing, complaints, lacking = {}, set(), [], set()
     for line in text.splitlines():
         match = _LINE.match(line)
-        if _VERSION.match(line) and "weak version" not in line:
+        if symbol := _SYMBOL.match(line):
+            lacking.add(symbol["object"])
+        elif _VERSION.match(line) and "weak version" not in line:
             complaints.append(line)
         elif match and match["path"] == "not found":
             missing.add(match["name"])
         elif match and "linux-vdso" not in line and line != "\tstatically linked":
             found[match["name"] or match["path"]] = match["path"]
-    return Answer(found, frozenset(missing), tuple(complaints))
+    return Answer(found, frozenset(missing), tuple(complaints), frozenset(lacking))
 
 
 def _real_musl(text: str) -> Answer:
