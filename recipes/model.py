@@ -90,7 +90,7 @@ class Expect:
 class FileEntry:
     """One file or folder of a layer: `source` is a file's path or its content; None makes a folder.
 
-    `path` is absolute inside the image.
+    `path` is absolute inside the image. With `link` it is a symbolic link to there.
     """
 
     path: str
@@ -98,10 +98,11 @@ class FileEntry:
     mode: int
     uid: int = 0
     gid: int = 0
+    link: str = ""
 
     @property
     def name(self) -> str:
-        return self.path.strip("/") + ("/" if self.source is None else "")
+        return self.path.strip("/") + ("/" if self.source is None and not self.link else "")
 
     def size(self) -> int:
         if self.source is None:

@@ -38,6 +38,7 @@ from recipes.model import (
     Verdict,
 )
 from recipes.package import assemble
+from recipes.package.bundle import BUNDLE
 from recipes.package.encode import Compression
 from recipes.package.store import Store
 from recipes.recall import facts_from_json, recall, verdict_from_json
@@ -356,7 +357,7 @@ def compare(
     What cannot be had is listed, what should have worked and did not is listed as failed; neither stops the rest.
     `named` are the recipes and bases that the user asked for by name: one that cannot be had is a failure.
     """
-    from recipes.package.bases import resolve, takes_long
+    from recipes.package.bases import takes_long
 
     work = Work(project.jobs, engine)
     missing: dict[str, errors.RecipeError] = {}
@@ -364,17 +365,17 @@ def compare(
     for name, reason in reasons.items():
         if reason:
             missing[name] = errors.ToolMissing(reason)
-    roots: dict[str, Callable[[], RootFs]] = {}
 
-    def prepare(name: str) -> BaseImage:
-        base = resolve(name, project.platform, project.workspace, project.store, retry=name in named)
-        roots[base.name] = once(partial(open_root, project, base))
-        if engine is not None and builds:
-            engine.prepare(base)
-        return base
+    def prepare(name: str) -> _Column:
+        column = _column(project, name, retry=name in named)
+        if engine is not None and builds and column.fixed is not None:
+            engine.prepare(column.fixed)
+        return column
 
-    def cell(binary: Binary, facts: ElfFacts, base: BaseImage) -> SizeRow:
-        image, verdict = package(project, binary, facts, base, roots[base.name])
+    def cell(binary: Binary, facts: ElfFacts, column: _Column) -> SizeRow | None:
+        if not column.fits(facts):
+            return None
+        image, verdict = package(project, binary, facts, column.base(binary, facts), column.root)
         return SizeRow(image, facts, verdict, try_run(project, image, engine) if engine is not None else None)
 
     builds = [
@@ -386,7 +387,7 @@ def compare(
     failed: list[Unavailable] = []
     rows: list[SizeRow] = []
     ready_binaries: list[tuple[Binary, ElfFacts]] = []
-    ready_bases: list[BaseImage] = []
+    ready_bases: list[_Column] = []
     with notes.progress("comparing", len(builds) * len(bases)) as advance, work:
         # What takes longest first: started last, it would run alone at the end.
         slow = [name for name in bases if takes_long(name, project.workspace)]
@@ -405,10 +406,10 @@ def compare(
                 else:
                     failed.append(Unavailable(name, _explain(result), result.exit_code))
                     advance(len(bases) if kind == "build" else 1)
-            elif isinstance(result, SizeRow):
-                rows.append(result)
+            elif kind == "cell":
+                rows += [result] if result is not None else []
                 advance(1)
-            elif isinstance(result, BaseImage):
+            elif isinstance(result, _Column):
                 ready_bases.append(result)
                 for binary, facts in ready_binaries:
                     work.start(("cell", _cell_name(binary, result)), cell, binary, facts, result)
@@ -423,7 +424,31 @@ def compare(
     return Comparison(tuple(rows), tuple(sorted(unavailable, key=lambda entry: order[entry.name])), tuple(failed))
 
 
-def _cell_name(binary: Binary, base: BaseImage) -> str:
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A base of the comparison: the same one for every program, or (`fixed` None) one made for each that fits."""
+
+    name: str
+    base: Callable[[Binary, ElfFacts], BaseImage]
+    fixed: BaseImage | None = None
+    root: Callable[[], RootFs] | None = None
+
+    def fits(self, facts: ElfFacts) -> bool:
+        """A program that loads nothing has no base of its own."""
+        return self.fixed is not None or facts.interpreter is not None
+
+
+def _column(project: Project, name: str, *, retry: bool) -> _Column:
+    from recipes import bundle
+    from recipes.package.bases import resolve
+
+    if name == BUNDLE:
+        return _Column(name, partial(bundle.make, project))
+    base = resolve(name, project.platform, project.workspace, project.store, retry=retry)
+    return _Column(name, lambda binary, facts: base, base, once(partial(open_root, project, base)))
+
+
+def _cell_name(binary: Binary, base: _Column) -> str:
     return f"{binary.sample.name if binary.sample else binary.path.name} with {binary.recipe} on {base.name}"
 
 

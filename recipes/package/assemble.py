@@ -23,7 +23,7 @@ PROGRAM = "/app"
 _MODE = 0o755
 """Fixed, because the mode of the file on disk depends on the umask and on the linker."""
 
-_RECORDS = 3
+_RECORDS = 4
 """Changes when an image made of the same inputs would be another one."""
 
 
@@ -89,7 +89,8 @@ def data_layer(
 
 def _record(entries: tuple[FileEntry, ...], store: Store, compression: Compression, known: Mapping[Path, str]) -> Path:
     described = [
-        (entry.path, _content(entry, known), entry.size(), entry.mode, entry.uid, entry.gid) for entry in entries
+        (entry.path, _content(entry, known), entry.size(), entry.mode, entry.uid, entry.gid, entry.link)
+        for entry in entries
     ]
     key = hashlib.sha256(repr((_RECORDS, compression, source_date_epoch(), described)).encode()).hexdigest()
     return store.root.parent / "cache" / "layers" / f"{key}.json"

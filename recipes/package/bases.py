@@ -21,6 +21,7 @@ from recipes import errors, notes
 from recipes.errors import BadInput
 from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.package import reference as references
+from recipes.package.bundle import BUNDLE
 from recipes.package.reference import Reference
 from recipes.workspace import Workspace, locked, write_atomically
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from recipes.package.store import Store
 
 RECORD_VERSION = 3
+MADE_HERE = ("scratch", BUNDLE)
+"""Bases that are found nowhere: nothing at all, and what is made for each program."""
+
 _KEYS = ("reference", "summary")
 
 
@@ -134,6 +138,8 @@ def find(text: str, workspace: Workspace) -> tuple[Reference, Path]:
     """The reference that is meant, and the folder that its path is relative to. Raises: BadInput for a wrong name."""
     if references.has_transport(text):
         return references.parse(text), Path.cwd()
+    if text == BUNDLE:
+        raise BadInput("the base 'bundle' is made for each program by itself", hint="use `invoke bundle`")
     specs = known(workspace)
     if text in specs:
         return references.parse(specs[text].reference, workspace.root), workspace.root
@@ -210,7 +216,7 @@ def _say_once(workspace: Workspace, text: str) -> None:
 
 def takes_long(name: str, workspace: Workspace) -> bool:
     """Whether a base, if it is not had yet, takes longer than any build: a system that has to be set up."""
-    if name == "scratch":
+    if name in MADE_HERE:
         return False
     reference, _ = find(name, workspace)
     return reference.transport == "mmdebstrap" and reference.target.partition("@")[0] == "minbase"
@@ -332,7 +338,7 @@ def _read_specs(table: dict[str, Any], file: Path, folder: Path) -> dict[str, Ba
                 raise BadInput(f"{file}: {key} of base {name!r} is not a text")
         if "reference" not in values:
             raise BadInput(f"{file}: base {name!r} has no reference", hint='for example "docker://alpine:3.23"')
-        if references.has_transport(name) or not name.strip() or "," in name:
+        if references.has_transport(name) or not name.strip() or "," in name or name == BUNDLE:
             raise BadInput(f"{file}: {name!r} cannot be the name of a base")
         text = values["reference"]
         if text == "scratch":

@@ -54,7 +54,8 @@ def write_layer(store: Store, entries: Iterable[FileEntry], compression: Compres
         encoder.write(_END)
         diff_id = encoder.finish()
     descriptor = Descriptor(MEDIA_TYPES[compression], blob.digest, blob.size)
-    return Layer(descriptor, diff_id, sum(size for _, size in sized), length)
+    content = sum(size or len(os.fsencode(entry.link)) for entry, size in sized)
+    return Layer(descriptor, diff_id, content, length)
 
 
 def layer_from_tar(store: Store, stream: IO[bytes], compression: Compression) -> Layer:
@@ -89,7 +90,9 @@ def open_layer(store: Store, layer: Layer) -> IO[bytes]:
 
 def _header(entry: FileEntry, size: int, moment: int) -> bytes:
     info = tarfile.TarInfo(entry.name.rstrip("/"))
-    info.type = tarfile.DIRTYPE if entry.source is None else tarfile.REGTYPE
+    info.type, info.linkname = tarfile.DIRTYPE if entry.source is None else tarfile.REGTYPE, entry.link
+    if entry.link:
+        info.type = tarfile.SYMTYPE
     info.mode, info.uid, info.gid, info.size, info.mtime = entry.mode, entry.uid, entry.gid, size, moment
     try:
         return info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "surrogateescape")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from invoke.collection import Collection
 
-from recipes.tasks.build import build_static, compare_sizes, package
+from recipes.tasks.build import build_static, bundle, compare_sizes, package
 from recipes.tasks.images import dockerfile, export, push
 from recipes.tasks.judging import inspect, verify
 from recipes.tasks.lists import bases, doctor, recipes, samples
@@ -18,6 +18,7 @@ from recipes.tasks.story import walkthrough
 _TASKS = (
     build_static,
     package,
+    bundle,
     compare_sizes,
     verify,
     walkthrough,

@@ -19,6 +19,7 @@ from recipes.tasks.common import (
     ensure_assembler,
     find_base_image,
     load,
+    load_any,
     one_of,
     open_project,
     open_projects,
@@ -129,6 +130,55 @@ def package(
 @task(
     auto_shortflags=False,
     help={
+        "target": "a sample, or a program that somebody else has built, for any CPU",
+        "from_": "where its libraries are: a base or rootfs:DIR (default: this machine, if its compiler built it)",
+        "dlopen": "what it opens while it runs: a library's name, a file or a folder of the root; may be repeated",
+        "args": "what the trial run of a file hands to it, as in a shell",
+        "stdin": "what the trial run of a file lets it read",
+        "run": "do not run the image",
+        **{name: COMMON[name] for name in ("recipe", "set_", *RUNNING)},
+    },
+    iterable=["set_", "dlopen"],
+)
+@ending_well
+def bundle(
+    c: Context,
+    target: str,
+    from_: str = "",
+    dlopen: Sequence[str] = (),
+    recipe: str = "",
+    args: str = "",
+    stdin: str = "",
+    platform: str = "",
+    engine: str = "auto",
+    compression: str = "gzip",
+    format: str = "text",  # noqa: A002  # the option's name
+    jobs: int = 0,
+    set_: Sequence[str] = (),
+    run: bool = True,
+) -> int:
+    """Package a dynamic program with its loader and exactly the libraries that it will load, and run it."""
+    from recipes import bundle as bundling
+    from recipes import pipeline
+
+    one_of("format", format, ("text", "json"))
+    project = open_project(c, platform, compression, jobs)
+    program = load_any(project, target, set_, recipe=recipe, args=args, stdin=stdin)
+    if from_.startswith("deb-"):
+        ensure_assembler()
+    if program.language == "binary":
+        binary, facts = pipeline.take_binary(project, program)
+    else:
+        chosen = choose_recipe(project, program, recipe) if recipe else bundling.dynamic_recipe(program.language)
+        binary, facts = pipeline.build_binary(project, program, chosen)
+    base = bundling.make(project, binary, facts, from_, tuple(dlopen))
+    row = pipeline.package_and_run(project, binary, facts, base, choose_engine(engine, project, run=run), run=run)
+    return _finish(project, [row], engine, format)
+
+
+@task(
+    auto_shortflags=False,
+    help={
         "samples": "names or paths, separated by commas (default: all)",
         "recipes": "names, separated by commas (default: all that this machine can run)",
         "bases": "names or references, separated by commas (default: all that can be had)",
@@ -163,8 +213,9 @@ def compare_sizes(
     from recipes import pipeline
     from recipes import samples as sample_folder
     from recipes.compile.recipe import RECIPES, find
+    from recipes.package.bases import MADE_HERE, known
     from recipes.package.bases import find as find_base
-    from recipes.package.bases import known
+    from recipes.package.bundle import BUNDLE
     from recipes.report import table
 
     table.check_format(format)
@@ -175,9 +226,9 @@ def compare_sizes(
     if (target or package) and len(names) != 1:
         raise errors.BadInput("--target and --package choose a program of one sample", hint="name it with --samples")
     chosen_recipes = [find(name) for name in split(recipes)] or list(RECIPES.values())
-    for name in {*split(bases)} - {"scratch"}:
+    for name in {*split(bases)} - {*MADE_HERE}:
         find_base(name, project.workspace)  # a wrong name is told before anything is built
-    chosen_bases = split(bases) or list(known(project.workspace))
+    chosen_bases = split(bases) or [*known(project.workspace), BUNDLE]
     if any(name.startswith("deb-") for name in chosen_bases):
         ensure_assembler()
     comparison = pipeline.compare_platforms(

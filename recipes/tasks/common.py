@@ -68,6 +68,23 @@ def load(project: Project, wanted: Wanted) -> Sample:
     return changed(sample, wanted.changes) if wanted.changes else sample
 
 
+def load_any(
+    project: Project, target: str, changes: Sequence[str], *, recipe: str = "", args: str = "", stdin: str = ""
+) -> Sample:
+    """A sample, or a file as one. Raises: BadInput for options that only the other kind has."""
+    if is_file(project, target):
+        from recipes.samples import prebuilt
+
+        if recipe:
+            raise errors.BadInput(f"{target!r} is a file: there is nothing to build", hint="leave out --recipe")
+        return changed(prebuilt(target, words(args), stdin), changes)
+    if args or stdin:
+        raise errors.BadInput(
+            f"{target!r} is a sample: what its run gets is in its sample.toml", hint="change it there"
+        )
+    return load(project, Wanted(target, changes=changes))
+
+
 def changed(sample: Sample, changes: Sequence[str]) -> Sample:
     from recipes.imagesettings import from_command_line
 

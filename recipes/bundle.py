@@ -1,0 +1,95 @@
+"""A dynamic program with exactly what it loads, as a base that is made for it alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recipes import errors, notes
+from recipes.compile.recipe import RECIPES, Recipe
+from recipes.model import BaseImage, Binary, ElfFacts, Environment, Language
+from recipes.pipeline import Project, open_root, settings_of
+
+if TYPE_CHECKING:
+    from recipes.inspect.rootfs import RootFs
+
+MACHINE = "rootfs:/"
+
+
+def make(project: Project, binary: Binary, facts: ElfFacts, source: str = "", named: tuple[str, ...] = ()) -> BaseImage:
+    """The base of a dynamic program: its files come from the base or root `source`, with what is `named` for dlopen.
+
+    Libraries that `source` lacks are left out, and the verdict on the result says so.
+    Raises: BadInput for a static program, an unknown name, or where no source is named and none is obvious.
+    """
+    from recipes.inspect.closure import close_over
+    from recipes.inspect.dynamic import read_dynamic
+    from recipes.inspect.segments import FileReader
+    from recipes.package.bundle import make_base
+
+    if facts.interpreter is None:
+        raise errors.BadInput(
+            f"{_name(binary)} is {facts.linkage}: it loads nothing, so there is nothing to bundle",
+            hint="invoke build-static, or invoke package for a file",
+        )
+    source = source or machine_root(binary)
+    root, env, path = _open(project, source, binary)
+    with FileReader(binary.path) as reader:
+        program = read_dynamic(reader)
+    closure = close_over(
+        program,
+        root,
+        project.platform,
+        path=path,
+        env=(*env, *settings_of(binary).env),
+        new_env=settings_of(binary).env,
+        named=named,
+    )
+    for text in closure.later:
+        notes.note(f"note: {text}")
+    return make_base(closure, root, source, project.platform, project.store, project.compression)
+
+
+def dynamic_recipe(language: Language) -> Recipe:
+    """The first recipe for the language that does not promise a static program."""
+    return next(recipe for recipe in RECIPES.values() if recipe.language == language and not recipe.static)
+
+
+def machine_root(binary: Binary) -> str:
+    """This machine's own root, where a compiler of this machine linked the program against it. Raises: BadInput."""
+    recipe = RECIPES.get(binary.recipe or "")
+    # zig brings the C library that it links against; every other toolchain takes the machine's.
+    if recipe is None or recipe.toolchain == "zig":
+        raise errors.BadInput(
+            f"where {_name(binary)} gets its libraries from is not known",
+            hint=f"name a root: --from deb-cc, --from docker://…, or --from {MACHINE} for this machine's own",
+        )
+    return MACHINE
+
+
+def _open(project: Project, source: str, binary: Binary) -> tuple[RootFs, Environment, str]:
+    """The root, the environment in it, and where the program stands there. A folder is read as it is, never packed."""
+    from recipes.inspect.rootfs import RootFs
+    from recipes.package.bases import find, resolve
+
+    if source != "scratch":
+        reference, beside = find(source, project.workspace)
+        folder = Path(reference.beneath(beside).target)
+        if reference.transport == "rootfs" and folder.is_dir():
+            return RootFs.from_directory(folder), (), _place(binary, folder)
+    base = resolve(source, project.platform, project.workspace, project.store, retry=True)
+    return open_root(project, base), base.env, "/app"
+
+
+def _place(binary: Binary, folder: Path) -> str:
+    """Where a file that is built already stands in the root: its $ORIGIN."""
+    sample = binary.sample
+    if sample is None or sample.language != "binary":
+        return "/app"
+    file = (sample.folder / sample.sources[0]).resolve()
+    top = folder.resolve()
+    return f"/{file.relative_to(top)}" if file.is_relative_to(top) else "/app"
+
+
+def _name(binary: Binary) -> str:
+    return binary.sample.name if binary.sample else binary.path.name
