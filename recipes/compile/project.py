@@ -29,6 +29,9 @@ _LEFT_OVER = ("*.o", "*.lo", "*.la", "*.gch", "config.status", "config.cache", "
 _SAME_TIME = 1_000_000_000
 """Seconds since 1970: old enough, and none of the first ones, which `make` and Ninja have another meaning for."""
 
+_UNUSABLE = frozenset(":;\"'`\\$#%&|<>*?\n\r\t")
+"""PATH cannot hold a colon; CMake, gcc's LTO and make's rules read quotes and the like in a path as syntax."""
+
 _NOT_COPIED = frozenset({".git", ".hg", ".svn", ".venv"})
 
 
@@ -106,8 +109,12 @@ def steps(
     """
     from recipes.compile import autotools, cmake, make, meson
 
-    if os.pathsep in str(work):
-        raise BadInput(f"{str(work)!r} has a colon in its name, and PATH cannot hold that", hint="move the project")
+    odd = sorted(set(str(work)) & _UNUSABLE)
+    if odd:
+        raise BadInput(
+            f"{str(work)!r} has {odd[0]!r} in its name, and {sample.build} projects cannot be built there",
+            hint="move the project to a folder with a plainer name",
+        )
     site = Site(sample, recipe, platform, toolchain, work, before)
     planner = {"cmake": cmake, "meson": meson, "autotools": autotools, "make": make}[sample.build]
     its_own, product = planner.steps(site)

@@ -53,7 +53,7 @@ def test_cmake(recipe: str, workspace: Workspace) -> None:
     sample = project(workspace, projects.CMAKE, "cmake", target="server")
     before = tree(sample.folder)
     binary = make(sample, recipe, workspace)
-    assert output(binary) == "hello 1.2.3 ./src/main.cpp\n"
+    assert output(binary) in ("hello 1.2.3 ./src/main.cpp\n", "hello 1.2.3 src/main.cpp\n")  # gcc, clang
     assert static(binary)
     assert tree(sample.folder) == before
     assert binary.linker_map is not None
@@ -245,9 +245,9 @@ def test_nothing_is_built_twice_and_nothing_old_is_kept(workspace: Workspace) ->
 @pytest.mark.parametrize("recipe", SMALL)
 @pytest.mark.parametrize("system", ["cmake", "make"])
 def test_the_place_leaves_no_trace(system: str, recipe: str, tmp_path: Path) -> None:
-    """The same files in another directory, with blanks and quotes in its name, give the same bytes."""
+    """The same files in another directory, with blanks in its name, give the same bytes."""
     digests = set()
-    for place in ("here", 'it\'s another "place"'):
+    for place in ("here", "another place, far away"):
         workspace = Workspace(tmp_path / place)
         files = projects.CMAKE if system == "cmake" else projects.MAKE
         sample = project(workspace, files, system, target="server" if system == "cmake" else "app")
@@ -308,3 +308,13 @@ def test_without_make(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PATH", str(tools))
     with pytest.raises(ToolMissing, match=r"make not found \(needed to build app\)"):
         build(sample, RECIPES["gcc-dynamic"], Platform.host(), workspace)
+
+
+@pytest.mark.parametrize("name", ['it\'s a "place"', "a:b", "50%", "a\nb"])
+def test_a_place_that_build_systems_cannot_cope_with(name: str, tmp_path: Path) -> None:
+    """CMake, LTO and make take such characters in a path for syntax: one clear error before anything is built."""
+    workspace = Workspace(tmp_path / name)
+    sample = project(workspace, projects.MAKE, "make", target="app")
+    with pytest.raises(BadInput, match="make projects cannot be built there"):
+        make(sample, "gcc-static", workspace)
+    assert not workspace.build.joinpath("work").exists()
