@@ -27,13 +27,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
 from recipes.errors import BadInput, unknown
 from recipes.model import BuildSystem, Environment, Expect, ImageSettings, Language, Sample
-from recipes.settings import Table, is_pairs
+from recipes.settings import Table, is_text
 from recipes.workspace import Workspace
 
 C_SUFFIXES = (".c",)
@@ -117,7 +117,7 @@ def _read_project(folder: Path, name: str, settings: _Settings, build: BuildSyst
     """A sample that its own build system builds: its files are that system's business."""
     settings.without(("libraries", "include"), f"is for loose sources, and this is built by {build}")
     settings.without(_GO_KEYS, f"is for Go, and this is built by {build}")
-    return _sample(folder, name, settings, "c++", (), build=build, target=target or settings.text("target", ""))
+    return _sample(folder, name, settings, "c++", (), build=build, target=target or settings.text("target"))
 
 
 def _read_sources(folder: Path, name: str, settings: _Settings) -> Sample:
@@ -148,7 +148,7 @@ def _read_sources(folder: Path, name: str, settings: _Settings) -> Sample:
 def _read_go(folder: Path, name: str, settings: _Settings, package: str) -> Sample:
     settings.without(("libraries", "include"), "is for C++; Go finds its own packages")
     settings.without(("target",), 'is for C++; Go\'s word for it is "package"')
-    module = settings.text("module", "")
+    module = settings.text("module")
     if module:
         settings.without(("sources", "package"), "and 'module' exclude each other")
         if not _MODULE.fullmatch(module):
@@ -162,7 +162,7 @@ def _read_go(folder: Path, name: str, settings: _Settings, package: str) -> Samp
         return _sample(folder, name, settings, "go", files, build="go")
     from recipes.compile.gopackages import find_main, go_files
 
-    wanted = package or settings.text("package", "")
+    wanted = package or settings.text("package")
     chosen = find_main(folder, wanted, name)
     sources = tuple(Path(os.path.normpath(Path(chosen, file))) for file in go_files(folder / chosen))
     if not sources:
@@ -188,10 +188,10 @@ def _sample(
         language,
         sources,
         args=settings.texts("args"),
-        stdin=settings.text("stdin", ""),
+        stdin=settings.text("stdin"),
         expect=settings.expect(),
         default_recipe=settings.recipe(language),
-        image=settings.image(),
+        image=settings.image(folder),
         options=settings.texts("options"),
         stamps=settings.stamps() if language == "go" else (),
         **more,
@@ -211,7 +211,7 @@ def _is_sample_folder(entry: os.DirEntry[str]) -> bool:
 
 def _build_system(folder: Path, settings: _Settings) -> BuildSystem:
     """What sample.toml says, else what the files say: Go first, then the file that each build system starts from."""
-    language, build = settings.text("language", ""), settings.text("build", "")
+    language, build = settings.text("language"), settings.text("build")
     if language not in ("", "c++", "go"):
         raise settings.wrong("language", f"is {language!r}", hint='write "c++" (for C too) or "go"')
     if build:
@@ -269,59 +269,45 @@ def _expand(folder: Path, patterns: Iterable[str], settings: _Settings, key: str
     return tuple(found)
 
 
-class _Settings:
-    """A `sample.toml` (an absent one is empty), asked key by key for values of a certain type."""
+class _Settings(Table):
+    """A `sample.toml`; an absent one is empty."""
 
     KEYS = (
         *("language", "sources", "include", "libraries", "args", "stdin", "expect", "default_recipe", "image"),
         *("build", "target", "options", *_GO_KEYS),
     )
 
-    def __init__(self, path: Path, values: dict[str, Any]) -> None:
-        self.path = path
-        self.values = values
-        self._only(values, self.KEYS, "")
-
     @classmethod
     def of(cls, path: Path) -> _Settings:
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            return cls(path, {})
+            data = b""
         except OSError as error:
             raise BadInput(f"cannot read {str(path)!r}: {error.strerror}") from error
         import tomllib
 
         try:
-            return cls(path, tomllib.loads(data.decode()))
+            settings = cls(repr(str(path)), tomllib.loads(data.decode()))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadInput(f"{str(path)!r} is not valid TOML: {error}") from error
+        settings.only(*cls.KEYS)
+        return settings
 
     def has(self, key: str) -> bool:
         return key in self.values
-
-    def wrong(self, key: str, what: str, hint: str = "") -> BadInput:
-        return BadInput(f"{str(self.path)!r}: {key!r} {what}", hint)
 
     def without(self, keys: Iterable[str], why: str) -> None:
         for key in keys:
             if self.has(key):
                 raise self.wrong(key, why)
 
-    def text(self, key: str, default: str) -> str:
-        return str(self._value(self.values, key, key, _is_text, "a string", default))
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        return tuple(self._value(self.values, key, key, _is_texts, "a list of strings", ()))
-
     def lists(self, key: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        table = self._value(self.values, key, key, _is_table, "a table of lists of strings", {})
-        for name in table:
-            self._value(table, name, f"{key}.{name}", _is_texts, "a list of strings", ())
-        return tuple((name, tuple(value)) for name, value in table.items())
+        table = self.table(key)
+        return tuple((name, table.texts(name)) for name in table.values)
 
     def stamps(self) -> Environment:
-        table = self._value(self.values, "stamps", "stamps", is_pairs, "a table of strings", {})
+        table = self.pairs("stamps")
         for name, value in table.items():
             if not re.fullmatch(r"[^\s='\"]+\.[^\s='\".]+", name):
                 raise self.wrong(f"stamps.{name}", "is no variable of a package", 'such as "main.version" = "1.2.3"')
@@ -335,14 +321,16 @@ class _Settings:
             return Expect(given)
         if not isinstance(given, dict):
             raise self.wrong("expect", "has to be a string or a table with stdout, exit_code and serves")
-        self._only(given, ("stdout", "exit_code", "serves"), "expect.")
-        stdout = self._value(given, "stdout", "expect.stdout", _is_text, "a string", None)
-        code = self._value(given, "exit_code", "expect.exit_code", _is_code, "a number 0 to 255", 0)
-        serves = self._value(given, "serves", "expect.serves", _is_seconds, "a number of seconds up to 600", None)
-        return Expect(stdout, code, serves)
+        table = self.table("expect")
+        table.only("stdout", "exit_code", "serves")
+        return Expect(
+            table.get("stdout", is_text, "a string", None),
+            table.get("exit_code", _is_code, "a number 0 to 255", 0),
+            table.get("serves", _is_seconds, "a number of seconds up to 600", None),
+        )
 
     def recipe(self, language: Language) -> str | None:
-        name = self.text("default_recipe", "")
+        name = self.text("default_recipe")
         if not name:
             return None
         from recipes.compile.recipe import RECIPES
@@ -353,13 +341,12 @@ class _Settings:
             raise self.wrong("default_recipe", f"is {name!r}, which is no recipe for {language}", near.hint)
         return name
 
-    def image(self) -> ImageSettings:
+    def image(self, folder: Path) -> ImageSettings:
+        if not self.has("image"):
+            return ImageSettings()
         from recipes.imagesettings import read
 
-        table = Table(
-            repr(str(self.path)), self._value(self.values, "image", "image", _is_table, "a table", {}), "image."
-        )
-        return read(table, lambda text, key: self.path.parent / self.inside(text, key))
+        return read(self.table("image"), lambda text, key: folder / self.inside(text, key))
 
     def inside(self, text: str, key: str) -> Path:
         """A path that stays inside the sample's folder: what lies elsewhere would not move with it."""
@@ -367,32 +354,6 @@ class _Settings:
         if not text or path.is_absolute() or ".." in path.parts:
             raise self.wrong(key, f"names {text!r}, which is not inside the sample's folder")
         return path
-
-    def _only(self, table: dict[str, Any], known: tuple[str, ...], prefix: str) -> None:
-        for key in table:
-            if key not in known:
-                raise BadInput(f"{str(self.path)!r}: unknown key {prefix + key!r}", unknown("key", key, known).hint)
-
-    def _value(
-        self, table: dict[str, Any], key: str, shown: str, fits: Callable[[Any], bool], wanted: str, default: Any
-    ) -> Any:
-        if key not in table:
-            return default
-        if not fits(table[key]):
-            raise self.wrong(shown, f"has to be {wanted}")
-        return table[key]
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, dict)
 
 
 def _is_seconds(value: Any) -> bool:
