@@ -38,8 +38,8 @@ from recipes.model import (
     Verdict,
 )
 from recipes.package import assemble
-from recipes.package.bundle import BUNDLE
 from recipes.package.encode import Compression
+from recipes.package.reference import BUNDLE
 from recipes.package.store import Store
 from recipes.recall import facts_from_json, recall, verdict_from_json
 from recipes.run.engine import Engine

@@ -21,8 +21,7 @@ from recipes import errors, notes
 from recipes.errors import BadInput
 from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.package import reference as references
-from recipes.package.bundle import BUNDLE
-from recipes.package.reference import Reference
+from recipes.package.reference import BUNDLE, Reference
 from recipes.workspace import Workspace, locked, write_atomically
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from recipes.inspect.rootfs import RootFs
 from recipes.model import BaseImage, FileEntry, Platform
 from recipes.package.assemble import data_layer
 from recipes.package.encode import Compression
+from recipes.package.reference import BUNDLE
 from recipes.package.store import Store
 from recipes.workspace import replacing
 
-BUNDLE = "bundle"
 _ELF_MODE, _DATA_MODE = 0o755, 0o644
 
 

@@ -21,6 +21,9 @@ TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
 
 DOCKER_HUB = "docker.io"
 
+BUNDLE = "bundle"
+"""The base that is made for each program anew: its loader and libraries."""
+
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?"
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(

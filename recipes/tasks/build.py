@@ -215,7 +215,7 @@ def compare_sizes(
     from recipes.compile.recipe import RECIPES, find
     from recipes.package.bases import MADE_HERE, known
     from recipes.package.bases import find as find_base
-    from recipes.package.bundle import BUNDLE
+    from recipes.package.reference import BUNDLE
     from recipes.report import table
 
     table.check_format(format)

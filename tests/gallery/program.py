@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,4 +103,5 @@ def _try(project: Project, sample: Sample, recipe: Recipe, says: str) -> tuple[S
 def _last_words(error: CommandFailed) -> str:
     """The line of a build's output that tells most: the first that speaks of an error."""
     lines = [line.strip() for line in error.output.splitlines() if line.strip()]
-    return next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")
+    telling = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")
+    return re.sub(r"(?<![\w.])/[^\s:]*/", "…/", telling)  # where it lies on this machine is nobody's business
