@@ -15,7 +15,8 @@ ToolchainName = Literal["gcc", "zig", "go"]
 class Recipe:
     """One way to build. `static` is what it promises; whether that came true, the file says.
 
-    `compile_flags` and `link_flags` are for C++, `build_flags` and `env` for Go.
+    `compile_flags` and `link_flags` are for C++, `build_flags` and `env` for Go. `rung` is its place among the ways to
+    the smallest image, the one that is usually smallest first; None is for those that are there to be compared with.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Recipe:
     link_flags: tuple[str, ...] = ()
     build_flags: tuple[str, ...] = ()
     env: Environment = ()
+    rung: int | None = None
 
     @property
     def lto(self) -> bool:
@@ -36,7 +38,9 @@ class Recipe:
 _GO_FLAGS = ("-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 
 _ALL = (
-    Recipe("gcc-dynamic", "c++", False, "gcc", "plain g++: the contrast that every table starts from", ("-O2",)),
+    Recipe(
+        "gcc-dynamic", "c++", False, "gcc", "plain g++: the contrast that every table starts from", ("-O2",), rung=3
+    ),
     Recipe("gcc-static", "c++", True, "gcc", "g++ -static, nothing else: the textbook", ("-O2",), ("-static",)),
     Recipe(
         "gcc-static-small",
@@ -56,6 +60,7 @@ _ALL = (
             "-Wl,-z,noseparate-code",
             "-Wl,--build-id=none",
         ),
+        rung=2,
     ),
     Recipe(
         "zig-static-small",
@@ -66,6 +71,7 @@ _ALL = (
         # LTO takes 23 KB off hello. -Oz and -ffunction-sections change nothing.
         ("-Os", "-flto"),
         ("-static", "-Os", "-flto", "-s", "-Wl,--gc-sections"),
+        rung=1,
     ),
     Recipe(
         "go-static",
@@ -75,6 +81,7 @@ _ALL = (
         "CGO_ENABLED=0, -trimpath, -ldflags '-s -w'",
         build_flags=_GO_FLAGS,
         env=(("CGO_ENABLED", "0"),),
+        rung=1,
     ),
     Recipe(
         "go-dynamic",
@@ -84,10 +91,17 @@ _ALL = (
         "cgo on: dynamic as soon as net or os/user is imported",
         build_flags=_GO_FLAGS,
         env=(("CGO_ENABLED", "1"), ("CC", "gcc")),
+        rung=3,
     ),
 )
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
+
+
+def ladder(language: Language) -> tuple[Recipe, ...]:
+    """The recipes on the way to the smallest image: static ones first, those of dynamic programs last."""
+    found = [(recipe.rung, recipe) for recipe in RECIPES.values() if recipe.language == language and recipe.rung]
+    return tuple(recipe for _, recipe in sorted(found, key=lambda pair: pair[0]))
 
 
 def find(name: str) -> Recipe:

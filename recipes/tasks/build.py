@@ -12,6 +12,7 @@ from invoke.tasks import task
 from recipes import errors, notes
 from recipes.tasks.common import (
     COMMON,
+    MANY,
     changed,
     choose_engine,
     choose_recipe,
@@ -56,7 +57,7 @@ def build_static(
     compression: str = "gzip",
     format: str = "text",  # noqa: A002  # the option's name
     jobs: int = 0,
-    set_: Sequence[str] = (),
+    set_: Sequence[str] = MANY,
     run: bool = True,
     plan: bool = False,
 ) -> int:
@@ -103,7 +104,7 @@ def package(
     compression: str = "gzip",
     format: str = "text",  # noqa: A002  # the option's name
     jobs: int = 0,
-    set_: Sequence[str] = (),
+    set_: Sequence[str] = MANY,
     run: bool = True,
 ) -> int:
     """Package a program that is built already: inspect, judge, add the data that it needs, and run it."""
@@ -139,7 +140,7 @@ def bundle(
     c: Context,
     target: str,
     from_: str = "",
-    dlopen: Sequence[str] = (),
+    dlopen: Sequence[str] = MANY,
     recipe: str = "",
     args: str = "",
     stdin: str = "",
@@ -148,7 +149,7 @@ def bundle(
     compression: str = "gzip",
     format: str = "text",  # noqa: A002  # the option's name
     jobs: int = 0,
-    set_: Sequence[str] = (),
+    set_: Sequence[str] = MANY,
     run: bool = True,
 ) -> int:
     """Package a dynamic program with its loader and exactly the libraries that it will load, and run it."""
@@ -169,6 +170,54 @@ def bundle(
     row = pipeline.package_and_run(project, binary, facts, base, choose_engine(engine, project, run=run), run=run)
     sys.stdout.write(_render_row(row, format))
     return _code(row, engine)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "target": "a sample, or a program that somebody else has built, for any CPU",
+        "from_": "where a bundle's libraries are: a base or rootfs:DIR (default: as for `bundle`)",
+        "dlopen": "what it opens while it runs, for a bundle: a library's name, a file or a folder; may be repeated",
+        "args": "what the trial run of a file hands to it, as in a shell",
+        "stdin": "what the trial run of a file lets it read",
+        "run": "do not run the images: the first that is judged to run is taken",
+        **{name: COMMON[name] for name in ("set_", *RUNNING)},
+    },
+    iterable=["set_", "dlopen"],
+)
+@ending_well
+def smallest(
+    c: Context,
+    target: str,
+    from_: str = "",
+    dlopen: Sequence[str] = MANY,
+    args: str = "",
+    stdin: str = "",
+    platform: str = "",
+    engine: str = "auto",
+    compression: str = "gzip",
+    format: str = "text",  # noqa: A002  # the option's name
+    jobs: int = 0,
+    set_: Sequence[str] = MANY,
+    run: bool = True,
+) -> int:
+    """Find the smallest image that runs: static, bundled, or on a base; say of each that was left why."""
+    from recipes.report.ladder import document, render
+    from recipes.smallest import Climber
+
+    one_of("format", format, ("text", "json"))
+    project = open_project(c, platform, compression, jobs)
+    program = load_any(project, target, set_, args=args, stdin=stdin)
+    if not run:
+        notes.note("nothing is run: the first image that is judged to run is taken as the smallest")
+    climber = Climber(project, choose_engine(engine, project, run=run), run, from_, tuple(dlopen))
+    rungs = tuple(climber.climb(program))
+    passed = None if rungs[-1].left else rungs[-1].row
+    sys.stdout.write(document(rungs) if format == "json" else render(rungs))
+    if passed is None:
+        notes.note(f"error: no image of {program.name} was found that runs")
+        return errors.GateFailed.exit_code
+    return 0
 
 
 @task(
