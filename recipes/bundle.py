@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recipes import errors, notes
-from recipes.compile.recipe import RECIPES, Recipe
+from recipes.compile.recipe import RECIPES, Recipe, ladder
 from recipes.model import BaseImage, Binary, ElfFacts, Environment, Language
 from recipes.pipeline import Project, open_root, settings_of
 
@@ -19,8 +19,9 @@ MACHINE = "rootfs:/"
 def make(project: Project, binary: Binary, facts: ElfFacts, source: str = "", named: tuple[str, ...] = ()) -> BaseImage:
     """The base of a dynamic program: its files come from the base or root `source`, with what is `named` for dlopen.
 
-    Libraries that `source` lacks are left out, and the verdict on the result says so.
-    Raises: BadInput for a static program, an unknown name, or where no source is named and none is obvious.
+    Libraries that `source` lacks are left out, and the verdict on the result says so. Raises: BadInput for a static
+    program, an unknown name, or where no source is named and none is obvious; GateFailed where what is named lacks a
+    library.
     """
     from recipes.inspect.closure import close_over
     from recipes.inspect.dynamic import read_dynamic
@@ -45,14 +46,19 @@ def make(project: Project, binary: Binary, facts: ElfFacts, source: str = "", na
         new_env=settings_of(binary).env,
         named=named,
     )
+    for library in closure.missing:
+        raise errors.GateFailed(
+            f"{source} has no {library.name}, which {library.needed_by} needs",
+            hint="take another root, or leave out what needs it",
+        )
     for text in closure.later:
         notes.note(f"note: {text}")
     return make_base(closure, root, source, project.platform, project.store, project.compression)
 
 
 def dynamic_recipe(language: Language) -> Recipe:
-    """The first recipe for the language that does not promise a static program."""
-    return next(recipe for recipe in RECIPES.values() if recipe.language == language and not recipe.static)
+    """The usual recipe for the language that does not promise a static program."""
+    return next(recipe for recipe in ladder(language) if not recipe.static)
 
 
 def machine_root(binary: Binary) -> str:

@@ -589,6 +589,18 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """One thing that was tried on the way to the smallest image that runs. `left` says why it was left; "": it passed.
+
+    `row` None: there was no image to judge.
+    """
+
+    name: str
+    left: str
+    row: SizeRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WalkStep:
     """One step of the walkthrough: what was done, what should come of it, and what came of it.
 

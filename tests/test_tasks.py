@@ -113,6 +113,15 @@ def test_lists(project: Path) -> None:
     assert b"zig" in invoke(project, "doctor").stdout
 
 
+def test_an_option_that_is_repeated(project: Path) -> None:
+    """Each `--set` is one setting, whole, and all of them count."""
+    done = build(project, "hi", "--no-run", "--set=user=7:8", "--set=env.A=b c", "--format=json")
+    assert done.exit_code == 0, done.stderr.decode()
+    text = invoke(project, "dockerfile", "hi", "--set", "user=7:8", "--set", "env.A=b c").stdout.decode()
+    assert "USER 7:8" in text
+    assert 'ENV A="b c"' in text
+
+
 # ── bad input ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

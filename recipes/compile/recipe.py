@@ -15,7 +15,8 @@ ToolchainName = Literal["gcc", "zig", "go"]
 class Recipe:
     """One way to build. `static` is what it promises; whether that came true, the file says.
 
-    `compile_flags` and `link_flags` are for C++, `build_flags` and `env` for Go.
+    `compile_flags` and `link_flags` are for C++, `build_flags` and `env` for Go. `rung` is its place among the ways to
+    the smallest image, the one that is usually smallest first; None is for those that are there to be compared with.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Recipe:
     """For Go: whose C compiler cgo code is compiled with; None: there is no cgo."""
     linker_flags: str = ""
     """For Go: what its own linker is told."""
+    rung: int | None = None
 
     @property
     def lto(self) -> bool:
@@ -40,7 +42,9 @@ class Recipe:
 _GO_FLAGS = ("-trimpath", "-buildvcs=false")
 
 _ALL = (
-    Recipe("gcc-dynamic", "c++", False, "gcc", "plain g++: the contrast that every table starts from", ("-O2",)),
+    Recipe(
+        "gcc-dynamic", "c++", False, "gcc", "plain g++: the contrast that every table starts from", ("-O2",), rung=3
+    ),
     Recipe("gcc-static", "c++", True, "gcc", "g++ -static, nothing else: the textbook", ("-O2",), ("-static",)),
     Recipe(
         "gcc-static-small",
@@ -60,6 +64,7 @@ _ALL = (
             "-Wl,-z,noseparate-code",
             "-Wl,--build-id=none",
         ),
+        rung=2,
     ),
     Recipe(
         "zig-static-small",
@@ -70,6 +75,7 @@ _ALL = (
         # LTO takes 23 KB off hello. -Oz and -ffunction-sections change nothing.
         ("-Os", "-flto"),
         ("-static", "-Os", "-flto", "-s", "-Wl,--gc-sections"),
+        rung=1,
     ),
     Recipe(
         "go-static",
@@ -80,6 +86,7 @@ _ALL = (
         build_flags=_GO_FLAGS,
         linker_flags="-s -w",
         env=(("CGO_ENABLED", "0"),),
+        rung=1,
     ),
     Recipe(
         "go-dynamic",
@@ -91,6 +98,7 @@ _ALL = (
         linker_flags="-s -w",
         env=(("CGO_ENABLED", "1"), ("CC", "gcc")),
         cgo="gcc",
+        rung=3,
     ),
     Recipe(
         "go-cgo-static",
@@ -102,10 +110,17 @@ _ALL = (
         linker_flags="-s -w -linkmode=external -extldflags=-static",
         env=(("CGO_ENABLED", "1"),),
         cgo="zig",
+        rung=2,
     ),
 )
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
+
+
+def ladder(language: Language) -> tuple[Recipe, ...]:
+    """The recipes on the way to the smallest image: static ones first, those of dynamic programs last."""
+    found = [(recipe.rung, recipe) for recipe in RECIPES.values() if recipe.language == language and recipe.rung]
+    return tuple(recipe for _, recipe in sorted(found, key=lambda pair: pair[0]))
 
 
 def find(name: str) -> Recipe:

@@ -49,7 +49,8 @@ LOADED_LATER = (
 class Closure:
     """`places` are (path in the new root, path in the given one), sorted; the second has no links.
 
-    `missing` are the libraries that the given root does not have. `later` says what may be loaded that no list names.
+    `missing` are the libraries that what is named needs and the given root lacks: no verdict on the program tells them.
+    `later` says what may be loaded that no list names.
     """
 
     places: tuple[tuple[str, str], ...]
@@ -85,7 +86,9 @@ def close_over(
     loading, places = _settle(extended, root, platform, new_env, {**places, **fixed}, found)
     used = {interpreter} | {absolute(library.path) for library in loading.libraries if library.path}
     kept = {place: real for place, real in places.items() if place in used} | fixed
-    missing = tuple(library for library in found.libraries if library.path is None)
+    own = found if not named else explain(program, root, env=env, platform=platform, path=path)
+    told = {library.name for library in own.libraries if library.path is None}
+    missing = tuple(each for each in found.libraries if each.path is None and each.name not in told)
     later = () if named or found.loader != "glibc" else _loaded_later(program, found)
     return Closure(tuple(sorted(kept.items())), missing, later)
 

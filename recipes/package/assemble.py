@@ -44,7 +44,14 @@ def assemble(
     """
     outfit = outfit or Outfit()
     layer = data_layer((FileEntry(PROGRAM, binary.path, _MODE),), store, compression, {binary.path: binary.sha256})
-    layers = (*base.layers, *outfit.layers, layer)
+    return finish(binary, base, layer, store, name, outfit, entrypoint)
+
+
+def finish(
+    binary: Binary, base: BaseImage, last: Layer, store: Store, name: str, outfit: Outfit, entrypoint: tuple[str, ...]
+) -> Image:
+    """The documents of the image whose last layer is `last`, in the store under `name`."""
+    layers = (*base.layers, *outfit.layers, last)
     config = store.add(to_json(config_document(binary.platform, base, layers, entrypoint, outfit)), CONFIG)
     title = binary.sample.name if binary.sample else binary.path.name
     manifest = store.add(to_json(manifest_document(config, layers, base, title, outfit.settings)), MANIFEST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recipes.model import ElfFacts, RunStatus, SizeRow
+from recipes.model import ElfFacts, Image, RunOutcome, RunStatus, SizeRow
 from recipes.report.table import reason
 from recipes.report.units import exact
 
@@ -30,6 +30,22 @@ def render(row: SizeRow) -> str:
         f"{finding.level} ({finding.code}): {finding.evidence}; fix: {finding.fix}" for finding in row.verdict.findings
     ]
     return "\n".join([f"{name} on {image.base.name}, {image.platform}", "", *_columns(lines), *_below(notes)]) + "\n"
+
+
+def render_twin(twin: Image, image: Image, outcome: RunOutcome) -> str:
+    """What `debug` prints: the twin, the image that it is a twin of, and whether its shell works."""
+    same = twin.layers[: len(image.layers)] == image.layers
+    seen = f"{outcome.engine} engine, {outcome.seconds:.3f} s"
+    said = outcome.reason or outcome.stdout.strip() or outcome.stderr.strip() or f"exit code {outcome.exit_code}"
+    lines = [
+        ("digest", twin.digest),
+        ("tag", twin.name),
+        ("image", exact(twin.image_bytes)),
+        ("twin of", f"{image.name} {image.digest}"),
+        ("layers", f"{len(image.layers)} of the image{' unchanged' if same else ', CHANGED'}, and one with the tools"),
+        ("check", f"{said} ({seen})"),
+    ]
+    return "\n".join([f"{twin.name}, {twin.platform}", "", *_columns(lines)]) + "\n"
 
 
 def render_facts(name: str, facts: ElfFacts) -> str:

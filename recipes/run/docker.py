@@ -167,7 +167,9 @@ class DockerEngine:
         )
         made = api.create_container(
             image.config.digest,
-            command=list(args) or None,
+            # Both: an entry point of its own makes the engine forget the image's command.
+            entrypoint=list(image.entrypoint),
+            command=list(args or image.settings.cmd) or None,
             stdin_open=has_input,
             host_config=host,
             labels={_LABEL: _owner()},

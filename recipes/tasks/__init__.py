@@ -9,8 +9,8 @@ from pathlib import Path
 
 from invoke.collection import Collection
 
-from recipes.tasks.build import build_static, bundle, compare_sizes, package
-from recipes.tasks.images import dockerfile, export, push
+from recipes.tasks.build import build_static, bundle, compare_sizes, package, smallest
+from recipes.tasks.images import debug, dockerfile, export, push
 from recipes.tasks.judging import inspect, verify
 from recipes.tasks.lists import bases, doctor, recipes, samples
 from recipes.tasks.story import walkthrough
@@ -19,10 +19,12 @@ _TASKS = (
     build_static,
     package,
     bundle,
+    smallest,
     compare_sizes,
     verify,
     walkthrough,
     inspect,
+    debug,
     dockerfile,
     export,
     push,

@@ -12,6 +12,7 @@ from invoke.tasks import task
 from recipes import errors, notes
 from recipes.tasks.common import (
     COMMON,
+    MANY,
     Wanted,
     changed,
     choose_engine,
@@ -59,7 +60,7 @@ def build_static(
     compression: str = "gzip",
     format: str = "text",  # noqa: A002  # the option's name
     jobs: int = 0,
-    set_: Sequence[str] = (),
+    set_: Sequence[str] = MANY,
     run: bool = True,
     plan: bool = False,
     target: str = "",
@@ -110,7 +111,7 @@ def package(
     compression: str = "gzip",
     format: str = "text",  # noqa: A002  # the option's name
     jobs: int = 0,
-    set_: Sequence[str] = (),
+    set_: Sequence[str] = MANY,
     run: bool = True,
 ) -> int:
     """Package a program that is built already: inspect, judge, add the data that it needs, and run it."""
@@ -145,7 +146,7 @@ def bundle(
     c: Context,
     target: str,
     from_: str = "",
-    dlopen: Sequence[str] = (),
+    dlopen: Sequence[str] = MANY,
     recipe: str = "",
     args: str = "",
     stdin: str = "",
@@ -154,7 +155,7 @@ def bundle(
     compression: str = "gzip",
     format: str = "text",  # noqa: A002  # the option's name
     jobs: int = 0,
-    set_: Sequence[str] = (),
+    set_: Sequence[str] = MANY,
     run: bool = True,
 ) -> int:
     """Package a dynamic program with its loader and exactly the libraries that it will load, and run it."""
@@ -174,6 +175,54 @@ def bundle(
     base = bundling.make(project, binary, facts, from_, tuple(dlopen))
     row = pipeline.package_and_run(project, binary, facts, base, choose_engine(engine, project, run=run), run=run)
     return _finish(project, [row], engine, format)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "target": "a sample, or a program that somebody else has built, for any CPU",
+        "from_": "where a bundle's libraries are: a base or rootfs:DIR (default: as for `bundle`)",
+        "dlopen": "what it opens while it runs, for a bundle: a library's name, a file or a folder; may be repeated",
+        "args": "what the trial run of a file hands to it, as in a shell",
+        "stdin": "what the trial run of a file lets it read",
+        "run": "do not run the images: the first that is judged to run is taken",
+        **{name: COMMON[name] for name in ("set_", *RUNNING)},
+    },
+    iterable=["set_", "dlopen"],
+)
+@ending_well
+def smallest(
+    c: Context,
+    target: str,
+    from_: str = "",
+    dlopen: Sequence[str] = MANY,
+    args: str = "",
+    stdin: str = "",
+    platform: str = "",
+    engine: str = "auto",
+    compression: str = "gzip",
+    format: str = "text",  # noqa: A002  # the option's name
+    jobs: int = 0,
+    set_: Sequence[str] = MANY,
+    run: bool = True,
+) -> int:
+    """Find the smallest image that runs: static, bundled, or on a base; say of each that was left why."""
+    from recipes.report.ladder import document, render
+    from recipes.smallest import Climber
+
+    one_of("format", format, ("text", "json"))
+    project = open_project(c, platform, compression, jobs)
+    program = load_any(project, target, set_, args=args, stdin=stdin)
+    if not run:
+        notes.note("nothing is run: the first image that is judged to run is taken as the smallest")
+    climber = Climber(project, choose_engine(engine, project, run=run), run, from_, tuple(dlopen))
+    rungs = tuple(climber.climb(program))
+    passed = None if rungs[-1].left else rungs[-1].row
+    sys.stdout.write(document(rungs) if format == "json" else render(rungs))
+    if passed is None:
+        notes.note(f"error: no image of {program.name} was found that runs")
+        return errors.GateFailed.exit_code
+    return 0
 
 
 @task(

@@ -32,6 +32,9 @@ COMMON = {
     "base": "what to put it on; `invoke bases` lists them, or use docker://…, docker-daemon:…, oci:…, rootfs:…",
 }
 
+MANY: Sequence[str] = []
+"""The default of an option that may be repeated. A list: with a tuple, Invoke would take one value's letters apart."""
+
 
 def open_project(c: Context, platform: str = "", compression: str = "gzip", jobs: int = 0) -> Project:
     from recipes.pipeline import Project

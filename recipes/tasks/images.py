@@ -10,8 +10,19 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from recipes import notes
-from recipes.tasks.common import COMMON, Wanted, make_image, make_images, one_of, open_project, open_projects
+from recipes import errors, notes
+from recipes.tasks.common import (
+    COMMON,
+    MANY,
+    Wanted,
+    choose_engine,
+    ensure_assembler,
+    make_image,
+    make_images,
+    one_of,
+    open_project,
+    open_projects,
+)
 from recipes.tasks.ending import ending_well
 
 _WANTED = ("recipe", "base", "target", "package", "set_")
@@ -35,7 +46,7 @@ def dockerfile(
     context: str = "",
     target: str = "",
     package: str = "",
-    set_: Sequence[str] = (),
+    set_: Sequence[str] = MANY,
 ) -> None:
     """Print the Dockerfile that builds the same image."""
     from recipes.package.dockerfile import render, write_context
@@ -49,6 +60,42 @@ def dockerfile(
     if not context:
         more = " and its data (--context writes all of it)" if image.outfit.layers else ""
         notes.note(f"# the binary to copy is {image.binary.path}{more}")
+
+
+@task(
+    auto_shortflags=False,
+    help={name: COMMON[name] for name in ("recipe", "base", "platform", "engine", "compression", "set_")},
+    iterable=["set_"],
+)
+@ending_well
+def debug(
+    c: Context,
+    sample: str,
+    recipe: str = "",
+    base: str = "scratch",
+    platform: str = "",
+    engine: str = "auto",
+    compression: str = "gzip",
+    set_: Sequence[str] = MANY,
+) -> int:
+    """Make a twin of an image with a shell and tools to look around in it; the image itself stays as it is."""
+    from recipes import debug as debugging
+    from recipes.model import RunStatus
+    from recipes.report.summary import render_twin
+
+    project = open_project(c, platform, compression)
+    image = make_image(project, Wanted(sample, changes=set_, recipe=recipe, base=base))
+    ensure_assembler()
+    twin = debugging.make_twin(project, image)
+    running = choose_engine(engine, project, run=True)
+    running.load(twin)
+    outcome = debugging.check(twin, running)
+    sys.stdout.write(render_twin(twin, image, outcome))
+    for line in debugging.how_to_start(project, twin, running.name):
+        notes.note(line)
+    if outcome.status is RunStatus.NOT_RUN:
+        return errors.Unavailable.exit_code if engine != "auto" else errors.GateFailed.exit_code
+    return 0 if debugging.works(outcome) else errors.GateFailed.exit_code
 
 
 @task(
@@ -71,7 +118,7 @@ def export(
     compression: str = "gzip",
     target: str = "",
     package: str = "",
-    set_: Sequence[str] = (),
+    set_: Sequence[str] = MANY,
 ) -> None:
     """Write an image to a file or layout that Docker, podman and skopeo read."""
     from recipes.package import archive
@@ -110,7 +157,7 @@ def push(
     format: str = "text",  # noqa: A002  # the option's name
     target: str = "",
     package: str = "",
-    set_: Sequence[str] = (),
+    set_: Sequence[str] = MANY,
 ) -> None:
     """Build an image and push it to a registry, without a daemon: only what the registry lacks is sent."""
     from recipes.package.push import check_target
