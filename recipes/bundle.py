@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from recipes import errors, notes
 from recipes.compile.recipe import RECIPES, Recipe, ladder
-from recipes.model import BaseImage, Binary, ElfFacts, Environment, Language
+from recipes.model import BaseImage, Binary, ElfFacts, Environment, Language, Platform
 from recipes.pipeline import Project, open_root, settings_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def machine_root(binary: Binary) -> str:
     """This machine's own root, where a compiler of this machine linked the program against it. Raises: BadInput."""
     recipe = RECIPES.get(binary.recipe or "")
     # zig brings the C library that it links against; every other toolchain takes the machine's.
-    if recipe is None or recipe.toolchain == "zig":
+    # A cross compiler takes those of another root.
+    if recipe is None or recipe.toolchain == "zig" or binary.platform != Platform.host():
         raise errors.BadInput(
             f"where {_name(binary)} gets its libraries from is not known",
             hint=f"name a root: --from deb-cc, --from docker://…, or --from {MACHINE} for this machine's own",

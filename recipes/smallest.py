@@ -84,8 +84,10 @@ class Climber:
             yield self._try(f"{how} on {base.name}", program, partial(replace, base))
 
     def _bases(self) -> Iterator[tuple[str, BaseImage | errors.RecipeError]]:
+        from recipes import system
         from recipes.package.bases import known, resolve
 
+        system.ensure("bases")
         for name in known(self.project.workspace):
             if name == "scratch":
                 continue  # the bundle is what a dynamic program needs on it

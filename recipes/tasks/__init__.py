@@ -9,9 +9,10 @@ from pathlib import Path
 
 from invoke.collection import Collection
 
-from recipes.tasks.build import build_static, bundle, compare_sizes, package, smallest
+from recipes.tasks.build import build_static, compare_sizes, package
 from recipes.tasks.images import debug, dockerfile, export, push
 from recipes.tasks.judging import inspect, verify
+from recipes.tasks.ladder import bundle, smallest
 from recipes.tasks.lists import bases, doctor, recipes, samples
 from recipes.tasks.story import walkthrough
 

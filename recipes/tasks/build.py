@@ -13,6 +13,7 @@ from recipes import errors, notes
 from recipes.tasks.common import (
     COMMON,
     MANY,
+    RUNNING,
     Wanted,
     changed,
     choose_engine,
@@ -20,7 +21,6 @@ from recipes.tasks.common import (
     ensure_assembler,
     find_base_image,
     load,
-    load_any,
     one_of,
     open_project,
     open_projects,
@@ -29,12 +29,11 @@ from recipes.tasks.common import (
     write,
 )
 from recipes.tasks.ending import ending_well
-
-RUNNING = ("engine", "compression", "jobs", "format")
+from recipes.tasks.finish import finish
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
-    from recipes.model import RunOutcome, Sample, SizeRow
+    from recipes.model import Sample
     from recipes.pipeline import Project
 
 
@@ -83,7 +82,7 @@ def build_static(
         for project, how in chosen
     ]
     hints = [pipeline.smaller_hint(project, row) for project, row in zip(projects, rows, strict=True)]
-    return _finish(projects[0], rows, engine, format, hints)
+    return finish(projects[0], rows, engine, format, hints)
 
 
 @task(
@@ -125,104 +124,7 @@ def package(
     row = pipeline.package_and_run(
         project, binary, facts, find_base_image(project, base), choose_engine(engine, project, run=run), run=run
     )
-    return _finish(project, [row], engine, format)
-
-
-@task(
-    auto_shortflags=False,
-    help={
-        "target": "a sample, or a program that somebody else has built, for any CPU",
-        "from_": "where its libraries are: a base or rootfs:DIR (default: this machine, if its compiler built it)",
-        "dlopen": "what it opens while it runs: a library's name, a file or a folder of the root; may be repeated",
-        "args": "what the trial run of a file hands to it, as in a shell",
-        "stdin": "what the trial run of a file lets it read",
-        "run": "do not run the image",
-        **{name: COMMON[name] for name in ("recipe", "set_", *RUNNING)},
-    },
-    iterable=["set_", "dlopen"],
-)
-@ending_well
-def bundle(
-    c: Context,
-    target: str,
-    from_: str = "",
-    dlopen: Sequence[str] = MANY,
-    recipe: str = "",
-    args: str = "",
-    stdin: str = "",
-    platform: str = "",
-    engine: str = "auto",
-    compression: str = "gzip",
-    format: str = "text",  # noqa: A002  # the option's name
-    jobs: int = 0,
-    set_: Sequence[str] = MANY,
-    run: bool = True,
-) -> int:
-    """Package a dynamic program with its loader and exactly the libraries that it will load, and run it."""
-    from recipes import bundle as bundling
-    from recipes import pipeline
-
-    one_of("format", format, ("text", "json"))
-    project = open_project(c, platform, compression, jobs)
-    program = load_any(project, target, set_, recipe=recipe, args=args, stdin=stdin)
-    if from_.startswith("deb-"):
-        ensure_assembler()
-    if program.language == "binary":
-        binary, facts = pipeline.take_binary(project, program)
-    else:
-        chosen = choose_recipe(project, program, recipe) if recipe else bundling.dynamic_recipe(program.language)
-        binary, facts = pipeline.build_binary(project, program, chosen)
-    base = bundling.make(project, binary, facts, from_, tuple(dlopen))
-    row = pipeline.package_and_run(project, binary, facts, base, choose_engine(engine, project, run=run), run=run)
-    return _finish(project, [row], engine, format)
-
-
-@task(
-    auto_shortflags=False,
-    help={
-        "target": "a sample, or a program that somebody else has built, for any CPU",
-        "from_": "where a bundle's libraries are: a base or rootfs:DIR (default: as for `bundle`)",
-        "dlopen": "what it opens while it runs, for a bundle: a library's name, a file or a folder; may be repeated",
-        "args": "what the trial run of a file hands to it, as in a shell",
-        "stdin": "what the trial run of a file lets it read",
-        "run": "do not run the images: the first that is judged to run is taken",
-        **{name: COMMON[name] for name in ("set_", *RUNNING)},
-    },
-    iterable=["set_", "dlopen"],
-)
-@ending_well
-def smallest(
-    c: Context,
-    target: str,
-    from_: str = "",
-    dlopen: Sequence[str] = MANY,
-    args: str = "",
-    stdin: str = "",
-    platform: str = "",
-    engine: str = "auto",
-    compression: str = "gzip",
-    format: str = "text",  # noqa: A002  # the option's name
-    jobs: int = 0,
-    set_: Sequence[str] = MANY,
-    run: bool = True,
-) -> int:
-    """Find the smallest image that runs: static, bundled, or on a base; say of each that was left why."""
-    from recipes.report.ladder import document, render
-    from recipes.smallest import Climber
-
-    one_of("format", format, ("text", "json"))
-    project = open_project(c, platform, compression, jobs)
-    program = load_any(project, target, set_, args=args, stdin=stdin)
-    if not run:
-        notes.note("nothing is run: the first image that is judged to run is taken as the smallest")
-    climber = Climber(project, choose_engine(engine, project, run=run), run, from_, tuple(dlopen))
-    rungs = tuple(climber.climb(program))
-    passed = None if rungs[-1].left else rungs[-1].row
-    sys.stdout.write(document(rungs) if format == "json" else render(rungs))
-    if passed is None:
-        notes.note(f"error: no image of {program.name} was found that runs")
-        return errors.GateFailed.exit_code
-    return 0
+    return finish(project, [row], engine, format)
 
 
 @task(
@@ -300,29 +202,6 @@ def compare_sizes(
     return errors.GateFailed.exit_code if wrong else 0
 
 
-def _finish(project: Project, rows: Sequence[SizeRow], engine: str, style: str, hints: Sequence[str] = ()) -> int:
-    """Print what was made, one image or several with their index, and choose the exit code."""
-    from recipes import pipeline
-
-    joined = pipeline.join(project, [row.image for row in rows])
-    if style == "json":
-        from recipes.model import Comparison
-        from recipes.report.document import comparison_document, dumps
-
-        document = comparison_document(Comparison(tuple(rows)))
-        sys.stdout.write(dumps(document | {"index": joined.digest} if len(rows) > 1 else document))
-    else:
-        from recipes.report.summary import render
-
-        texts = [render(row) for row in rows]
-        if len(rows) > 1:
-            texts.append(f"index     {joined.digest}\ntag       {pipeline.latest_name(rows[0].image)}\n")
-        sys.stdout.write("\n".join(texts))
-    for hint in filter(None, hints):
-        notes.note(f"\nhint: {hint}")
-    return next((code for code in (_code(row, engine) for row in rows) if code), 0)
-
-
 def _print_plan(project: Project, sample: Sample, recipe: Recipe) -> None:
     from recipes import compile as compiling
 
@@ -348,14 +227,3 @@ def _render_comparison(comparison: Any, style: str, sort: str, verbose: bool) ->
     below = table.not_compared(comparison, verbose)
     marked = "\n* the smallest image that runs\n" if any(row.runs for row in comparison.rows) else ""
     return f"{table.render(comparison, style, sort, verbose)}\n{marked}{below}{chr(10) if below else ''}"
-
-
-def _code(row: SizeRow, engine: str) -> int:
-    from recipes.model import RunStatus
-
-    run: RunOutcome | None = row.run
-    if row.runs is not True:
-        return errors.GateFailed.exit_code
-    if run is not None and run.status is RunStatus.NOT_RUN and engine != "auto":
-        return errors.Unavailable.exit_code
-    return 0

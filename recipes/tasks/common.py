@@ -32,6 +32,9 @@ COMMON = {
     "base": "what to put it on; `invoke bases` lists them, or use docker://…, docker-daemon:…, oci:…, rootfs:…",
 }
 
+RUNNING = ("engine", "compression", "jobs", "format")
+"""The options of every task that runs what it makes."""
+
 MANY: Sequence[str] = []
 """The default of an option that may be repeated. A list: with a tuple, Invoke would take one value's letters apart."""
 
@@ -71,21 +74,18 @@ def load(project: Project, wanted: Wanted) -> Sample:
     return changed(sample, wanted.changes) if wanted.changes else sample
 
 
-def load_any(
-    project: Project, target: str, changes: Sequence[str], *, recipe: str = "", args: str = "", stdin: str = ""
-) -> Sample:
+def load_any(project: Project, wanted: Wanted, args: str = "", stdin: str = "") -> Sample:
     """A sample, or a file as one. Raises: BadInput for options that only the other kind has."""
-    if is_file(project, target):
+    name = wanted.sample
+    if is_file(project, name):
         from recipes.samples import prebuilt
 
-        if recipe:
-            raise errors.BadInput(f"{target!r} is a file: there is nothing to build", hint="leave out --recipe")
-        return changed(prebuilt(target, words(args), stdin), changes)
+        if wanted.recipe or wanted.target or wanted.package:
+            raise errors.BadInput(f"{name!r} is a file: there is nothing to build", hint="leave out what chooses how")
+        return changed(prebuilt(name, words(args), stdin), wanted.changes)
     if args or stdin:
-        raise errors.BadInput(
-            f"{target!r} is a sample: what its run gets is in its sample.toml", hint="change it there"
-        )
-    return load(project, Wanted(target, changes=changes))
+        raise errors.BadInput(f"{name!r} is a sample: what its run gets is in its sample.toml", hint="change it there")
+    return load(project, wanted)
 
 
 def changed(sample: Sample, changes: Sequence[str]) -> Sample:

@@ -1,0 +1,47 @@
+"""How tasks that make images end: what is printed of them, and the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from recipes import errors, notes
+
+if TYPE_CHECKING:
+    from recipes.model import RunOutcome, SizeRow
+    from recipes.pipeline import Project
+
+
+def finish(project: Project, rows: Sequence[SizeRow], engine: str, style: str, hints: Sequence[str] = ()) -> int:
+    """Print what was made, one image or several with their index, and choose the exit code."""
+    from recipes import pipeline
+
+    joined = pipeline.join(project, [row.image for row in rows])
+    if style == "json":
+        from recipes.model import Comparison
+        from recipes.report.document import comparison_document, dumps
+
+        document = comparison_document(Comparison(tuple(rows)))
+        sys.stdout.write(dumps(document | {"index": joined.digest} if len(rows) > 1 else document))
+    else:
+        from recipes.report.summary import render
+
+        texts = [render(row) for row in rows]
+        if len(rows) > 1:
+            texts.append(f"index     {joined.digest}\ntag       {pipeline.latest_name(rows[0].image)}\n")
+        sys.stdout.write("\n".join(texts))
+    for hint in filter(None, hints):
+        notes.note(f"\nhint: {hint}")
+    return next((code for code in (_code(row, engine) for row in rows) if code), 0)
+
+
+def _code(row: SizeRow, engine: str) -> int:
+    from recipes.model import RunStatus
+
+    run: RunOutcome | None = row.run
+    if row.runs is not True:
+        return errors.GateFailed.exit_code
+    if run is not None and run.status is RunStatus.NOT_RUN and engine != "auto":
+        return errors.Unavailable.exit_code
+    return 0

@@ -1,0 +1,130 @@
+"""Tasks for where static linking is impractical: a bundle, and the search for the smallest image that runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from recipes import errors, notes
+from recipes.tasks.common import (
+    COMMON,
+    MANY,
+    RUNNING,
+    Wanted,
+    choose_engine,
+    choose_recipe,
+    ensure_assembler,
+    load_any,
+    one_of,
+    open_project,
+)
+from recipes.tasks.ending import ending_well
+from recipes.tasks.finish import finish
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "target": "a sample, or a program that somebody else has built, for any CPU",
+        "from_": "where its libraries are: a base or rootfs:DIR (default: this machine, if its compiler built it)",
+        "dlopen": "what it opens while it runs: a library's name, a file or a folder of the root; may be repeated",
+        "platform": COMMON["platform"],
+        "build_target": COMMON["target"],
+        "args": "what the trial run of a file hands to it, as in a shell",
+        "stdin": "what the trial run of a file lets it read",
+        "run": "do not run the image",
+        **{name: COMMON[name] for name in ("recipe", "package", "set_", *RUNNING)},
+    },
+    iterable=["set_", "dlopen"],
+)
+@ending_well
+def bundle(
+    c: Context,
+    target: str,
+    from_: str = "",
+    dlopen: Sequence[str] = MANY,
+    recipe: str = "",
+    args: str = "",
+    stdin: str = "",
+    build_target: str = "",
+    package: str = "",
+    platform: str = "",
+    engine: str = "auto",
+    compression: str = "gzip",
+    format: str = "text",  # noqa: A002  # the option's name
+    jobs: int = 0,
+    set_: Sequence[str] = MANY,
+    run: bool = True,
+) -> int:
+    """Package a dynamic program with its loader and exactly the libraries that it will load, and run it."""
+    from recipes import bundle as bundling
+    from recipes import pipeline
+
+    one_of("format", format, ("text", "json"))
+    project = open_project(c, platform, compression, jobs)
+    program = load_any(project, Wanted(target, build_target, package, set_, recipe), args, stdin)
+    if from_.startswith("deb-"):
+        ensure_assembler()
+    if program.language == "binary":
+        binary, facts = pipeline.take_binary(project, program)
+    else:
+        chosen = choose_recipe(project, program, recipe) if recipe else bundling.dynamic_recipe(program.language)
+        binary, facts = pipeline.build_binary(project, program, chosen)
+    base = bundling.make(project, binary, facts, from_, tuple(dlopen))
+    row = pipeline.package_and_run(project, binary, facts, base, choose_engine(engine, project, run=run), run=run)
+    return finish(project, [row], engine, format)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "target": "a sample, or a program that somebody else has built, for any CPU",
+        "from_": "where a bundle's libraries are: a base or rootfs:DIR (default: as for `bundle`)",
+        "dlopen": "what it opens while it runs, for a bundle: a library's name, a file or a folder; may be repeated",
+        "platform": COMMON["platform"],
+        "build_target": COMMON["target"],
+        "args": "what the trial run of a file hands to it, as in a shell",
+        "stdin": "what the trial run of a file lets it read",
+        "run": "do not run the images: the first that is judged to run is taken",
+        **{name: COMMON[name] for name in ("package", "set_", *RUNNING)},
+    },
+    iterable=["set_", "dlopen"],
+)
+@ending_well
+def smallest(
+    c: Context,
+    target: str,
+    from_: str = "",
+    dlopen: Sequence[str] = MANY,
+    args: str = "",
+    stdin: str = "",
+    build_target: str = "",
+    package: str = "",
+    platform: str = "",
+    engine: str = "auto",
+    compression: str = "gzip",
+    format: str = "text",  # noqa: A002  # the option's name
+    jobs: int = 0,
+    set_: Sequence[str] = MANY,
+    run: bool = True,
+) -> int:
+    """Find the smallest image that runs: static, bundled, or on a base; say of each that was left why."""
+    from recipes.report.ladder import document, render
+    from recipes.smallest import Climber
+
+    one_of("format", format, ("text", "json"))
+    project = open_project(c, platform, compression, jobs)
+    program = load_any(project, Wanted(target, build_target, package, set_), args, stdin)
+    if not run:
+        notes.note("nothing is run: the first image that is judged to run is taken as the smallest")
+    climber = Climber(project, choose_engine(engine, project, run=run), run, from_, tuple(dlopen))
+    rungs = tuple(climber.climb(program))
+    passed = None if rungs[-1].left else rungs[-1].row
+    sys.stdout.write(document(rungs) if format == "json" else render(rungs))
+    if passed is None:
+        notes.note(f"error: no image of {program.name} was found that runs")
+        return errors.GateFailed.exit_code
+    return 0
