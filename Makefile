@@ -15,13 +15,17 @@ export SAMPLE TARGET
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL = help
-.PHONY: help build-static compare-sizes inspect verify walkthrough dockerfile doctor bench lint check test fuzz gallery lock clean FORCE
+.PHONY: help build-static compare-sizes bundle smallest debug push inspect verify walkthrough dockerfile doctor bench lint check test fuzz gallery lock clean FORCE
 
 help:
 	@echo 'make compare-sizes              every sample, recipe and base in one table'
 	@echo 'make build-static SAMPLE=hello  one sample, the smallest usual way'
 	@echo 'make verify TARGET=hello        will it run, and where'
 	@echo 'make inspect TARGET=hello       what the file is'
+	@echo 'make smallest TARGET=hello      the smallest image that runs, and why the others were left'
+	@echo 'make bundle TARGET=/usr/bin/xz  a dynamic program with exactly the libraries that it loads'
+	@echo 'make debug SAMPLE=hello         a twin with a shell to look around in'
+	@echo 'make push SAMPLE=hello ARGS=--to=HOST/REPOSITORY:TAG'
 	@echo 'make dockerfile SAMPLE=hello    the same image for docker build'
 	@echo 'make walkthrough                the story of static binaries, done here and now'
 	@echo 'make doctor                     what this machine has and lacks'
@@ -35,10 +39,10 @@ help:
 compare-sizes walkthrough doctor: $(VENV)/.runtime
 	@$(INVOKE) $@ $(ARGS)
 
-build-static dockerfile: $(VENV)/.runtime
+build-static dockerfile debug push: $(VENV)/.runtime
 	@$(INVOKE) $@ --sample="$$SAMPLE" $(ARGS)
 
-inspect verify: $(VENV)/.runtime
+inspect verify bundle smallest: $(VENV)/.runtime
 	@$(INVOKE) $@ --target="$$TARGET" $(ARGS)
 
 # ── this project itself ──────────────────────────────────────────────────────────────────────────────────────────────
