@@ -68,21 +68,21 @@ class LocalRegistry:
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegistry]:
     """A registry that lets everybody in."""
-    with _serve(tmp_path_factory.mktemp("registry"), login=False) as running:
+    with serve(tmp_path_factory.mktemp("registry"), login=False) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def private_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegistry]:
     """A registry that asks for USER and PASSWORD."""
-    with _serve(tmp_path_factory.mktemp("private-registry"), login=True) as running:
+    with serve(tmp_path_factory.mktemp("private-registry"), login=True) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def closed_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegistry]:
     """A registry that can only be read from."""
-    with _serve(tmp_path_factory.mktemp("closed-registry"), login=False, readonly=True) as running:
+    with serve(tmp_path_factory.mktemp("closed-registry"), login=False, readonly=True) as running:
         yield running
 
 
@@ -94,12 +94,13 @@ def tls_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegi
     words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", name, "-addext", names]
     files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
     subprocess.run([need_tool("openssl"), *words, *files], check=True, capture_output=True)
-    with _serve(folder, login=False, tls=True) as running:
+    with serve(folder, login=False, tls=True) as running:
         yield running
 
 
 @contextlib.contextmanager
-def _serve(folder: Path, *, login: bool, readonly: bool = False, tls: bool = False) -> Iterator[LocalRegistry]:
+def serve(folder: Path, *, login: bool, readonly: bool = False, tls: bool = False) -> Iterator[LocalRegistry]:
+    """A registry that keeps everything in `folder`, while the block runs."""
     program = need_tool("docker-registry")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

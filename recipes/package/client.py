@@ -1,7 +1,8 @@
 """One repository of a registry, asked in HTTP: addresses, time-outs, logins and tokens. Pulls and pushes go through it.
 
-The one place that imports oras and requests. What oras does: sessions, and asking a token server. What is ours:
-time-outs and retries that a user can wait for, basic logins, tokens for what is really done, and where a login may go.
+The one place that imports oras and requests. What oras does: asking a token server; it starts slowly, so a registry
+that wants no token does without it. What is ours: time-outs and retries that a user can wait for, basic logins, tokens
+for what is really done, and where a login may go.
 Source: OCI distribution-spec; Docker Registry HTTP API V2, "Authentication" and "Token Scope".
 """
 
@@ -24,8 +25,7 @@ from recipes.package.reference import DOCKER_HUB, ImageName
 from recipes.package.refusals import Refusal
 
 if TYPE_CHECKING:
-    from oras.provider import Registry
-    from requests import PreparedRequest, Response
+    from requests import PreparedRequest, Response, Session
 
 READ_SECONDS = 30.0
 ATTEMPTS = 4
@@ -71,11 +71,9 @@ class Client:
         self._known: dict[tuple[str, ...], str] = {}  # scopes → Authorization
         host = "registry-1.docker.io" if image.host == DOCKER_HUB else image.host
         with self._our_errors():
-            self._oras = _session(plain=image.is_loopback and hosts.speaks_http(image.host), insecure=insecure)
-            for scheme in ("https://", "http://"):
-                self._oras.session.mount(scheme, _adapter(retries))
-            # Not oras's Container: it takes the first part of "my.team/app" for a host.
-            self.url = f"{self._oras.prefix}://{host}/v2/{image.repository}"
+            self._session = _session(retries, insecure=insecure)
+            scheme = "http" if image.is_loopback and hosts.speaks_http(image.host) else "https"
+            self.url = f"{scheme}://{host}/v2/{image.repository}"
             _resolve(self.url)
         self._verify = not insecure
 
@@ -158,7 +156,7 @@ class Client:
         ours = _origin(url) == _origin(self.url)
 
         def send(permission: str) -> Response:
-            return self._oras.session.request(  # type: ignore[no-any-return]  # oras ships no types
+            return self._session.request(
                 method,
                 url,
                 headers={**headers, **({"Authorization": permission} if permission else {})},
@@ -189,7 +187,6 @@ class Client:
                 self._looked_for_login, self._login = True, find_login(self.image.host)
                 if self._login:
                     self.user = self._login[0]
-                    self._oras.auth.set_basic_auth(*self._login)
             scheme = challenge.partition(" ")[0].lower()
             if scheme == "basic" and self._login:
                 self._known[scopes] = f"Basic {base64.b64encode(':'.join(self._login).encode()).decode()}"
@@ -199,6 +196,7 @@ class Client:
             return self._known.get(scopes, "")
 
     def _token(self, challenge: str, scopes: tuple[str, ...]) -> str:
+        from oras.auth.token import TokenAuth
         from oras.auth.utils import parse_auth_header
 
         where = parse_auth_header(challenge)
@@ -207,8 +205,12 @@ class Client:
         # What will be done, too, and not only what the first question was: some registries answer a push with a token
         # for pulling by a refusal, not by a new challenge.
         where.scope = list(dict.fromkeys((*scopes, *(where.scope or "").split())))
-        get_token = self._oras.auth.request_token if self._login else self._oras.auth.request_anonymous_token
-        return str(get_token(where) or "")
+        server = TokenAuth()
+        server.session, server._tls_verify = self._session, self._verify
+        if not self._login:
+            return str(server.request_anonymous_token(where) or "")
+        server.set_basic_auth(*self._login)
+        return str(server.request_token(where) or "")
 
     @contextmanager
     def _our_errors(self) -> Iterator[None]:
@@ -284,12 +286,21 @@ class Answer:
         return bytes(data)
 
 
-def _session(*, plain: bool, insecure: bool) -> Registry:
-    from oras.provider import Registry
+def _session(retries: int, *, insecure: bool) -> Session:
+    """A session of requests that keeps no cookies: some registries take one as a sign of a browser."""
+    from http.cookiejar import DefaultCookiePolicy
 
-    registry = Registry(insecure=plain, tls_verify=not insecure)
-    registry.session.auth = lambda request: request  # or requests would put in what ~/.netrc holds for the host
-    return registry
+    import requests
+    import urllib3
+
+    if insecure:  # that is what was asked for: once is enough
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.auth = lambda request: request  # or requests would put in what ~/.netrc holds for the host
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _adapter(retries))
+    return session
 
 
 def _adapter(retries: int) -> Any:

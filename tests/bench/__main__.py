@@ -12,10 +12,10 @@ from pathlib import Path
 
 from recipes.notes import note
 from recipes.report.table import list_table
-from tests.bench import docker, inputs, judging, matrix, packaging, sizes, startup
+from tests.bench import docker, inputs, judging, matrix, packaging, registries, sizes, startup
 from tests.bench.measure import Row, Skipped
 
-SUBJECTS = ("packaging", "startup", "matrix", "judging", "sizes")
+SUBJECTS = ("packaging", "startup", "matrix", "judging", "registries", "sizes")
 
 
 def main() -> None:
@@ -43,6 +43,7 @@ def _measure(bench: inputs.Bench, peers: list[docker.DockerPeer], chosen: list[s
         "startup": lambda: startup.rows(bench, has_docker=bool(peers)),
         "matrix": lambda: matrix.rows(bench),
         "judging": lambda: judging.rows(bench),
+        "registries": lambda: registries.rows(bench),
         "sizes": lambda: sizes.rows(bench),
     }
     found: list[Row | Skipped] = []
