@@ -102,7 +102,7 @@ $(VENV)/.runtime: requirements.lock
 	    echo 'error: no Python 3.11 or newer found' >&2; echo >&2; \
 	    echo 'hint: install one, or say where it is: make PYTHON=/path/to/python3 …' >&2; exit 4; \
 	fi; \
-	echo "setting up $(VENV) with $$("$$python" --version), once; this downloads about 160 MB" >&2; \
+	echo "setting up $(VENV) with $$("$$python" --version), once; this downloads about 190 MB" >&2; \
 	"$$python" -m recipes.system ensure venv && "$$python" -m venv --clear $(VENV)
 	@$(INSTALL) -r requirements.lock
 	@touch $@
