@@ -48,6 +48,7 @@ class GlibcLoader:
         self._libraries: dict[tuple[str, str | None], Library] = {}
         self._problems: list[Problem] = []
         self._warnings: list[str] = []
+        self._called_in_vain: tuple[str, ...] = ()
 
     def run(self) -> Loading:
         queue = [self._program, *self._preloaded()]
@@ -62,7 +63,13 @@ class GlibcLoader:
         self._check_level()
         if not self._problems:  # it gives up before it looks for symbols
             self._check_symbols()
-        return Loading("glibc", tuple(self._libraries.values()), tuple(self._problems), tuple(self._warnings))
+        return Loading(
+            "glibc",
+            tuple(self._libraries.values()),
+            tuple(self._problems),
+            tuple(self._warnings),
+            self._called_in_vain,
+        )
 
     # ── which objects ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -248,7 +255,9 @@ class GlibcLoader:
         for asking in reversed(self._in_link_order()):  # what others need is relocated before them
             if asking.object is None:
                 # What the program holds a copy of has to come from somewhere else.
-                lacking = _lacking(program, offered, now)
+                every_one = _lacking(program, offered, now=True)
+                lacking = [symbol for symbol in every_one if now or program.bind_now or not symbol.lazy]
+                self._called_in_vain = tuple(symbol.name for symbol in every_one if symbol not in lacking)
             else:
                 # The same libraries come together for many programs, and most often need nothing of them.
                 key = (asking.object.inode, together, now)
