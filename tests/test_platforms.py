@@ -118,3 +118,19 @@ def test_a_cross_compiler_of_the_machine(project: Path) -> None:
     assert (row["platform"], row["linkage"]) == (str(OTHER), "static")
     assert f"{target}-g++" in done.stderr.decode()
     assert row["runs"] is True
+
+
+@pytest.mark.slow
+def test_a_bundle_for_both(project: Path, tmp_path: Path) -> None:
+    """A dynamic program of another CPU gets the loader and libraries of a root for that CPU, and runs with them."""
+    target = {"arm64": "aarch64-linux-gnu", "amd64": "x86_64-linux-gnu"}[OTHER.architecture]
+    need_tool(f"{target}-g++")
+    need(emulation.emulator(OTHER), f"qemu-user-static for {OTHER}")
+    both = f"{Platform.host()},{OTHER}"
+    project = project.rename(tmp_path / "plain")  # mmdebstrap cannot cope with quotes in a name
+    options = ("--from", "deb-cc", "--platform", both, "--engine", "local", "--format", "json")
+    done = invoke(project, "bundle", "hi", *options)
+    assert done.exit_code == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert [(row["base"], row["linkage"], row["runs"]) for row in document["rows"]] == [("bundle", "dynamic", True)] * 2
+    assert document["index"]

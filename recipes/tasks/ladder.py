@@ -20,6 +20,7 @@ from recipes.tasks.common import (
     load_any,
     one_of,
     open_project,
+    open_projects,
 )
 from recipes.tasks.ending import ending_well
 from recipes.tasks.finish import finish
@@ -31,7 +32,7 @@ from recipes.tasks.finish import finish
         "target": "a sample, or a program that somebody else has built, for any CPU",
         "from_": "where its libraries are: a base or rootfs:DIR (default: this machine, if its compiler built it)",
         "dlopen": "what it opens while it runs: a library's name, a file or a folder of the root; may be repeated",
-        "platform": COMMON["platform"],
+        "platform": COMMON["platforms"],
         "build_target": COMMON["target"],
         "args": "what the trial run of a file hands to it, as in a shell",
         "stdin": "what the trial run of a file lets it read",
@@ -64,18 +65,21 @@ def bundle(
     from recipes import pipeline
 
     one_of("format", format, ("text", "json"))
-    project = open_project(c, platform, compression, jobs)
-    program = load_any(project, Wanted(target, build_target, package, set_, recipe), args, stdin)
+    projects = open_projects(c, platform, compression, jobs)
+    program = load_any(projects[0], Wanted(target, build_target, package, set_, recipe), args, stdin)
     if from_.startswith("deb-"):
         ensure_assembler()
-    if program.language == "binary":
-        binary, facts = pipeline.take_binary(project, program)
-    else:
-        chosen = choose_recipe(project, program, recipe) if recipe else bundling.dynamic_recipe(program.language)
-        binary, facts = pipeline.build_binary(project, program, chosen)
-    base = bundling.make(project, binary, facts, from_, tuple(dlopen))
-    row = pipeline.package_and_run(project, binary, facts, base, choose_engine(engine, project, run=run), run=run)
-    return finish(project, [row], engine, format)
+    where = choose_engine(engine, projects[0], run=run)
+    rows = []
+    for project in projects:
+        if program.language == "binary":
+            binary, facts = pipeline.take_binary(project, program)
+        else:
+            chosen = choose_recipe(project, program, recipe) if recipe else bundling.dynamic_recipe(program.language)
+            binary, facts = pipeline.build_binary(project, program, chosen)
+        base = bundling.make(project, binary, facts, from_, tuple(dlopen))
+        rows.append(pipeline.package_and_run(project, binary, facts, base, where, run=run))
+    return finish(projects[0], rows, engine, format)
 
 
 @task(
