@@ -395,6 +395,7 @@ def test_a_digest_is_no_target(layout: LayoutWriter, workspace: Workspace, name:
 # ── interrupted ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _PUSH = """
+import signal
 import sys
 from pathlib import Path
 from recipes.model import Descriptor
@@ -402,6 +403,7 @@ from recipes.package.push import push
 from recipes.package.reference import image_name
 from recipes.package.store import Store
 from recipes.workspace import Workspace
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background of a shell
 folder, media_type, digest, size, target = sys.argv[1:]
 start = Descriptor(media_type, digest, int(size))
 print(push(Store(Path(folder)), start, image_name(target), workspace=Workspace(Path(folder)), jobs=2))
