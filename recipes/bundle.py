@@ -16,7 +16,18 @@ if TYPE_CHECKING:
 MACHINE = "rootfs:/"
 
 
-def make(project: Project, binary: Binary, facts: ElfFacts, source: str = "", named: tuple[str, ...] = ()) -> BaseImage:
+Roots = dict[Path, "RootFs"]
+"""Folders of this machine that were opened as roots: what is read once serves all programs of one comparison."""
+
+
+def make(
+    project: Project,
+    binary: Binary,
+    facts: ElfFacts,
+    source: str = "",
+    named: tuple[str, ...] = (),
+    roots: Roots | None = None,
+) -> BaseImage:
     """The base of a dynamic program: its files come from the base or root `source`, with what is `named` for dlopen.
 
     Libraries that `source` lacks are left out, and the verdict on the result says so. Raises: BadInput for a static
@@ -34,7 +45,7 @@ def make(project: Project, binary: Binary, facts: ElfFacts, source: str = "", na
             hint="invoke build-static, or invoke package for a file",
         )
     source = source or machine_root(binary)
-    root, env, path = _open(project, source, binary)
+    root, env, path = _open(project, source, binary, {} if roots is None else roots)
     with FileReader(binary.path) as reader:
         program = read_dynamic(reader)
     closure = close_over(
@@ -74,7 +85,7 @@ def machine_root(binary: Binary) -> str:
     return MACHINE
 
 
-def _open(project: Project, source: str, binary: Binary) -> tuple[RootFs, Environment, str]:
+def _open(project: Project, source: str, binary: Binary, roots: Roots) -> tuple[RootFs, Environment, str]:
     """The root, the environment in it, and where the program stands there. A folder is read as it is, never packed."""
     from recipes.inspect.rootfs import RootFs
     from recipes.package.bases import find, resolve
@@ -83,7 +94,8 @@ def _open(project: Project, source: str, binary: Binary) -> tuple[RootFs, Enviro
         reference, beside = find(source, project.workspace)
         folder = Path(reference.beneath(beside).target)
         if reference.transport == "rootfs" and folder.is_dir():
-            return RootFs.from_directory(folder), (), _place(binary, folder)
+            root = roots.setdefault(folder, RootFs.from_directory(folder))
+            return root, (), _place(binary, folder)
     base = resolve(source, project.platform, project.workspace, project.store, retry=True)
     return open_root(project, base), base.env, "/app"
 

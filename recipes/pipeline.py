@@ -143,12 +143,14 @@ def fit_out(
     project: Project, binary: Binary, facts: ElfFacts, base: BaseImage, root: Callable[[], RootFs] | None = None
 ) -> tuple[Outfit, Verdict]:
     """What the image has to hold beside base and program, and the verdict on it all."""
-    from recipes.package import provide
-
     settings = settings_of(binary)
     own = _own_files(project, settings, binary.platform)
     outfit = Outfit(settings, own)
     verdict = judge_on(project, binary, facts, base, root, outfit)
+    if settings.needs is None and not verdict.findings:
+        return outfit, verdict
+    from recipes.package import provide
+
     provisions = provide.choose(verdict, settings)
     if not provisions:
         return outfit, verdict
@@ -443,7 +445,7 @@ def _column(project: Project, name: str, *, retry: bool) -> _Column:
     from recipes.package.bases import resolve
 
     if name == BUNDLE:
-        return _Column(name, partial(bundle.make, project))
+        return _Column(name, partial(bundle.make, project, roots={}))
     base = resolve(name, project.platform, project.workspace, project.store, retry=retry)
     return _Column(name, lambda binary, facts: base, base, once(partial(open_root, project, base)))
 

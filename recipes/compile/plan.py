@@ -89,9 +89,8 @@ def plan(sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspac
 
     Raises: ToolMissing.
     """
-    from recipes.compile import go
 
-    toolchain = require(recipe, platform, workspace, go.version_wanted(sample))
+    toolchain = require(recipe, platform, workspace, _go_wanted(sample))
     work = cell(sample, recipe.name, platform, workspace)
     folder = Step("make the folder", Command(("mkdir", "-p", "--", str(work))), work, stage=-1, is_folder=True)
     if sample.build not in ("sources", "go"):
@@ -101,14 +100,24 @@ def plan(sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspac
         steps = project.steps(sample, recipe, platform, toolchain, work, unset)
         return Plan(sample, recipe, platform, toolchain, work, (folder, *steps), unset, whole=True)
     unset = leaks()
-    from recipes.compile import cpp
-
-    planner: Any = go if recipe.language == "go" else cpp  # two modules with the same functions
+    planner: Any  # two modules with the same functions
+    if recipe.language == "go":
+        from recipes.compile import go as planner
+    else:
+        from recipes.compile import cpp as planner
     caches = planner.cache_folders(toolchain, workspace)
     env: Environment = (*planner.environment(recipe, platform, toolchain), *caches)
     steps = planner.steps(sample, recipe, platform, toolchain, work, unset, env)
     names = frozenset(name for name, _ in caches)
     return Plan(sample, recipe, platform, toolchain, work, (folder, *steps), unset, names, whole=bool(sample.module))
+
+
+def _go_wanted(sample: Sample) -> str:
+    if sample.language != "go":
+        return ""
+    from recipes.compile.go import version_wanted
+
+    return version_wanted(sample)
 
 
 def cell(sample: Sample, recipe: str, platform: Platform, workspace: Workspace) -> Path:

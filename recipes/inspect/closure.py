@@ -77,7 +77,7 @@ def close_over(
     data = tuple(file for name in named if "/" in name for file in _files(root, absolute(name)))
     plugins = tuple(file for file in data if root.read(file, 0, 4) == b"\x7fELF")
     extended = replace(program, needed=(*program.needed, *plugins, *(name for name in named if "/" not in name)))
-    found = explain(extended, root, env=env, platform=platform, path=path)
+    found = explain(extended, root, env=env, platform=platform, path=path, checks=False)
     _check_named(found, named, path)
     interpreter = program.interpreter or ""
     wanted = {interpreter} | {absolute(library.path) for library in found.libraries if library.path}
@@ -86,7 +86,7 @@ def close_over(
     loading, places = _settle(extended, root, platform, new_env, {**places, **fixed}, found)
     used = {interpreter} | {absolute(library.path) for library in loading.libraries if library.path}
     kept = {place: real for place, real in places.items() if place in used} | fixed
-    own = found if not named else explain(program, root, env=env, platform=platform, path=path)
+    own = found if not named else explain(program, root, env=env, platform=platform, path=path, checks=False)
     told = {library.name for library in own.libraries if library.path is None}
     missing = tuple(each for each in found.libraries if each.path is None and each.name not in told)
     later = () if named or found.loader != "glibc" else _loaded_later(program, found)
@@ -101,7 +101,7 @@ def _settle(
             if library.path and absolute(library.path) in places}  # fmt: skip
     folder = _built_in_folder(program, root, found)
     while True:
-        loading = explain(program, RootFs(_NewTree(root, places)), env=env, platform=platform)
+        loading = explain(program, RootFs(_NewTree(root, places)), env=env, platform=platform, checks=False)
         lost = {library.name for library in loading.libraries if library.path is None} & real.keys()
         moved = {posixpath.join(folder, name): real[name] for name in lost if "/" not in name}
         if moved.items() <= places.items():

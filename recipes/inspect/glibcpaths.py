@@ -9,6 +9,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from recipes.inspect.dynamic import Dynamic
 from recipes.inspect.objects import Object
@@ -65,6 +66,7 @@ class Machine:
         return tuple(dict.fromkeys(part.rstrip("/") + "/" if part else "./" for part in parts))
 
 
+@lru_cache(maxsize=16)
 def system_folders(loader: bytes) -> tuple[str, ...]:
     """The folders that were built into a loader: distributions differ, so they are read from its own data."""
     for match in _FOLDERS.finditer(loader):

@@ -28,10 +28,12 @@ def explain(
     env: Mapping[str, str] | Environment = (),
     platform: Platform,
     path: str = "/app",
+    checks: bool = True,
 ) -> Loading:
     """What happens between exec and the program's own code when `program` stands in `root` as `path`.
 
     A `Dynamic` is taken as it is: with its symbols, please. `env` is the image's.
+    Without `checks` it is only asked which libraries are loaded, as far as the loader's rules have these apart.
     A `platform` variant such as v3 is the CPU's level; without one it is the baseline, so that
     glibc-hwcaps folders are not looked into. The working folder is taken to be `/`. Raises: NotElf, TruncatedElf.
     """
@@ -50,7 +52,7 @@ def explain(
         architecture = platform.architecture if dynamic.bits == 64 or platform.architecture != "amd64" else "386"
         return GlibcLoader(
             objects, dynamic, loader, path=path, architecture=architecture, level=level, env=settings
-        ).run()
+        ).run(checks=checks)
     if kind == "musl":
         return MuslLoader(objects, dynamic, loader, path=path, env=settings).run()
     where = Searched(dynamic.interpreter, "PT_INTERP", "neither glibc's loader nor musl's")

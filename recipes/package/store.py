@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -141,8 +142,11 @@ class Store:
             write_atomically(self.root / "index.json", index_document(manifests))
 
     def _manifests(self) -> list[dict[str, Any]]:
+        path = self.root / "index.json"
         try:
-            index = json.loads((self.root / "index.json").read_bytes())
+            # A matrix tags hundreds of images: the index is read again only when it is another one.
+            status = path.stat()
+            index = _read_index(path, (status.st_mtime_ns, status.st_size, status.st_ino))
         except FileNotFoundError:
             return []
         except (OSError, ValueError, RecursionError) as error:
@@ -154,6 +158,11 @@ class Store:
 
     def _damaged(self) -> BadArchive:
         return BadArchive(f"{str(self.root / 'index.json')!r} is damaged", hint="remove it; images are made again")
+
+
+@lru_cache(maxsize=4)
+def _read_index(path: Path, identity: tuple[int, int, int]) -> Any:
+    return json.loads(path.read_bytes())
 
 
 def index_document(manifests: list[dict[str, Any]]) -> bytes:

@@ -26,6 +26,8 @@ def main() -> None:
     chosen = [name for name in options.only.split(",") if name] or list(SUBJECTS)
     if unknown := set(chosen) - set(SUBJECTS):
         parser.error(f"unknown subject: {', '.join(sorted(unknown))}")
+    # As a user has it: what pip installs, the empty task's Invoke too, comes with its bytecode.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(prefix="fromscratch-bench-") as folder:
         bench = inputs.make(Path(folder), quick=options.quick)
         place = bench.fresh("docker")
