@@ -146,13 +146,12 @@ class Store:
         try:
             # A matrix tags hundreds of images: the index is read again only when it is another one.
             status = path.stat()
-            index = _read_index(path, (status.st_mtime_ns, status.st_size, status.st_ino))
+            manifests = _read_index(path, (status.st_mtime_ns, status.st_size, status.st_ino))
         except FileNotFoundError:
             return []
         except (OSError, ValueError, RecursionError) as error:
             raise self._damaged() from error
-        manifests = index.get("manifests") if isinstance(index, dict) else None
-        if not isinstance(manifests, list) or not all(isinstance(entry, dict) for entry in manifests):
+        if manifests is None:
             raise self._damaged()
         return manifests
 
@@ -161,8 +160,13 @@ class Store:
 
 
 @lru_cache(maxsize=4)
-def _read_index(path: Path, identity: tuple[int, int, int]) -> Any:
-    return json.loads(path.read_bytes())
+def _read_index(path: Path, identity: tuple[int, int, int]) -> list[dict[str, Any]] | None:
+    """The entries of an index.json; None where it is not as it should be."""
+    index = json.loads(path.read_bytes())
+    manifests = index.get("manifests") if isinstance(index, dict) else None
+    if not isinstance(manifests, list) or not all(isinstance(entry, dict) for entry in manifests):
+        return None
+    return manifests
 
 
 def index_document(manifests: list[dict[str, Any]]) -> bytes:
