@@ -181,7 +181,7 @@ PROBE = Sample("probe", Path(__file__).parent / "package/probe", "c++", (Path("p
 
 def image_name(binary: Binary, base: BaseImage) -> str:
     """`hello:gcc-static-scratch`; another platform than this machine's is part of the tag."""
-    from recipes.package.archive import docker_tag
+    from recipes.package.reference import docker_tag
 
     what = binary.sample.name if binary.sample else binary.path.name
     parts = [binary.recipe or "prebuilt", base.name]

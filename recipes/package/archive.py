@@ -7,7 +7,6 @@ around the same blobs. Source: OCI image-spec, "Image Layout"; moby, "Docker Ima
 from __future__ import annotations
 
 import io
-import re
 import tarfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -16,22 +15,9 @@ from typing import IO, Any
 from recipes.errors import BadInput
 from recipes.model import Descriptor, Image
 from recipes.package.layers import open_layer
+from recipes.package.reference import docker_tag
 from recipes.package.store import LAYOUT, REF_NAME, Store, index_document, platform_document, to_json
 from recipes.workspace import replacing
-
-_INVALID = re.compile(r"[^a-z0-9_.-]+")
-_INVALID_TAG = re.compile(r"[^A-Za-z0-9_.-]+")
-
-
-def docker_tag(name: str) -> str:
-    """`name` as a valid `repository:tag`: lower case, other characters become dashes.
-
-    Source: distribution, "reference" grammar.
-    """
-    repository, _, tag = name.partition(":")
-    # Separators may neither begin nor end a component, nor follow each other in mixed pairs.
-    cleaned = re.sub(r"[._-]{2,}", "-", _INVALID.sub("-", repository.lower())).strip("._-")
-    return f"{cleaned or 'sample'}:{_INVALID_TAG.sub('-', tag).lstrip('.-')[:128] or 'latest'}"
 
 
 def write_archive(

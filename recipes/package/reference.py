@@ -31,6 +31,8 @@ _NAME = re.compile(
     r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
     re.ASCII,
 )
+_INVALID = re.compile(r"[^a-z0-9_.-]+")
+_INVALID_TAG = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,17 @@ def image_name(text: str) -> ImageName:
         repository = f"library/{repository}"
     digest = match["digest"] or ""
     return ImageName(host, repository, match["tag"] or ("" if digest else "latest"), digest)
+
+
+def docker_tag(name: str) -> str:
+    """`name` as a valid `repository:tag`: lower case, other characters become dashes.
+
+    Source: distribution, "reference" grammar.
+    """
+    repository, _, tag = name.partition(":")
+    # Separators may neither begin nor end a component, nor follow each other in mixed pairs.
+    cleaned = re.sub(r"[._-]{2,}", "-", _INVALID.sub("-", repository.lower())).strip("._-")
+    return f"{cleaned or 'sample'}:{_INVALID_TAG.sub('-', tag).lstrip('.-')[:128] or 'latest'}"
 
 
 def _split_path(text: str, folder: Path) -> tuple[str, str]:

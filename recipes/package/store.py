@@ -60,7 +60,7 @@ class Store:
         """Where a blob lies or would lie. Raises BadArchive for what is no digest, which could name any path."""
         if not _DIGEST.fullmatch(digest):
             raise BadArchive(f"not a digest: {digest!r}", hint="only sha256:<64 hex digits> is supported")
-        return self.root / "blobs" / "sha256" / digest.removeprefix("sha256:")
+        return Path(f"{self.root}/blobs/sha256/{digest.removeprefix('sha256:')}")
 
     def has(self, digest: str, size: int | None = None) -> bool:
         """Whether the blob is there, and as long as it should be."""

@@ -15,7 +15,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from recipes.errors import RecipeError, Unavailable
 from recipes.model import BaseImage, Image, Limits, RunOutcome, RunStatus
-from recipes.package.archive import docker_tag, write_archive
+from recipes.package.archive import write_archive
+from recipes.package.reference import docker_tag
 from recipes.package.store import Store
 from recipes.run.roots import writable_folders
 

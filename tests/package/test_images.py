@@ -23,6 +23,7 @@ from recipes.package import archive
 from recipes.package.assemble import assemble
 from recipes.package.encode import CHUNK, Compression, decompressed, encoding
 from recipes.package.layers import layer_from_blob, layer_from_tar, open_layer, write_layer
+from recipes.package.reference import docker_tag
 from recipes.package.store import Store
 from recipes.workspace import Workspace
 from tests.need import need, need_tool
@@ -186,6 +187,7 @@ import sys
 from pathlib import Path
 from recipes.model import BaseImage, Platform
 from recipes.package.assemble import assemble
+from recipes.package.reference import docker_tag
 from recipes.package.store import Store
 from tests.programs import binary_of
 base = BaseImage("scratch", "scratch", Platform("linux", "amd64"))
@@ -297,7 +299,7 @@ def test_podman_loads_the_archive(store: Store, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["Hello World:A/b", "--x:y", "ü:1", "a..b__c:-t", "..:", ""])
 def test_any_name_makes_a_valid_tag(name: str) -> None:
     """Engines accept what `docker_tag` makes of any name."""
-    repository, _, tag = archive.docker_tag(name).partition(":")
+    repository, _, tag = docker_tag(name).partition(":")
     import re
 
     assert re.fullmatch(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*", repository)
