@@ -6,7 +6,7 @@ Sizes are integers in bytes, durations are floats in seconds, digests are string
 
 from __future__ import annotations
 
-import platform as _platform
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -58,7 +58,7 @@ class Platform:
 
     @classmethod
     def host(cls) -> Platform:
-        machine = _platform.machine()
+        machine = os.uname().machine
         return cls("linux", _ARCHITECTURES.get(machine, machine), "v7" if machine == "armv7l" else "")
 
     def __str__(self) -> str:

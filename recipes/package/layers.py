@@ -8,15 +8,17 @@ Source: OCI image-spec, "Image Layer Filesystem Changeset"; POSIX.1-1988, "ustar
 from __future__ import annotations
 
 import os
-import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from recipes.errors import BadArchive, BadInput
 from recipes.model import Descriptor, FileEntry, Layer
 from recipes.package.encode import MEDIA_TYPES, Compression, Encoder, decompressed, encoding
 from recipes.package.store import Store
+
+if TYPE_CHECKING:
+    from tarfile import TarFile
 
 _BLOCK = 512
 _READ = 1 << 20
@@ -89,6 +91,8 @@ def open_layer(store: Store, layer: Layer) -> IO[bytes]:
 
 
 def _header(entry: FileEntry, size: int, moment: int) -> bytes:
+    import tarfile  # most often a record says what a layer became, and none is written
+
     info = tarfile.TarInfo(entry.name.rstrip("/"))
     info.type, info.linkname = tarfile.DIRTYPE if entry.source is None else tarfile.REGTYPE, entry.link
     if entry.link:
@@ -162,7 +166,9 @@ def _measure(stream: _Tee) -> int:
 
 
 @contextmanager
-def _as_tar(stream: _Tee) -> Iterator[tarfile.TarFile]:
+def _as_tar(stream: _Tee) -> Iterator[TarFile]:
+    import tarfile
+
     try:
         with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|", bufsize=_READ) as archive:
             yield archive
