@@ -111,11 +111,9 @@ def _looked_up(root: Root, program: str, line: bytes, search: str) -> str | Verd
     if found is not None:
         return found
     real = root.resolve(program) if isinstance(root, RootFs) else program
-    # coreutils calls itself by the path that the kernel gave it, busybox by the name of the command.
-    busybox = posixpath.basename(real or "") == "busybox"
-    told = f"env: can't execute '{name}'" if busybox else f"{program}: '{name}'"
+    quoted = f"can't execute '{name}'" if posixpath.basename(real or "") == "busybox" else f"'{name}'"
     evidence = f"it starts with #!{program} {argument}, and no folder of PATH has {name}"
-    message = f"{told}: No such file or directory"
+    message = f"env: {quoted}: No such file or directory"
     return _fails("script-interpreter-missing", evidence, message, f"add {name}, or make the entry point a program")
 
 
