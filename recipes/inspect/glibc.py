@@ -48,7 +48,6 @@ class GlibcLoader:
         self._libraries: dict[tuple[str, str | None], Library] = {}
         self._problems: list[Problem] = []
         self._warnings: list[str] = []
-        self._called_in_vain: tuple[str, ...] = ()
 
     def run(self, *, checks: bool = True) -> Loading:
         """Without `checks` only which libraries are loaded, and from where."""
@@ -65,13 +64,7 @@ class GlibcLoader:
             self._check_level()
             if not self._problems:  # it gives up before it looks for symbols
                 self._check_symbols()
-        return Loading(
-            "glibc",
-            tuple(self._libraries.values()),
-            tuple(self._problems),
-            tuple(self._warnings),
-            self._called_in_vain,
-        )
+        return Loading("glibc", tuple(self._libraries.values()), tuple(self._problems), tuple(self._warnings))
 
     # ── which objects ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -257,9 +250,7 @@ class GlibcLoader:
         for asking in reversed(self._in_link_order()):  # what others need is relocated before them
             if asking.object is None:
                 # What the program holds a copy of has to come from somewhere else.
-                every_one = _lacking(program, offered, now=True)
-                lacking = [symbol for symbol in every_one if now or program.bind_now or not symbol.lazy]
-                self._called_in_vain = tuple(symbol.name for symbol in every_one if symbol not in lacking)
+                lacking = _lacking(program, offered, now)
             else:
                 # The same libraries come together for many programs, and most often need nothing of them.
                 key = (asking.object.inode, together, now)

@@ -49,5 +49,3 @@ class Loading:
     libraries: tuple[Library, ...] = ()
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
-    called_in_vain: tuple[str, ...] = ()
-    """Functions of the program that nobody defines, and that the loader only looks for when they are called."""

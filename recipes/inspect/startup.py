@@ -92,19 +92,7 @@ def load(case: Case) -> Loading:
         return Loading(known=False)
     found = explain(case.program.dynamic, case.root, env=case.env, platform=case.platform, path=case.entry)
     findings = tuple(_finding(problem) for problem in found.problems if problem.code != "cpu-level")
-    if found.called_in_vain and not findings:
-        findings = (_called_in_vain(case, found.called_in_vain),)
     return Loading(findings, found.libraries, known=found.loader != "unknown")
-
-
-def _called_in_vain(case: Case, names: tuple[str, ...]) -> Finding:
-    return Finding(
-        Level.POSSIBLE,
-        "function-missing",
-        f"no library that is loaded defines {', '.join(names[:3])}{' …' if len(names) > 3 else ''}",
-        f"{case.entry}: symbol lookup error: {case.entry}: undefined symbol: {names[0]}",
-        "take a base whose library defines it, or link it statically; with -z now it shows at once",
-    )
 
 
 def _finding(problem: Problem) -> Finding:
