@@ -485,7 +485,6 @@ _LOADER_FAILURES = (
     "symbol lookup error",
     "' not found (required by ",
     "CPU ISA level is lower than required",
-    "microarchitecture support",
 )
 """What glibc's and musl's loaders write when they give up; they exit with 127, or 1 after a version error."""
 
@@ -537,10 +536,6 @@ class Verification:
 # ── what is reported ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-_DIED_AT_ONCE = (132, 135, 139)
-"""SIGILL, SIGBUS, SIGSEGV: how a file ends that the kernel takes and that is no whole program."""
-
-
 @dataclass(frozen=True, slots=True)
 class SizeRow:
     """One cell of the comparison: a binary on a base."""
@@ -571,11 +566,9 @@ class SizeRow:
         """
         if self.run is None or self.observed is None:
             return False
-        if self.verdict.status is Status.FAILS:
-            # Also a program that does not do what its sample expects has started, unless it died of a signal at once.
-            native = self.image.platform == Platform.host()
-            return self.observed or (native and self.run.started and self.run.exit_code not in _DIED_AT_ONCE)
-        return not self.observed and self.verdict.status is Status.RUNS and not self.run.started
+        if self.observed:
+            return self.verdict.status is Status.FAILS
+        return self.verdict.status is Status.RUNS and not self.run.started
 
 
 @dataclass(frozen=True, slots=True)

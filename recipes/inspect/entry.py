@@ -13,9 +13,7 @@ from recipes.errors import NotElf, TruncatedElf
 from recipes.inspect.case import Root
 from recipes.inspect.elf import read_facts
 from recipes.inspect.judge import judge
-from recipes.inspect.rootfs import RootFs
 from recipes.inspect.segments import Reader
-from recipes.inspect.startup import seen_by_user
 from recipes.model import Environment, Finding, Level, Platform, Status, Verdict
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -36,13 +34,10 @@ def judge_entry(
     """Whether an image whose root is `root` will start `argv` (its entry point and command), and what it will miss."""
     if not argv:
         return _fails("no-command", "neither entry point nor command in the image", "no command specified", "set one")
-    nobody, root = seen_by_user(root, user)
-    if nobody is not None:
-        return Verdict(Status.FAILS, (nobody,))
     path = _find(root, argv[0], dict(env).get("PATH") or _DEFAULT_PATH, workdir)
     if path is None:
         return _missing(argv, workdir)
-    if root.is_folder(path) or not _may_execute(root, path):
+    if root.is_folder(path) or not root.mode(path) & 0o111:
         kind = "a folder" if root.is_folder(path) else f"a file with mode {root.mode(path):04o}"
         message = f'exec: "{argv[0]}": permission denied'
         return _fails("not-executable", f"{path} is {kind}", message, "give it mode 0755")
@@ -59,23 +54,12 @@ def judge_script(
     root: Root, line: bytes, script: str, platform: Platform, *, env: Environment = (), user: str = ""
 ) -> Verdict:
     """Whether the kernel will start `script`, whose first line is `line`: its interpreter decides, in that root."""
-    nobody, root = seen_by_user(root, user)
-    if nobody is not None:
-        return Verdict(Status.FAILS, (nobody,))
     path = script
     for _ in range(_MOST_SCRIPTS):
         refused = _refused(root, script, path, line)
         if refused is not None:
             return refused
         path = _interpreter(line)
-        if posixpath.basename(path) == "env":
-            started = _judge_program(root, path, platform, env, user)
-            found = _looked_up(root, path, line, dict(env).get("PATH") or _DEFAULT_PATH)
-            if started.status is Status.FAILS:
-                return started
-            if isinstance(found, Verdict):
-                return found
-            path = found or path
         line = first_line(root.reader(path))
         if not line.startswith(b"#!"):
             verdict = _judge_program(root, path, platform, env, user)
@@ -91,30 +75,6 @@ def judge_script(
         f"exec {script}: too many levels of symbolic links",
         "use a program",
     )
-
-
-def _looked_up(root: Root, program: str, line: bytes, search: str) -> str | Verdict | None:
-    """What `#!/usr/bin/env NAME` starts in the end, or why it does not; None where env would start nothing.
-
-    The kernel hands all that follows over as one argument; only -S splits it. Source: env(1), execve(2).
-    """
-    argument = line[2:].strip(b" \t").partition(b" ")[2].strip(b" \t").decode(errors="surrogateescape")
-    words = [argument] if argument else []
-    if argument.startswith("-"):
-        if not argument.startswith("-S"):
-            return _not_followed(Verdict(Status.UNKNOWN), f"env is given {argument!r}")
-        words = argument.removeprefix("-S").split()
-    name = next((word for word in words if "=" not in word), None)
-    if name is None or name.startswith("-"):
-        return None if name is None else _not_followed(Verdict(Status.UNKNOWN), f"env is given {argument!r}")
-    found = _find(root, name, search, "/")
-    if found is not None:
-        return found
-    real = root.resolve(program) if isinstance(root, RootFs) else program
-    quoted = f"can't execute '{name}'" if posixpath.basename(real or "") == "busybox" else f"'{name}'"
-    evidence = f"it starts with #!{program} {argument}, and no folder of PATH has {name}"
-    message = f"env: {quoted}: No such file or directory"
-    return _fails("script-interpreter-missing", evidence, message, f"add {name}, or make the entry point a program")
 
 
 def first_line(reader: Reader) -> bytes:
@@ -134,7 +94,7 @@ def _refused(root: Root, script: str, path: str, line: bytes) -> Verdict | None:
             fix = "end its lines with LF alone: the kernel takes the CR for a part of the name"
         evidence = f"{path} starts with #!{interpreter!r}, which the image lacks"
         return _fails("script-interpreter-missing", evidence, f"exec {script}: no such file or directory", fix)
-    if root.is_folder(interpreter) or not _may_execute(root, interpreter):
+    if root.is_folder(interpreter) or not root.mode(interpreter) & 0o111:
         evidence = f"{path} starts with #!{interpreter}, which may not be executed"
         return _fails("not-executable", evidence, f"exec {script}: permission denied", "give it mode 0755")
     return None
@@ -174,11 +134,7 @@ def _find(root: Root, name: str, search: str, workdir: str) -> str | None:
         path = posixpath.normpath(posixpath.join("/", workdir, name))
         return path if root.exists(path) else None
     candidates = [posixpath.join(folder or workdir, name) for folder in search.split(":")]
-    return next((path for path in candidates if not root.is_folder(path) and _may_execute(root, path)), None)
-
-
-def _may_execute(root: Root, path: str) -> bool:
-    return root.may_execute(path) if isinstance(root, RootFs) else bool(root.mode(path) & 0o111)
+    return next((path for path in candidates if root.exists(path) and not root.is_folder(path)), None)
 
 
 def _missing(argv: tuple[str, ...], workdir: str) -> Verdict:

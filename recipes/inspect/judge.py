@@ -39,9 +39,8 @@ def judge(
     """
     program = examine(binary) if isinstance(binary, Path) else examine_reader(binary)
     asked = asked_for(linker_map) if linker_map else {}
-    nobody, root = startup.seen_by_user(root, user)
     case = Case(program, facts, root, platform, dict(env), user, warnings, commands, asked, entry)
-    refused = startup.refused_by_kernel(case)
+    nobody, refused = startup.unknown_user(case), startup.refused_by_kernel(case)
     before = (nobody,) if nobody else ()
     if refused is not None:
         return _verdict((*before, refused), known=refused.level is Level.CERTAIN)

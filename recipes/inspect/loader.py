@@ -82,7 +82,7 @@ def _open_interpreter(objects: Objects, program: Dynamic, path: str) -> Object |
         evidence = f"it asks for the loader {interpreter}, which the image lacks"
         message = f"exec {path}: no such file or directory"
         return Problem("interpreter-missing", message, evidence, interpreter, path)
-    if not objects.root.may_execute(interpreter):
+    if entry.kind != "file" or not entry.mode & 0o111:
         evidence = f"{interpreter} is a {entry.kind} with mode {entry.mode:04o}"
         return Problem("interpreter-broken", f"exec {path}: permission denied", evidence, interpreter, path)
     opened = objects.open(interpreter, program)

@@ -27,12 +27,10 @@ _MOST_REMEMBERED = 200_000
 class RootFs:
     """What an image's processes see. Asking twice is cheap: what was found is remembered, as a root does not change."""
 
-    def __init__(self, tree: Tree, account: tuple[int, int] | None = None) -> None:
+    def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._account = account
         self._entries: dict[str, Entry | None] = {}
         self._resolved: dict[tuple[str, bool], str | None] = {}
-        self._views: dict[tuple[int, int], RootFs] = {}
 
     @classmethod
     def from_layers(cls, layers: Sequence[LayerSource], cache: Path | None = None) -> RootFs:
@@ -51,19 +49,6 @@ class RootFs:
     def empty(cls) -> RootFs:
         """What `scratch` holds."""
         return cls.from_layers(())
-
-    def seen_by(self, uid: int, gid: int) -> RootFs:
-        """The same root as this user and group meet it: what lies in a folder that is closed to them is not there.
-
-        Root (0) passes everywhere. Source: path_resolution(7), "Permissions".
-        """
-        if uid == 0:
-            return self
-        if (uid, gid) not in self._views:
-            view = RootFs(self._tree, (uid, gid))
-            view._entries = self._entries  # what is there is the same for all; what is reached is not
-            self._views[uid, gid] = view
-        return self._views[uid, gid]
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
@@ -106,16 +91,6 @@ class RootFs:
         """The permission bits of what a path leads to; 0 where that is nothing."""
         entry = self.stat(path)
         return 0 if entry is None else entry.mode
-
-    def may_read(self, path: str) -> bool:
-        """Whether what a path leads to may be opened for reading."""
-        entry = self.stat(path)
-        return entry is not None and self._allows(entry, 4)
-
-    def may_execute(self, path: str) -> bool:
-        """Whether a path leads to a regular file that may be executed."""
-        entry = self.stat(path)
-        return entry is not None and entry.kind == "file" and self._allows(entry, 1)
 
     def names(self, path: str) -> tuple[str, ...]:
         """The names in a folder, sorted; () where there is none."""
@@ -177,21 +152,6 @@ class RootFs:
             self._entries[path] = self._tree.entry(path)
         return self._entries[path]
 
-    def _allows(self, entry: Entry, bit: int) -> bool:
-        """`bit`: 4 to read, 1 to execute or to look into. Without an account: root's rights."""
-        if self._account is None:
-            return bit != 1 or entry.kind == "dir" or bool(entry.mode & 0o111)
-        uid, gid = self._account
-        shift = 6 if uid == entry.uid else 3 if gid == entry.gid else 0
-        return bool(entry.mode >> shift & bit)
-
-    def _is_open(self, folder: str) -> bool:
-        """Whether names in the folder can be looked up."""
-        if self._account is None:
-            return True
-        entry = self._entry(folder or "/")
-        return entry is None or self._allows(entry, 1)
-
     def _walk(self, path: str, follow: bool) -> str | None:
         if not path or "\0" in path:
             return None
@@ -205,7 +165,7 @@ class RootFs:
                 continue
             here = f"{at}/{part}"
             entry = self._entry(here)
-            if entry is None or not self._is_open(at):
+            if entry is None:
                 return None
             if entry.kind == "symlink" and (pending or follow):
                 links += 1

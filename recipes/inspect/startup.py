@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recipes.inspect.accounts import UnknownAccount, look_up
-from recipes.inspect.case import Case, Root, read_text
+from recipes.inspect.case import Case
 from recipes.inspect.loader import explain
 from recipes.inspect.loading import Problem
 from recipes.inspect.rootfs import RootFs
@@ -44,17 +44,14 @@ class Loading:
     known: bool = True
 
 
-def seen_by_user(root: Root, user: str) -> tuple[Finding | None, Root]:
-    """The root as the image's user meets it; for a user that is a name which its lists do not have, why it fails.
-
-    The engine itself gives up before exec then.
-    """
+def unknown_user(case: Case) -> Finding | None:
+    """The engine itself gives up before exec where the image's user is a name that its own lists do not have."""
     try:
-        account = look_up(user, *(read_text(root, path).encode(errors="surrogateescape") for path in _ACCOUNTS))
+        look_up(case.user, *(case.text(path).encode(errors="surrogateescape") for path in _ACCOUNTS))
     except UnknownAccount as unknown:
         fix = "use numbers, such as 65532:65532, or add /etc/passwd and /etc/group"
-        return Finding(Level.CERTAIN, "unknown-user", f"the image's user is {user!r}", str(unknown), fix), root
-    return None, root.seen_by(account.uid, account.gid) if isinstance(root, RootFs) else root
+        return Finding(Level.CERTAIN, "unknown-user", f"the image's user is {case.user!r}", str(unknown), fix)
+    return None
 
 
 def refused_by_kernel(case: Case) -> Finding | None:
