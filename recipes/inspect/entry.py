@@ -14,6 +14,7 @@ from recipes.inspect.case import Root
 from recipes.inspect.elf import read_facts
 from recipes.inspect.judge import judge
 from recipes.inspect.segments import Reader
+from recipes.inspect.startup import account_of
 from recipes.model import Environment, Finding, Level, Platform, Status, Verdict
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -34,17 +35,21 @@ def judge_entry(
     """Whether an image whose root is `root` will start `argv` (its entry point and command), and what it will miss."""
     if not argv:
         return _fails("no-command", "neither entry point nor command in the image", "no command specified", "set one")
+    account = account_of(root, user)
+    if isinstance(account, Finding):
+        return Verdict(Status.FAILS, (account,))
+    whole, root = root, root.seen_by(account)
     path = _find(root, argv[0], dict(env).get("PATH") or _DEFAULT_PATH, workdir)
     if path is None:
-        return _missing(argv, workdir)
-    if root.is_folder(path) or not root.mode(path) & 0o111:
+        return _out_of_reach(root, argv[0], workdir) or _missing(argv, workdir)
+    if not root.may_execute(path):
         kind = "a folder" if root.is_folder(path) else f"a file with mode {root.mode(path):04o}"
         message = f'exec: "{argv[0]}": permission denied'
         return _fails("not-executable", f"{path} is {kind}", message, "give it mode 0755")
     line = first_line(root.reader(path))
     if line.startswith(b"#!"):
-        return judge_script(root, line, path, platform, env=env, user=user)
-    verdict = _judge_program(root, path, platform, env, user)
+        return judge_script(whole, line, path, platform, env=env, user=user)
+    verdict = _judge_program(whole, path, platform, env, user)
     if argv[1:2] == ("-c",) and posixpath.basename(path) in _SHELLS:
         return _not_followed(verdict, f"the entry point hands {shlex.join(argv[2:3])} to a shell")
     return verdict
@@ -54,6 +59,10 @@ def judge_script(
     root: Root, line: bytes, script: str, platform: Platform, *, env: Environment = (), user: str = ""
 ) -> Verdict:
     """Whether the kernel will start `script`, whose first line is `line`: its interpreter decides, in that root."""
+    account = account_of(root, user)
+    if isinstance(account, Finding):
+        return Verdict(Status.FAILS, (account,))
+    whole, root = root, root.seen_by(account)
     path = script
     for _ in range(_MOST_SCRIPTS):
         refused = _refused(root, script, path, line)
@@ -62,7 +71,7 @@ def judge_script(
         path = _interpreter(line)
         line = first_line(root.reader(path))
         if not line.startswith(b"#!"):
-            verdict = _judge_program(root, path, platform, env, user)
+            verdict = _judge_program(whole, path, platform, env, user)
             # The kernel speaks of what it was asked to start, not of what that led to.
             findings = (
                 replace(finding, message=finding.message.replace(f"exec {path}:", f"exec {script}:"))
@@ -88,13 +97,17 @@ def _refused(root: Root, script: str, path: str, line: bytes) -> Verdict | None:
     if interpreter == "/":
         evidence = f"{path} starts with #! and names no interpreter"
         return _fails("not-a-program", evidence, f"exec {script}: exec format error", "name one, with its whole path")
+    barrier = root.barrier(interpreter)
+    if barrier:
+        evidence = f"{path} starts with #!{interpreter}, and {barrier} keeps the image's user from it"
+        return _fails("not-executable", evidence, f"exec {script}: permission denied", "give the folder mode 0755")
     if not root.exists(interpreter):
         fix = f"add {interpreter}, or make the entry point a program"
         if interpreter.endswith("\r"):
             fix = "end its lines with LF alone: the kernel takes the CR for a part of the name"
         evidence = f"{path} starts with #!{interpreter!r}, which the image lacks"
         return _fails("script-interpreter-missing", evidence, f"exec {script}: no such file or directory", fix)
-    if root.is_folder(interpreter) or not root.mode(interpreter) & 0o111:
+    if not root.may_execute(interpreter):
         evidence = f"{path} starts with #!{interpreter}, which may not be executed"
         return _fails("not-executable", evidence, f"exec {script}: permission denied", "give it mode 0755")
     return None
@@ -135,6 +148,16 @@ def _find(root: Root, name: str, search: str, workdir: str) -> str | None:
         return path if root.exists(path) else None
     candidates = [posixpath.join(folder or workdir, name) for folder in search.split(":")]
     return next((path for path in candidates if root.exists(path) and not root.is_folder(path)), None)
+
+
+def _out_of_reach(root: Root, name: str, workdir: str) -> Verdict | None:
+    path = posixpath.join("/", workdir, name)
+    barrier = root.barrier(path) if "/" in name else ""
+    if not barrier:
+        return None
+    evidence = f"{barrier} has mode {root.mode(barrier):04o}, and keeps the image's user from {name}"
+    message = f'exec: "{name}": stat {posixpath.normpath(path)}: permission denied'
+    return _fails("not-executable", evidence, message, "give the folder mode 0755")
 
 
 def _missing(argv: tuple[str, ...], workdir: str) -> Verdict:

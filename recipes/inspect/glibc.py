@@ -115,6 +115,8 @@ class GlibcLoader:
         text, what, code = "cannot open shared object file: No such file or directory", name, "library-missing"
         if opened.error:
             text, what, code = opened.error, path, "library-broken"
+        elif opened.denied:
+            text = "cannot open shared object file: Permission denied"
         elif opened.other_class:
             text = f"wrong ELF class: ELFCLASS{96 - asking.dynamic.bits}"
         if any(problem.library == name for problem in self._problems):
@@ -148,14 +150,15 @@ class GlibcLoader:
         self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool
     ) -> tuple[Opened, str, tuple[Searched, ...]]:
         searched: list[Searched] = []
-        other_class = False
+        other_class = denied = False
         for path, why in self._candidates(name, folders, sparing, searched):
             opened = self._objects.open(absolute(path), self._program.dynamic)
             searched.append(Searched(path, why, opened.found))
             if opened.object is not None or opened.error:
                 return opened, path, tuple(searched)
             other_class |= opened.other_class
-        return Opened(None, "no such file", other_class=other_class), "", tuple(searched)
+            denied = opened.denied  # errno is that of the last try
+        return Opened(None, "no such file", other_class=other_class, denied=denied), "", tuple(searched)
 
     def _candidates(
         self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool, searched: list[Searched]

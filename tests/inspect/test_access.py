@@ -1,0 +1,140 @@
+"""Tests of what an image's user may not read, execute or pass: predicted, then tried as that user, then compared."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from recipes import shell
+from recipes.inspect.accounts import Account, look_up
+from recipes.inspect.elf import read_elf
+from recipes.inspect.entry import judge_entry
+from recipes.inspect.judge import judge
+from recipes.inspect.rootfs import RootFs
+from recipes.model import Command, Environment, ImageSettings, Platform, Status, Verdict
+from tests.inspect.compilers import Compilers
+from tests.inspect.test_loader import LIB, LOADER, Small
+from tests.need import need
+
+AMD64 = Platform.parse("linux/amd64")
+USER = ImageSettings().user
+
+_AS_USER = """
+import os, sys
+os.chroot(sys.argv[1])
+os.chdir("/")
+os.setgroups([])
+os.setgid(65532)
+os.setuid(65532)
+try:
+    os.execve(sys.argv[2], sys.argv[2:], {"PATH": "/usr/bin:/bin"})
+except OSError as error:
+    sys.stderr.write(f"exec {sys.argv[2]}: {error.strerror.lower()}\\n")
+    sys.exit(127 if isinstance(error, FileNotFoundError) else 126)
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path, compilers: Compilers) -> Small:
+    """A root that everybody may see, with a program that needs a library of /usr/lib."""
+    need(os.geteuid() == 0, "root")
+    old = os.umask(0o022)
+    try:
+        small = Small(tmp_path / "root", compilers)
+        library = small.library("liba.so")
+        small.program(library).put("/usr/lib/liba.so", library)
+    finally:
+        os.umask(old)
+    return small
+
+
+def run(folder: Path, *argv: str) -> tuple[int | None, str]:
+    done = shell.run(Command((sys.executable, "-IS", "-c", _AS_USER, str(folder), *argv)), timeout=20)
+    return done.exit_code, (done.stdout + done.stderr).decode()
+
+
+def verdict(small: Small, user: str = USER, env: Environment = ()) -> Verdict:
+    program = small.at("/app")
+    return judge(program, read_elf(program), RootFs.from_directory(small.folder), AMD64, user=user, env=env)
+
+
+def compared(small: Small) -> str:
+    """The code of the verdict for the default user, whose words are what the kernel or the loader says to it."""
+    said = verdict(small)
+    code, output = run(small.folder, "/app")
+    assert (said.status is Status.RUNS) == (code == 0), (said, code, output)
+    assert said.reason in output
+    return said.findings[0].code if said.status is Status.FAILS else ""
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "code"),
+    [
+        ("/usr/lib/liba.so", 0o600, "library-missing"),
+        ("/usr/lib/liba.so", 0o604, ""),
+        ("/usr/lib", 0o700, "library-missing"),
+        ("/usr/lib", 0o711, ""),
+        ("/usr", 0o700, "library-missing"),
+        (f"{LIB}/libc.so.6", 0o640, "library-missing"),
+        (LOADER, 0o744, "interpreter-broken"),
+        (LOADER, 0o711, ""),
+        ("/lib64", 0o700, "interpreter-broken"),
+        ("/", 0o700, "not-executable"),
+    ],
+)
+def test_modes_keep_the_user_from_what_root_gets(small: Small, path: str, mode: int, code: str) -> None:
+    """Libraries, loaders and folders that others may not read, execute or pass; root may, and still runs."""
+    assert compared(small) == ""
+    small.at(path).chmod(mode)
+    assert compared(small) == code
+    assert verdict(small, user="0:0").status is Status.RUNS
+
+
+def test_the_loader_looks_on(small: Small) -> None:
+    """A library that may not be read is passed over for the same one in a later folder, or in a cache of the last."""
+    copy = small.at("/usr/lib/liba.so").read_bytes()
+    small.put(f"{LIB}/liba.so", copy)
+    small.at(f"{LIB}/liba.so").chmod(0o600)
+    assert compared(small) == ""
+
+
+def test_owner_and_group_come_before_others(small: Small) -> None:
+    """The first class that fits decides: an owner without the bit fails where others would pass."""
+    library = small.at("/usr/lib/liba.so")
+    os.chown(library, 65532, 65532)
+    library.chmod(0o044)
+    assert compared(small) == "library-missing"
+    library.chmod(0o400)
+    assert compared(small) == ""
+    os.chown(library, 0, 65532)
+    library.chmod(0o604)
+    assert compared(small) == "library-missing"
+    library.chmod(0o040)
+    assert compared(small) == ""
+
+
+def test_an_entry_point_out_of_reach(small: Small) -> None:
+    """A whole image's entry point that its user may not execute, or not even reach."""
+    root = small.at("/opt")
+    root.mkdir()
+    small.put("/opt/tool", small.at("/app").read_bytes())
+    for mode, of_folder, good in ((0o755, 0o755, True), (0o744, 0o755, False), (0o755, 0o700, False)):
+        small.at("/opt/tool").chmod(mode)
+        root.chmod(of_folder)
+        said = judge_entry(RootFs.from_directory(small.folder), ("/opt/tool",), AMD64, user=USER)
+        code, output = run(small.folder, "/opt/tool")
+        assert (said.status is Status.RUNS, code == 0) == (good, good)
+        if not good:
+            assert said.findings[0].code == "not-executable"
+            assert said.reason.endswith("permission denied")
+            assert output.endswith("permission denied\n")
+
+
+def test_members_of_a_group() -> None:
+    """A user's other groups count, unless the image names a group."""
+    lists = b"me:x:7:8::/me:\n", b"lib:x:9:you,me\nother:x:10:you\n"
+    assert look_up("me", *lists) == Account(7, 8, "/me", (9,))
+    assert look_up("me:8", *lists).groups == ()
