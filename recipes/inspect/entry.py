@@ -146,8 +146,11 @@ def _find(root: Root, name: str, search: str, workdir: str) -> str | None:
     if "/" in name:
         path = posixpath.normpath(posixpath.join("/", workdir, name))
         return path if root.exists(path) else None
-    candidates = [posixpath.join(folder or workdir, name) for folder in search.split(":")]
-    return next((path for path in candidates if root.exists(path) and not root.is_folder(path)), None)
+    return next((path for path in _candidates(name, search, workdir) if root.may_execute(path)), None)
+
+
+def _candidates(name: str, search: str, workdir: str) -> list[str]:
+    return [posixpath.join("/", workdir, folder, name) for folder in search.split(":")]
 
 
 def _out_of_reach(root: Root, name: str, workdir: str) -> Verdict | None:
@@ -165,7 +168,10 @@ def _missing(argv: tuple[str, ...], workdir: str) -> Verdict:
     if "/" not in name:
         message = f'exec: "{name}": executable file not found in $PATH'
         return _fails(
-            "entry-missing", f"no {name} in any folder of PATH", message, "name it with its whole path, or add it"
+            "entry-missing",
+            f"no {name} that may be executed in any folder of PATH",
+            message,
+            "name it with its whole path, or add it",
         )
     message = (
         f'exec: "{name}": stat {posixpath.normpath(posixpath.join("/", workdir, name))}: no such file or directory'

@@ -138,3 +138,18 @@ def test_members_of_a_group() -> None:
     lists = b"me:x:7:8::/me:\n", b"lib:x:9:you,me\nother:x:10:you\n"
     assert look_up("me", *lists) == Account(7, 8, "/me", (9,))
     assert look_up("me:8", *lists).groups == ()
+
+
+def test_names_that_may_not_be_executed_are_passed_over(small: Small) -> None:
+    """Of a command's name the first file in PATH that the user may execute counts; without one there is none."""
+    content = small.at("/app").read_bytes()
+    small.put("/usr/bin/tool", content).put("/bin/tool", content)
+    root = RootFs.from_directory(small.folder)
+    small.at("/bin/tool").chmod(0o644)
+    small.at("/usr/bin/tool").chmod(0o744)
+    said = judge_entry(root, ("tool",), AMD64, user=USER)
+    assert said.reason == 'exec: "tool": executable file not found in $PATH'
+    assert run(small.folder, "/usr/bin/tool")[0] == run(small.folder, "/bin/tool")[0] == 126
+    small.at("/bin/tool").chmod(0o755)
+    assert judge_entry(RootFs.from_directory(small.folder), ("tool",), AMD64, user=USER).status is Status.RUNS
+    assert run(small.folder, "/bin/tool")[0] == 0
