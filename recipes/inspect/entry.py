@@ -6,12 +6,14 @@ Source: Linux, fs/binfmt_script.c and fs/exec.c; runc's messages as Docker shows
 from __future__ import annotations
 
 import posixpath
+import re
 import shlex
 from dataclasses import replace
 
 from recipes.errors import NotElf, TruncatedElf
 from recipes.inspect.case import Root
 from recipes.inspect.elf import read_facts
+from recipes.inspect.envline import asked_of_env, complaint, is_busybox, is_env
 from recipes.inspect.judge import judge
 from recipes.inspect.segments import Reader
 from recipes.inspect.startup import account_of
@@ -56,9 +58,19 @@ def judge_entry(
 
 
 def judge_script(
-    root: Root, line: bytes, script: str, platform: Platform, *, env: Environment = (), user: str = ""
+    root: Root,
+    line: bytes,
+    script: str,
+    platform: Platform,
+    *,
+    env: Environment = (),
+    user: str = "",
+    depth: int = 0,
 ) -> Verdict:
-    """Whether the kernel will start `script`, whose first line is `line`: its interpreter decides, in that root."""
+    """Whether the kernel will start `script`, whose first line is `line`: its interpreter decides, in that root.
+
+    Where that is env, what it starts decides. `depth` is how many scripts have led here by way of env.
+    """
     account = account_of(root, user)
     if isinstance(account, Finding):
         return Verdict(Status.FAILS, (account,))
@@ -68,10 +80,12 @@ def judge_script(
         refused = _refused(root, script, path, line)
         if refused is not None:
             return refused
-        path = _interpreter(line)
+        path, argument = _interpreter(line), _argument(line)
         line = first_line(root.reader(path))
         if not line.startswith(b"#!"):
             verdict = _judge_program(whole, path, platform, env, user)
+            if is_env(path) and verdict.status is not Status.FAILS:
+                return _through_env(whole, root, script, path, argument, platform, env, user, depth)
             # The kernel speaks of what it was asked to start, not of what that led to.
             findings = (
                 replace(finding, message=finding.message.replace(f"exec {path}:", f"exec {script}:"))
@@ -116,6 +130,79 @@ def _refused(root: Root, script: str, path: str, line: bytes) -> Verdict | None:
 def _interpreter(line: bytes) -> str:
     words = line[2:].strip(b" \t").split(b" ", 1)[0].split(b"\t", 1)
     return posixpath.join("/", words[0].decode(errors="surrogateescape"))
+
+
+def _argument(line: bytes) -> str:
+    """All behind the interpreter, as the one argument that the kernel makes of it."""
+    words = re.split(rb"[ \t]+", line[2:].strip(b" \t"), maxsplit=1)
+    return words[1].decode(errors="surrogateescape") if len(words) > 1 else ""
+
+
+def _through_env(
+    whole: Root,
+    root: Root,
+    script: str,
+    interpreter: str,
+    argument: str,
+    platform: Platform,
+    env: Environment,
+    user: str,
+    depth: int,
+) -> Verdict:
+    """What becomes of the program that env is to start; `root` is the user's view of `whole`."""
+    asked = asked_of_env(argument)
+    if asked is None or depth == _MOST_SCRIPTS:
+        finding = Finding(
+            Level.POSSIBLE,
+            "not-followed",
+            f"{script} starts with #!{interpreter} {argument}: what that starts was not found out",
+            "depends on that line",
+            "name the interpreter with its whole path",
+        )
+        return Verdict(Status.UNKNOWN, (finding,))
+    settings, name = asked
+    env = (*env, *settings)
+    paths = [name] if "/" in name else _candidates(name, dict(env).get("PATH") or _DEFAULT_PATH, "/")
+    failed: Verdict | None = None
+    denied = False
+    for path in paths:
+        if not root.may_execute(path):
+            denied |= root.exists(path) or bool(root.barrier(path))
+            continue
+        line = first_line(root.reader(path))
+        if line.startswith(b"#!"):
+            verdict = judge_script(whole, line, path, platform, env=env, user=user, depth=depth + 1)
+        else:
+            verdict = _judge_program(whole, path, platform, env, user)
+        if verdict.status is not Status.FAILS:
+            return _not_followed(verdict, f"{script} is a script for {path}")
+        failed = failed or verdict
+        if not verdict.reason.endswith(": no such file or directory"):
+            break  # only for want of a file does it look on
+    busybox = is_busybox(root, interpreter)
+    if failed is None:
+        why = "Permission denied" if denied else "No such file or directory"
+        evidence = f"{script} asks {interpreter} for {name}, which is in no folder of PATH" + (
+            " that may be executed" if denied else ""
+        )
+        message = complaint(interpreter, name, why, busybox=busybox)
+        return _fails("script-interpreter-missing", evidence, message, f"add {name}, or make the entry point a program")
+    return _told_by_env(failed, interpreter, name, busybox=busybox)
+
+
+def _told_by_env(failed: Verdict, interpreter: str, name: str, *, busybox: bool) -> Verdict:
+    """The same findings, in env's words where it tells what the kernel said."""
+    findings = []
+    for finding in failed.findings:
+        kernel, _, why = finding.message.rpartition(": ")
+        message = finding.message
+        if kernel.startswith("exec "):
+            message = complaint(interpreter, name, why.capitalize(), busybox=busybox)
+        # A C library's execvp may hand what is no program to /bin/sh.
+        level = Level.POSSIBLE if finding.code == "not-a-program" else finding.level
+        findings.append(replace(finding, level=level, message=message))
+    certain = any(finding.level is Level.CERTAIN for finding in findings)
+    return replace(failed, status=Status.FAILS if certain else Status.UNKNOWN, findings=tuple(findings))
 
 
 def _not_followed(verdict: Verdict, evidence: str) -> Verdict:
