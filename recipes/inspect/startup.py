@@ -6,7 +6,7 @@ The messages are those of Docker 20.10 and later, glibc and musl, word by word.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recipes.inspect.accounts import Account, UnknownAccount, look_up
 from recipes.inspect.case import Case, Root, read_text
@@ -30,6 +30,10 @@ LOADER_CODES = {
     "symbol-undefined": (
         "symbol-missing",
         "take the version of the library that it was linked with, or link it statically",
+    ),
+    "symbol-undefined-later": (
+        "symbol-missing-later",
+        "take the version of the library that it was linked with, or link with -z now to know at once",
     ),
     "symbol-missing": ("musl-symbol-missing", "build it for musl, or take a base with glibc"),
 }
@@ -102,6 +106,7 @@ def load(case: Case) -> Loading:
         return Loading(known=False)
     found = explain(case.program.dynamic, case.root, env=case.env, platform=case.platform, path=case.entry)
     findings = tuple(_finding(problem) for problem in found.problems if problem.code != "cpu-level")
+    findings += tuple(replace(_finding(problem), level=Level.POSSIBLE) for problem in found.later)
     return Loading(findings, found.libraries, known=found.loader != "unknown")
 
 
