@@ -167,6 +167,9 @@ class MuslLoader:
         match = _PATH_FILE.search(loader)
         prefix = self._interpreter.rsplit("/", 2)[0] if self._interpreter.startswith("/") else ""
         file = prefix + match[0].rstrip(b"\0").decode() if match else ""
+        if file and not self._objects.may_open(file):
+            self._errno = _EACCES
+            return "", file
         if file and self._objects.root.exists(file):
             return self._objects.text(file) or "", file
         self._errno = _ENOENT

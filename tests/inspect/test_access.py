@@ -16,11 +16,14 @@ from recipes.inspect.judge import judge
 from recipes.inspect.rootfs import RootFs
 from recipes.model import Command, Environment, ImageSettings, Platform, Status, Verdict
 from tests.inspect.compilers import Compilers
-from tests.inspect.test_loader import LIB, LOADER, Small
+from tests.inspect.test_loader import BARE, LIB, LOADER, MUSL, Small
 from tests.need import need
+from tests.oracle.roots import root as assembled
 
 AMD64 = Platform.parse("linux/amd64")
 USER = ImageSettings().user
+
+_EXIT = 'void _start(void) { __asm__("syscall" : : "a"(60), "D"(0)); }'
 
 _AS_USER = """
 import os, sys
@@ -153,3 +156,32 @@ def test_names_that_may_not_be_executed_are_passed_over(small: Small) -> None:
     small.at("/bin/tool").chmod(0o755)
     assert judge_entry(RootFs.from_directory(small.folder), ("tool",), AMD64, user=USER).status is Status.RUNS
     assert run(small.folder, "/bin/tool")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "code"),
+    [
+        ("/usr/lib/liba.so", 0o600, "library-missing"),
+        ("/usr/lib", 0o700, "library-missing"),
+        (MUSL, 0o744, "interpreter-broken"),
+        (MUSL, 0o711, ""),
+        ("/etc/ld-musl-x86_64.path", 0o600, "library-missing"),
+        ("/etc", 0o700, "library-missing"),
+    ],
+)
+def test_musl_says_that_it_was_denied(tmp_path: Path, compilers: Compilers, path: str, mode: int, code: str) -> None:
+    """musl looks on in its other folders, and tells why the last try failed; without its list it looks nowhere."""
+    need(os.geteuid() == 0, "root")
+    old = os.umask(0o022)
+    try:
+        small = Small(tmp_path / "root", compilers).put(MUSL, assembled("musl") / MUSL.lstrip("/"))
+        small.at(MUSL).chmod(0o755)
+        library = small.library("liba.so", flags=("-nostdlib",))
+        small.program(library, flags=BARE, source=_EXIT).put("/usr/lib/liba.so", library)
+        if path.startswith("/etc"):
+            small.put("/etc/ld-musl-x86_64.path", b"/lib:/usr/lib\n")
+    finally:
+        os.umask(old)
+    assert compared(small) == ""
+    small.at(path).chmod(mode)
+    assert compared(small) == code
