@@ -7,6 +7,7 @@ Sizes are integers in bytes, durations are floats in seconds, digests are string
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -485,8 +486,18 @@ _LOADER_FAILURES = (
     "symbol lookup error",
     "' not found (required by ",
     "CPU ISA level is lower than required",
+    "This program can only be run on AMD64 processors with",
 )
-"""What glibc's and musl's loaders write when they give up; they exit with 127, or 1 after a version error."""
+"""What glibc's and musl's loaders write when they give up; they exit with 127, or 1 after a version error.
+
+Go's runtime asks for the CPU's level by itself, and exits with 1.
+"""
+
+_EMULATOR_FAILURE = re.compile(r"^qemu-\S+: Could not open ", re.MULTILINE)
+"""QEMU where the loader is missing; it exits with 255."""
+
+_BROKEN_START = (132, 135, 139)
+"""Signals that end a program before its own code where its file is broken or not for this CPU: ILL, BUS, SEGV."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -509,6 +520,8 @@ class RunOutcome:
         if self.status is RunStatus.STOPPED:
             return True
         if self.status is not RunStatus.EXITED:
+            return False
+        if self.exit_code == 255 and _EMULATOR_FAILURE.search(self.stderr):
             return False
         return not (self.exit_code in (1, 127) and any(text in self.stderr for text in _LOADER_FAILURES))
 
@@ -568,6 +581,9 @@ class SizeRow:
             return False
         if self.observed:
             return self.verdict.status is Status.FAILS
+        if self.verdict.status is Status.FAILS:
+            exited = self.run.status is RunStatus.EXITED and self.run.exit_code not in _BROKEN_START
+            return exited and self.run.started
         return self.verdict.status is Status.RUNS and not self.run.started
 
 

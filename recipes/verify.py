@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recipes import errors, notes, pipeline
-from recipes.model import BaseImage, Binary, ElfFacts, Platform, Unavailable, Verification
+from recipes.model import BaseImage, Binary, ElfFacts, ImageSettings, Platform, Unavailable, Verification
 from recipes.package import reference as references
 from recipes.pipeline import Project
 from recipes.work import Work
@@ -63,7 +63,8 @@ def verify_script(project: Project, target: str, bases: Sequence[str], *, retry:
 
     def ask(name: str) -> Verification:
         base = _resolve(project, name, retry=retry)
-        verdict = judge_script(pipeline.open_root(project, base), line, "/app", project.platform, env=base.env)
+        root, user = pipeline.open_root(project, base), ImageSettings().user
+        verdict = judge_script(root, line, "/app", project.platform, env=base.env, user=user)
         return Verification(target, name, project.platform, verdict)
 
     return _on_each(project, bases, ask)

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from recipes import errors
-from recipes.model import Expect, Finding, Level, Platform, RunOutcome, RunStatus, Status, Verdict
+from recipes import errors, shell
+from recipes.model import Command, Expect, Finding, Level, Platform, RunOutcome, RunStatus, Status, Verdict
+from tests.need import need_tool
+from tests.report import rows
 
 
 @pytest.mark.parametrize(
@@ -56,3 +60,34 @@ def test_the_reason_is_the_finding_that_decides() -> None:
     certain = Finding(Level.CERTAIN, "c", "", "surely", "")
     assert Verdict(Status.FAILS, (possible, certain)).reason == "surely"
     assert Verdict(Status.RUNS, (possible,)).reason == ""
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "stderr", "wrong"),
+    [
+        (1, "no config", True),
+        (127, "", True),
+        (127, "/app: error while loading shared libraries: liba.so: cannot open shared object file", False),
+        (139, "", False),
+        (255, "qemu-aarch64-static: Could not open '/lib/ld-linux-aarch64.so.1': No such file or directory", False),
+        (255, "Could not open config", True),
+        (1, "This program can only be run on AMD64 processors with v3 microarchitecture support.", False),
+    ],
+)
+def test_a_program_that_starts_against_its_verdict(exit_code: int, stderr: str, wrong: bool) -> None:
+    """`fails` is wrong where the program's own code ran, whatever it did then; a failed start and a signal are not."""
+    run = RunOutcome("local", RunStatus.EXITED, exit_code, stderr=stderr)
+    assert rows.row(verdict=rows.FAILS, run=run).disagrees is wrong
+    assert rows.row(verdict=rows.RUNS, run=run).disagrees is not run.started
+
+
+@pytest.mark.slow
+def test_the_emulator_without_a_loader(tmp_path: Path) -> None:
+    """What QEMU really says of a program whose loader is missing is no start."""
+    source = tmp_path / "main.c"
+    source.write_text("int main(void) { return 0; }")
+    link = (need_tool("gcc"), "-o", str(tmp_path / "app"), str(source), "-Wl,--dynamic-linker=/no/such/loader")
+    shell.check(Command(link))
+    done = shell.run(Command((need_tool("qemu-x86_64-static"), str(tmp_path / "app"))))
+    assert done.exit_code == 255
+    assert not RunOutcome("local", RunStatus.EXITED, done.exit_code, stderr=done.stderr.decode()).started

@@ -45,7 +45,7 @@ SAMPLES = {  # what each of them needs, and what it says without that
     "clock-go": ("time-zones", "unknown time zone Europe/Berlin"),
     "whoami": ("users", "no name for user 65532"),
     "scratchpad": ("tmp", "No such file or directory"),
-    "resolver": ("services", ""),
+    "resolver": ("services", "resolver: "),
 }
 
 

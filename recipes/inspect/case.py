@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from recipes.errors import BadInput
+from recipes.inspect.accounts import Account
 from recipes.inspect.markers import Program
 from recipes.inspect.segments import Reader
 from recipes.model import Command, ElfFacts, Platform
@@ -27,6 +28,15 @@ class Root(Protocol):
 
     def reader(self, path: str) -> Reader:
         """A regular file. Raises: BadInput where there is none."""
+
+    def seen_by(self, account: Account) -> Root:
+        """The same root as a process of `account` sees it."""
+
+    def may_execute(self, path: str) -> bool:
+        """Whether a path leads to a file that may be executed."""
+
+    def barrier(self, path: str) -> str:
+        """The folder on the way to a path that may not be passed; "" where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from recipes.inspect.dynamic import Dynamic, Import, NeededVersion
 from recipes.inspect.glibcpaths import Machine, Map, absolute, own_paths, runpath, system_folders
-from recipes.inspect.loading import Loading, Problem
+from recipes.inspect.loading import Loading, Problem, ProblemCode
 from recipes.inspect.objects import Object, Objects, Opened
 from recipes.model import Library, Searched
 
@@ -47,6 +47,7 @@ class GlibcLoader:
         self._env_folders = self._machine.split(env.get("LD_LIBRARY_PATH", ""), origin, ":;")
         self._libraries: dict[tuple[str, str | None], Library] = {}
         self._problems: list[Problem] = []
+        self._later: list[Problem] = []
         self._warnings: list[str] = []
 
     def run(self, *, checks: bool = True) -> Loading:
@@ -64,7 +65,8 @@ class GlibcLoader:
             self._check_level()
             if not self._problems:  # it gives up before it looks for symbols
                 self._check_symbols()
-        return Loading("glibc", tuple(self._libraries.values()), tuple(self._problems), tuple(self._warnings))
+        later = () if self._problems else tuple(self._later)
+        return Loading("glibc", tuple(self._libraries.values()), tuple(self._problems), tuple(self._warnings), later)
 
     # ── which objects ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -117,6 +119,8 @@ class GlibcLoader:
         text, what, code = "cannot open shared object file: No such file or directory", name, "library-missing"
         if opened.error:
             text, what, code = opened.error, path, "library-broken"
+        elif opened.denied:
+            text = "cannot open shared object file: Permission denied"
         elif opened.other_class:
             text = f"wrong ELF class: ELFCLASS{96 - asking.dynamic.bits}"
         if any(problem.library == name for problem in self._problems):
@@ -150,14 +154,15 @@ class GlibcLoader:
         self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool
     ) -> tuple[Opened, str, tuple[Searched, ...]]:
         searched: list[Searched] = []
-        other_class = False
+        other_class = denied = False
         for path, why in self._candidates(name, folders, sparing, searched):
             opened = self._objects.open(absolute(path), self._program.dynamic)
             searched.append(Searched(path, why, opened.found))
             if opened.object is not None or opened.error:
                 return opened, path, tuple(searched)
             other_class |= opened.other_class
-        return Opened(None, "no such file", other_class=other_class), "", tuple(searched)
+            denied = opened.denied  # errno is that of the last try
+        return Opened(None, "no such file", other_class=other_class, denied=denied), "", tuple(searched)
 
     def _candidates(
         self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool, searched: list[Searched]
@@ -250,25 +255,31 @@ class GlibcLoader:
         for asking in reversed(self._in_link_order()):  # what others need is relocated before them
             if asking.object is None:
                 # What the program holds a copy of has to come from somewhere else.
-                lacking = _lacking(program, offered, now)
+                lacking = _lacking(program, offered)
             else:
                 # The same libraries come together for many programs, and most often need nothing of them.
-                key = (asking.object.inode, together, now)
+                key = (asking.object.inode, together)
                 known = self._objects.lacking.get(key)
                 if known is None:
-                    known = self._objects.lacking[key] = _lacking(every[id(asking)], offered, now)
+                    known = self._objects.lacking[key] = _lacking(every[id(asking)], offered)
                 lacking = [symbol for symbol in known if symbol.name not in program.exports | program.more_exports]
-            if lacking:
-                self._lacks_symbols(asking, sorted(lacking, key=lambda symbol: symbol.lazy))
+            bound = now or asking.dynamic.bind_now
+            at_once = [symbol for symbol in lacking if bound or not symbol.lazy]
+            when_called = [symbol for symbol in lacking if symbol not in at_once]
+            if at_once:
+                problem = self._lacks_symbols("symbol-undefined", asking, sorted(at_once, key=lambda each: each.lazy))
+                self._problems.append(problem)
+            if when_called:
+                self._later.append(self._lacks_symbols("symbol-undefined-later", asking, when_called))
 
-    def _lacks_symbols(self, asking: Map, lacking: list[Import]) -> None:
+    def _lacks_symbols(self, code: ProblemCode, asking: Map, lacking: list[Import]) -> Problem:
         first = lacking[0]
         version = f", version {first.version}" if first.version else ""
         message = f"{self._path}: symbol lookup error: {asking.shown}: undefined symbol: {first.name}{version}"
         names = ", ".join(symbol.name for symbol in lacking[:3])
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
         evidence = f"{asking.shown} needs {names}{more}, which no library that is loaded defines"
-        self._problems.append(Problem("symbol-undefined", message, evidence, first.name, asking.shown))
+        return Problem(code, message, evidence, first.name, asking.shown)
 
     def _symbols_of(self, asking: Map) -> Dynamic:
         return asking.dynamic if asking.object is None else self._objects.symbols(asking.object)
@@ -285,12 +296,11 @@ class GlibcLoader:
                 self._problems.append(Problem("cpu-level", message, evidence, known.name, known.shown, level))
 
 
-def _lacking(asking: Dynamic, offered: Sequence[Dynamic], now: bool) -> list[Import]:
-    """The symbols that `asking` must have when it is loaded, and that none of `offered` defines."""
+def _lacking(asking: Dynamic, offered: Sequence[Dynamic]) -> list[Import]:
+    """The symbols that `asking` must have, at once or when it calls them, and that none of `offered` defines."""
     return [
         symbol
         for symbol in asking.imports
         if not symbol.weak
-        and (now or asking.bind_now or not symbol.lazy)
         and not any(symbol.name in each.exports or symbol.name in each.more_exports for each in offered)
     ]

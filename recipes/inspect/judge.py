@@ -39,9 +39,11 @@ def judge(
     """
     program = examine(binary) if isinstance(binary, Path) else examine_reader(binary)
     asked = asked_for(linker_map) if linker_map else {}
-    case = Case(program, facts, root, platform, dict(env), user, warnings, commands, asked, entry)
-    nobody, refused = startup.unknown_user(case), startup.refused_by_kernel(case)
-    before = (nobody,) if nobody else ()
+    account = startup.account_of(root, user)
+    before = (account,) if isinstance(account, Finding) else ()
+    seen = root if isinstance(account, Finding) else root.seen_by(account)
+    case = Case(program, facts, seen, platform, dict(env), user, warnings, commands, asked, entry)
+    refused = startup.refused_by_kernel(case) or startup.out_of_reach(case)
     if refused is not None:
         return _verdict((*before, refused), known=refused.level is Level.CERTAIN)
     loading = startup.load(case)

@@ -78,14 +78,18 @@ def _open_interpreter(objects: Objects, program: Dynamic, path: str) -> Object |
     """By the kernel's rules. Source: Linux, `fs/binfmt_elf.c`, `load_elf_binary`."""
     interpreter = program.interpreter or ""
     entry = objects.root.stat(interpreter)
+    barrier = objects.root.barrier(interpreter)
+    if barrier:
+        evidence = f"{barrier} keeps the image's user from the loader {interpreter}"
+        return Problem("interpreter-broken", f"exec {path}: permission denied", evidence, interpreter, path)
     if entry is None:
         evidence = f"it asks for the loader {interpreter}, which the image lacks"
         message = f"exec {path}: no such file or directory"
         return Problem("interpreter-missing", message, evidence, interpreter, path)
-    if entry.kind != "file" or not entry.mode & 0o111:
-        evidence = f"{interpreter} is a {entry.kind} with mode {entry.mode:04o}"
+    if not objects.root.may_execute(interpreter):
+        evidence = f"{interpreter} is a {entry.kind} with mode {entry.mode:04o} of {entry.uid}:{entry.gid}"
         return Problem("interpreter-broken", f"exec {path}: permission denied", evidence, interpreter, path)
-    opened = objects.open(interpreter, program)
+    opened = objects.take(interpreter, program)
     if opened.object is None:
         message = f"exec {path}: accessing a corrupted shared library"
         return Problem("interpreter-broken", message, f"{interpreter} is {opened.found}", interpreter, path)

@@ -16,6 +16,7 @@ ProblemCode = Literal[
     "version-missing",
     "symbol-missing",
     "symbol-undefined",
+    "symbol-undefined-later",
     "cpu-level",
 ]
 
@@ -42,10 +43,11 @@ class Loading:
     `libraries` is the whole closure in load order, the missing ones included. `problems` are in the order in which the
     loader meets them: glibc stops at its first missing library, writes all version errors at once, and both come before
     anything about the CPU and about symbols, where it stops at the first; musl writes all there are, libraries before
-    symbols. `warnings` are what it writes and then goes on.
+    symbols. `warnings` are what it writes and then goes on; `later` is what ends the program once it gets so far.
     """
 
     loader: LoaderKind
     libraries: tuple[Library, ...] = ()
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
+    later: tuple[Problem, ...] = ()

@@ -22,6 +22,8 @@ _NAME_MAX = 255
 _LONGEST_64 = 15
 _ABSENT = "no such file"
 _ENOENT = "No such file or directory"
+_DENIED = "not to be read by the image's user, passed over"
+_EACCES = "Permission denied"
 _MOST_MAPS = 4096
 _PATH_FILE = re.compile(rb"/etc/ld-musl-[A-Za-z0-9_.-]{1,32}\.path\0")
 # Since 1.2.4 these are no symbols any more but names that the loader alone knows, with 64 behind them.
@@ -105,7 +107,7 @@ class MuslLoader:
 
     def _open(self, path: str, asking: _Dso | None, looked: list[Searched], *, searched_for: bool) -> _Dso | None:
         entry = self._objects.root.stat(absolute(path))
-        if entry is None or entry.kind != "file":
+        if entry is None or entry.kind != "file" or not self._objects.may_open(absolute(path)):
             return None
         known = next((dso for dso in self._dsos if dso.inode == entry.inode), None)
         if known is not None:
@@ -135,9 +137,9 @@ class MuslLoader:
                 path = f"{folder}/{name}"
                 found = self._found(absolute(path))
                 looked.append(Searched(path, why, found))
-                if found != _ABSENT:
+                if found not in (_ABSENT, _DENIED):
                     return path
-                self._errno = _ENOENT
+                self._errno = _ENOENT if found == _ABSENT else _EACCES
         return None
 
     def _places(self, asking: _Dso | None) -> Iterator[tuple[str, str]]:
@@ -165,12 +167,17 @@ class MuslLoader:
         match = _PATH_FILE.search(loader)
         prefix = self._interpreter.rsplit("/", 2)[0] if self._interpreter.startswith("/") else ""
         file = prefix + match[0].rstrip(b"\0").decode() if match else ""
+        if file and not self._objects.may_open(file):
+            self._errno = _EACCES
+            return "", file
         if file and self._objects.root.exists(file):
             return self._objects.text(file) or "", file
         self._errno = _ENOENT
         return _DEFAULT_PATH, "built-in folder"
 
     def _found(self, path: str) -> str:
+        if not self._objects.may_open(path):
+            return _DENIED
         entry = self._objects.root.stat(path)
         if entry is None:
             return _ABSENT
@@ -178,12 +185,14 @@ class MuslLoader:
 
     def _why(self, searched: list[Searched]) -> str:
         """musl's %m: of the last open that failed, which may be that of another library."""
+        if searched and searched[-1].found == _DENIED:
+            return _EACCES
         if not searched or searched[-1].found in (_ABSENT, "not set"):
             return self._errno
         return "Is a directory" if searched[-1].found == "a dir" else "Exec format error"
 
     def _is_there(self, step: Searched) -> bool:
-        return step.found not in (_ABSENT, "not set")
+        return step.found not in (_ABSENT, _DENIED, "not set")
 
     # ── whether they fit ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -38,9 +38,11 @@ class Opened(NamedTuple):
     """in words"""
     error: str = ""
     other_class: bool = False
+    denied: bool = False
 
 
 _ABSENT = Opened(None, "no such file")
+_DENIED = Opened(None, "not to be read by the image's user, passed over", denied=True)
 
 
 class Objects:
@@ -64,6 +66,15 @@ class Objects:
 
     def open(self, path: str, like: Dynamic) -> Opened:
         """What glibc's loader meets at `path` when the program is `like`. Source: glibc, `open_verify`."""
+        return self.take(path, like) if self.may_open(path) else _DENIED
+
+    def may_open(self, path: str) -> bool:
+        """Whether opening it does not fail with EACCES; what is not there fails otherwise."""
+        root = self.root
+        return root.may_read(path) if root.exists(path) else not root.barrier(path)
+
+    def take(self, path: str, like: Dynamic) -> Opened:
+        """The same for who need not be able to read it: the kernel, about a program's loader."""
         key = (path, like.bits, like.machine, like.little_endian)
         if key not in self._opened:
             if len(self._opened) > _MOST_REMEMBERED:
@@ -128,19 +139,20 @@ class Objects:
         """A small file, such as the loader itself; b"" where there is none."""
         if path not in self._files:
             entry = self.root.stat(path)
-            regular = entry is not None and entry.kind == "file"
+            regular = entry is not None and entry.kind == "file"  # the loader itself need not be readable
             self._files[path] = self.root.read(path, 0, most) if regular else b""
         return self._files[path]
 
     def text(self, path: str) -> str | None:
-        """A small text file; None where there is none."""
-        return os.fsdecode(self.content(path)) if self.root.is_file(path) else None
+        """A small text file; None where there is none, or it may not be read."""
+        readable = self.root.is_file(path) and self.root.may_read(path)
+        return os.fsdecode(self.content(path)) if readable else None
 
     def ldcache(self, little_endian: bool) -> LdCache | None:
         """/etc/ld.so.cache; None where there is none."""
         if little_endian not in self._caches:
             cache = None
-            if self.root.is_file("/etc/ld.so.cache"):
+            if self.root.is_file("/etc/ld.so.cache") and self.root.may_read("/etc/ld.so.cache"):
                 data = self.root.read("/etc/ld.so.cache", 0, _MOST_CONFIG_BYTES)
                 cache = read_ldcache(data, little_endian=little_endian)
             self._caches[little_endian] = cache

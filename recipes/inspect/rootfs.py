@@ -1,17 +1,20 @@
 """A root file system as a closed world: names are resolved inside it, and nothing of the host is ever consulted.
 
 Paths are absolute inside the root. Every component is looked up by itself; an absolute link restarts at the root, `..`
-at the root stays there, and more than 40 links in a row lead nowhere, as in Linux.
+at the root stays there, and more than 40 links in a row lead nowhere, as in Linux. What an account that is not root
+sees of it ends at the folders that it may not pass.
 Source: path_resolution(7).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from recipes.errors import BadInput
+from recipes.inspect.accounts import Account
 from recipes.inspect.foldertree import FolderTree
 from recipes.inspect.layering import LINKS_IN_A_ROW
 from recipes.inspect.layertree import LayerSource, LayerTree
@@ -21,6 +24,7 @@ from recipes.inspect.tree import Entry, Skipped, Tree
 __all__ = ["Entry", "LayerSource", "RootFs", "Skipped"]
 
 _CHUNK = 1 << 20
+_ROOT = Account()
 _MOST_REMEMBERED = 200_000
 
 
@@ -29,8 +33,10 @@ class RootFs:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
+        self._account = _ROOT
         self._entries: dict[str, Entry | None] = {}
         self._resolved: dict[tuple[str, bool], str | None] = {}
+        self._views: dict[Account, RootFs] = {}
 
     @classmethod
     def from_layers(cls, layers: Sequence[LayerSource], cache: Path | None = None) -> RootFs:
@@ -49,6 +55,17 @@ class RootFs:
     def empty(cls) -> RootFs:
         """What `scratch` holds."""
         return cls.from_layers(())
+
+    def seen_by(self, account: Account) -> RootFs:
+        """The same root as a process of `account` sees it, the same one for as long as this one lives."""
+        if account.uid == 0:
+            return self
+        account = replace(account, home="")
+        if account not in self._views:
+            view = RootFs(self._tree)
+            view._account, view._entries = account, self._entries
+            self._views[account] = view
+        return self._views[account]
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
@@ -91,6 +108,23 @@ class RootFs:
         """The permission bits of what a path leads to; 0 where that is nothing."""
         entry = self.stat(path)
         return 0 if entry is None else entry.mode
+
+    def may_execute(self, path: str) -> bool:
+        """Whether the account may execute the file that a path leads to."""
+        entry = self.stat(path)
+        return entry is not None and entry.kind == "file" and self._account.may(entry, 1)
+
+    def may_read(self, path: str) -> bool:
+        """Whether the account may read what a path leads to; `reader` reads all the same, as a kernel does."""
+        entry = self.stat(path)
+        return entry is not None and self._account.may(entry, 4)
+
+    def barrier(self, path: str) -> str:
+        """The folder on the way that the account may not pass; "" where there is none."""
+        barriers: list[str] = []
+        if self._account.uid != 0:
+            self._walk(path, follow=True, barriers=barriers)
+        return "".join(barriers)
 
     def names(self, path: str) -> tuple[str, ...]:
         """The names in a folder, sorted; () where there is none."""
@@ -152,13 +186,21 @@ class RootFs:
             self._entries[path] = self._tree.entry(path)
         return self._entries[path]
 
-    def _walk(self, path: str, follow: bool) -> str | None:
+    def _may_pass(self, folder: str) -> bool:
+        entry = self._entry(folder)
+        return entry is None or self._account.may(entry, 1)
+
+    def _walk(self, path: str, follow: bool, barriers: list[str] | None = None) -> str | None:
         if not path or "\0" in path:
             return None
         pending = path.split("/")[::-1]
-        at, links = "", 0
+        at, links, restricted = "", 0, self._account.uid != 0
         while pending:
             part = pending.pop()
+            if part and restricted and not self._may_pass(at or "/"):
+                if barriers is not None:
+                    barriers.append(at or "/")
+                return None
             if part == "..":
                 at = at.rpartition("/")[0]
             if part in ("", ".", ".."):

@@ -5,10 +5,11 @@ The messages are those of Docker 20.10 and later, glibc and musl, word by word.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import posixpath
+from dataclasses import dataclass, replace
 
-from recipes.inspect.accounts import UnknownAccount, look_up
-from recipes.inspect.case import Case
+from recipes.inspect.accounts import Account, UnknownAccount, look_up
+from recipes.inspect.case import Case, Root, read_text
 from recipes.inspect.loader import explain
 from recipes.inspect.loading import Problem
 from recipes.inspect.rootfs import RootFs
@@ -30,6 +31,10 @@ LOADER_CODES = {
         "symbol-missing",
         "take the version of the library that it was linked with, or link it statically",
     ),
+    "symbol-undefined-later": (
+        "symbol-missing-later",
+        "take the version of the library that it was linked with, or link with -z now to know at once",
+    ),
     "symbol-missing": ("musl-symbol-missing", "build it for musl, or take a base with glibc"),
 }
 """The loader's problem → the finding's code, and the fix."""
@@ -44,14 +49,26 @@ class Loading:
     known: bool = True
 
 
-def unknown_user(case: Case) -> Finding | None:
-    """The engine itself gives up before exec where the image's user is a name that its own lists do not have."""
+def account_of(root: Root, user: str) -> Account | Finding:
+    """Whom the engine starts the program as; it gives up where that is a name that the image's own lists do not have.
+
+    The engine reads them as root: `root` is not yet anybody's view.
+    """
     try:
-        look_up(case.user, *(case.text(path).encode(errors="surrogateescape") for path in _ACCOUNTS))
+        return look_up(user, *(read_text(root, path).encode(errors="surrogateescape") for path in _ACCOUNTS))
     except UnknownAccount as unknown:
         fix = "use numbers, such as 65532:65532, or add /etc/passwd and /etc/group"
-        return Finding(Level.CERTAIN, "unknown-user", f"the image's user is {case.user!r}", str(unknown), fix)
-    return None
+        return Finding(Level.CERTAIN, "unknown-user", f"the image's user is {user!r}", str(unknown), fix)
+
+
+def out_of_reach(case: Case) -> Finding | None:
+    """A folder on the way to the program that the image's user may not pass. The program itself may be executed."""
+    barrier = case.root.barrier(posixpath.join(posixpath.dirname(case.entry), "."))
+    if not barrier:
+        return None
+    evidence = f"{barrier} has mode {case.root.mode(barrier):04o}, and keeps the image's user from {case.entry}"
+    message = f"exec {case.entry}: permission denied"
+    return Finding(Level.CERTAIN, "not-executable", evidence, message, "give the folder mode 0755")
 
 
 def refused_by_kernel(case: Case) -> Finding | None:
@@ -83,12 +100,13 @@ def load(case: Case) -> Loading:
     interpreter = case.facts.interpreter
     if interpreter is None:
         return Loading()
-    if not case.root.exists(interpreter):
+    if not case.root.exists(interpreter) and not case.root.barrier(interpreter):
         return Loading((_interpreter_missing(case, interpreter),))
     if not isinstance(case.root, RootFs):
         return Loading(known=False)
     found = explain(case.program.dynamic, case.root, env=case.env, platform=case.platform, path=case.entry)
     findings = tuple(_finding(problem) for problem in found.problems if problem.code != "cpu-level")
+    findings += tuple(replace(_finding(problem), level=Level.POSSIBLE) for problem in found.later)
     return Loading(findings, found.libraries, known=found.loader != "unknown")
 
 

@@ -28,6 +28,7 @@ from recipes.model import BaseImage, Command, Platform
 from recipes.package import pack
 from recipes.package.layers import layer_from_tar
 from recipes.package.pack import Entry, new_entry
+from recipes.package.provide import NSSWITCH
 from recipes.package.reach import Unreachable, reaching
 from recipes.package.reference import Reference
 from recipes.package.store import Store
@@ -70,7 +71,6 @@ nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin
 nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin
 """
 _GROUP = b"root:x:0:\ntty:x:5:\nstaff:x:50:\nnonroot:x:65532:\nnogroup:x:65534:\n"
-_NSSWITCH = b"passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"
 
 # Run by mmdebstrap with the new root's path as $1; apt has checked the signatures that lead to these packages. Nothing
 # of what they hold is executed, and modes do not depend on the caller's umask, nor owners on who the caller is.
@@ -224,7 +224,7 @@ def _completed(entries: dict[str, Entry]) -> Iterator[Entry]:
     yield new_entry("tmp", tarfile.DIRTYPE, 0o1777)
     yield new_entry("etc/passwd", tarfile.REGTYPE, 0o644, data=_PASSWD)
     yield new_entry("etc/group", tarfile.REGTYPE, 0o644, data=_GROUP)
-    yield new_entry("etc/nsswitch.conf", tarfile.REGTYPE, 0o644, data=_NSSWITCH)
+    yield new_entry("etc/nsswitch.conf", tarfile.REGTYPE, 0o644, data=NSSWITCH)
     home = new_entry("home/nonroot", tarfile.DIRTYPE, 0o700)
     home.info.uid = home.info.gid = 65532
     yield home

@@ -136,11 +136,6 @@ class Store:
             write_atomically(self.root / "oci-layout", LAYOUT)
             write_atomically(self.root / "index.json", index_document(manifests))
 
-    def untag(self, name: str) -> None:
-        with locked(self.root.parent / f"{self.root.name}.lock"):
-            manifests = [entry for entry in self._manifests() if _name_of(entry) != name]
-            write_atomically(self.root / "index.json", index_document(manifests))
-
     def _manifests(self) -> list[dict[str, Any]]:
         path = self.root / "index.json"
         try:

@@ -150,7 +150,8 @@ class Stage:
         binary = Binary(script, hashlib.sha256(data).hexdigest(), len(data), self.project.platform)
         image = pipeline.make_image(self.project, binary, base)
         line = data.partition(b"\n")[0]
-        verdict = judge_script(self.root(base), line, PROGRAM, self.project.platform, env=base.env)
+        user = image.settings.user
+        verdict = judge_script(self.root(base), line, PROGRAM, self.project.platform, env=base.env, user=user)
         return Trial(image, None, verdict, self.engine.run(image))
 
     def run_through(self, binary: Binary, base: BaseImage, *words: str) -> RunOutcome:

@@ -16,11 +16,13 @@ import pytest
 
 from recipes import shell
 from recipes.inspect.dynamic import read_dynamic
+from recipes.inspect.elf import read_elf
+from recipes.inspect.judge import judge
 from recipes.inspect.loader import explain, loader_kind
 from recipes.inspect.loading import Loading
 from recipes.inspect.rootfs import RootFs
 from recipes.inspect.segments import FileReader
-from recipes.model import Command, Platform
+from recipes.model import Command, Level, Platform, Status
 from tests.inspect.compilers import Compilers
 from tests.inspect.fixtures.make import make_elf
 from tests.need import need, need_tool
@@ -382,7 +384,7 @@ def _elf_hash(name: bytes) -> int:
 
 @pytest.mark.parametrize("flags", [("-Wl,-z,now",), ("-Wl,-z,lazy",)], ids=["now", "lazy"])
 def test_a_function_that_the_library_has_lost(small: Small, flags: tuple[str, ...]) -> None:
-    """A library of the right name without the function: fatal when the program starts, if it binds at once."""
+    """A library of the right name without the function: fatal when the program starts, or when it makes the call."""
     library = small.library("liba.so.1", source="int other(void) { return 1; }")
     source = "int lost(void); int main(int n, char **v) { return n > 1 ? lost() : 0; }"
     small.put(f"{LIB}/liba.so.1", library).program(library, source=source, flags=flags)
@@ -392,9 +394,18 @@ def test_a_function_that_the_library_has_lost(small: Small, flags: tuple[str, ..
         assert [problem.code for problem in problems] == ["symbol-undefined"]
         assert done.stderr.decode().strip() == problems[0].message
         assert done.exit_code == 127
+        assert not small.loading().later
     else:
         assert not problems
         assert done.exit_code == 0
+        (later,) = small.loading().later
+        called = _start(small, "call it")
+        assert (called.exit_code, called.stderr.decode().strip()) == (127, later.message)
+        verdict = judge(small.at("/app"), read_elf(small.at("/app")), RootFs.from_directory(small.folder), AMD64)
+        assert verdict.status is Status.RUNS
+        found = [(finding.code, finding.level) for finding in verdict.findings]
+        assert ("symbol-missing-later", Level.POSSIBLE) in found
+        assert not small.loading({"LD_BIND_NOW": "1"}).later
 
 
 def test_a_variable_that_the_library_has_lost(small: Small) -> None:
@@ -425,8 +436,8 @@ def test_indirect_and_hidden_symbols_are_defined(small: Small, tmp_path: Path) -
     assert _start(small).exit_code == 0
 
 
-def _start(small: Small) -> shell.Completed:
-    return shell.run(Command((need_tool("unshare"), "--map-root-user", "--root", str(small.folder), "/app")))
+def _start(small: Small, *args: str) -> shell.Completed:
+    return shell.run(Command((need_tool("unshare"), "--map-root-user", "--root", str(small.folder), "/app", *args)))
 
 
 def test_cpu_level_of_a_library(small: Small) -> None:

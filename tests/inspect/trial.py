@@ -8,6 +8,7 @@ from pathlib import Path
 
 from recipes import shell
 from recipes.errors import BadInput
+from recipes.inspect.accounts import Account
 from recipes.inspect.elf import read_elf
 from recipes.inspect.judge import judge
 from recipes.inspect.segments import BytesReader, Reader
@@ -31,7 +32,7 @@ except OSError as error:
 
 
 class FolderRoot:
-    """A folder without links as a root."""
+    """A folder without links as a root, of which everybody may see everything."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -50,6 +51,15 @@ class FolderRoot:
 
     def names(self, path: str) -> tuple[str, ...]:
         return tuple(entry.name for entry in self._at(path).iterdir()) if path and self.is_folder(path) else ()
+
+    def seen_by(self, account: Account) -> FolderRoot:
+        return self
+
+    def may_execute(self, path: str) -> bool:
+        return self.exists(path) and not self.is_folder(path) and bool(self.mode(path) & 0o111)
+
+    def barrier(self, path: str) -> str:
+        return ""
 
     def reader(self, path: str) -> Reader:
         if not self._at(path).is_file():
