@@ -213,3 +213,12 @@ class LayoutWriter:
     def _write_index(self) -> None:
         index = {"schemaVersion": 2, "manifests": self.entries}
         (self.folder / "index.json").write_text(json.dumps(index))
+
+
+@pytest.fixture
+def docker_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Docker configuration of the test's own: nobody is logged in anywhere."""
+    folder = tmp_path / "docker-config"
+    folder.mkdir()
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    return folder / "config.json"

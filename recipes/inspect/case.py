@@ -35,6 +35,9 @@ class Root(Protocol):
     def may_execute(self, path: str) -> bool:
         """Whether a path leads to a file that may be executed."""
 
+    def may_read(self, path: str) -> bool:
+        """Whether what a path leads to may be read."""
+
     def barrier(self, path: str) -> str:
         """The folder on the way to a path that may not be passed; "" where there is none."""
 

@@ -50,6 +50,9 @@ def judge_entry(
         return _fails("not-executable", f"{path} is {kind}", message, "give it mode 0755")
     line = first_line(root.reader(path))
     if line.startswith(b"#!"):
+        if not root.may_read(path):
+            evidence = f"{path} has mode {root.mode(path):04o}, and its interpreter has to read it"
+            return _fails("script-unreadable", evidence, f"{path}: Permission denied", "give it mode 0755")
         return judge_script(whole, line, path, platform, env=env, user=user)
     verdict = _judge_program(whole, path, platform, env, user)
     if argv[1:2] == ("-c",) and posixpath.basename(path) in _SHELLS:

@@ -136,6 +136,19 @@ def test_an_entry_point_out_of_reach(small: Small) -> None:
             assert output.endswith("permission denied\n")
 
 
+def test_a_script_that_its_interpreter_may_not_read(small: Small) -> None:
+    """The kernel executes it all the same; the shell then cannot open it."""
+    small.put("/bin/sh", Path("/bin/sh").resolve()).put("/run", b"#!/bin/sh\nexit 0\n")
+    for mode, code in ((0o755, ""), (0o711, "script-unreadable")):
+        small.at("/run").chmod(mode)
+        said = judge_entry(RootFs.from_directory(small.folder), ("/run",), AMD64, user=USER)
+        status, output = run(small.folder, "/run")
+        assert (said.status is Status.RUNS, status == 0) == (not code, not code), (said, output)
+        if code:
+            assert said.findings[0].code == code
+            assert said.reason in output
+
+
 def test_members_of_a_group() -> None:
     """A user's other groups count, unless the image names a group."""
     lists = b"me:x:7:8::/me:\n", b"lib:x:9:you,me\nother:x:10:you\n"

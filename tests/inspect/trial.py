@@ -55,6 +55,9 @@ class FolderRoot:
     def seen_by(self, account: Account) -> FolderRoot:
         return self
 
+    def may_read(self, path: str) -> bool:
+        return self.exists(path)
+
     def may_execute(self, path: str) -> bool:
         return self.exists(path) and not self.is_folder(path) and bool(self.mode(path) & 0o111)
 

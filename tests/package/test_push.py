@@ -34,13 +34,7 @@ from tests.package.faults import Proxy, serving
 NOISE = random.Random(3).randbytes(1 << 20)  # noqa: S311  # it need not be secret, only the same each time
 
 
-@pytest.fixture(autouse=True)
-def docker_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A Docker configuration of the test's own: nobody is logged in anywhere."""
-    folder = tmp_path / "docker-config"
-    folder.mkdir()
-    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
-    return folder / "config.json"
+pytestmark = pytest.mark.usefixtures("docker_config")
 
 
 @pytest.fixture
