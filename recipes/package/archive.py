@@ -8,61 +8,94 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
-from recipes.errors import BadInput
+from recipes.errors import BadArchive, BadInput
 from recipes.model import Descriptor, Image
 from recipes.package.layers import open_layer
 from recipes.package.reference import docker_tag
 from recipes.package.store import LAYOUT, REF_NAME, Store, index_document, platform_document, to_json
 from recipes.workspace import replacing
 
+_PIECE = 64 << 10
 
-def write_archive(
-    image: Image,
-    store: Store,
-    out: IO[bytes],
-    *,
-    tag: str = "",
-    uncompressed: bool = False,
-    skip_diff_ids: Collection[str] = (),
-) -> None:
-    """Stream the image as a tar. `tag` is what an engine will call it.
 
-    `uncompressed` writes plain layers and Docker's manifest alone: an engine that only unpacks them again loads that
+class _Member(NamedTuple):
+    """One file of the tar. `size` is in bytes, and `open` has to give exactly as many."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+def archive(
+    image: Image, store: Store, *, tag: str = "", uncompressed: bool = False, skip_diff_ids: Collection[str] = ()
+) -> Iterator[bytes]:
+    """The image as a tar, piece by piece. `tag` is what an engine will call it.
+
+    `uncompressed` gives plain layers and Docker's manifest alone: an engine that only unpacks them again loads that
     faster, and the image ID (the config's digest) is the same. Layers in `skip_diff_ids`, which the engine must have,
-    are named and left out.
+    are named and left out. Raises: BadArchive for a layer that is damaged or gone.
     """
     tag = tag or docker_tag(image.name)
-    with tarfile.open(fileobj=out, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
-        config_name = _blob_name(image.config.digest)
-        if uncompressed:
-            names = [f"{layer.diff_id.removeprefix('sha256:')}.tar" for layer in image.layers]
-            _add(archive, config_name, store.read(image.config.digest))
-            for name, layer in dict(zip(names, image.layers, strict=True)).items():
-                if layer.diff_id not in skip_diff_ids:
-                    with open_layer(store, layer) as stream:
-                        _add_stream(archive, name, stream, layer.tar_bytes)
-        else:
-            names = [_blob_name(layer.descriptor.digest) for layer in image.layers]
-            entry: dict[str, Any] = {
-                "mediaType": image.manifest.media_type,
-                "digest": image.manifest.digest,
-                "size": image.manifest.size,
-                "platform": platform_document(image.platform),
-                "annotations": {
-                    REF_NAME: tag.partition(":")[2],
-                    "io.containerd.image.name": f"docker.io/library/{tag}",
-                },
-            }
-            _add(archive, "oci-layout", LAYOUT)
-            _add(archive, "index.json", index_document([entry]))
-            digests = [image.manifest.digest, image.config.digest, *(layer.descriptor.digest for layer in image.layers)]
-            for digest in dict.fromkeys(digests):
-                _add_file(archive, _blob_name(digest), store.blob(digest))
-        _add(archive, "manifest.json", to_json([{"Config": config_name, "RepoTags": [tag], "Layers": names}]))
+    for member in _to_unpack(image, store, tag, skip_diff_ids) if uncompressed else _to_keep(image, store, tag):
+        yield from _pieces(member)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _to_unpack(image: Image, store: Store, tag: str, skip_diff_ids: Collection[str]) -> Iterator[_Member]:
+    names = [f"{layer.diff_id.removeprefix('sha256:')}.tar" for layer in image.layers]
+    config = _blob_name(image.config.digest)
+    yield _document(config, store.read(image.config.digest))
+    for name, layer in dict(zip(names, image.layers, strict=True)).items():
+        if layer.diff_id not in skip_diff_ids:
+            yield _Member(name, layer.tar_bytes, partial(open_layer, store, layer))
+    yield _docker_manifest(config, tag, names)
+
+
+def _to_keep(image: Image, store: Store, tag: str) -> Iterator[_Member]:
+    entry: dict[str, Any] = {
+        "mediaType": image.manifest.media_type,
+        "digest": image.manifest.digest,
+        "size": image.manifest.size,
+        "platform": platform_document(image.platform),
+        "annotations": {
+            REF_NAME: tag.partition(":")[2],
+            "io.containerd.image.name": f"docker.io/library/{tag}",
+        },
+    }
+    yield _document("oci-layout", LAYOUT)
+    yield _document("index.json", index_document([entry]))
+    layers = [layer.descriptor for layer in image.layers]
+    for descriptor in dict.fromkeys((image.manifest, image.config, *layers)):
+        blob = store.blob(descriptor.digest)
+        yield _Member(_blob_name(descriptor.digest), blob.stat().st_size, partial(io.FileIO, blob))
+    yield _docker_manifest(_blob_name(image.config.digest), tag, [_blob_name(layer.digest) for layer in layers])
+
+
+def _docker_manifest(config: str, tag: str, layers: Sequence[str]) -> _Member:
+    return _document("manifest.json", to_json([{"Config": config, "RepoTags": [tag], "Layers": layers}]))
+
+
+def _document(name: str, data: bytes) -> _Member:
+    return _Member(name, len(data), partial(io.BytesIO, data))
+
+
+def _pieces(member: _Member) -> Iterator[bytes]:
+    info = tarfile.TarInfo(member.name)
+    info.size = member.size
+    yield info.tobuf(tarfile.USTAR_FORMAT)
+    left = member.size
+    with member.open() as stream:
+        while data := stream.read(_PIECE):
+            left -= len(data)
+            yield data
+    if left:
+        raise BadArchive(f"{member.name} is {-left:+} bytes off its size", hint="remove build/ and build again")
+    yield bytes(-member.size % tarfile.BLOCKSIZE)
 
 
 def check_target(to: str, *, several: bool = False) -> None:
@@ -84,7 +117,7 @@ def export(images: Sequence[Image], start: Descriptor, store: Store, to: str) ->
     check_target(to, several=len(images) > 1)
     if to.endswith(".tar") and not to.startswith("oci:"):
         with replacing(Path(to)) as file:
-            write_archive(images[0], store, file)
+            file.writelines(archive(images[0], store))
         return
     folder, _, tag = to.removeprefix("oci:").partition(":")
     target = Store(Path(folder).resolve())
@@ -105,18 +138,3 @@ def _copy(descriptor: Descriptor, store: Store, target: Store) -> None:
 
 def _blob_name(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/")
-
-
-def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    _add_stream(archive, name, io.BytesIO(data), len(data))
-
-
-def _add_file(archive: tarfile.TarFile, name: str, path: Path) -> None:
-    with open(path, "rb") as file:
-        _add_stream(archive, name, file, path.stat().st_size)
-
-
-def _add_stream(archive: tarfile.TarFile, name: str, stream: IO[bytes], size: int) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = size
-    archive.addfile(info, stream)

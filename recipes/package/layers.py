@@ -123,7 +123,7 @@ def _content(entry: FileEntry, size: int) -> Iterator[bytes]:
 
 
 class _Nowhere:
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | bytearray) -> int:
         return len(data)
 
 

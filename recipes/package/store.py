@@ -38,7 +38,7 @@ class BlobWriter:
     size: int = 0
     _hash: Any = field(default_factory=hashlib.sha256)
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | bytearray) -> int:
         self._hash.update(data)
         self.size += len(data)
         return self._file.write(data)

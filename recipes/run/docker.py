@@ -11,11 +11,11 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from recipes.errors import RecipeError, Unavailable
 from recipes.model import BaseImage, Image, Limits, RunOutcome, RunStatus
-from recipes.package.archive import write_archive
+from recipes.package.archive import archive
 from recipes.package.reference import docker_tag
 from recipes.package.store import Store
 from recipes.run.roots import writable_folders
@@ -90,31 +90,13 @@ class DockerEngine:
     def _send(self, image: Image, tag: str, skip: set[str]) -> None:
         from docker.errors import APIError, BuildError, ImageLoadError
 
-        read, write = os.pipe()
-        failure: list[BaseException] = []
-
-        def produce() -> None:
-            try:
-                with open(write, "wb", buffering=1 << 20) as out:
-                    write_archive(image, self._store, out, tag=tag, uncompressed=True, skip_diff_ids=skip)
-            except BrokenPipeError:
-                pass  # the engine has refused it, and says so below
-            except BaseException as error:  # handed over to the caller's thread
-                failure.append(error)
-
-        producer = threading.Thread(target=produce)
-        producer.start()
+        pieces = archive(image, self._store, tag=tag, uncompressed=True, skip_diff_ids=skip)
         try:
-            with open(read, "rb", buffering=0) as pipe:
-                for message in self._client.api.load_image(_pieces(pipe), quiet=True):
-                    if "error" in message:
-                        raise RecipeError(f"the Docker Engine cannot load {tag}: {message['error']}")
+            for message in self._client.api.load_image(pieces, quiet=True):
+                if "error" in message:
+                    raise RecipeError(f"the Docker Engine cannot load {tag}: {message['error']}")
         except (APIError, BuildError, ImageLoadError, OSError) as error:
             raise RecipeError(f"the Docker Engine cannot load {tag}: {error}") from error
-        finally:
-            producer.join()
-        if failure:
-            raise failure[0]
 
     # ── containers ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -283,11 +265,6 @@ def _knock(address: str) -> None:
                 door.connect(f"/{path.lstrip('/')}")
             except OSError as error:
                 raise OSError(f"{address}: {error.strerror or error}") from error
-
-
-def _pieces(pipe: IO[bytes]) -> Iterator[bytes]:
-    while data := pipe.read(1 << 20):
-        yield data
 
 
 def _feed(connection: Any, data: bytes) -> None:
