@@ -6,6 +6,7 @@
         │                                   │                                            │
         └─────────────── + ─────────────────┴──assemble──▶ Image ──run──▶ RunOutcome ────┘
 
-One room per stage: `compile`, `inspect`, `package`, `run`, `report`. `model` holds the values that flow between them,
-`pipeline` connects the stages, `tasks` is what a user calls.
+One room per stage: `compile`, `inspect`, `package`, `run`, `report`. Bases come from `bases`, and by way of
+`registry`, where images go to as well. `model` holds the values that flow between the stages, `pipeline` connects them,
+`tasks` is what a user calls.
 """

@@ -87,8 +87,9 @@ def machine_root(binary: Binary) -> str:
 
 def _open(project: Project, source: str, binary: Binary, roots: Roots) -> tuple[RootFs, Environment, str]:
     """The root, the environment in it, and where the program stands there. A folder is read as it is, never packed."""
+    from recipes.bases.resolve import resolve
+    from recipes.bases.specs import find
     from recipes.inspect.rootfs import RootFs
-    from recipes.package.bases import find, resolve
 
     if source != "scratch":
         reference, beside = find(source, project.workspace)

@@ -19,7 +19,7 @@ _WORD = "the shell works"
 
 def make_twin(project: Project, image: Image) -> Image:
     """`image` with busybox, and strace where this machine has a static one. Raises: Unavailable where no busybox is."""
-    from recipes.package.bases import resolve
+    from recipes.bases.resolve import resolve
     from recipes.package.debug import tools, twin
 
     try:

@@ -359,7 +359,7 @@ def compare(
     What cannot be had is listed, what should have worked and did not is listed as failed; neither stops the rest.
     `named` are the recipes and bases that the user asked for by name: one that cannot be had is a failure.
     """
-    from recipes.package.bases import takes_long
+    from recipes.bases.specs import takes_long
 
     work = Work(project.jobs, engine)
     missing: dict[str, errors.RecipeError] = {}
@@ -442,7 +442,7 @@ class _Column:
 
 def _column(project: Project, name: str, *, retry: bool) -> _Column:
     from recipes import bundle
-    from recipes.package.bases import resolve
+    from recipes.bases.resolve import resolve
 
     if name == BUNDLE:
         return _Column(name, partial(bundle.make, project, roots={}))

@@ -85,7 +85,8 @@ class Climber:
 
     def _bases(self) -> Iterator[tuple[str, BaseImage | errors.RecipeError]]:
         from recipes import system
-        from recipes.package.bases import known, resolve
+        from recipes.bases.resolve import resolve
+        from recipes.bases.specs import known
 
         system.ensure("bases")
         for name in known(self.project.workspace):

@@ -93,7 +93,7 @@ def verify_image(project: Project, reference: str) -> Verification:
 
 
 def _resolve(project: Project, name: str, *, retry: bool, by_lock: bool = True) -> BaseImage:
-    from recipes.package.bases import resolve
+    from recipes.bases.resolve import resolve
 
     return resolve(name, project.platform, project.workspace, project.store, retry=retry, by_lock=by_lock)
 

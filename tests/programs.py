@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 
 from recipes import pipeline, shell
+from recipes.bases.resolve import resolve
 from recipes.model import Binary, Command, Image, Platform
-from recipes.package.bases import resolve
 from recipes.pipeline import Project
 from recipes.workspace import Workspace
 from tests.need import need_tool

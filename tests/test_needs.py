@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from recipes import pipeline
+from recipes.bases.resolve import resolve
 from recipes.compile.recipe import RECIPES
 from recipes.errors import BadInput
 from recipes.inspect.hazards import RULES
@@ -27,7 +28,6 @@ from recipes.model import (
     Verdict,
 )
 from recipes.package import provide
-from recipes.package.bases import resolve
 from recipes.package.layers import open_layer
 from recipes.package.provide import ANSWERS, CA_BUNDLE, NEEDS
 from recipes.pipeline import Project

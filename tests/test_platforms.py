@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from recipes import pipeline, shell
+from recipes.bases.resolve import resolve
 from recipes.compile.recipe import RECIPES
 from recipes.errors import BadInput
 from recipes.model import Command, Image, Platform, RunStatus
-from recipes.package.bases import resolve
 from recipes.pipeline import Project
 from recipes.run import emulation
 from recipes.run.local import LocalEngine

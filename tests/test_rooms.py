@@ -17,22 +17,24 @@ OWNERS = {
     "docker": {"run/docker.py"},
     "tabulate": {"report/table.py"},
     "invoke": {"tasks/"},  # a whole room: one task a function, and nothing else
-    "oras": {"package/client.py"},
-    "requests": {"package/client.py", "run/docker.py"},
+    "oras": {"registry/permission.py"},
+    "requests": {"registry/session.py", "registry/client.py", "run/docker.py"},
     "rich": {"notes.py"},
 }
 
-HEAVY = {"docker", "oras", "requests", "elftools", "tabulate", "zstandard", "deflate", "rich"}
+HEAVY = {"docker", "oras", "requests", "elftools", "tabulate", "zstandard", "deflate", "isal", "rich"}
 """Imported inside the functions that use them: what starts slowly is not started for nothing."""
 
 EARLIER = {  # a room may know the ones before it, the values, and nothing after
     "compile": {"compile"},
     "inspect": {"inspect"},
     "package": {"package", "inspect"},
+    "registry": {"registry", "package"},
+    "bases": {"bases", "registry", "package"},
     "run": {"run", "package", "inspect"},
     "report": {"report", "inspect"},
 }
-EXCEPTIONS = {("package/bases.py", "recipes.run.docker")}  # a base may come out of an engine; one file talks to it
+EXCEPTIONS = {("bases/resolve.py", "recipes.run.docker")}  # a base may come out of an engine; one file talks to it
 SHARED = {"model", "errors", "notes", "shell", "workspace", "samples", "system"}
 IMPURE = {"subprocess", "socket", "ssl", "http", "urllib", "recipes.shell", "recipes.workspace", "recipes.system"}
 

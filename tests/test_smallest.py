@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from recipes.bases import specs
 from recipes.compile.recipe import RECIPES, ladder
 from recipes.pipeline import Project
 from recipes.samples import load
@@ -112,9 +113,7 @@ def test_bases_come_last_and_by_size(workspace: Workspace, monkeypatch: pytest.M
         (root / "data").write_bytes(b"data" + extra)
     lines = [f'{name} = "rootfs:{tmp_path / name}"' for name in ("large", "middle", "small", "gone")]
     (workspace.root / "pyproject.toml").write_text("[tool.fromscratch.bases]\n" + "\n".join(lines) + "\n")
-    from recipes.package import bases
-
-    monkeypatch.setattr(bases, "_built_in", dict)
+    monkeypatch.setattr(specs, "_built_in", dict)
     program = compile_to(tmp_path / "program", "int main(void) { return 0; }")
     from recipes.samples import prebuilt
 

@@ -15,6 +15,7 @@ from typing import IO, Any, NamedTuple
 
 from recipes.errors import BadArchive, BadInput
 from recipes.model import Descriptor, Image
+from recipes.package.contents import gather
 from recipes.package.layers import open_layer
 from recipes.package.reference import docker_tag
 from recipes.package.store import LAYOUT, REF_NAME, Store, index_document, platform_document, to_json
@@ -121,10 +122,9 @@ def export(images: Sequence[Image], start: Descriptor, store: Store, to: str) ->
         return
     folder, _, tag = to.removeprefix("oci:").partition(":")
     target = Store(Path(folder).resolve())
-    for image in images:
-        for descriptor in (*(layer.descriptor for layer in image.layers), image.config, image.manifest):
-            _copy(descriptor, store, target)
-    _copy(start, store, target)
+    contents = gather(store, start)
+    for descriptor in (*contents.blobs, *(manifest for manifest, _ in contents.manifests)):
+        _copy(descriptor, store, target)
     platform = images[0].platform if len(images) == 1 else None
     target.tag(tag or docker_tag(images[0].name).partition(":")[2], start, platform=platform)
 

@@ -72,6 +72,20 @@ def read_descriptor(value: object, what: str) -> Descriptor:
     raise BadArchive(f"{what} is not a descriptor that can be used: {json.dumps(value)[:200]}")
 
 
+def list_in(document: dict[str, Any], key: str, what: str) -> list[Any]:
+    """Raises: BadArchive."""
+    value = document.get(key)
+    if not isinstance(value, list):
+        raise BadArchive(f"{what} has no list {key!r}")
+    return value
+
+
+def is_index(descriptor: Descriptor, manifest: dict[str, Any]) -> bool:
+    """Whether a document is an index of others, and not a manifest itself."""
+    # OCI lets the media type be absent inside, and registries have sent the wrong one outside: content decides.
+    return (manifest.get("mediaType") or descriptor.media_type) in INDEXES or "manifests" in manifest
+
+
 def is_digest(value: object) -> bool:
     if not isinstance(value, str) or len(value) != 71 or not value.startswith("sha256:"):
         return False
@@ -88,7 +102,7 @@ def read_image(
     """
     descriptor, manifest = start, _read_checked(start, read, name)
     for _ in range(_MAX_NESTING):
-        if not _is_index(descriptor, manifest):
+        if not is_index(descriptor, manifest):
             break
         descriptor = choose(manifest, platform, name)
         manifest = _read_checked(descriptor, read, name)
@@ -105,7 +119,7 @@ def read_image(
     fetch_checked(store, config_at, fetch, name)
     config = parse_json(store.read(config_at.digest), f"the config of {name}")
     check_platform(config, platform, name)
-    layers_at = [_layer_descriptor(value, name) for value in _list(manifest.get("layers"), name)]
+    layers_at = [_layer_descriptor(value, name) for value in list_in(manifest, "layers", f"the manifest of {name}")]
     diff_ids = read_diff_ids(config, name)
     if len(diff_ids) != len(layers_at):
         raise BadArchive(f"{name} has {len(layers_at)} layers, but its config names {len(diff_ids)}")
@@ -138,7 +152,7 @@ def choose(index: dict[str, Any], platform: Platform, name: str) -> Descriptor:
     arm64 and arm64/v8 are the same; for arm the nearest lower variant will do, as its programs run on higher ones.
     """
     offered: list[tuple[Platform, Descriptor]] = []
-    for entry in _list(index.get("manifests"), name):
+    for entry in list_in(index, "manifests", f"the index of {name}"):
         descriptor = read_descriptor(entry, f"an entry of the index of {name}")
         about = entry.get("platform")
         if not isinstance(about, dict) or about.get("os") == "unknown":
@@ -209,11 +223,6 @@ def _platform(about: dict[str, Any]) -> Platform:
     return Platform(*(str(word) for word in words))
 
 
-def _is_index(descriptor: Descriptor, manifest: dict[str, Any]) -> bool:
-    # OCI lets the media type be absent inside, and registries have sent the wrong one outside: content decides.
-    return (manifest.get("mediaType") or descriptor.media_type) in INDEXES or "manifests" in manifest
-
-
 def _read_checked(descriptor: Descriptor, read: ReadManifest, name: str) -> dict[str, Any]:
     data = read(descriptor)
     check_digest(data, descriptor.digest, f"the manifest of {name}")
@@ -226,9 +235,3 @@ def _layer_descriptor(value: object, name: str) -> Descriptor:
         hint = "foreign layers are not kept in registries" if "foreign" in descriptor.media_type else ""
         raise BadArchive(f"{name} has a layer of a kind that cannot be read: {descriptor.media_type!r}", hint=hint)
     return Descriptor(LAYERS[descriptor.media_type], descriptor.digest, descriptor.size)
-
-
-def _list(value: object, name: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise BadArchive(f"the manifest of {name} has no list where one should be")
-    return value

@@ -163,9 +163,9 @@ def compare_sizes(
     """Build samples with every recipe on every base, run them, and print what each choice costs."""
     from recipes import pipeline
     from recipes import samples as sample_folder
+    from recipes.bases.specs import MADE_HERE, known
+    from recipes.bases.specs import find as find_base
     from recipes.compile.recipe import RECIPES, find
-    from recipes.package.bases import MADE_HERE, known
-    from recipes.package.bases import find as find_base
     from recipes.package.reference import BUNDLE
     from recipes.report import table
 

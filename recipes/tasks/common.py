@@ -109,7 +109,7 @@ def choose_recipe(project: Project, sample: Sample, name: str) -> Recipe:
 
 
 def find_base_image(project: Project, name: str) -> BaseImage:
-    from recipes.package.bases import resolve
+    from recipes.bases.resolve import resolve
 
     if name.startswith("deb-"):
         ensure_assembler()

@@ -160,9 +160,9 @@ def push(
     set_: Sequence[str] = MANY,
 ) -> None:
     """Build an image and push it to a registry, without a daemon: only what the registry lacks is sent."""
-    from recipes.package.push import check_target
-    from recipes.package.push import push as push_image
     from recipes.package.reference import image_name
+    from recipes.registry.push import check_target
+    from recipes.registry.push import push as push_image
     from recipes.report import pushed as report
     from recipes.report.document import dumps
 

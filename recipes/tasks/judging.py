@@ -124,7 +124,7 @@ def _verify_program(
 ) -> Outcome:
     from recipes import pipeline
     from recipes import verify as verifying
-    from recipes.package.bases import find, known
+    from recipes.bases.specs import find, known
 
     for name in {*named} - {"scratch"}:
         find(name, project.workspace)  # a wrong name is told before anything is built

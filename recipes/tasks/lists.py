@@ -13,7 +13,7 @@ from recipes.tasks.common import choose_recipe, open_project, split
 from recipes.tasks.ending import ending_well
 
 if TYPE_CHECKING:
-    from recipes.package.lock import Pin
+    from recipes.bases.lock import Pin
     from recipes.pipeline import Project
 
 
@@ -60,8 +60,8 @@ def samples(c: Context) -> None:
 @ending_well
 def bases(c: Context, update: bool = False, bases: str = "") -> int:
     """List the base images that have a name, and what they are locked to; or renew that."""
-    from recipes.package import lock
-    from recipes.package.bases import known
+    from recipes.bases import lock
+    from recipes.bases.specs import known
     from recipes.report.table import list_table
 
     project = open_project(c)
@@ -80,7 +80,7 @@ def bases(c: Context, update: bool = False, bases: str = "") -> int:
 
 
 def _update_lock(project: Project, names: tuple[str, ...]) -> int:
-    from recipes.package.refresh import update
+    from recipes.bases.refresh import update
     from recipes.report.table import list_table
 
     changes = update(project.workspace, names, project.jobs)
@@ -91,7 +91,7 @@ def _update_lock(project: Project, names: tuple[str, ...]) -> int:
 
 
 def _locked_to(project: Project, reference: str, pin: Pin | None) -> str:
-    from recipes.package import lock
+    from recipes.bases import lock
     from recipes.package.reference import parse
 
     if pin is None:

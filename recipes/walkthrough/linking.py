@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from recipes import notes, shell
+from recipes.bases.specs import known
 from recipes.compile.recipe import RECIPES
 from recipes.errors import RecipeError, ToolMissing
 from recipes.inspect.dynamic import read_dynamic
@@ -12,7 +13,6 @@ from recipes.inspect.loader import explain
 from recipes.inspect.rootfs import RootFs
 from recipes.inspect.segments import FileReader
 from recipes.model import Binary, Command, Library
-from recipes.package.bases import known
 from recipes.walkthrough.stage import GREETING, Stage
 from recipes.walkthrough.step import Found, agree, told
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recipes import pipeline
+from recipes.bases.resolve import resolve
 from recipes.compile.recipe import Recipe
 from recipes.inspect.rootfs import RootFs
 from recipes.model import (
@@ -26,7 +27,6 @@ from recipes.model import (
     Verdict,
 )
 from recipes.package.assemble import PROGRAM, assemble
-from recipes.package.bases import resolve
 from recipes.pipeline import Project
 from recipes.run.engine import Engine
 from recipes.workspace import make_folder, write_atomically

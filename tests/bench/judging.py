@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recipes import errors, pipeline, shell
+from recipes.bases.resolve import resolve
 from recipes.inspect.elf import read_elf
 from recipes.inspect.judge import judge
 from recipes.model import BaseImage, Binary, Command
-from recipes.package.bases import resolve
 from tests.bench.inputs import Bench, as_binary, big_program
 from tests.bench.measure import Contender, Goal, Row, Skipped, Timing, by_turns, timed_row
 

@@ -18,12 +18,12 @@ def main(kind: str, folder: Path, *words: str) -> None:
     workspace = Workspace(folder)
     store = Store(workspace.images)
     if kind == "pull":
-        from recipes.package.bases import resolve
+        from recipes.bases.resolve import resolve
 
         resolve(words[0], Platform.host(), workspace, store)
         return
-    from recipes.package.push import push
     from recipes.package.reference import image_name
+    from recipes.registry.push import push
 
     media_type, digest, size, target = words
     start = Descriptor(media_type, digest, int(size))

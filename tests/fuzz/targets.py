@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from recipes.bases.files import read_docker_archive, read_layout
 from recipes.errors import RecipeError
 from recipes.inspect.elf import read_facts
 from recipes.inspect.entry import judge_entry
@@ -23,7 +24,6 @@ from recipes.inspect.rootfs import Entry, LayerSource, RootFs
 from recipes.inspect.segments import BytesReader, Reader
 from recipes.model import Platform
 from recipes.package.layers import layer_from_blob, open_layer
-from recipes.package.sources import read_docker_archive, read_layout
 from recipes.package.store import Store
 from tests.inspect.compilers import Compilers
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipes import shell
+from recipes.bases.resolve import resolve
+from recipes.bases.suites import host_suite
 from recipes.errors import RecipeError, ToolMissing, Unavailable
 from recipes.inspect.dynamic import read_dynamic
 from recipes.inspect.loader import explain
 from recipes.model import Command
-from recipes.package.bases import resolve
-from recipes.package.suites import host_suite
 from recipes.pipeline import Project, open_root
 from recipes.workspace import Workspace, make_folder, write_atomically
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from recipes import notes, pipeline
+from recipes.bases.resolve import resolve
 from recipes.compile.recipe import RECIPES, Recipe
 from recipes.errors import CommandFailed, RecipeError
 from recipes.model import Expect, Sample, SizeRow
-from recipes.package.bases import resolve
 from recipes.pipeline import Project
 from recipes.run.engine import choose
 from recipes.samples import load

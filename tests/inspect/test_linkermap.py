@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from recipes import pipeline
+from recipes.bases.resolve import resolve
 from recipes.compile.recipe import RECIPES
 from recipes.inspect.linkermap import asked_for
-from recipes.package.bases import resolve
 from recipes.pipeline import Project
 from recipes.samples import load
 from recipes.workspace import Workspace

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from recipes import shell
+from recipes.bases.resolve import resolve
 from recipes.errors import BadInput
 from recipes.model import BaseImage, Command, FileEntry, HealthCheck, Image, ImageSettings, Outfit, Platform
 from recipes.package.assemble import assemble, data_layer
-from recipes.package.bases import resolve
 from recipes.package.dockerfile import render, write_context
 from recipes.package.layers import open_layer
 from recipes.package.store import Store

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from recipes import pipeline
+from recipes.bases.resolve import resolve
 from recipes.model import Limits, Platform, RunStatus, Status
-from recipes.package.bases import resolve
 from recipes.pipeline import Project
 from recipes.run.docker import DockerEngine
 from recipes.workspace import Workspace

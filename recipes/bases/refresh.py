@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from recipes.bases import lock
+from recipes.bases.lock import Pin
+from recipes.bases.specs import find, known
 from recipes.errors import BadInput, RecipeError
-from recipes.package import lock
-from recipes.package.bases import find, known
-from recipes.package.lock import Pin
-from recipes.package.reach import reaching
 from recipes.package.reference import Reference, image_name, parse
+from recipes.registry.reach import reaching
 from recipes.workspace import Workspace
 
 
@@ -82,12 +82,12 @@ def _named(workspace: Workspace, names: Sequence[str]) -> dict[str, str]:
 
 
 def _ask(workspace: Workspace, reference: Reference) -> Pin | RecipeError:
-    from recipes.package import registry
+    from recipes.registry import pull
 
     image = image_name(reference.target)
     try:
         with reaching(image.host, workspace, retry=True):
-            remote = registry.find(image)
+            remote = pull.find(image)
         lock.remember_look(workspace, reference, remote.start.digest)
         return Pin(remote.start.digest, lock.now(), platforms=lock.platforms_of(remote.manifest(remote.start)))
     except RecipeError as error:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from recipes.bases import debian
+from recipes.bases.resolve import resolve
+from recipes.bases.suites import complete, host_suite
 from recipes.errors import BadInput, Unavailable
 from recipes.model import BaseImage, Platform
-from recipes.package import debian
-from recipes.package.bases import resolve
 from recipes.package.layers import open_layer
 from recipes.package.reference import parse
 from recipes.package.store import Store
-from recipes.package.suites import complete, host_suite
 from recipes.workspace import Workspace
 from tests.need import need, need_tool
 

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from recipes import notes
+from recipes.bases import lock
+from recipes.bases.refresh import update
+from recipes.bases.resolve import resolve
 from recipes.errors import BadInput, Unavailable
 from recipes.model import Platform
-from recipes.package import lock
-from recipes.package.bases import resolve
 from recipes.package.reference import parse
-from recipes.package.refresh import update
 from recipes.package.store import Store
 from recipes.workspace import Workspace
 from tests.cli import error, invoke
 from tests.fixtures_registry import LayoutWriter, LocalRegistry, tar_of
-from tests.package.faults import Proxy, serving
+from tests.registry.faults import Proxy, serving
 
 AMD64 = Platform("linux", "amd64")
 

@@ -18,18 +18,18 @@ from pathlib import Path
 
 import pytest
 
+from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
 from recipes.model import Descriptor, Platform, Pushed
-from recipes.package.bases import resolve
-from recipes.package.client import ATTEMPTS
-from recipes.package.holdings import holders, remember
-from recipes.package.push import push
 from recipes.package.reference import image_name
 from recipes.package.store import Store
+from recipes.registry.holdings import holders, remember
+from recipes.registry.push import push
+from recipes.registry.session import ATTEMPTS
 from recipes.workspace import Workspace
 from tests.cli import ROOT
 from tests.fixtures_registry import PASSWORD, USER, LayoutWriter, LocalRegistry, tar_of
-from tests.package.faults import Proxy, serving
+from tests.registry.faults import Proxy, serving
 
 NOISE = random.Random(3).randbytes(1 << 20)  # noqa: S311  # it need not be secret, only the same each time
 
@@ -393,7 +393,7 @@ import signal
 import sys
 from pathlib import Path
 from recipes.model import Descriptor
-from recipes.package.push import push
+from recipes.registry.push import push
 from recipes.package.reference import image_name
 from recipes.package.store import Store
 from recipes.workspace import Workspace

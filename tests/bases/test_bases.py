@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from recipes.bases.resolve import resolve
+from recipes.bases.specs import known
 from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
 from recipes.model import BaseImage, Platform
-from recipes.package.bases import known, resolve
 from recipes.package.pack import folder_entries, write_tar
 from recipes.package.store import Store
 from recipes.workspace import Workspace
@@ -364,7 +365,7 @@ def test_a_known_base_imports_nothing_heavy(tmp_path: Path, workspace: Workspace
     get(f"oci:{layout.folder}", workspace, store)
     code = (
         "import sys\n"
-        "from recipes.package.bases import resolve\n"
+        "from recipes.bases.resolve import resolve\n"
         "from recipes.package.store import Store\n"
         "from recipes.model import Platform\n"
         "from recipes.workspace import Workspace\n"

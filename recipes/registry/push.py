@@ -11,31 +11,31 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
 from recipes import notes
-from recipes.errors import BadArchive, BadInput, Unavailable
+from recipes.errors import BadInput, Unavailable
 from recipes.model import Descriptor, Pushed
-from recipes.package.client import ATTEMPTS, BACKOFF_SECONDS, READ_SECONDS, Answer, BrokenOff, Client
-from recipes.package.holdings import holders, remember
-from recipes.package.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES, check_digest, parse_json, read_descriptor
-from recipes.package.reach import Unreachable
+from recipes.package.contents import Contents, gather
+from recipes.package.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES
 from recipes.package.reference import ImageName
-from recipes.package.refusals import Busy
 from recipes.package.store import Store
+from recipes.registry.body import FileBody, Stopped, check_file
+from recipes.registry.client import Answer, BrokenOff, Client
+from recipes.registry.holdings import holders, remember
+from recipes.registry.reach import Unreachable
+from recipes.registry.refusals import Busy
+from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, READ_SECONDS
 from recipes.workspace import Workspace
 
-_CHUNK = 1 << 17
 _UPLOAD_SECONDS = (READ_SECONDS, 180.0)
 """For a chunk to go out, and for the answer at the end: the registry may move or check a large blob first."""
 
 _MAX_WAIT_SECONDS = 10.0
-_MAX_NESTING = 4
 _DONE = range(200, 205)
 
 Value = TypeVar("Value")
@@ -56,10 +56,9 @@ def push(
     `insecure` with a host elsewhere; Unreachable; Unavailable for what the registry refuses.
     """
     check_target(target, insecure=insecure)
-    manifests, blobs = _gather(store, start)
-    return _Push(store, target, workspace, Client(target, "pull,push", insecure=insecure, retries=0)).run(
-        start, manifests, blobs, jobs
-    )
+    contents = gather(store, start)
+    client = Client(target, "pull,push", insecure=insecure, retries=0)
+    return _Push(store, target, workspace, client).run(start, contents, jobs)
 
 
 def check_target(target: ImageName, *, insecure: bool = False) -> None:
@@ -68,51 +67,6 @@ def check_target(target: ImageName, *, insecure: bool = False) -> None:
         raise BadInput(f"{target} is a digest", hint="push to a tag; the digest follows from the image")
     if insecure:
         Client.check_insecure(target)
-
-
-def _gather(store: Store, start: Descriptor) -> tuple[list[tuple[Descriptor, bytes]], list[Descriptor]]:
-    """(manifests with their bytes, those that others name first; blobs), each once and each whole in the store."""
-    manifests: dict[str, tuple[Descriptor, bytes]] = {}
-    blobs: dict[str, Descriptor] = {}
-
-    def visit(at: Descriptor, depth: int) -> None:
-        if at.digest in manifests:
-            return
-        what = f"the manifest {at.digest}"
-        if depth > _MAX_NESTING or at.size > MAX_MANIFEST_BYTES:
-            raise BadArchive(f"{what} is too large, or nested too deeply")
-        data = store.read(at.digest)
-        check_digest(data, at.digest, what)
-        document = parse_json(data, what)
-        is_index = (document.get("mediaType") or at.media_type) in INDEXES or "manifests" in document
-        below = (
-            document.get("manifests") if is_index else [document.get("config"), *_list(document.get("layers"), what)]
-        )
-        for value in _list(below, what):
-            descriptor = read_descriptor(value, f"an entry of {what}")
-            if is_index:
-                visit(descriptor, depth + 1)
-                continue
-            if not store.has(descriptor.digest, descriptor.size):
-                raise BadArchive(
-                    f"the blob {descriptor.digest} is not whole in the store", hint="remove build/ and build again"
-                )
-            blobs[descriptor.digest] = descriptor
-        manifests[at.digest] = at, data
-
-    visit(start, 0)
-    # The large ones first: one that starts last would run alone at the end.
-    return list(manifests.values()), sorted(blobs.values(), key=lambda blob: (-blob.size, blob.digest))
-
-
-def _list(value: object, what: str) -> list[object]:
-    if not isinstance(value, list):
-        raise BadArchive(f"{what} has no list where one should be")
-    return value
-
-
-class _Stopped(Exception):
-    """Another part of the same push has failed, or was interrupted."""
 
 
 @dataclass
@@ -132,18 +86,17 @@ class _Push:
     stop: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(
-        self, start: Descriptor, manifests: list[tuple[Descriptor, bytes]], blobs: list[Descriptor], jobs: int
-    ) -> Pushed:
+    def run(self, start: Descriptor, contents: Contents, jobs: int) -> Pushed:
         # A host that is not there is told at once; only one that has answered is waited for.
         before = self._again(partial(self._digest_of, self.target.tag), patient=False)
         title = f"pushing {self.target.repository.rpartition('/')[2]}"
         known = holders(self.workspace, self.target.host)
         try:
-            with notes.progress(title, sum(blob.size for blob in blobs), "bytes") as advance:
+            with notes.progress(title, sum(blob.size for blob in contents.blobs), "bytes") as advance:
                 _side_by_side(
                     lambda blob: self._again(partial(self._blob, blob, known.get(blob.digest, ()), advance)),
-                    blobs,
+                    # The large ones first: one that starts last would run alone at the end.
+                    sorted(contents.blobs, key=lambda blob: (-blob.size, blob.digest)),
                     jobs,
                     self.stop,
                 )
@@ -151,7 +104,7 @@ class _Push:
             here = [blob.digest for blob in (*self.sent, *self.present, *(blob for blob, _ in self.mounted))]
             remember(self.workspace, self.target, here, gone=self.declined)
         count = 0
-        for descriptor, data in manifests:
+        for descriptor, data in contents.manifests:
             is_last = descriptor.digest == start.digest
             selector = self.target.tag if is_last else descriptor.digest
             there = before if is_last else self._again(partial(self._digest_of, selector))
@@ -186,7 +139,7 @@ class _Push:
                 if impatient or attempt == ATTEMPTS - 1 or wait > _MAX_WAIT_SECONDS:
                     raise
                 if self.stop.wait(wait):
-                    raise _Stopped from error
+                    raise Stopped from error
         raise AssertionError("the last attempt returns or raises")
 
     # ── blobs ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,7 +188,7 @@ class _Push:
         where += f"{'&' if '?' in where else '?'}digest={quote(blob.digest, safe='')}"
         path = self.store.blob(blob.digest)
         self.begun.add(blob.digest)
-        body = _FileBody(path, blob, advance, self.stop)
+        body = FileBody(path, blob, advance, self.stop)
         headers = {"Content-Type": "application/octet-stream"}
         try:
             # Without a byte there is nothing to stream, and a length of 0 has to be said.
@@ -245,7 +198,7 @@ class _Push:
                 if answer.status in _DONE:
                     return
                 if answer.status == 400:
-                    _check_file(path, blob)
+                    check_file(path, blob)
                 if answer.status == 404:  # the upload, that is: its session has gone
                     raise Busy(f"{self.target.host} has lost an upload of {_short(blob)}", hint="try again")
                 raise self._refusal(answer, _short(blob))
@@ -294,46 +247,6 @@ class _Push:
             found.append(value)
 
 
-class _FileBody:
-    """A blob's file as the body of a request: its length is known, and it is never in memory as a whole.
-
-    `moved` counts every byte that went out, `at` those since it was last begun.
-    """
-
-    def __init__(self, path: Path, blob: Descriptor, advance: notes.Advance, stop: threading.Event) -> None:
-        self._path, self._blob, self._advance, self._stop = path, blob, advance, stop
-        self.moved = self.at = 0
-
-    def __len__(self) -> int:
-        return self._blob.size
-
-    def __iter__(self) -> Iterator[bytes]:
-        self._advance(-self.at)  # after a redirection, or a challenge, it is sent once more
-        self.at = 0
-        try:
-            with open(self._path, "rb") as file:
-                # Never more than was announced: the rest would be taken for the next request.
-                while data := file.read(min(_CHUNK, self._blob.size - self.at)):
-                    if self._stop.is_set():
-                        raise _Stopped
-                    yield data
-                    self.at += len(data)
-                    self.moved += len(data)
-                    self._advance(len(data))
-        except FileNotFoundError as error:
-            raise BadArchive(f"the blob {self._blob.digest} has gone from the store", hint="build again") from error
-        if self.at != self._blob.size:
-            raise BadArchive(f"the blob {self._blob.digest} was shortened in the store", hint="build again")
-
-
-def _check_file(path: Path, blob: Descriptor) -> None:
-    """Raises: BadArchive where the registry is right to refuse it."""
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if f"sha256:{found}" != blob.digest:
-        raise BadArchive(f"the blob {blob.digest} is damaged in the store", hint="remove build/ and build again")
-
-
 def _digest(blob: Descriptor) -> str:
     return blob.digest
 
@@ -358,7 +271,7 @@ def _side_by_side(
                 return
             try:
                 work(blob)
-            except _Stopped:
+            except Stopped:
                 return
             except BaseException as error:  # raised again in the thread that waits for it
                 failures.append(error)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, RecipeError, Unavailable
 from recipes.model import BaseImage, Platform
-from recipes.package.bases import resolve
-from recipes.package.client import ATTEMPTS
 from recipes.package.store import Store
+from recipes.registry.session import ATTEMPTS
 from recipes.workspace import Workspace
 from tests.fixtures_registry import PASSWORD, USER, LayoutWriter, LocalRegistry, tar_of
-from tests.package.faults import Proxy, serving
+from tests.registry.faults import Proxy, serving
 
 AMD64 = Platform("linux", "amd64")
 NOISE = random.Random(2).randbytes(1 << 20)  # noqa: S311  # it need not be secret, only the same each time

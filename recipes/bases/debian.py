@@ -29,9 +29,9 @@ from recipes.package import pack
 from recipes.package.layers import layer_from_tar
 from recipes.package.pack import Entry, new_entry
 from recipes.package.provide import NSSWITCH
-from recipes.package.reach import Unreachable, reaching
 from recipes.package.reference import Reference
 from recipes.package.store import Store
+from recipes.registry.reach import Unreachable, reaching
 from recipes.workspace import Workspace
 
 _ARCHITECTURES = {"amd64": "amd64", "arm64": "arm64", "386": "i386", "riscv64": "riscv64", "ppc64le": "ppc64el",

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from recipes import notes
 from recipes.errors import BadArchive, Unavailable
 from recipes.model import BaseImage, Descriptor, Platform
-from recipes.package.client import ATTEMPTS, BACKOFF_SECONDS, BrokenOff, Client
 from recipes.package.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES, read_image
 from recipes.package.reference import ImageName
 from recipes.package.store import Store
+from recipes.registry.client import BrokenOff, Client
+from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS
 
 
 def find(image: ImageName) -> Remote:

@@ -1,0 +1,1 @@
+"""Registries, without a daemon: images into the store, and from the store."""
