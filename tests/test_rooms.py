@@ -18,7 +18,7 @@ OWNERS = {
     "tabulate": {"report/table.py"},
     "invoke": {"tasks/"},  # a whole room: one task a function, and nothing else
     "oras": {"registry/permission.py"},
-    "requests": {"registry/session.py", "registry/client.py", "run/docker.py"},
+    "requests": {"registry/", "run/docker.py"},
     "rich": {"notes.py"},
 }
 

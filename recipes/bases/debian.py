@@ -25,12 +25,11 @@ from typing import IO
 from recipes import notes, shell
 from recipes.errors import Unavailable
 from recipes.model import BaseImage, Command, Platform
-from recipes.package import pack
-from recipes.package.layers import layer_from_tar
-from recipes.package.pack import Entry, new_entry
+from recipes.package.layers import layer_from_entries
 from recipes.package.provide import NSSWITCH
 from recipes.package.reference import Reference
 from recipes.package.store import Store
+from recipes.package.tar import Entry, new_entry
 from recipes.registry.reach import Unreachable, reaching
 from recipes.workspace import Workspace
 
@@ -105,8 +104,8 @@ def assemble(
         # Not alone: two bases at a time are assembled in little more than the time of one.
         with reaching(f"mmdebstrap-{suite}", workspace, retry=retry, alone=False):
             assemble_tar(reference, platform, root, name)
-        with pack.piped(lambda out: write_layer(root, variant, out)) as stream:
-            layer = layer_from_tar(store, stream, "gzip")
+        with tarfile.open(root, "r:", encoding="utf-8", errors="surrogateescape") as archive:
+            layer = layer_from_entries(store, tree(archive, variant), "gzip")
     return BaseImage(name, name, platform, layer.diff_id, (layer,))
 
 
@@ -167,21 +166,14 @@ def assemble_tar(reference: Reference, platform: Platform, out: Path, name: str)
         raise Unavailable(message, hint=f"see for yourself: {command}")
 
 
-def write_layer(root: Path, variant: str, out: IO[bytes]) -> None:
-    """Write the layer that is made from mmdebstrap's tar `root`."""
-    with tarfile.open(root, "r:", encoding="utf-8", errors="surrogateescape") as archive:
-        write_tree(archive, variant, out)
-
-
-def write_tree(archive: tarfile.TarFile, variant: str, out: IO[bytes]) -> None:
-    """Write what is in `archive` as a tar: sorted, without ballast, completed where no scripts ran."""
+def tree(archive: tarfile.TarFile, variant: str) -> list[Entry]:
+    """The entries of the layer that is made from mmdebstrap's tar: without ballast, completed where no scripts ran."""
     entries = {entry.info.name: entry for entry in _trimmed(archive, variant)}
     if variant != "minbase":
         for entry in _completed(entries):
             entries.setdefault(entry.info.name, entry)
     _parents(entries)
-    names = sorted(entries, key=lambda name: name.encode(errors="surrogateescape"))
-    pack.write_tar(out, (entries[name] for name in names))
+    return [entries[name] for name in sorted(entries, key=lambda name: name.encode(errors="surrogateescape"))]
 
 
 def _trimmed(archive: tarfile.TarFile, variant: str) -> Iterator[Entry]:

@@ -16,8 +16,8 @@ from typing import IO
 
 from recipes.errors import BadArchive, BadInput, Unavailable
 from recipes.model import BaseImage, Descriptor, Layer, Platform
-from recipes.package import pack
-from recipes.package.layers import layer_from_blob, layer_from_tar
+from recipes.package import tar
+from recipes.package.layers import layer_from_blob, layer_from_entries, layer_from_tar
 from recipes.package.manifests import (
     INDEXES,
     MANIFESTS,
@@ -184,8 +184,7 @@ def read_rootfs(path: Path, name: str, platform: Platform, store: Store) -> Base
     Raises: Unavailable where there is nothing, BadInput for what cannot be read, BadArchive.
     """
     if path.is_dir():
-        with pack.piped(lambda out: pack.write_tar(out, pack.folder_entries(path))) as stream:
-            layer = layer_from_tar(store, stream, "gzip")
+        layer = layer_from_entries(store, tar.folder_entries(path), "gzip")
     else:
         with _opened(path, name) as file, _tar_errors(name):
             layer = _add_layer(file, store)
@@ -199,7 +198,7 @@ def fingerprint(path: Path, name: str) -> str:
         status = path.stat()
     if not path.is_dir():
         return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"
-    for _, name, entry in pack.walk(path):
+    for _, name, entry in tar.walk(path):
         values = (entry.st_mode, entry.st_size, entry.st_mtime_ns, entry.st_ctime_ns, entry.st_ino)
         found.update(f"{name}\0{values}\0".encode(errors="surrogateescape"))
     return found.hexdigest()

@@ -11,25 +11,16 @@ import tarfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
-from recipes.errors import BadArchive, BadInput
+from recipes.errors import BadInput
 from recipes.model import Descriptor, Image
 from recipes.package.contents import gather
 from recipes.package.layers import open_layer
 from recipes.package.reference import docker_tag
 from recipes.package.store import LAYOUT, REF_NAME, Store, index_document, platform_document, to_json
+from recipes.package.tar import Entry, pieces
 from recipes.workspace import replacing
-
-_PIECE = 64 << 10
-
-
-class _Member(NamedTuple):
-    """One file of the tar. `size` is in bytes, and `open` has to give exactly as many."""
-
-    name: str
-    size: int
-    open: Callable[[], IO[bytes]]
 
 
 def archive(
@@ -42,22 +33,20 @@ def archive(
     are named and left out. Raises: BadArchive for a layer that is damaged or gone.
     """
     tag = tag or docker_tag(image.name)
-    for member in _to_unpack(image, store, tag, skip_diff_ids) if uncompressed else _to_keep(image, store, tag):
-        yield from _pieces(member)
-    yield bytes(2 * tarfile.BLOCKSIZE)
+    return pieces(_to_unpack(image, store, tag, skip_diff_ids) if uncompressed else _to_keep(image, store, tag))
 
 
-def _to_unpack(image: Image, store: Store, tag: str, skip_diff_ids: Collection[str]) -> Iterator[_Member]:
+def _to_unpack(image: Image, store: Store, tag: str, skip_diff_ids: Collection[str]) -> Iterator[Entry]:
     names = [f"{layer.diff_id.removeprefix('sha256:')}.tar" for layer in image.layers]
     config = _blob_name(image.config.digest)
     yield _document(config, store.read(image.config.digest))
     for name, layer in dict(zip(names, image.layers, strict=True)).items():
         if layer.diff_id not in skip_diff_ids:
-            yield _Member(name, layer.tar_bytes, partial(open_layer, store, layer))
+            yield _entry(name, layer.tar_bytes, partial(open_layer, store, layer))
     yield _docker_manifest(config, tag, names)
 
 
-def _to_keep(image: Image, store: Store, tag: str) -> Iterator[_Member]:
+def _to_keep(image: Image, store: Store, tag: str) -> Iterator[Entry]:
     entry: dict[str, Any] = {
         "mediaType": image.manifest.media_type,
         "digest": image.manifest.digest,
@@ -73,30 +62,22 @@ def _to_keep(image: Image, store: Store, tag: str) -> Iterator[_Member]:
     layers = [layer.descriptor for layer in image.layers]
     for descriptor in dict.fromkeys((image.manifest, image.config, *layers)):
         blob = store.blob(descriptor.digest)
-        yield _Member(_blob_name(descriptor.digest), blob.stat().st_size, partial(io.FileIO, blob))
+        yield _entry(_blob_name(descriptor.digest), blob.stat().st_size, partial(io.FileIO, blob))
     yield _docker_manifest(_blob_name(image.config.digest), tag, [_blob_name(layer.digest) for layer in layers])
 
 
-def _docker_manifest(config: str, tag: str, layers: Sequence[str]) -> _Member:
+def _docker_manifest(config: str, tag: str, layers: Sequence[str]) -> Entry:
     return _document("manifest.json", to_json([{"Config": config, "RepoTags": [tag], "Layers": layers}]))
 
 
-def _document(name: str, data: bytes) -> _Member:
-    return _Member(name, len(data), partial(io.BytesIO, data))
+def _document(name: str, data: bytes) -> Entry:
+    return _entry(name, len(data), partial(io.BytesIO, data))
 
 
-def _pieces(member: _Member) -> Iterator[bytes]:
-    info = tarfile.TarInfo(member.name)
-    info.size = member.size
-    yield info.tobuf(tarfile.USTAR_FORMAT)
-    left = member.size
-    with member.open() as stream:
-        while data := stream.read(_PIECE):
-            left -= len(data)
-            yield data
-    if left:
-        raise BadArchive(f"{member.name} is {-left:+} bytes off its size", hint="remove build/ and build again")
-    yield bytes(-member.size % tarfile.BLOCKSIZE)
+def _entry(name: str, size: int, open_it: Callable[[], IO[bytes]]) -> Entry:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return Entry(info, open_it)
 
 
 def check_target(to: str, *, several: bool = False) -> None:

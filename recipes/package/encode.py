@@ -35,7 +35,8 @@ CHUNK = 4 << 20
 SMALL = 32 << 20
 """Up to this length the best ratio is worth the time; beyond it, speed is."""
 
-_SMALL_LEVEL, _UNKNOWN_LEVEL, _LARGE_LEVEL = 9, 6, 1
+_SMALL_LEVEL, _UNKNOWN_LEVEL, _LARGE_LEVEL = 7, 6, 1
+# 9 takes twice as long as 7 for 0.3 % less.
 _ZSTD_LEVEL = 3
 
 

@@ -7,9 +7,11 @@ Source: OCI image-spec, "Image Layer Filesystem Changeset"; POSIX.1-1988, "ustar
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import IO, TYPE_CHECKING, cast
 
 from recipes.errors import BadArchive, BadInput
@@ -20,9 +22,9 @@ from recipes.package.store import Store
 if TYPE_CHECKING:
     from tarfile import TarFile
 
-_BLOCK = 512
+    from recipes.package.tar import Entry
+
 _READ = 1 << 20
-_END = bytes(2 * _BLOCK)
 
 
 def source_date_epoch() -> int:
@@ -39,25 +41,36 @@ def source_date_epoch() -> int:
     return int(text)
 
 
-def write_layer(store: Store, entries: Iterable[FileEntry], compression: Compression) -> Layer:
-    """One layer with these files, streamed into the store. The same entries give the same digest on any machine."""
-    ordered = sorted(entries, key=lambda entry: entry.name.encode("utf-8", "surrogateescape"))
-    sized = [(entry, entry.size()) for entry in ordered]
+def write_layer(store: Store, files: Iterable[FileEntry], compression: Compression) -> Layer:
+    """One layer with these files, streamed into the store. The same files give the same digest on any machine."""
+    from recipes.package import tar  # most often a record says what a layer became, and none is written
+
     moment = source_date_epoch()
-    headers = [_header(entry, size, moment) for entry, size in sized]
-    length = sum(len(header) + size + -size % _BLOCK for header, (_, size) in zip(headers, sized, strict=True))
-    length += len(_END)
+    ordered = sorted(files, key=lambda file: file.name.encode("utf-8", "surrogateescape"))
+    entries = [_entry(file, moment) for file in ordered]
+    return layer_from_entries(store, entries, compression, tar.length(entries))
+
+
+def layer_from_entries(
+    store: Store, entries: Iterable[Entry], compression: Compression, length: int | None = None
+) -> Layer:
+    """The layer whose tar has these entries, each name once. `length` is the tar's, where it is known beforehand."""
+    from recipes.package import tar
+
+    content = seen = 0
+
+    def counted() -> Iterator[Entry]:
+        nonlocal content
+        for entry in entries:
+            content += len(os.fsencode(entry.info.linkname)) if entry.info.issym() else entry.info.size
+            yield entry
+
     with store.writer() as blob, encoding(blob, compression, length) as encoder:
-        for header, (entry, size) in zip(headers, sized, strict=True):
-            encoder.write(header)
-            for data in _content(entry, size):
-                encoder.write(data)
-            encoder.write(bytes(-size % _BLOCK))
-        encoder.write(_END)
+        for piece in tar.pieces(counted()):
+            seen += len(piece)
+            encoder.write(piece)
         diff_id = encoder.finish()
-    descriptor = Descriptor(MEDIA_TYPES[compression], blob.digest, blob.size)
-    content = sum(size or len(os.fsencode(entry.link)) for entry, size in sized)
-    return Layer(descriptor, diff_id, content, length)
+    return Layer(Descriptor(MEDIA_TYPES[compression], blob.digest, blob.size), diff_id, content, seen)
 
 
 def layer_from_tar(store: Store, stream: IO[bytes], compression: Compression) -> Layer:
@@ -90,36 +103,23 @@ def open_layer(store: Store, layer: Layer) -> IO[bytes]:
     return decompressed(open(store.blob(layer.descriptor.digest), "rb"))
 
 
-def _header(entry: FileEntry, size: int, moment: int) -> bytes:
-    import tarfile  # most often a record says what a layer became, and none is written
+def _entry(file: FileEntry, moment: int) -> Entry:
+    import tarfile
 
-    info = tarfile.TarInfo(entry.name.rstrip("/"))
-    info.type, info.linkname = tarfile.DIRTYPE if entry.source is None else tarfile.REGTYPE, entry.link
-    if entry.link:
-        info.type = tarfile.SYMTYPE
-    info.mode, info.uid, info.gid, info.size, info.mtime = entry.mode, entry.uid, entry.gid, size, moment
-    try:
-        return info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "surrogateescape")
-    except ValueError:  # a name over 255 bytes or a file over 8 GiB: PAX has room for both
-        return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+    from recipes.package import tar
 
-
-def _content(entry: FileEntry, size: int) -> Iterator[bytes]:
-    if entry.source is None:
-        return
-    if isinstance(entry.source, bytes):
-        yield entry.source
-        return
-    with open(entry.source, "rb", buffering=0) as file:
-        left = size
-        while left:
-            data = file.read(min(_READ, left))
-            if not data:
-                raise BadInput(f"{str(entry.source)!r} became shorter while it was read", hint="try again")
-            left -= len(data)
-            yield data
-        if file.read(1):
-            raise BadInput(f"{str(entry.source)!r} became longer while it was read", hint="try again")
+    info = tarfile.TarInfo(file.name.rstrip("/"))
+    info.mode, info.uid, info.gid, info.mtime = file.mode, file.uid, file.gid, moment
+    if file.link:
+        info.type, info.linkname = tarfile.SYMTYPE, file.link
+        return tar.Entry(info)
+    if file.source is None:
+        info.type = tarfile.DIRTYPE
+        return tar.Entry(info)
+    info.size = file.size()
+    if isinstance(file.source, bytes):
+        return tar.Entry(info, partial(io.BytesIO, file.source))
+    return tar.Entry(info, partial(io.FileIO, file.source))
 
 
 class _Nowhere:

@@ -104,13 +104,16 @@ class DockerEngine:
         self, image: Image, *, args: tuple[str, ...] = (), stdin: bytes = b"", limits: Limits | None = None
     ) -> RunOutcome:
         """Run the image once: no network, read-only, no capabilities, bounded, always removed afterwards."""
+        self._sweep()
+        self.load(image)
+        return self.run_loaded(image, args, stdin, limits or Limits())
+
+    def run_loaded(self, image: Image, args: tuple[str, ...], stdin: bytes, limits: Limits) -> RunOutcome:
+        """`run` for an image that the engine has: one container, from its making to its removal."""
         from docker.errors import APIError
         from requests.exceptions import ConnectionError as LostConnection
         from requests.exceptions import Timeout
 
-        limits = limits or Limits()
-        self._sweep()
-        self.load(image)
         container = ""
         try:
             container = self._create(image, args, bool(stdin), limits)

@@ -20,8 +20,8 @@ from recipes.bases.resolve import resolve
 from recipes.bases.specs import known
 from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
 from recipes.model import BaseImage, Platform
-from recipes.package.pack import folder_entries, write_tar
 from recipes.package.store import Store
+from recipes.package.tar import folder_entries, pieces
 from recipes.workspace import Workspace
 from tests.fixtures_registry import LayoutWriter, tar_of
 from tests.need import need_tool
@@ -334,7 +334,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     entries = list(folder_entries(root))
     (root / "etc/b").unlink()
     with pytest.raises(BadInput, match="etc/b"):
-        write_tar(io.BytesIO(), entries)
+        list(pieces(entries))
 
 
 # ── what is kept ─────────────────────────────────────────────────────────────────────────────────────────────────────

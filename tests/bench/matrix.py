@@ -10,25 +10,30 @@ import json
 import os
 import resource
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from recipes import shell
 from recipes.model import Command
+from recipes.run.docker import DockerEngine
 from tests.bench.inputs import ROOT, Bench
 from tests.bench.measure import Goal, Row, Skipped
 
 TOOLCHAIN_CACHES = ("toolchains", "zig", "go")
 """What stays below build/cache: the compilers' own standard libraries, built once per machine."""
 
+Value = TypeVar("Value")
+
 
 @dataclass(frozen=True, slots=True)
 class Cold:
-    """One run from nothing. All in seconds; `cpu` is that of the commands."""
+    """One run from nothing. All in seconds; `commands` are those and the containers, one after the other.
+
+    `cpu` is the CPU time of the commands alone: that of containers is the engine's.
+    """
 
     wall: float
     commands: float
@@ -49,14 +54,14 @@ def rows(bench: Bench) -> Iterator[Row | Skipped]:
     ours = f"{middle.wall:.1f} s ({min(walls):.1f}–{max(walls):.1f} s), {middle.rows} rows"
     share = middle.commands / cores
     what = "cold matrix"
-    peer = f"its {middle.count} commands, {middle.commands:.1f} s / {cores} cores: {share:.1f} s"
+    peer = f"its {middle.count} commands and containers, {middle.commands:.1f} s / {cores} cores: {share:.1f} s"
     yield Row(what, ours, peer, middle.wall / share, Goal(1.15))
     busy = middle.cpu / cores
     yield Row(what, ours, f"CPU time of these commands / {cores} cores: {busy:.1f} s", middle.wall / busy)
 
 
 def _set_aside(build: Path, elsewhere: Path) -> None:
-    """Let `build` be as on the first day. Its files are moved, as ext4 makes new ones slowly after many were deleted."""
+    """Let `build` be as on the first day. What it held is moved: ext4 makes files slowly after many were deleted."""
     for path in build.iterdir():
         if path.name != "cache":
             path.rename(elsewhere / path.name)
@@ -74,18 +79,21 @@ def _run(project: Path) -> Cold:
 
 
 def _measure(project: Path) -> Cold:
-    """`invoke compare-sizes` in this very process, with a clock on each command."""
-    lock = threading.Lock()
+    """`invoke compare-sizes` in this very process, with a clock on each command, and on each container."""
     seconds: list[float] = []
-    run = shell.run
 
-    def timed(*args: Any, **options: Any) -> shell.Completed:
-        done = run(*args, **options)
-        with lock:
-            seconds.append(done.seconds)
-        return done
+    def timed(work: Callable[..., Value]) -> Callable[..., Value]:
+        def run(*args: Any, **options: Any) -> Value:
+            started = time.perf_counter()
+            try:
+                return work(*args, **options)
+            finally:
+                seconds.append(time.perf_counter() - started)
 
-    shell.run = timed
+        return run
+
+    shell.run = timed(shell.run)
+    DockerEngine.run_loaded = timed(DockerEngine.run_loaded)  # type: ignore[method-assign]
     os.chdir(project)
     output = project / "build" / "matrix.json"
     started = time.perf_counter()

@@ -73,8 +73,8 @@ def test_the_encoding_is_pinned() -> None:
     assert hashlib.sha256(out.getvalue()).hexdigest() == PINNED
 
 
-PINNED = "a51a30180b72a2a544c635a970ceb8e2e9ff37aed467da45ba4da5651cdde6e7"
-GOLDEN = "sha256:2617adf82dc33c40de015d6c068e8f6908d4eca7f5b9d364bc769000235877e0"
+PINNED = "86158b39d0b50d8bb8505b231511ca1033b7c81076ddd4ae54bde4abb6300dbd"
+GOLDEN = "sha256:ef3135d132db857d8f62868c631576e77346f9933ca163c7e20ebed13bf6359b"
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])

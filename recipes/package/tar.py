@@ -1,15 +1,15 @@
-"""A folder or a tree of entries as one deterministic tar stream: sorted names, owner 0:0, time 0.
+"""Tars, written piece by piece: what a layer is, and what an image travels in.
 
 Nothing is held in memory but names: contents are streamed, so a sparse file of many gigabytes costs only time.
+Source: POSIX.1-1988, "ustar Interchange Format"; POSIX.1-2001, "pax Extended Header".
 """
 
 from __future__ import annotations
 
-import contextlib
+import io
 import os
 import stat
 import tarfile
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,12 +18,13 @@ from typing import IO
 
 from recipes.errors import BadInput
 
-WriteTo = Callable[[IO[bytes]], None]
+_PIECE = 64 << 10
+_END = bytes(2 * tarfile.BLOCKSIZE)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One member of a tar. `open` gives the content of a regular file."""
+    """One member of a tar. `open` gives the content of a regular file: as many bytes as `info` says."""
 
     info: tarfile.TarInfo
     open: Callable[[], IO[bytes]] | None = None
@@ -31,27 +32,33 @@ class Entry:
 
 def new_entry(name: str, kind: bytes, mode: int, *, link: str = "", data: bytes | None = None) -> Entry:
     """An entry with owner 0:0 and time 0; `data` is the content of a regular file."""
-    import io
-
     info = tarfile.TarInfo(name)
     info.type, info.mode, info.linkname = kind, mode, link
     if data is None:
         return Entry(info)
     info.size = len(data)
-    return Entry(info, lambda: io.BytesIO(data))
+    return Entry(info, partial(io.BytesIO, data))
 
 
-def write_tar(out: IO[bytes], entries: Iterable[Entry]) -> None:
-    """Write the entries in their order, as a PAX tar that needs no extended header where names are short and plain."""
-    with tarfile.open(
-        fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape"
-    ) as archive:
-        for entry in entries:
-            if entry.open is None:
-                archive.addfile(entry.info)
-            else:
-                with entry.open() as content:
-                    archive.addfile(entry.info, content)
+def pieces(entries: Iterable[Entry]) -> Iterator[bytes]:
+    """The tar with these entries, in their order. Raises: BadInput where a content is not as long as it was said to be.
+
+    Its headers are USTAR's; a PAX header comes before one that has no room for a name, a size or an owner.
+    """
+    for entry in entries:
+        yield _header(entry.info)
+        if entry.open is not None:
+            with entry.open() as content:
+                yield from _content(content, entry.info)
+            yield _padding(entry.info.size)
+    yield _END
+
+
+def length(entries: Iterable[Entry]) -> int:
+    """The bytes of the tar with these entries."""
+    return len(_END) + sum(
+        len(_header(entry.info)) + entry.info.size + len(_padding(entry.info.size)) for entry in entries
+    )
 
 
 def folder_entries(root: Path) -> Iterator[Entry]:
@@ -95,39 +102,25 @@ def walk(root: Path) -> Iterator[tuple[str, str, os.stat_result]]:
             raise _unreadable(path, error) from error
 
 
-@contextlib.contextmanager
-def piped(write: WriteTo) -> Iterator[IO[bytes]]:
-    """The bytes that `write` writes, as a stream to read: both ends work side by side, and nothing is kept.
+def _header(info: tarfile.TarInfo) -> bytes:
+    try:
+        return info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "surrogateescape")
+    except ValueError:
+        return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
-    What `write` raises is raised when the block ends; a reader that stops early ends the writer.
-    """
-    reading, writing = os.pipe()
-    failures: list[BaseException] = []
 
-    def run() -> None:
-        try:
-            with os.fdopen(writing, "wb", buffering=1 << 16) as out:
-                write(out)
-        except BrokenPipeError:
-            pass  # the reader has had enough
-        except BaseException as error:  # raised again in the thread that waits for it
-            failures.append(error)
+def _content(content: IO[bytes], info: tarfile.TarInfo) -> Iterator[bytes]:
+    left = info.size
+    while data := content.read(min(_PIECE, left)):
+        left -= len(data)
+        yield data
+    if left or content.read(1):
+        name = str(getattr(content, "name", info.name))
+        raise BadInput(f"{name!r} became {'shorter' if left else 'longer'} while it was read", hint="try again")
 
-    thread = threading.Thread(target=run, daemon=True)
-    with os.fdopen(reading, "rb", buffering=1 << 16) as stream:
-        thread.start()
-        try:
-            yield stream
-        except Exception:
-            stream.close()
-            thread.join()
-            if failures:  # a stream that ends too early is only what the writer's failure looks like from here
-                raise failures[0] from None
-            raise
-        stream.close()
-    thread.join()
-    if failures:
-        raise failures[0]
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % tarfile.BLOCKSIZE)
 
 
 def _open(path: str) -> IO[bytes]:
