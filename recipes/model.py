@@ -572,6 +572,17 @@ class SizeRow:
         return {Status.RUNS: True, Status.FAILS: False, Status.UNKNOWN: None}[self.verdict.status]
 
     @property
+    def reason(self) -> str:
+        """Why it does not run, whole: what was observed where there was a run, else what is predicted."""
+        if self.runs:
+            return ""
+        if self.run is None or self.run.status is RunStatus.NOT_RUN:
+            return self.verdict.reason or (self.run.reason if self.run else "")
+        if self.run.reason:
+            return self.run.reason
+        return self.run.stderr.strip() or f"exit code {self.run.exit_code}, not what the sample expects"
+
+    @property
     def disagrees(self) -> bool:
         """Verdict and run say different things: a bug in one of our rules.
 

@@ -43,7 +43,6 @@ from recipes.package.reference import BUNDLE
 from recipes.package.store import Store
 from recipes.recall import facts_from_json, recall, verdict_from_json
 from recipes.run.engine import Engine
-from recipes.work import Work, once
 from recipes.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -360,6 +359,7 @@ def compare(
     `named` are the recipes and bases that the user asked for by name: one that cannot be had is a failure.
     """
     from recipes.bases.specs import takes_long
+    from recipes.work import Work
 
     work = Work(project.jobs, engine)
     missing: dict[str, errors.RecipeError] = {}
@@ -443,6 +443,7 @@ class _Column:
 def _column(project: Project, name: str, *, retry: bool) -> _Column:
     from recipes import bundle
     from recipes.bases.resolve import resolve
+    from recipes.work import once
 
     if name == BUNDLE:
         return _Column(name, partial(bundle.make, project, roots={}))

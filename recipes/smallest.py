@@ -13,7 +13,6 @@ from recipes.compile.recipe import Recipe, ladder
 from recipes.model import BaseImage, Binary, ElfFacts, Rung, RunStatus, Sample, SizeRow, Status
 from recipes.package.reference import BUNDLE
 from recipes.pipeline import Project
-from recipes.report.table import reason
 from recipes.run.engine import Engine
 
 Program = tuple[Binary, ElfFacts]
@@ -117,7 +116,7 @@ class Climber:
             return f"judged to run, but not run: {row.run.reason}"
         wrote = row.run.stdout.strip().partition("\n")[0][:80]
         also = f"; it wrote {wrote!r}" if wrote else ""
-        return f"does not run as expected: {reason(row).partition(chr(10))[0]}{also}"
+        return f"does not run as expected: {row.reason.partition(chr(10))[0]}{also}"
 
 
 def telling_line(output: str) -> str:

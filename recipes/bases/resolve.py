@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recipes import notes
-from recipes.bases.specs import find
 from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.package import reference as references
 from recipes.package.reference import Reference
@@ -47,6 +46,8 @@ def resolve(
     """
     if name_or_reference == "scratch":
         return BaseImage("scratch", "scratch", platform)
+    from recipes.bases.specs import find  # after scratch, which needs neither this nor a TOML parser
+
     reference, folder = find(name_or_reference, workspace)
     if reference.transport == "mmdebstrap":
         from recipes.bases.suites import complete

@@ -14,12 +14,14 @@ import io
 import os
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from typing import IO, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Literal, Protocol
 
 from recipes.errors import BadArchive
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 Compression = Literal["gzip", "zstd", "none"]
 
@@ -58,7 +60,7 @@ class Encoder:
         self._held: list[bytes] = []
         self._held_bytes = 0
         parallel = compression == "gzip" and (length is None or length > CHUNK)
-        self._pool = ThreadPoolExecutor(_workers()) if parallel else None
+        self._pool = _new_pool() if parallel else None
         self._pending: deque[Future[bytearray]] = deque()
         self._compression = compression
         self._level = _UNKNOWN_LEVEL if length is None else _SMALL_LEVEL if length <= SMALL else _LARGE_LEVEL
@@ -134,6 +136,12 @@ def decompressed(source: IO[bytes]) -> IO[bytes]:
     if head == b"\x28\xb5\x2f\xfd":
         return io.BufferedReader(_Decoded(source, head, _ZstdDecoder()), 1 << 20)
     return io.BufferedReader(_Decoded(source, head, _PlainDecoder()), 1 << 20)
+
+
+def _new_pool() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(_workers())
 
 
 def _workers() -> int:

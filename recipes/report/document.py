@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes.model import Comparison, ElfFacts, RunOutcome, SizeRow, Verdict
-from recipes.report.table import arrange, reason
+from recipes.report.table import arrange
 
 _CSV_COLUMNS = (
     *("sample", "recipe", "linkage", "base", "base_digest", "platform", "predicted", "runs"),
@@ -46,7 +46,7 @@ def row_document(row: SizeRow) -> dict[str, Any]:
         "digest": image.digest,
         "provisions": [{"need": added.need, "reason": added.reason} for added in image.outfit.provisions],
         "runs": row.runs,
-        "reason": reason(row),
+        "reason": row.reason,
         "verdict": verdict_document(row.verdict),
         "disagrees": row.disagrees,
         "run": run_document(row.run),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from recipes.model import Comparison, SizeRow
-from recipes.report.table import arrange, not_compared, reason, smallest
+from recipes.report.table import arrange, not_compared, smallest
 from recipes.report.units import exact, human, ratio
 
 _STYLE = """
@@ -75,7 +75,7 @@ def _answer(row: SizeRow) -> str:
         return "<td>unknown</td>"
     if row.runs:
         return f"<td>yes{seen}{wrong}</td>"
-    return f"<td><span class='no'>no</span>{seen}{wrong}<br><span class='quiet'>{escape(reason(row))}</span></td>"
+    return f"<td><span class='no'>no</span>{seen}{wrong}<br><span class='quiet'>{escape(row.reason)}</span></td>"
 
 
 def _size(size: int) -> str:

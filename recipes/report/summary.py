@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from recipes.model import ElfFacts, Image, RunOutcome, RunStatus, SizeRow
-from recipes.report.table import reason
 from recipes.report.units import exact
 
 
@@ -82,7 +81,7 @@ def _run(row: SizeRow) -> str:
         return f"not run: {run.reason}"
     seen = f"{run.engine} engine, {run.seconds:.3f} s"
     wrong = " — WRONGLY PREDICTED, please report it" if row.disagrees else ""
-    return f"as expected ({seen}){wrong}" if row.runs else f"not as expected ({seen}): {reason(row)}{wrong}"
+    return f"as expected ({seen}){wrong}" if row.runs else f"not as expected ({seen}): {row.reason}{wrong}"
 
 
 def _columns(lines: list[tuple[str, str]]) -> list[str]:

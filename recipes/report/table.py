@@ -131,18 +131,6 @@ def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str
     return tabulate(escaped, headers=headers, tablefmt="github", disable_numparse=True)
 
 
-def reason(row: SizeRow) -> str:
-    """Why it does not run, whole: what was observed where there was a run, else what is predicted."""
-    if row.runs:
-        return ""
-    if row.run is None or row.run.status is RunStatus.NOT_RUN:
-        return row.verdict.reason or (row.run.reason if row.run else "")
-    if row.run.reason:
-        return row.run.reason
-    said = row.run.stderr.strip()
-    return said or f"exit code {row.run.exit_code}, not what the sample expects"
-
-
 def _cells(group: Sequence[SizeRow], label: str, verbose: bool) -> Iterator[Sequence[str]]:
     best = smallest(group)
     unit = best.image.image_bytes if best else 0
@@ -165,7 +153,7 @@ def _cells(group: Sequence[SizeRow], label: str, verbose: bool) -> Iterator[Sequ
 
 
 def _runs(row: SizeRow, verbose: bool) -> str:
-    why = reason(row)
+    why = row.reason
     if not verbose:
         why = _shorten(why.partition("\n")[0])
     if row.run is None:

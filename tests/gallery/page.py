@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 
-from recipes.report.table import markdown_table, reason
+from recipes.report.table import markdown_table
 from recipes.report.units import human
 from tests.gallery.program import Row
 
@@ -54,7 +54,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         return (row.name, row.version, row.system, "none", theirs, "", "", "", "no")
     image = best.image
     ratio = "" if not row.theirs else f"{image.image_bytes / row.theirs:.2f}×"
-    answer = "yes" if best.runs else f"no: {reason(best)}"
+    answer = "yes" if best.runs else f"no: {best.reason}"
     recipe = image.binary.recipe or ""
     return (
         row.name,
