@@ -268,6 +268,10 @@ class ElfFacts:
 # ── what it is put on ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+Compression = Literal["gzip", "zstd", "none"]
+"""How the layers that are made here are compressed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Descriptor:
     """A blob of the store: what it is, which one, how long. Source: OCI image-spec, "Content Descriptors"."""

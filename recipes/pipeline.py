@@ -19,6 +19,7 @@ from recipes.model import (
     BaseImage,
     Binary,
     Comparison,
+    Compression,
     Descriptor,
     ElfFacts,
     Expect,
@@ -38,7 +39,6 @@ from recipes.model import (
     Verdict,
 )
 from recipes.package import assemble
-from recipes.package.encode import Compression
 from recipes.package.reference import BUNDLE
 from recipes.package.store import Store
 from recipes.recall import facts_from_json, recall, verdict_from_json
@@ -227,7 +227,7 @@ def judge_on(
         "platform": str(project.platform),
         "env": env,
         "user": settings.user,
-        "build": [binary.warnings, [str(command) for command in binary.commands]],
+        "build": [binary.warnings, [(command.argv, command.env, str(command.cwd)) for command in binary.commands]],
     }
     return recall(project.workspace.cache / "verdicts", key, ask, verdict_from_json)
 

@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from recipes.errors import BadInput
-from recipes.model import BaseImage, Binary, Descriptor, FileEntry, Image, Layer, Outfit
-from recipes.package.config import config_document, manifest_document
-from recipes.package.encode import Compression
-from recipes.package.layers import source_date_epoch, write_layer
+from recipes.model import BaseImage, Binary, Compression, Descriptor, FileEntry, Image, Layer, Outfit
+from recipes.package.config import config_document, manifest_document, source_date_epoch
 from recipes.package.store import CONFIG, INDEX, MANIFEST, Store, index_document, platform_document, to_json
 from recipes.workspace import write_atomically
 
@@ -89,6 +87,8 @@ def data_layer(
     made = _read(record)
     if made is not None and store.has(made.descriptor.digest, made.descriptor.size):
         return made
+    from recipes.package.layers import write_layer
+
     layer = write_layer(store, entries, compression)
     write_atomically(record, json.dumps(dataclasses.asdict(layer)).encode())
     return layer

@@ -8,9 +8,8 @@ from pathlib import Path
 from recipes.errors import BadInput
 from recipes.inspect.closure import Closure
 from recipes.inspect.rootfs import RootFs
-from recipes.model import BaseImage, FileEntry, Platform
+from recipes.model import BaseImage, Compression, FileEntry, Platform
 from recipes.package.assemble import data_layer
-from recipes.package.encode import Compression
 from recipes.package.reference import BUNDLE
 from recipes.package.store import Store
 from recipes.workspace import replacing

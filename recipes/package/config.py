@@ -6,16 +6,31 @@ Source: OCI image-spec, "Image Configuration" and "Image Manifest".
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from recipes.errors import BadInput
 from recipes.model import BaseImage, Descriptor, HealthCheck, ImageSettings, Layer, Outfit, Platform
-from recipes.package.layers import source_date_epoch
 from recipes.package.store import MANIFEST, platform_document
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What Docker sets where an image says nothing."""
+
+
+def source_date_epoch() -> int:
+    """Seconds since 1970 for every time in an image: SOURCE_DATE_EPOCH, or 0.
+
+    Source: reproducible-builds.org, "SOURCE_DATE_EPOCH specification". Raises: BadInput.
+    """
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return 0
+    # What a USTAR header can hold ends in the year 2242.
+    if not (text.isascii() and text.isdigit()) or int(text) >= 8**11:
+        raise BadInput(f"SOURCE_DATE_EPOCH is {text!r}", hint="it has to be a number of seconds since 1970, or unset")
+    return int(text)
 
 
 def config_document(

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from recipes.errors import Unavailable
 from recipes.inspect.rootfs import RootFs
-from recipes.model import FileEntry, Image, Outfit
+from recipes.model import Compression, FileEntry, Image, Outfit
 from recipes.package.assemble import data_layer, finish
 from recipes.package.config import DEFAULT_PATH
-from recipes.package.encode import Compression
 from recipes.package.store import Store
 
 FOLDER = "/busybox"

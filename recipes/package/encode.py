@@ -16,14 +16,13 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import IO, TYPE_CHECKING, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from recipes.errors import BadArchive
+from recipes.model import Compression
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
-
-Compression = Literal["gzip", "zstd", "none"]
 
 MEDIA_TYPES: dict[Compression, str] = {
     "gzip": "application/vnd.oci.image.layer.v1.tar+gzip",

@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from functools import partial
 from typing import IO, TYPE_CHECKING, cast
 
-from recipes.errors import BadArchive, BadInput
-from recipes.model import Descriptor, FileEntry, Layer
-from recipes.package.encode import MEDIA_TYPES, Compression, Encoder, decompressed, encoding
+from recipes.errors import BadArchive
+from recipes.model import Compression, Descriptor, FileEntry, Layer
+from recipes.package.config import source_date_epoch
+from recipes.package.encode import MEDIA_TYPES, Encoder, decompressed, encoding
 from recipes.package.store import Store
 
 if TYPE_CHECKING:
@@ -25,20 +26,6 @@ if TYPE_CHECKING:
     from recipes.package.tar import Entry
 
 _READ = 1 << 20
-
-
-def source_date_epoch() -> int:
-    """Seconds since 1970 for every time in an image: SOURCE_DATE_EPOCH, or 0.
-
-    Source: reproducible-builds.org, "SOURCE_DATE_EPOCH specification". Raises: BadInput.
-    """
-    text = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if not text:
-        return 0
-    # What a USTAR header can hold ends in the year 2242.
-    if not (text.isascii() and text.isdigit()) or int(text) >= 8**11:
-        raise BadInput(f"SOURCE_DATE_EPOCH is {text!r}", hint="it has to be a number of seconds since 1970, or unset")
-    return int(text)
 
 
 def write_layer(store: Store, files: Iterable[FileEntry], compression: Compression) -> Layer:

@@ -18,10 +18,10 @@ import pytest
 
 from recipes import shell
 from recipes.errors import BadArchive, BadInput, RecipeError
-from recipes.model import BaseImage, Command, Descriptor, FileEntry, Platform
+from recipes.model import BaseImage, Command, Compression, Descriptor, FileEntry, Platform
 from recipes.package import archive
 from recipes.package.assemble import assemble
-from recipes.package.encode import CHUNK, Compression, decompressed, encoding
+from recipes.package.encode import CHUNK, decompressed, encoding
 from recipes.package.layers import layer_from_blob, layer_from_tar, open_layer, write_layer
 from recipes.package.reference import docker_tag
 from recipes.package.store import Store
