@@ -338,7 +338,8 @@ class Outfit:
 class Image:
     """An image in the store. `digest` is the manifest's, `config` the config blob (its digest is Docker's image ID).
 
-    `layers` are the base's, then the outfit's, then the one with the program.
+    `layers` are the base's, then the outfit's, then the one with the program. `program` is what that one was made of,
+    where it holds nothing else.
     """
 
     name: str
@@ -350,6 +351,7 @@ class Image:
     binary: Binary
     entrypoint: tuple[str, ...]
     outfit: Outfit = Outfit()
+    program: FileEntry | None = None
 
     @property
     def settings(self) -> ImageSettings:

@@ -11,37 +11,53 @@ import tarfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from recipes.errors import BadInput
 from recipes.model import Descriptor, Image
 from recipes.package.contents import gather
-from recipes.package.layers import open_layer
+from recipes.package.layers import layer_pieces, open_layer
 from recipes.package.reference import docker_tag
 from recipes.package.store import LAYOUT, REF_NAME, Store, index_document, platform_document, to_json
-from recipes.package.tar import Entry, pieces
+from recipes.package.tar import Content, Entry, Joined, pieces
 from recipes.workspace import replacing
 
 
 def archive(
-    image: Image, store: Store, *, tag: str = "", uncompressed: bool = False, skip_diff_ids: Collection[str] = ()
+    image: Image,
+    store: Store,
+    *,
+    tag: str = "",
+    uncompressed: bool = False,
+    skip_diff_ids: Collection[str] = (),
+    afresh: bool = False,
 ) -> Iterator[bytes]:
     """The image as a tar, piece by piece. `tag` is what an engine will call it.
 
     `uncompressed` gives plain layers and Docker's manifest alone: an engine that only unpacks them again loads that
     faster, and the image ID (the config's digest) is the same. Layers in `skip_diff_ids`, which the engine must have,
-    are named and left out. Raises: BadArchive for a layer that is damaged or gone.
+    are named and left out. With `afresh` the program's layer is made of the program once more, which takes less time
+    than to decompress it; an engine refuses it where the program is another one by now.
+    Raises: BadArchive for a layer that is damaged or gone.
     """
     tag = tag or docker_tag(image.name)
-    return pieces(_to_unpack(image, store, tag, skip_diff_ids) if uncompressed else _to_keep(image, store, tag))
+    return pieces(
+        _to_unpack(image, store, tag, skip_diff_ids, afresh=afresh) if uncompressed else _to_keep(image, store, tag)
+    )
 
 
-def _to_unpack(image: Image, store: Store, tag: str, skip_diff_ids: Collection[str]) -> Iterator[Entry]:
+def _to_unpack(
+    image: Image, store: Store, tag: str, skip_diff_ids: Collection[str], *, afresh: bool
+) -> Iterator[Entry]:
     names = [f"{layer.diff_id.removeprefix('sha256:')}.tar" for layer in image.layers]
     config = _blob_name(image.config.digest)
     yield _document(config, store.read(image.config.digest))
     for name, layer in dict(zip(names, image.layers, strict=True)).items():
-        if layer.diff_id not in skip_diff_ids:
+        if layer.diff_id in skip_diff_ids:
+            continue
+        if afresh and image.program is not None and layer is image.layers[-1]:
+            yield _entry(name, layer.tar_bytes, partial(Joined, layer_pieces((image.program,))))
+        else:
             yield _entry(name, layer.tar_bytes, partial(open_layer, store, layer))
     yield _docker_manifest(config, tag, names)
 
@@ -74,7 +90,7 @@ def _document(name: str, data: bytes) -> Entry:
     return _entry(name, len(data), partial(io.BytesIO, data))
 
 
-def _entry(name: str, size: int, open_it: Callable[[], IO[bytes]]) -> Entry:
+def _entry(name: str, size: int, open_it: Callable[[], Content]) -> Entry:
     info = tarfile.TarInfo(name)
     info.size = size
     return Entry(info, open_it)

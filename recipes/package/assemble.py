@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,9 @@ def assemble(
     compressed again that was assembled before: a record says which layer a binary became.
     """
     outfit = outfit or Outfit()
-    layer = data_layer((FileEntry(PROGRAM, binary.path, _MODE),), store, compression, {binary.path: binary.sha256})
-    return finish(binary, base, layer, store, name, outfit, entrypoint)
+    program = FileEntry(PROGRAM, binary.path, _MODE)
+    layer = data_layer((program,), store, compression, {binary.path: binary.sha256})
+    return replace(finish(binary, base, layer, store, name, outfit, entrypoint), program=program)
 
 
 def finish(

@@ -32,10 +32,15 @@ def write_layer(store: Store, files: Iterable[FileEntry], compression: Compressi
     """One layer with these files, streamed into the store. The same files give the same digest on any machine."""
     from recipes.package import tar  # most often a record says what a layer became, and none is written
 
-    moment = source_date_epoch()
-    ordered = sorted(files, key=lambda file: file.name.encode("utf-8", "surrogateescape"))
-    entries = [_entry(file, moment) for file in ordered]
+    entries = _entries(files)
     return layer_from_entries(store, entries, compression, tar.length(entries))
+
+
+def layer_pieces(files: Iterable[FileEntry]) -> Iterator[bytes]:
+    """The tar that `write_layer` makes of these files, from the files as they are now."""
+    from recipes.package import tar
+
+    return tar.pieces(_entries(files))
 
 
 def layer_from_entries(
@@ -88,6 +93,12 @@ def layer_from_blob(store: Store, descriptor: Descriptor) -> Layer:
 def open_layer(store: Store, layer: Layer) -> IO[bytes]:
     """The layer's uncompressed tar. Raises: BadArchive, also while reading."""
     return decompressed(open(store.blob(layer.descriptor.digest), "rb"))
+
+
+def _entries(files: Iterable[FileEntry]) -> list[Entry]:
+    moment = source_date_epoch()
+    ordered = sorted(files, key=lambda file: file.name.encode("utf-8", "surrogateescape"))
+    return [_entry(file, moment) for file in ordered]
 
 
 def _entry(file: FileEntry, moment: int) -> Entry:

@@ -11,10 +11,11 @@ import os
 import stat
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Protocol
 
 from recipes.errors import BadInput
 
@@ -22,12 +23,35 @@ _PIECE = 64 << 10
 _END = bytes(2 * tarfile.BLOCKSIZE)
 
 
+class Content(Protocol):
+    """What a member holds, read from its start."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def __enter__(self) -> Content: ...
+
+    def __exit__(self, kind: Any, error: Any, trace: Any, /) -> object: ...
+
+
+class Joined(AbstractContextManager["Joined"]):
+    """Pieces as a content. A read gives one of them, whatever was asked for."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+
+    def read(self, size: int = -1, /) -> bytes:
+        return next((piece for piece in self._pieces if piece), b"")
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One member of a tar. `open` gives the content of a regular file: as many bytes as `info` says."""
 
     info: tarfile.TarInfo
-    open: Callable[[], IO[bytes]] | None = None
+    open: Callable[[], Content] | None = None
 
 
 def new_entry(name: str, kind: bytes, mode: int, *, link: str = "", data: bytes | None = None) -> Entry:
@@ -109,7 +133,7 @@ def _header(info: tarfile.TarInfo) -> bytes:
         return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
-def _content(content: IO[bytes], info: tarfile.TarInfo) -> Iterator[bytes]:
+def _content(content: Content, info: tarfile.TarInfo) -> Iterator[bytes]:
     left = info.size
     while data := content.read(min(_PIECE, left)):
         left -= len(data)

@@ -76,21 +76,19 @@ class DockerEngine:
         with turn:
             skip = {layer.diff_id for layer in image.base.layers} if image.base.digest in self._bases else set()
             try:
-                self._send(image, f"{repository}:{version}", skip)
-            except RecipeError:
-                if not skip:
-                    raise
-                self._send(image, f"{repository}:{version}", set())
+                self._send(image, f"{repository}:{version}", skip, afresh=True)
+            except RecipeError:  # the base may have been removed meanwhile, or the program be another one
+                self._send(image, f"{repository}:{version}", set(), afresh=False)
             self._bases.add(image.base.digest)
 
     def image_size(self, image: Image) -> int:
         """What `docker image inspect` says."""
         return int(self._client.api.inspect_image(image.config.digest)["Size"])
 
-    def _send(self, image: Image, tag: str, skip: set[str]) -> None:
+    def _send(self, image: Image, tag: str, skip: set[str], *, afresh: bool) -> None:
         from docker.errors import APIError, BuildError, ImageLoadError
 
-        pieces = archive(image, self._store, tag=tag, uncompressed=True, skip_diff_ids=skip)
+        pieces = archive(image, self._store, tag=tag, uncompressed=True, skip_diff_ids=skip, afresh=afresh)
         try:
             for message in self._client.api.load_image(pieces, quiet=True):
                 if "error" in message:

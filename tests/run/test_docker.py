@@ -39,6 +39,21 @@ def test_loading_twice_sends_nothing_the_second_time(workspace: Workspace, docke
     assert docker_engine.image_size(image) == size
 
 
+@pytest.mark.parametrize("harm", ["other", "shorter", "gone"])
+def test_a_program_that_is_another_by_now(harm: str, workspace: Workspace, docker_engine: DockerEngine) -> None:
+    """The engine gets the image that was assembled, whatever has become of the program's file since."""
+    project = Project.at(workspace.root)
+    image = image_of(project, compile_c(workspace, f"int main(void) {{ return {len(harm)}; }}"), "scratch")
+    path = image.binary.path
+    data = path.read_bytes()
+    path.unlink()
+    if harm != "gone":
+        path.write_bytes(data[:-1] + b"!" if harm == "other" else data[:-1])
+    docker_engine.load(image)
+    assert docker_engine.image_size(image) == image.image_bytes
+    assert docker_engine.run(image).exit_code == len(harm)
+
+
 def test_a_base_is_taken_from_the_engine(workspace: Workspace, docker_engine: DockerEngine) -> None:
     """`docker-daemon:` gives an image of the engine as a base, with its layers' sizes as the engine shows them."""
     project = Project.at(workspace.root)
