@@ -1,6 +1,6 @@
 """A plan carried out: only those steps whose inputs have changed are run, and the program is kept by its content.
 
-Objects stay where the commands put them, in `build/work/<sample>/<recipe>/<platform>`, beside a record of what each was
+Objects stay where the commands put them, one folder per sample, recipe and platform, beside a record of what each was
 made of. Nothing is trusted without its record, and a record is written after what it speaks of: a build that was killed
 half-way is taken up where its last complete step ended.
 """

@@ -159,7 +159,7 @@ def _module(folder: Path) -> Path | None:
 
 
 def _files(top: Path, work: Path) -> Iterator[Path]:
-    build = str(work.parents[3])  # build/work/<sample>/<recipe>/<platform>: what is made there is no input
+    build = str(work.parents[3])  # the whole build folder: what is made there is no input
     for parent, folders, files in os.walk(top):
         folders[:] = sorted(
             name for name in folders if name not in (".git", ".venv", "node_modules") and f"{parent}/{name}" != build

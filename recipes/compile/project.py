@@ -132,7 +132,7 @@ def _copy(site: Site) -> Iterator[Step]:
     """
     folder, work = site.sample.folder, site.work
     archive = work / "source.tar"
-    built = work.parents[3]  # build/work/<sample>/<recipe>/<platform>
+    built = work.parents[3]  # the whole build folder
     left_out = ["sample.toml"]  # ours: what is in it that concerns the build is in the commands
     if built.is_relative_to(folder):
         left_out.append(str(built.relative_to(folder)))

@@ -140,7 +140,7 @@ def _content(content: Content, info: tarfile.TarInfo) -> Iterator[bytes]:
         yield data
     if left or content.read(1):
         name = str(getattr(content, "name", info.name))
-        raise BadInput(f"{name!r} became {'shorter' if left else 'longer'} while it was read", hint="try again")
+        raise BadInput(f"{name!r} became {'shorter' if left > 0 else 'longer'} while it was read", hint="try again")
 
 
 def _padding(size: int) -> bytes:

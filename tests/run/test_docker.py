@@ -39,7 +39,7 @@ def test_loading_twice_sends_nothing_the_second_time(workspace: Workspace, docke
     assert docker_engine.image_size(image) == size
 
 
-@pytest.mark.parametrize("harm", ["other", "shorter", "gone"])
+@pytest.mark.parametrize("harm", ["other", "shorter", "longer one", "gone"])
 def test_a_program_that_is_another_by_now(harm: str, workspace: Workspace, docker_engine: DockerEngine) -> None:
     """The engine gets the image that was assembled, whatever has become of the program's file since."""
     project = Project.at(workspace.root)
@@ -48,7 +48,7 @@ def test_a_program_that_is_another_by_now(harm: str, workspace: Workspace, docke
     data = path.read_bytes()
     path.unlink()
     if harm != "gone":
-        path.write_bytes(data[:-1] + b"!" if harm == "other" else data[:-1])
+        path.write_bytes({"other": data[:-1] + b"!", "shorter": data[:-1], "longer one": data + bytes(1 << 20)}[harm])
     docker_engine.load(image)
     assert docker_engine.image_size(image) == image.image_bytes
     assert docker_engine.run(image).exit_code == len(harm)
