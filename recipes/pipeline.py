@@ -146,7 +146,7 @@ def fit_out(
     own = _own_files(project, settings, binary.platform)
     outfit = Outfit(settings, own)
     verdict = judge_on(project, binary, facts, base, root, outfit)
-    if settings.needs is None and not verdict.findings:
+    if settings.needs is None and not (verdict.findings or settings.ca):
         return outfit, verdict
     from recipes.package import provide
 

@@ -107,6 +107,25 @@ def test_each_sample_fails_without_and_works_with(name: str, recipe: str, projec
 
 
 @pytest.mark.slow
+def test_authorities_of_its_own_are_trusted_on_a_base_that_has_a_bundle(project: Project) -> None:
+    """They stand behind the base's, which stay; without them the base's bundle does not let the program through."""
+    sample = sample_of("https-go")
+    without = dataclasses.replace(sample, image=dataclasses.replace(sample.image, ca=()))
+    image, _ = image_of(project, without, "go-static", "deb-static")
+    assert image.outfit.provisions == ()
+    assert run(project, image).meets(sample.expect) is False
+
+    image, verdict = image_of(project, sample, "go-static", "deb-static")
+    assert [added.need for added in image.outfit.provisions] == ["ca-certificates"]
+    assert verdict.status is Status.RUNS
+    assert run(project, image).meets(sample.expect) is True
+    path = "/etc/ssl/certs/ca-certificates.crt"
+    below = pipeline.open_root(project, image.base).read(path)
+    whole = pipeline.open_root(project, image.base, image.outfit.layers).read(path)
+    assert whole == b"\n".join((below, *(path.read_bytes() for path in sample.image.ca)))
+
+
+@pytest.mark.slow
 def test_what_the_base_has_is_not_added(project: Project) -> None:
     """On a base with zones and users nothing is added, and nothing is changed."""
     for name in ("clock", "whoami"):

@@ -63,7 +63,8 @@ def choose(verdict: Verdict, settings: ImageSettings) -> tuple[Provision, ...]:
     """
     if settings.needs is not None:
         return tuple(Provision(need, "the sample asks for it") for need in settings.needs)
-    found: dict[str, str] = {}
+    # A bundle of the base's does not have them, so it is no answer, and there is no finding.
+    found = {"ca-certificates": "the sample has authorities of its own"} if settings.ca else {}
     for finding in verdict.findings:
         need = ANSWERS.get(finding.code)
         if need is not None:
@@ -95,11 +96,12 @@ def _why(finding: Finding) -> str:
 
 
 def _ca_bundle(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
-    """Mozilla's authorities as certifi carries them, and the sample's own behind them."""
+    """Mozilla's authorities as certifi carries them, and the sample's own behind them, or behind those of the root."""
     import certifi
 
-    parts = [Path(certifi.where()).read_bytes(), *(_certificates(path) for path in settings.ca)]
-    yield FileEntry(CA_BUNDLE, b"\n".join(parts), 0o644)
+    extended = settings.ca and root.is_file(CA_BUNDLE)
+    usual = root.read(CA_BUNDLE) if extended else Path(certifi.where()).read_bytes()
+    yield FileEntry(CA_BUNDLE, b"\n".join((usual, *(_certificates(path) for path in settings.ca))), 0o644)
 
 
 def _certificates(path: Path) -> bytes:
