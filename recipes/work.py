@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from recipes import errors, shell
@@ -20,6 +21,7 @@ class Work:
         self._engine = engine
         self._pool = ThreadPoolExecutor(jobs)
         self._pending: dict[Future[Any], tuple[str, str]] = {}
+        self._done: SimpleQueue[Future[Any]] = SimpleQueue()
 
     def __enter__(self) -> Work:
         return self
@@ -34,18 +36,19 @@ class Work:
         self._pool.shutdown(cancel_futures=True)
 
     def start(self, label: tuple[str, str], function: Callable[..., Any], *args: Any) -> None:
-        self._pending[self._pool.submit(function, *args)] = label
+        future = self._pool.submit(function, *args)
+        self._pending[future] = label
+        future.add_done_callback(self._done.put)
 
     def results(self) -> Iterable[tuple[tuple[str, str], Any]]:
         """(label, value or RecipeError) of each piece of work, also of what is started while this goes on."""
         while self._pending:
-            done, _ = wait(self._pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                label = self._pending.pop(future)
-                try:
-                    yield label, future.result()
-                except errors.RecipeError as error:
-                    yield label, error
+            future = self._done.get()
+            label = self._pending.pop(future)
+            try:
+                yield label, future.result()
+            except errors.RecipeError as error:
+                yield label, error
 
 
 def once(make: Callable[[], Value]) -> Callable[[], Value]:

@@ -15,7 +15,7 @@ import pytest
 from recipes import shell
 from recipes.model import Command
 from recipes.shell import Completed
-from tests.cli import HELLO, add, argv, error, invoke
+from tests.cli import HELLO, ROOT, add, argv, error, invoke
 from tests.need import need, need_tool
 
 
@@ -48,6 +48,18 @@ def test_the_second_build_runs_no_command(project: Path) -> None:
         line for line in first.stdout.splitlines() if line.startswith(b"digest")
     ]
     assert b"run       not tried" in second.stdout
+
+
+@pytest.mark.parametrize(("variables", "kept"), [({}, True), ({"PYTHONDONTWRITEBYTECODE": "1"}, False)])
+def test_a_clone_compiles_its_own_code_once(tmp_path: Path, variables: dict[str, str], kept: bool) -> None:
+    """The next call finds the bytecode of the tasks and of what they load, unless the user wants none."""
+    shutil.copy(ROOT / "tasks.py", tmp_path)
+    shutil.copytree(ROOT / "recipes", tmp_path / "recipes", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | variables
+    done = shell.run(Command(argv("recipes"), cwd=tmp_path), environment=environment, timeout=60)
+    assert done.exit_code == 0, done.stderr.decode()
+    compiled = {path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")}
+    assert {"lists", "pipeline"} <= compiled if kept else not compiled
 
 
 def test_the_plan_is_what_is_run(project: Path) -> None:
