@@ -1,4 +1,4 @@
-"""The stages for one sample, and for a whole matrix side by side.
+"""The stages for one sample, one after the other.
 
 Each function takes the values of the stage before and returns the next one. `Project` is what they share.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,6 @@ from recipes.compile.recipe import RECIPES, Recipe
 from recipes.model import (
     BaseImage,
     Binary,
-    Comparison,
     Compression,
     Descriptor,
     ElfFacts,
@@ -35,11 +33,9 @@ from recipes.model import (
     Sample,
     SizeRow,
     Status,
-    Unavailable,
     Verdict,
 )
 from recipes.package import assemble
-from recipes.package.reference import BUNDLE
 from recipes.package.store import Store
 from recipes.recall import facts_from_json, recall, verdict_from_json
 from recipes.run.engine import Engine
@@ -76,9 +72,6 @@ class Project:
 def processors() -> int:
     """How many things to do side by side: the processors that this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-# ── one stage after the other ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def build_binary(project: Project, sample: Sample, recipe: Recipe, *, echo: bool = True) -> tuple[Binary, ElfFacts]:
@@ -314,150 +307,6 @@ def smaller_hint(project: Project, row: SizeRow) -> str:
     return (
         f"{name} is {binary.size - smaller[name]:,} bytes smaller (measured: {smaller[name]:,} against {binary.size:,})"
     )
-
-
-# ── a whole matrix ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def compare_platforms(
-    projects: Sequence[Project],
-    samples: Sequence[Sample],
-    recipes: Sequence[Recipe],
-    bases: Sequence[str],
-    engine: Engine | None,
-    *,
-    named: frozenset[str] = frozenset(),
-) -> Comparison:
-    """`compare` for each platform in turn, in one comparison."""
-    parts = [compare(project, samples, recipes, bases, engine, named=named) for project in projects]
-    if len(parts) == 1:
-        return parts[0]
-
-    def gather(select: Callable[[Comparison], tuple[Unavailable, ...]]) -> tuple[Unavailable, ...]:
-        return tuple(
-            replace(entry, name=f"{entry.name} for {project.platform}")
-            for project, part in zip(projects, parts, strict=True)
-            for entry in select(part)
-        )
-
-    rows = tuple(row for part in parts for row in part.rows)
-    return Comparison(rows, gather(lambda part: part.unavailable), gather(lambda part: part.failed))
-
-
-def compare(
-    project: Project,
-    samples: Sequence[Sample],
-    recipes: Sequence[Recipe],
-    bases: Sequence[str],
-    engine: Engine | None,
-    *,
-    named: frozenset[str] = frozenset(),
-) -> Comparison:
-    """Samples × recipes × bases, side by side. `engine` None: verdicts alone.
-
-    What cannot be had is listed, what should have worked and did not is listed as failed; neither stops the rest.
-    `named` are the recipes and bases that the user asked for by name: one that cannot be had is a failure.
-    """
-    from recipes.bases.specs import takes_long
-    from recipes.work import Work
-
-    work = Work(project.jobs, engine)
-    missing: dict[str, errors.RecipeError] = {}
-    reasons = {recipe.name: compiling.available(recipe, project.platform, project.workspace) for recipe in recipes}
-    for name, reason in reasons.items():
-        if reason:
-            missing[name] = errors.ToolMissing(reason)
-
-    def prepare(name: str) -> _Column:
-        column = _column(project, name, retry=name in named)
-        if engine is not None and builds and column.fixed is not None:
-            engine.prepare(column.fixed)
-        return column
-
-    def cell(binary: Binary, facts: ElfFacts, column: _Column) -> SizeRow | None:
-        if not column.fits(facts):
-            return None
-        image, verdict = package(project, binary, facts, column.base(binary, facts), column.root)
-        return SizeRow(image, facts, verdict, try_run(project, image, engine) if engine is not None else None)
-
-    builds = [
-        (sample, recipe)
-        for sample in samples
-        for recipe in recipes
-        if recipe.language == sample.language and not reasons[recipe.name]
-    ]
-    failed: list[Unavailable] = []
-    rows: list[SizeRow] = []
-    ready_binaries: list[tuple[Binary, ElfFacts]] = []
-    ready_bases: list[_Column] = []
-    with notes.progress("comparing", len(builds) * len(bases)) as advance, work:
-        # What takes longest first: started last, it would run alone at the end.
-        slow = [name for name in bases if takes_long(name, project.workspace)]
-        for name in slow:
-            work.start(("base", name), prepare, name)
-        for sample, recipe in builds:
-            work.start(("build", f"{sample.name} with {recipe.name}"), build_binary, project, sample, recipe)
-        for name in bases:
-            if name not in slow:
-                work.start(("base", name), prepare, name)
-        for (kind, name), result in work.results():
-            if isinstance(result, errors.RecipeError):
-                if kind == "base":
-                    missing[name] = result
-                    advance(len(builds))
-                else:
-                    failed.append(Unavailable(name, _explain(result), result.exit_code))
-                    advance(len(bases) if kind == "build" else 1)
-            elif kind == "cell":
-                rows += [result] if result is not None else []
-                advance(1)
-            elif isinstance(result, _Column):
-                ready_bases.append(result)
-                for binary, facts in ready_binaries:
-                    work.start(("cell", _cell_name(binary, result)), cell, binary, facts, result)
-            else:
-                binary, facts = result
-                ready_binaries.append((binary, facts))
-                for base in ready_bases:
-                    work.start(("cell", _cell_name(binary, base)), cell, binary, facts, base)
-    order = {name: index for index, name in enumerate(missing)}
-    unavailable = [Unavailable(name, error.message, error.exit_code) for name, error in missing.items()]
-    failed += [entry for entry in unavailable if entry.name in named]
-    return Comparison(tuple(rows), tuple(sorted(unavailable, key=lambda entry: order[entry.name])), tuple(failed))
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A base of the comparison: the same one for every program, or (`fixed` None) one made for each that fits."""
-
-    name: str
-    base: Callable[[Binary, ElfFacts], BaseImage]
-    fixed: BaseImage | None = None
-    root: Callable[[], RootFs] | None = None
-
-    def fits(self, facts: ElfFacts) -> bool:
-        """A program that loads nothing has no base of its own."""
-        return self.fixed is not None or facts.interpreter is not None
-
-
-def _column(project: Project, name: str, *, retry: bool) -> _Column:
-    from recipes import bundle
-    from recipes.bases.resolve import resolve
-    from recipes.work import once
-
-    if name == BUNDLE:
-        return _Column(name, partial(bundle.make, project, roots={}))
-    base = resolve(name, project.platform, project.workspace, project.store, retry=retry)
-    return _Column(name, lambda binary, facts: base, base, once(partial(open_root, project, base)))
-
-
-def _cell_name(binary: Binary, base: _Column) -> str:
-    return f"{binary.sample.name if binary.sample else binary.path.name} with {binary.recipe} on {base.name}"
-
-
-def _explain(error: errors.RecipeError) -> str:
-    output = error.output if isinstance(error, errors.CommandFailed) else ""
-    return f"{error.message}\n{output}".strip()
 
 
 def _why_dynamic(sample: Sample) -> str:

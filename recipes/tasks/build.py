@@ -161,7 +161,7 @@ def compare_sizes(
     package: str = "",
 ) -> int:
     """Build samples with every recipe on every base, run them, and print what each choice costs."""
-    from recipes import pipeline
+    from recipes import matrix
     from recipes import samples as sample_folder
     from recipes.bases.specs import MADE_HERE, known
     from recipes.bases.specs import find as find_base
@@ -182,7 +182,7 @@ def compare_sizes(
     chosen_bases = split(bases) or [*known(project.workspace), BUNDLE]
     if any(name.startswith("deb-") for name in chosen_bases):
         ensure_assembler()
-    comparison = pipeline.compare_platforms(
+    comparison = matrix.compare_platforms(
         projects,
         [load(project, Wanted(name, target, package)) for name in names],
         chosen_recipes,
