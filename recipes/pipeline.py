@@ -209,6 +209,7 @@ def judge_on(
             project.platform,
             env=env,
             user=settings.user,
+            workdir=settings.workdir,
             warnings=binary.warnings,
             commands=binary.commands,
             linker_map=binary.linker_map,
@@ -220,6 +221,7 @@ def judge_on(
         "platform": str(project.platform),
         "env": env,
         "user": settings.user,
+        "workdir": settings.workdir,
         "build": [binary.warnings, [(command.argv, command.env, str(command.cwd)) for command in binary.commands]],
     }
     return recall(project.workspace.cache / "verdicts", key, ask, verdict_from_json)

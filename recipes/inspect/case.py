@@ -52,7 +52,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`env` and `user` are the image's, `entry` is where the program stands in it.
+    """`env`, `user` and `workdir` are the image's, `entry` is where the program stands in it.
 
     `warnings`, `commands` and `asked_for` (see `linkermap`) are what is known of the build, where we have made it.
     """
@@ -67,6 +67,7 @@ class Case:
     commands: tuple[Command, ...] = ()
     asked_for: Mapping[str, str] = field(default_factory=dict)
     entry: str = "/app"
+    workdir: str = "/"
 
     def has_any(self, *paths: str) -> bool:
         """Whether the root has one of the files; "" is none, since it comes from a variable that is not set."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from recipes.errors import NotElf, TruncatedElf
@@ -28,6 +28,7 @@ DT_RELA, DT_RELASZ, DT_RELACOUNT = 7, 8, 0x6FFFFFF9
 DT_REL, DT_RELSZ, DT_RELCOUNT = 17, 18, 0x6FFFFFFA
 DT_SONAME, DT_RPATH, DT_RUNPATH = 14, 15, 29
 DT_BIND_NOW, DT_FLAGS, DT_FLAGS_1 = 24, 30, 0x6FFFFFFB
+DT_RELR, DT_AUXILIARY, DT_FILTER = 36, 0x7FFFFFFD, 0x7FFFFFFF
 DT_GNU_HASH, DT_VERSYM = 0x6FFFFEF5, 0x6FFFFFF0
 DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
 DF_BIND_NOW = 0x8
@@ -35,8 +36,10 @@ DF_1_NOW, DF_1_NODEFLIB, DF_1_PIE = 0x1, 0x800, 0x08000000
 
 _MOST_STRING_BYTES = 64 << 20
 _MOST_ENTRIES = 65536
+_MOST_NEEDED = 4096
 _LONGEST_NAME = 65536
 _BLOCK = 65536
+_HIDDEN, _FIRST_VERSION = 0x8000, 2
 _NOTE_ABI_TAG, _NOTE_PROPERTIES, _X86_ISA_NEEDED = 1, 5, 0xC0008002
 # R_*_COPY by ELF machine: the program holds the variable, but the loader must find the original elsewhere.
 _COPY = {3: 5, 62: 5, 40: 20, 183: 1024, 243: 4, 21: 19, 22: 9}
@@ -71,9 +74,9 @@ class Dynamic:
     """All of one file that the loaders' rules need. `machine` is the ELF number; () and None where nothing is said.
 
     `rpath` and `runpath` are as written, unsplit. `versions_defined` has no base version (the file's own name).
+    `filters` are the libraries that stand in for this one, and whether each may be absent (DT_AUXILIARY).
     `imports` are the symbols that relocations name, in musl's order of work; `exports` those that musl's loader can
-    see (it skips the hidden versions of a symbol and indirect functions); `more_exports` are those that only glibc's
-    sees.
+    see (it skips the hidden versions of a symbol and indirect functions); `offers` is what glibc's sees: see `answers`.
     `isa_needed` is the bit set of GNU_PROPERTY_X86_ISA_1_NEEDED: 1 baseline, 2 v2, 4 v3, 8 v4.
     `kernel_needed` is the ABI tag note's Linux version.
     """
@@ -87,12 +90,14 @@ class Dynamic:
     interpreter: str | None = None
     has_dynamic: bool = False
     needed: tuple[str, ...] = ()
+    filters: tuple[tuple[str, bool], ...] = ()
     soname: str | None = None
     rpath: str | None = None
     runpath: str | None = None
     pie: bool = False
     no_default_lib: bool = False
     bind_now: bool = False
+    packed_relocations: bool = False
     versions_needed: tuple[NeededVersion, ...] = ()
     versions_defined: frozenset[str] = frozenset()
     has_version_definitions: bool = False
@@ -100,7 +105,13 @@ class Dynamic:
     kernel_needed: tuple[int, int, int] | None = None
     imports: tuple[Import, ...] = field(default=(), repr=False)
     exports: frozenset[str] = field(default=frozenset(), repr=False)
-    more_exports: frozenset[str] = field(default=frozenset(), repr=False)
+    offers: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def answers(self, symbol: Import) -> bool:
+        """Whether glibc's loader takes a definition of this file for `symbol`. Source: glibc, `check_match`."""
+        if symbol.version is None:
+            return symbol.name in self.offers
+        return f"{symbol.name}@{symbol.version}" in self.offers or f"{symbol.name}@" in self.offers
 
 
 def read_dynamic(reader: Reader, *, symbols: bool = True) -> Dynamic:
@@ -129,27 +140,34 @@ def read_dynamic(reader: Reader, *, symbols: bool = True) -> Dynamic:
     memory = _Memory(reader, header)
     strings = _Strings(memory, tags)
     flags, flags_1 = tags.get(DT_FLAGS, 0), tags.get(DT_FLAGS_1, 0)
+    needed = tuple(strings.text(value) for tag, value in entries if tag == DT_NEEDED)
+    if len(needed) > _MOST_NEEDED:
+        raise NotElf(f"it needs {len(needed)} libraries, which no linker writes")
     versions = tuple(_read_version_needs(memory, strings, tags))
-    definitions = frozenset(_read_version_definitions(memory, strings, tags))
+    definitions = dict(_read_version_definitions(memory, strings, tags))
     dynamic = replace(
         start,
         has_dynamic=True,
-        needed=tuple(strings.text(value) for tag, value in entries if tag == DT_NEEDED),
+        needed=needed,
+        filters=tuple(
+            (strings.text(value), tag == DT_AUXILIARY) for tag, value in entries if tag in (DT_AUXILIARY, DT_FILTER)
+        ),
         soname=strings.text(tags[DT_SONAME]) if DT_SONAME in tags else None,
         rpath=strings.text(tags[DT_RPATH]) if DT_RPATH in tags else None,
         runpath=strings.text(tags[DT_RUNPATH]) if DT_RUNPATH in tags else None,
         pie=bool(flags_1 & DF_1_PIE),
         no_default_lib=bool(flags_1 & DF_1_NODEFLIB),
         bind_now=DT_BIND_NOW in tags or bool(flags & DF_BIND_NOW) or bool(flags_1 & DF_1_NOW),
+        packed_relocations=DT_RELR in tags,
         versions_needed=versions,
-        versions_defined=definitions,
+        versions_defined=frozenset(definitions.values()),
         has_version_definitions=DT_VERDEF in tags,
     )
     if not symbols or DT_SYMTAB not in tags:
         return dynamic
     table = _Symbols(memory, strings, tags, versions)
-    seen, more = table.exports()
-    return replace(dynamic, imports=tuple(table.imports()), exports=seen, more_exports=more)
+    seen, offers = table.exports(definitions)
+    return replace(dynamic, imports=tuple(table.imports()), exports=seen, offers=offers)
 
 
 def _read_entries(reader: Reader, header: Header, offset: int, size: int) -> list[tuple[int, int]]:
@@ -235,10 +253,9 @@ class _Strings:
             known = self._known[offset] = os.fsdecode(self._bytes(offset))
         return known
 
-    def texts(self, offsets: Iterable[int]) -> list[str]:
+    def texts(self, offsets: Collection[int]) -> list[str]:
         """Many names at once: big programs export 100,000s."""
-        joined = os.fsdecode(b"\0".join(map(self._bytes, offsets)))
-        return joined.split("\0") if joined else []
+        return os.fsdecode(b"\0".join(map(self._bytes, offsets))).split("\0") if offsets else []
 
     def _bytes(self, offset: int) -> bytes:
         end = self._data.find(b"\0", offset, offset + _LONGEST_NAME)
@@ -269,13 +286,14 @@ def _read_version_needs(memory: _Memory, strings: _Strings, tags: dict[int, int]
         address = address + following if following else None
 
 
-def _read_version_definitions(memory: _Memory, strings: _Strings, tags: dict[int, int]) -> Iterator[str]:
+def _read_version_definitions(memory: _Memory, strings: _Strings, tags: dict[int, int]) -> Iterator[tuple[int, str]]:
+    """Index and name of each."""
     address, left = tags.get(DT_VERDEF), min(tags.get(DT_VERDEFNUM, 0), _MOST_ENTRIES)
     while address is not None and left > 0:
-        _, flags, _, count, _, first, following = memory.unpack("HHHHIII", address, "a version definition")
+        _, flags, index, count, _, first, following = memory.unpack("HHHHIII", address, "a version definition")
         if count and not flags & 1:  # 1: the base version, which is the file's own name
             name, _ = memory.unpack("II", address + first, "a version definition")
-            yield strings.text(name)
+            yield index & 0x7FFF, strings.text(name)
         left -= 1
         address = address + following if following else None
 
@@ -333,27 +351,41 @@ class _Symbols:
                 index not in at_once,
             )
 
-    def exports(self) -> tuple[frozenset[str], frozenset[str]]:
-        """What musl's loader can find by name, and what only glibc's can."""
+    def exports(self, definitions: Mapping[int, str]) -> tuple[frozenset[str], frozenset[str]]:
+        """What musl's loader can find by name, and what answers glibc's: `name` for whoever asks without a version,
+        `name@version` for that version, `name@` for any. `definitions` are the versions by index.
+        """
         first, end = self._hashed()
         if end <= first:
             return frozenset(), frozenset()
-        hidden: tuple[int, ...] = ()
+        versions: tuple[int, ...] = ()
         if DT_VERSYM in self._tags:
             raw = self._memory.read(self._tags[DT_VERSYM] + 2 * first, 2 * (end - first), "the symbol versions")
-            hidden = struct.unpack(f"{self._memory.header.order}{end - first}H", raw)
+            versions = struct.unpack(f"{self._memory.header.order}{end - first}H", raw)
         # Bindings global, weak, unique; types none, object, function, common, TLS, and for glibc indirect function
         # (10); a value unless TLS, and for glibc unless absolute (0xFFF1).
-        seen: list[int] = []
-        more: list[int] = []
+        names: list[int] = []
+        rules: list[tuple[bool, int]] = []
         for at, (name, value, binding, kind, section) in enumerate(self._entries(first, end - first)):
             if not section or binding not in (1, 2, 10) or kind not in (0, 1, 2, 5, 6, 10):
                 continue
-            if kind != 10 and (value or kind == 6) and not (hidden and hidden[at] & 0x8000):
-                seen.append(name)
-            elif value or kind == 6 or section == 0xFFF1:
-                more.append(name)
-        return frozenset(self._strings.texts(seen)), frozenset(self._strings.texts(more))
+            if value or kind == 6 or section == 0xFFF1:
+                version = versions[at] if versions else 0
+                names.append(name)
+                rules.append((kind != 10 and bool(value or kind == 6) and not version & _HIDDEN, version))
+        seen, offers = set(), set()
+        for text, (musl, version) in zip(self._strings.texts(names), rules, strict=True):
+            if musl:
+                seen.add(text)
+            index, hidden = version & 0x7FFF, version & _HIDDEN
+            # Older programs have no versions: they get the first version there was, or the default one.
+            if index <= _FIRST_VERSION or not hidden:
+                offers.add(text)
+            if index in definitions:
+                offers.add(f"{text}@{definitions[index]}")
+            elif not hidden:
+                offers.add(f"{text}@")
+        return frozenset(seen), frozenset(offers)
 
     def _hashed(self) -> tuple[int, int]:
         """First and end index of the symbols that can be looked up by name."""

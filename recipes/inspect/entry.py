@@ -14,6 +14,7 @@ from recipes.errors import NotElf, TruncatedElf
 from recipes.inspect.case import Root
 from recipes.inspect.elf import read_facts
 from recipes.inspect.envline import asked_of_env, complaint, is_busybox, is_env
+from recipes.inspect.glibcpaths import absolute
 from recipes.inspect.judge import judge
 from recipes.inspect.segments import Reader
 from recipes.inspect.startup import account_of
@@ -53,8 +54,8 @@ def judge_entry(
         if not root.may_read(path):
             evidence = f"{path} has mode {root.mode(path):04o}, and its interpreter has to read it"
             return _fails("script-unreadable", evidence, f"{path}: Permission denied", "give it mode 0755")
-        return judge_script(whole, line, path, platform, env=env, user=user)
-    verdict = _judge_program(whole, path, platform, env, user)
+        return judge_script(whole, line, path, platform, env=env, user=user, workdir=workdir)
+    verdict = _judge_program(whole, path, platform, env, user, workdir)
     if argv[1:2] == ("-c",) and posixpath.basename(path) in _SHELLS:
         return _not_followed(verdict, f"the entry point hands {shlex.join(argv[2:3])} to a shell")
     return verdict
@@ -68,6 +69,7 @@ def judge_script(
     *,
     env: Environment = (),
     user: str = "",
+    workdir: str = "/",
     depth: int = 0,
 ) -> Verdict:
     """Whether the kernel will start `script`, whose first line is `line`: its interpreter decides, in that root.
@@ -80,15 +82,15 @@ def judge_script(
     whole, root = root, root.seen_by(account)
     path = script
     for _ in range(_MOST_SCRIPTS):
-        refused = _refused(root, script, path, line)
+        refused = _refused(root, script, path, line, workdir)
         if refused is not None:
             return refused
-        path, argument = _interpreter(line), _argument(line)
+        path, argument = absolute(_interpreter(line), workdir), _argument(line)
         line = first_line(root.reader(path))
         if not line.startswith(b"#!"):
-            verdict = _judge_program(whole, path, platform, env, user)
+            verdict = _judge_program(whole, path, platform, env, user, workdir)
             if is_env(path) and verdict.status is not Status.FAILS:
-                return _through_env(whole, root, script, path, argument, platform, env, user, depth)
+                return _through_env(whole, root, script, path, argument, platform, env, user, workdir, depth)
             # The kernel speaks of what it was asked to start, not of what that led to.
             findings = (
                 replace(finding, message=finding.message.replace(f"exec {path}:", f"exec {script}:"))
@@ -105,13 +107,13 @@ def judge_script(
 
 def first_line(reader: Reader) -> bytes:
     """As much of the first line as the kernel looks at, without its end."""
-    return reader.read_at(0, _LONGEST_LINE).partition(b"\n")[0]
+    return reader.read_at(0, _LONGEST_LINE).partition(b"\n")[0].partition(b"\0")[0]
 
 
-def _refused(root: Root, script: str, path: str, line: bytes) -> Verdict | None:
+def _refused(root: Root, script: str, path: str, line: bytes, workdir: str) -> Verdict | None:
     """What the kernel has against the interpreter that `path`, reached from `script`, names."""
-    interpreter = _interpreter(line)
-    if interpreter == "/":
+    interpreter = absolute(_interpreter(line), workdir)
+    if not _interpreter(line):
         evidence = f"{path} starts with #! and names no interpreter"
         return _fails("not-a-program", evidence, f"exec {script}: exec format error", "name one, with its whole path")
     barrier = root.barrier(interpreter)
@@ -132,7 +134,7 @@ def _refused(root: Root, script: str, path: str, line: bytes) -> Verdict | None:
 
 def _interpreter(line: bytes) -> str:
     words = line[2:].strip(b" \t").split(b" ", 1)[0].split(b"\t", 1)
-    return posixpath.join("/", words[0].decode(errors="surrogateescape"))
+    return words[0].decode(errors="surrogateescape")
 
 
 def _argument(line: bytes) -> str:
@@ -150,9 +152,15 @@ def _through_env(
     platform: Platform,
     env: Environment,
     user: str,
+    workdir: str,
     depth: int,
 ) -> Verdict:
     """What becomes of the program that env is to start; `root` is the user's view of `whole`."""
+    busybox = is_busybox(root, interpreter)
+    if busybox and argument.startswith("-S"):
+        evidence = f"{script} starts with #!{interpreter} {argument}, and busybox's env does not know -S"
+        message = f"{interpreter}: invalid option -- 'S'"
+        return _fails("script-option-unknown", evidence, message, "name the interpreter with its whole path")
     asked = asked_of_env(argument)
     if asked is None or depth == _MOST_SCRIPTS:
         finding = Finding(
@@ -165,7 +173,9 @@ def _through_env(
         return Verdict(Status.UNKNOWN, (finding,))
     settings, name = asked
     env = (*env, *settings)
-    paths = [name] if "/" in name else _candidates(name, dict(env).get("PATH") or _DEFAULT_PATH, "/")
+    paths = (
+        [absolute(name, workdir)] if "/" in name else _candidates(name, dict(env).get("PATH") or _DEFAULT_PATH, workdir)
+    )
     failed: Verdict | None = None
     denied = False
     for path in paths:
@@ -174,15 +184,14 @@ def _through_env(
             continue
         line = first_line(root.reader(path))
         if line.startswith(b"#!"):
-            verdict = judge_script(whole, line, path, platform, env=env, user=user, depth=depth + 1)
+            verdict = judge_script(whole, line, path, platform, env=env, user=user, workdir=workdir, depth=depth + 1)
         else:
-            verdict = _judge_program(whole, path, platform, env, user)
+            verdict = _judge_program(whole, path, platform, env, user, workdir)
         if verdict.status is not Status.FAILS:
             return _not_followed(verdict, f"{script} is a script for {path}")
         failed = failed or verdict
         if not verdict.reason.endswith(": no such file or directory"):
             break  # only for want of a file does it look on
-    busybox = is_busybox(root, interpreter)
     if failed is None:
         why = "Permission denied" if denied else "No such file or directory"
         evidence = f"{script} asks {interpreter} for {name}, which is in no folder of PATH" + (
@@ -221,10 +230,10 @@ def _not_followed(verdict: Verdict, evidence: str) -> Verdict:
     return replace(verdict, findings=(*verdict.findings, finding))
 
 
-def _judge_program(root: Root, path: str, platform: Platform, env: Environment, user: str) -> Verdict:
+def _judge_program(root: Root, path: str, platform: Platform, env: Environment, user: str, workdir: str) -> Verdict:
     reader = root.reader(path)
     try:
-        return judge(reader, read_facts(reader), root, platform, env=env, user=user, entry=path)
+        return judge(reader, read_facts(reader), root, platform, env=env, user=user, entry=path, workdir=workdir)
     except TruncatedElf as error:
         return _fails("truncated", error.message, "Segmentation fault (exit code 139)", "copy or build it again")
     except NotElf as error:

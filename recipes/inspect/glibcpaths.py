@@ -14,8 +14,9 @@ from functools import lru_cache
 from recipes.inspect.dynamic import Dynamic
 from recipes.inspect.objects import Object
 
-_TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM))")
-_FOLDERS = re.compile(rb"(?:/[^\0:\n]{1,200}/\0)+")
+_TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))")
+# Of printable characters, and nothing of that kind before it: so each byte of a hostile file is looked at once.
+_FOLDERS = re.compile(rb"(?<![!-~])(?:/(?:[!-.0-9;-~]++/)++\0)+")
 _OTHERS_DEFAULT = ("/lib64/", "/usr/lib64/")
 # On newer CPUs of Intel alone it says "haswell"; no image can count on whose CPU it meets.
 _PLATFORMS = {62: "x86_64", 183: "aarch64", 3: "i686", 243: "riscv64", 40: "v7l", 22: "z900", 21: "power8"}
@@ -107,6 +108,6 @@ def _folders(machine: Machine, asked: Map, tag: str, text: str | None) -> tuple[
     return asked.folders[tag]
 
 
-def absolute(path: str) -> str:
-    """A path as the loader writes it, against the working folder, which is taken to be the root's top."""
-    return path if path.startswith("/") else posixpath.join("/", path)
+def absolute(path: str, workdir: str = "/") -> str:
+    """A path as the loader writes it, against the working folder."""
+    return path if path.startswith("/") else posixpath.join("/", workdir, path)

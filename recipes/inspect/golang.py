@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from recipes.inspect.segments import PT_LOAD, Header, Reader
+from recipes.inspect.segments import Header, Reader
 
 _BUILD_INFO = b"\xff Go buildinf:"
 _STRINGS_INLINE = 2
@@ -115,15 +115,16 @@ def _occurrences(reader: Reader, header: Header, what: bytes, align: int, *, wri
 
     With `writable`, only data that can be written to is searched; otherwise all but code, where code is kept apart.
     """
-    loaded = [segment for segment in header.segments if segment.type == PT_LOAD]
-    data = [segment for segment in loaded if segment.flags & _WRITABLE or not segment.flags & _EXECUTABLE]
-    for segment in [s for s in data if s.flags & _WRITABLE] if writable else data or loaded:
-        at, end = segment.offset, segment.offset + segment.file_size
-        while at < end:
+    if writable:
+        ranges = list(header.loaded(lambda segment: bool(segment.flags & _WRITABLE)))
+    else:
+        data = header.loaded(lambda segment: bool(segment.flags & _WRITABLE) or not segment.flags & _EXECUTABLE)
+        ranges = list(data) or list(header.loaded())
+    for start, end in ranges:
+        for at in range(start, end, _CHUNK):
             chunk = reader.read_at(at, min(_CHUNK + len(what) - 1, end - at))
             found = chunk.find(what)
             while found >= 0:
                 if (at + found) % align == 0:
                     yield at + found
                 found = chunk.find(what, found + 1)
-            at += _CHUNK

@@ -31,18 +31,19 @@ def judge(
     commands: tuple[Command, ...] = (),
     linker_map: Path | None = None,
     entry: str = "/app",
+    workdir: str = "/",
 ) -> Verdict:
     """Whether `binary`, put into `root` as `entry`, will start there; what it will miss later; and the fix.
 
-    `env` is the image's environment; `warnings` and `linker_map` are the linker's, `commands` those that built the
-    file: they know what the file alone cannot tell. Raises: NotElf, TruncatedElf, BadInput.
+    `env`, `user` and `workdir` are the image's; `warnings` and `linker_map` are the linker's, `commands` those that
+    built the file: they know what the file alone cannot tell. Raises: NotElf, TruncatedElf, BadInput.
     """
     program = examine(binary) if isinstance(binary, Path) else examine_reader(binary)
     asked = asked_for(linker_map) if linker_map else {}
     account = startup.account_of(root, user)
     before = (account,) if isinstance(account, Finding) else ()
     seen = root if isinstance(account, Finding) else root.seen_by(account)
-    case = Case(program, facts, seen, platform, dict(env), user, warnings, commands, asked, entry)
+    case = Case(program, facts, seen, platform, dict(env), user, warnings, commands, asked, entry, workdir)
     refused = startup.refused_by_kernel(case) or startup.out_of_reach(case)
     if refused is not None:
         return _verdict((*before, refused), known=refused.level is Level.CERTAIN)

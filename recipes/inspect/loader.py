@@ -11,6 +11,7 @@ from typing import Literal
 
 from recipes.inspect.dynamic import Dynamic, read_dynamic
 from recipes.inspect.glibc import GlibcLoader
+from recipes.inspect.glibcpaths import absolute
 from recipes.inspect.loading import LoaderKind, Loading, Problem
 from recipes.inspect.musl import MuslLoader
 from recipes.inspect.objects import Object, Objects, objects_of
@@ -28,20 +29,21 @@ def explain(
     env: Mapping[str, str] | Environment = (),
     platform: Platform,
     path: str = "/app",
+    workdir: str = "/",
     checks: bool = True,
 ) -> Loading:
     """What happens between exec and the program's own code when `program` stands in `root` as `path`.
 
     A `Dynamic` is taken as it is: with its symbols, please. `env` is the image's.
     Without `checks` it is only asked which libraries are loaded, as far as the loader's rules have these apart.
-    A `platform` variant such as v3 is the CPU's level; without one it is the baseline, so that
-    glibc-hwcaps folders are not looked into. The working folder is taken to be `/`. Raises: NotElf, TruncatedElf.
+    A `platform` variant such as v3 is the CPU's level; without one it is the baseline, so that glibc-hwcaps folders are
+    not looked into. `workdir` is where names without a leading slash are looked up. Raises: NotElf, TruncatedElf.
     """
     dynamic = program if isinstance(program, Dynamic) else read_dynamic(program)
     if dynamic.interpreter is None:
         return Loading("none")
     objects = objects_of(root)
-    loader = _open_interpreter(objects, dynamic, path)
+    loader = _open_interpreter(objects, dynamic, path, workdir)
     if isinstance(loader, Problem):
         return Loading("unknown", (Library(dynamic.interpreter, None, path, ()),), (loader,))
     settings = dict(env)
@@ -51,10 +53,10 @@ def explain(
         level = int(variant) if platform.architecture == "amd64" and variant in ("2", "3", "4") else 1
         architecture = platform.architecture if dynamic.bits == 64 or platform.architecture != "amd64" else "386"
         return GlibcLoader(
-            objects, dynamic, loader, path=path, architecture=architecture, level=level, env=settings
+            objects, dynamic, loader, path=path, architecture=architecture, level=level, env=settings, workdir=workdir
         ).run(checks=checks)
     if kind == "musl":
-        return MuslLoader(objects, dynamic, loader, path=path, env=settings).run()
+        return MuslLoader(objects, dynamic, loader, path=path, env=settings, workdir=workdir).run()
     where = Searched(dynamic.interpreter, "PT_INTERP", "neither glibc's loader nor musl's")
     return Loading("unknown", (Library(dynamic.interpreter, loader.path, path, (where,)),))
 
@@ -74,9 +76,9 @@ def _kind(objects: Objects, loader: Object) -> Literal["glibc", "musl", "unknown
     return "musl" if _MUSL_PATH.search(objects.content(loader.path)) else "unknown"
 
 
-def _open_interpreter(objects: Objects, program: Dynamic, path: str) -> Object | Problem:
+def _open_interpreter(objects: Objects, program: Dynamic, path: str, workdir: str) -> Object | Problem:
     """By the kernel's rules. Source: Linux, `fs/binfmt_elf.c`, `load_elf_binary`."""
-    interpreter = program.interpreter or ""
+    interpreter = absolute(program.interpreter or "", workdir)
     entry = objects.root.stat(interpreter)
     barrier = objects.root.barrier(interpreter)
     if barrier:

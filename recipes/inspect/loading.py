@@ -14,6 +14,7 @@ ProblemCode = Literal[
     "library-missing",
     "library-broken",
     "version-missing",
+    "relocations-unknown",
     "symbol-missing",
     "symbol-undefined",
     "symbol-undefined-later",
@@ -42,7 +43,7 @@ class Loading:
 
     `libraries` is the whole closure in load order, the missing ones included. `problems` are in the order in which the
     loader meets them: glibc stops at its first missing library, writes all version errors at once, and both come before
-    anything about the CPU and about symbols, where it stops at the first; musl writes all there are, libraries before
+    anything about symbols, where it stops at the first, and about the CPU; musl writes all there are, libraries before
     symbols. `warnings` are what it writes and then goes on; `later` is what ends the program once it gets so far.
     """
 

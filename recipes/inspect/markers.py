@@ -140,10 +140,10 @@ def _find_strings(reader: Reader, header: Header) -> tuple[frozenset[str], str |
 
 def _loaded_data(reader: Reader, header: Header) -> Iterator[bytes]:
     """The loaded data in overlapping chunks; code only where the linker did not keep it apart."""
-    loaded = [segment for segment in header.segments if segment.type == PT_LOAD]
-    for segment in [segment for segment in loaded if not segment.flags & 1] if len(loaded) > 2 else loaded:
-        for at in range(0, segment.file_size, _CHUNK):
-            yield reader.read_at(segment.offset + at, min(_CHUNK + _OVERLAP, segment.file_size - at))
+    apart = sum(segment.type == PT_LOAD for segment in header.segments) > 2
+    for start, end in header.loaded(lambda segment: not (apart and segment.flags & 1)):
+        for at in range(start, end, _CHUNK):
+            yield reader.read_at(at, min(_CHUNK + _OVERLAP, end - at))
 
 
 def _read_symbols(reader: Reader, header: Header) -> tuple[frozenset[str], frozenset[str]]:

@@ -44,9 +44,10 @@ class MuslLoader:
     """One program's start. Use `run`."""
 
     def __init__(
-        self, objects: Objects, program: Dynamic, loader: Object, *, path: str, env: Mapping[str, str]
+        self, objects: Objects, program: Dynamic, loader: Object, *, path: str, env: Mapping[str, str], workdir: str
     ) -> None:
         self._objects = objects
+        self._workdir = workdir
         self._env = env
         self._interpreter = program.interpreter or loader.path
         self._program = _Dso(path, None, -1, program, None, None)
@@ -76,6 +77,7 @@ class MuslLoader:
                 if searched or found is self._loader:
                     self._add(Library(name, path, dso.name, tuple(searched)))
         self._relocate()
+        self._check_relocations()
         return Loading("musl", tuple(self._libraries.values()), tuple(self._problems))
 
     # ── which objects ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -89,7 +91,7 @@ class MuslLoader:
             return self._itself()
         if "/" in name:
             path, why = name, "its name is a path"
-            looked.append(Searched(absolute(name), why, self._found(absolute(name))))
+            looked.append(Searched(self._at(name), why, self._found(self._at(name))))
         else:
             known = next((dso for dso in self._dsos[1:] if dso.short == name), None)
             if known is not None or not name or len(name) > _NAME_MAX:
@@ -106,15 +108,15 @@ class MuslLoader:
         return self._loader
 
     def _open(self, path: str, asking: _Dso | None, looked: list[Searched], *, searched_for: bool) -> _Dso | None:
-        entry = self._objects.root.stat(absolute(path))
-        if entry is None or entry.kind != "file" or not self._objects.may_open(absolute(path)):
+        entry = self._objects.root.stat(self._at(path))
+        if entry is None or entry.kind != "file" or not self._objects.may_open(self._at(path)):
             return None
         known = next((dso for dso in self._dsos if dso.inode == entry.inode), None)
         if known is not None:
             if known.short is None and searched_for:
                 known.short = posixpath.basename(known.name)
             return known
-        loaded = self._objects.load(absolute(path))
+        loaded = self._objects.load(self._at(path))
         if isinstance(loaded, str) or len(self._dsos) >= _MOST_MAPS:
             looked[-1] = Searched(looked[-1].path, looked[-1].why, "no library")
             return None
@@ -129,13 +131,16 @@ class MuslLoader:
         self._dsos.append(found)
         return found
 
+    def _at(self, path: str) -> str:
+        return absolute(path, self._workdir)
+
     def _search(self, name: str, asking: _Dso | None, looked: list[Searched]) -> str | None:
         for why, folders in self._places(asking):
             if not folders:
                 looked.append(Searched("", why, "not set"))
             for folder in filter(None, re.split("[:\n]", folders)):
                 path = f"{folder}/{name}"
-                found = self._found(absolute(path))
+                found = self._found(self._at(path))
                 looked.append(Searched(path, why, found))
                 if found not in (_ABSENT, _DENIED):
                     return path
@@ -216,6 +221,16 @@ class MuslLoader:
                 evidence = f"{dso.name} needs {symbol.name}, which neither musl nor another library has"
                 self._problems.append(Problem("symbol-missing", message, evidence, symbol.name, dso.name))
 
+    def _check_relocations(self) -> None:
+        """Packed relative relocations, which musl 1.2.4 learned, are not even looked at by an older one."""
+        if self._problems or self._names_with_64():
+            return
+        for dso in self._dsos:
+            if dso is not self._loader and dso.dynamic.packed_relocations:
+                evidence = f"{dso.name} has packed relative relocations (DT_RELR), and musl is older than 1.2.4"
+                message = "Segmentation fault (exit code 139)"
+                self._problems.append(Problem("relocations-unknown", message, evidence, dso.name, dso.name))
+
     def _all_of(self, dso: _Dso) -> Dynamic:
         return dso.dynamic if dso.object is None else self._objects.symbols(dso.object)
 
@@ -223,7 +238,10 @@ class MuslLoader:
         return self._all_of(dso).exports
 
     def _names_with_64(self) -> frozenset[str]:
-        """Names such as open64 that musl 1.2.4 and later answer with open, read from the loader's own list."""
+        """Names such as open64 that musl 1.2.4 and later answer with open, read from the loader's own list.
+
+        Before, they were symbols, and there is no such list.
+        """
         object_ = self._loader.object
         match = _LFS64_LIST.search(self._objects.content(object_.path)) if object_ else None
         if match is None:

@@ -13,6 +13,7 @@ from recipes.errors import BadArchive, NotElf, TruncatedElf
 from recipes.inspect.dynamic import Dynamic, Import, read_dynamic
 from recipes.inspect.ldcache import LdCache, read_ldcache
 from recipes.inspect.rootfs import RootFs
+from recipes.inspect.segments import ET_EXEC
 from recipes.model import Searched
 
 _MOST_CONFIG_BYTES = 16 << 20
@@ -37,6 +38,8 @@ class Opened(NamedTuple):
     found: str
     """in words"""
     error: str = ""
+    nameless: bool = False
+    """whether the message does not say where the file is"""
     other_class: bool = False
     denied: bool = False
 
@@ -65,8 +68,17 @@ class Objects:
         return root
 
     def open(self, path: str, like: Dynamic) -> Opened:
-        """What glibc's loader meets at `path` when the program is `like`. Source: glibc, `open_verify`."""
-        return self.take(path, like) if self.may_open(path) else _DENIED
+        """What glibc's loader meets at `path`, as a library, when the program is `like`.
+
+        Source: glibc, `elf/dl-load.c`, `open_verify` and `_dl_map_object_from_fd`.
+        """
+        opened = self.take(path, like) if self.may_open(path) else _DENIED
+        if opened.object is None:
+            return opened
+        if opened.object.dynamic.os_abi not in (0, 3):
+            return Opened(None, "an ELF file for another system", "ELF file OS ABI invalid")
+        error = _no_library(opened.object.dynamic)
+        return Opened(None, "an ELF file that is no library", error, nameless=True) if error else opened
 
     def may_open(self, path: str) -> bool:
         """Whether opening it does not fail with EACCES; what is not there fails otherwise."""
@@ -157,6 +169,15 @@ class Objects:
                 cache = read_ldcache(data, little_endian=little_endian)
             self._caches[little_endian] = cache
         return self._caches[little_endian]
+
+
+def _no_library(dynamic: Dynamic) -> str:
+    """What the loader has against a program under a library's name; "" for nothing."""
+    if not dynamic.has_dynamic:
+        return "object file has no dynamic section"
+    if dynamic.type == ET_EXEC:
+        return "cannot dynamically load executable"
+    return "cannot dynamically load position-independent executable" if dynamic.pie else ""
 
 
 _known: weakref.WeakKeyDictionary[RootFs, Objects] = weakref.WeakKeyDictionary()

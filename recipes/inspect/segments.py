@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -91,7 +91,7 @@ class BytesReader:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One program header. Numbers are as written; `offset` + `file_size` lies inside the file."""
+    """One program header. Numbers are as written; what PT_LOAD, PT_DYNAMIC and PT_INTERP name lies inside the file."""
 
     type: int
     flags: int
@@ -122,6 +122,15 @@ class Header:
 
     def segment(self, kind: int) -> Segment | None:
         return next((segment for segment in self.segments if segment.type == kind), None)
+
+    def loaded(self, wanted: Callable[[Segment], bool] = lambda segment: True) -> Iterator[tuple[int, int]]:
+        """Start and end, in the file, of what the PT_LOAD segments that are `wanted` load: each byte once, in order."""
+        reached = 0
+        for segment in sorted(self.segments, key=lambda segment: segment.offset):
+            end = segment.offset + segment.file_size
+            if segment.type == PT_LOAD and wanted(segment) and end > reached:
+                yield max(segment.offset, reached), end
+                reached = end
 
     def offset_of(self, address: int, length: int = 1) -> int | None:
         """Where in the file the bytes that are loaded at `address` stand; None where no PT_LOAD holds all of them."""
@@ -176,7 +185,9 @@ def read_header(reader: Reader) -> Header:
         _segments(read_exactly(reader, table, count * entry_size, "the program header table"), wide, little)
     )
     for segment in segments:
-        if segment.file_size and segment.offset + segment.file_size > reader.size:
+        # Nobody reads the others before the program runs, and some not even then.
+        decisive = segment.type in (PT_LOAD, PT_DYNAMIC, PT_INTERP)
+        if decisive and segment.file_size and segment.offset + segment.file_size > reader.size:
             raise TruncatedElf(
                 f"the file is truncated: a segment ends at byte {segment.offset + segment.file_size}, "
                 f"the file at byte {reader.size}",
@@ -220,10 +231,12 @@ def read_interpreter(reader: Reader, header: Header) -> str | None:
 
 def read_notes(reader: Reader, header: Header) -> Iterator[tuple[bytes, int, bytes]]:
     """Name, type and content of every note in the PT_NOTE segments. A malformed rest of a segment is left out."""
+    budget = _MOST_NOTE_BYTES
     for segment in header.segments:
         if segment.type != PT_NOTE:
             continue
-        raw = reader.read_at(segment.offset, min(segment.file_size, _MOST_NOTE_BYTES))
+        raw = reader.read_at(segment.offset, min(segment.file_size, budget))
+        budget -= len(raw)
         # GNU property notes are aligned to 8 in 64-bit files; all others to 4, whatever the segment says.
         align = 8 if header.bits == 64 and b"\x05\0\0\0GNU\0" in raw[8:16] and header.little_endian else 4
         at = 0

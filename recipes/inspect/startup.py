@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from recipes.inspect.accounts import Account, UnknownAccount, look_up
 from recipes.inspect.case import Case, Root, read_text
+from recipes.inspect.glibcpaths import absolute
 from recipes.inspect.loader import explain
 from recipes.inspect.loading import Problem
 from recipes.inspect.rootfs import RootFs
@@ -20,12 +21,19 @@ _ALSO_RUNS = {("amd64", "386")}
 _MAY_RUN = {("arm64", "arm")}
 _ACCOUNTS = ("/etc/passwd", "/etc/group")
 _LEVELS = {1: "v1", 2: "v2", 4: "v3", 8: "v4"}
+_LINUX_GO = ("linux", "android")
+_OTHER_SYSTEMS = {2: "NetBSD", 6: "Solaris", 9: "FreeBSD", 12: "OpenBSD"}
+"""By ELF OS ABI."""
 
 LOADER_CODES = {
     "interpreter-missing": ("interpreter-missing", "link it statically, or take a base that has that loader"),
     "interpreter-broken": ("interpreter-broken", "take a base whose loader is whole and for the same CPU"),
     "library-missing": ("library-missing", "add the library to the image, or link it statically"),
     "library-broken": ("library-broken", "take a base whose libraries are whole and for the same CPU"),
+    "relocations-unknown": (
+        "relr-unsupported",
+        "link without -z pack-relative-relocs, or take a base with glibc 2.36, musl 1.2.4 or newer",
+    ),
     "version-missing": ("glibc-too-old", "build on an older system, take a newer base, or link it statically"),
     "symbol-undefined": (
         "symbol-missing",
@@ -35,6 +43,7 @@ LOADER_CODES = {
         "symbol-missing-later",
         "take the version of the library that it was linked with, or link with -z now to know at once",
     ),
+    "cpu-level": ("cpu-level", "take a base whose libraries are built for the baseline"),
     "symbol-missing": ("musl-symbol-missing", "build it for musl, or take a base with glibc"),
 }
 """The loader's problem → the finding's code, and the fix."""
@@ -83,6 +92,8 @@ def refused_by_kernel(case: Case) -> Finding | None:
             f"exec {case.entry}: exec format error",
             f"build it for {case.platform}, or choose --platform linux/{facts.machine}",
         )
+    if facts.interpreter is None and (found := _other_system(case)):
+        return found
     if facts.linkage is Linkage.SHARED_LIBRARY or (facts.type == "DYN" and facts.entry == 0):
         return Finding(
             Level.CERTAIN if facts.entry == 0 else Level.POSSIBLE,
@@ -95,26 +106,54 @@ def refused_by_kernel(case: Case) -> Finding | None:
     return None
 
 
+def _other_system(case: Case) -> Finding | None:
+    """A static program for another system than Linux: the kernel starts it, and its first system call is another's."""
+    go = case.program.go
+    if go is not None:
+        system = go.settings.get("GOOS", "linux")
+        evidence = f"Go build information: GOOS={system}"
+        foreign = system not in _LINUX_GO
+    else:
+        system = _OTHER_SYSTEMS.get(case.facts.os_abi, "")
+        evidence = f"its ELF header names {system}"
+        foreign = bool(system)
+    if not foreign:
+        return None
+    # Linux does not look at the header's mark, and tools for one emulator or another set it on its own programs.
+    level = Level.CERTAIN if go is not None else Level.POSSIBLE
+    return Finding(level, "wrong-system", evidence, "Segmentation fault (exit code 139)", "build it for Linux")
+
+
 def load(case: Case) -> Loading:
     """What happens between exec and the program's own code."""
-    interpreter = case.facts.interpreter
-    if interpreter is None:
+    if case.facts.interpreter is None:
         return Loading()
+    interpreter = absolute(case.facts.interpreter, case.workdir)
     if not case.root.exists(interpreter) and not case.root.barrier(interpreter):
-        return Loading((_interpreter_missing(case, interpreter),))
+        return Loading((_interpreter_missing(case, case.facts.interpreter),))
     if not isinstance(case.root, RootFs):
         return Loading(known=False)
-    found = explain(case.program.dynamic, case.root, env=case.env, platform=case.platform, path=case.entry)
-    findings = tuple(_finding(problem) for problem in found.problems if problem.code != "cpu-level")
+    found = explain(
+        case.program.dynamic,
+        case.root,
+        env=case.env,
+        platform=case.platform,
+        path=case.entry,
+        workdir=case.workdir,
+    )
+    # linux/amd64 without a variant says nothing of the machine that it will run on.
+    doubtful = () if case.platform.variant else ("cpu-level",)
+    findings = tuple(
+        replace(_finding(problem), level=Level.POSSIBLE) if problem.code in doubtful else _finding(problem)
+        for problem in found.problems
+    )
     findings += tuple(replace(_finding(problem), level=Level.POSSIBLE) for problem in found.later)
     return Loading(findings, found.libraries, known=found.loader != "unknown")
 
 
 def _finding(problem: Problem) -> Finding:
     """What the loader reports, in the words of docs/hazards.md."""
-    code, fix = LOADER_CODES[problem.code]
-    if "GLIBC_ABI_DT_RELR" in problem.message:
-        code, fix = "relr-unsupported", "link without -z pack-relative-relocs, or take a base with glibc 2.36 or newer"
+    code, fix = LOADER_CODES["relocations-unknown" if "GLIBC_ABI_DT_RELR" in problem.message else problem.code]
     return Finding(Level.CERTAIN, code, problem.evidence, problem.message, fix)
 
 

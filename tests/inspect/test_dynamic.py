@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import random
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from recipes import shell
 from recipes.errors import BadInput, NotElf, TruncatedElf
 from recipes.inspect.dynamic import Import, read_dynamic
 from recipes.inspect.elf import read_elf
-from recipes.inspect.segments import BytesReader, FileReader
+from recipes.inspect.markers import examine_reader
+from recipes.inspect.segments import PT_LOAD, PT_NOTE, BytesReader, FileReader
 from recipes.model import Command
 from tests.inspect.compilers import Compilers, programs_of_this_machine
 from tests.inspect.fixtures.make import FIXTURES, SONAME, make_elf
@@ -163,6 +165,38 @@ def test_crafted_tables_end_in_our_own_errors() -> None:
         read_dynamic(BytesReader(b"\x7fELF" + bytes(60)))
     with pytest.raises(TruncatedElf):
         read_dynamic(BytesReader(make_elf(names=((SONAME, b"x" * 70000),))))
+
+
+@pytest.mark.parametrize("kind", [PT_NOTE, PT_LOAD])
+def test_a_thousand_segments_over_the_same_bytes_cost_no_more_than_one(kind: int) -> None:
+    """Each byte is looked at once, whoever names it how often: minutes of work would fit into a megabyte else."""
+    size = 64 + 1001 * 56
+    body = bytes(16 << 20)
+    header = (
+        b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0, 64, 0, 0, 64, 56, 1001, 0, 0, 0)
+    )
+    table = struct.pack("<IIQQQQQQ", PT_LOAD, 4, 0, 0, 0, size + len(body), size + len(body), 8)
+    table += 1000 * struct.pack("<IIQQQQQQ", kind, 4, size, 0, 0, len(body), len(body), 8)
+    reader = Counting(header + table + body)
+    examine_reader(reader)
+    assert reader.bytes_read < 10 * reader.size
+
+
+class Counting(BytesReader):
+    """A reader that knows how much was asked of it."""
+
+    bytes_read = 0
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        data = super().read_at(offset, length)
+        self.bytes_read += len(data)
+        return data
+
+
+def test_more_libraries_than_anybody_needs_are_an_error() -> None:
+    """Each costs a search, and each search a place in every list."""
+    with pytest.raises(NotElf, match="5000 libraries"):
+        read_dynamic(BytesReader(make_elf(needed=(b"liba.so",) * 5000)))
 
 
 def test_mutated_files_end_in_our_own_errors(compilers: Compilers) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,21 @@ def test_every_truncation_is_an_error(compilers: Compilers, tmp_path: Path) -> N
                 read_elf(cut)
         cut.write_bytes(data[:end])
         read_elf(cut)
+
+
+def test_segments_that_nobody_loads_may_lie(compilers: Compilers, tmp_path: Path) -> None:
+    """A note that ends behind the file's end keeps nobody from running the program, nor us from reading it."""
+    data = bytearray(compilers.c(HELLO, "-static").read_bytes())
+    table, size, count = struct.unpack_from("<Q", data, 32)[0], *struct.unpack_from("<HH", data, 54)
+    notes = [at for at in range(table, table + count * size, size) if struct.unpack_from("<I", data, at) == (4,)]
+    assert notes
+    for at in notes:
+        struct.pack_into("<Q", data, at + 8, len(data) + 4096)
+    lying = tmp_path / "lying"
+    lying.write_bytes(data)
+    lying.chmod(0o755)
+    assert read_elf(lying).linkage is Linkage.STATIC
+    assert shell.run(Command((str(lying),))).exit_code == 0
 
 
 def test_a_crafted_size_allocates_nothing(tmp_path: Path) -> None:

@@ -109,19 +109,19 @@ def test_lines_that_are_not_known() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
-def test_busybox_has_other_words(tmp_path: Path) -> None:
-    """busybox's env says that it cannot execute the name."""
+@pytest.mark.parametrize(("line", "exit_code"), [("tool", 127), ("-S tool -x", 1)])
+def test_busybox_has_other_words(tmp_path: Path, line: str, exit_code: int) -> None:
+    """busybox's env says that it cannot execute the name, and it does not know -S."""
     need(os.geteuid() == 0, "root")
     root = tmp_path / "root"
     old = os.umask(0o022)
     try:
         (root / "usr/bin").mkdir(parents=True)
         shutil.copy(assembled("busybox") / "bin/busybox", root / "usr/bin/env")
-        (root / "app").write_text("#!/usr/bin/env tool\n")
+        (root / "app").write_text(f"#!/usr/bin/env {line}\n")
         (root / "app").chmod(0o755)
     finally:
         os.umask(old)
     said = judge_entry(RootFs.from_directory(root), ("/app",), AMD64, user=USER)
     code, output = run(root, "/app")
-    assert (said.status, code, said.reason) == (Status.FAILS, 127, output.splitlines()[0])
+    assert (said.status, code, said.reason) == (Status.FAILS, exit_code, output.splitlines()[0])

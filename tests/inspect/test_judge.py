@@ -82,6 +82,25 @@ def test_wrong_cpu(tmp_path: Path, name: str) -> None:
         assert same(message, trial.output())
 
 
+@pytest.mark.parametrize("system", ["freebsd", "netbsd", "dragonfly"])
+def test_programs_for_other_systems(compilers: Compilers, tmp_path: Path, system: str) -> None:
+    """The kernel starts Go's static programs for its relatives, and their first system calls mean something else."""
+    trial = Trial(tmp_path / "root", compilers.go(programs.HELLO_GO, env=(("GOOS", system),)))
+    assert "exit code 139" in the_only(trial.verdict(), "wrong-system")
+    assert trial.run().exit_code == 139
+
+
+def test_a_mark_of_another_system(compilers: Compilers, tmp_path: Path) -> None:
+    """Linux does not look at the OS ABI in the header: what carries FreeBSD's may be Linux's, and nobody can tell."""
+    program = bytearray(compilers.c(programs.HELLO_C, "-static").read_bytes())
+    program[7] = 9
+    (tmp_path / "program").write_bytes(program)
+    trial = Trial(tmp_path / "root", tmp_path / "program")
+    assert trial.predicted("wrong-system").level is Level.POSSIBLE
+    assert trial.verdict().status is Status.UNKNOWN
+    assert trial.run().exit_code == 0
+
+
 def _emulated(architecture: str) -> bool:
     names = {"arm64": "aarch64"}
     return Path(f"/proc/sys/fs/binfmt_misc/qemu-{names.get(architecture, architecture)}").exists()
@@ -200,6 +219,22 @@ def test_scripts_follow_their_interpreter(compilers: Compilers, tmp_path: Path) 
     assert trial.run().stdout == b"hello\n"
     trial.add("/bin/tool", compilers.c(programs.HELLO_C).read_bytes())
     the_only(entry(trial, "/app"), "interpreter-missing")
+
+
+@pytest.mark.parametrize(("line", "status"), [(b"#!tool", Status.RUNS), (b"#!/bin/tool\0junk", Status.RUNS)])
+def test_how_the_kernel_reads_the_first_line(compilers: Compilers, tmp_path: Path, line: bytes, status: Status) -> None:
+    """A relative interpreter is looked up from the working folder, and a NUL ends the line."""
+    trial = Trial(tmp_path / "root", compilers.c(programs.HELLO_C, "-static"))
+    for name in ("/bin/tool", "/tool"):
+        trial.add(name, trial.program.read_bytes())
+        (trial.folder / name.strip("/")).chmod(0o755)
+    trial.add("/app", line + b"\n")
+    assert entry(trial, "/app").status is status
+    assert trial.run().stdout == b"hello\n"
+    (trial.folder / "tool").unlink()
+    missing = entry(trial, "/app").status is Status.FAILS
+    assert missing == (trial.run().exit_code != 0) == line.startswith(b"#!tool")
+    assert judge_entry(FolderRoot(trial.folder), ("/app",), AMD64, workdir="/bin").status is Status.RUNS
 
 
 def test_text_without_an_interpreter_is_no_program(compilers: Compilers, tmp_path: Path) -> None:

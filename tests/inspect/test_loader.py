@@ -21,7 +21,7 @@ from recipes.inspect.judge import judge
 from recipes.inspect.loader import explain, loader_kind
 from recipes.inspect.loading import Loading
 from recipes.inspect.rootfs import RootFs
-from recipes.inspect.segments import FileReader
+from recipes.inspect.segments import PT_DYNAMIC, FileReader, read_header
 from recipes.model import Command, Level, Platform, Status
 from tests.inspect.compilers import Compilers
 from tests.inspect.fixtures.make import make_elf
@@ -187,11 +187,12 @@ def test_the_order_of_paths(small: Small) -> None:
     assert small.finds("liba.so", {"LD_LIBRARY_PATH": "/none;/env/"}) == "/env/liba.so"
 
 
-@pytest.mark.parametrize("text", ["$ORIGIN/deps", "${ORIGIN}/deps", "/opt/$LIB/../deps"])
+@pytest.mark.parametrize("text", ["$ORIGIN/deps", "${ORIGIN}/deps", "/opt/$LIB/../deps", "/opt/$LIBDIR"])
 def test_tokens(small: Small, text: str) -> None:
-    """$ORIGIN and $LIB, with braces or without."""
+    """$ORIGIN and $LIB, with braces or without; a longer word is no token."""
     a = small.library("liba.so")
     small.program(a, flags=rpath(text)).put("/deps/liba.so", a).put("/opt/lib/deps/liba.so", a)
+    small.put("/opt/$LIBDIR/liba.so", a)
     small.at("/opt/lib/x86_64-linux-gnu").mkdir()
     assert small.finds("liba.so") is not None
 
@@ -203,6 +204,39 @@ def test_the_platform_token(small: Small) -> None:
     assert [library.path for library in small.loading().libraries if library.name == "liba.so"] == [
         "/opt/x86_64/liba.so"
     ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "env"), [(rpath("own"), {}), ((), {"LD_LIBRARY_PATH": "own"}), ((), {"LD_LIBRARY_PATH": "/no:"})]
+)
+def test_what_has_no_slash_in_front_starts_in_the_working_folder(
+    small: Small, flags: tuple[str, ...], env: dict[str, str]
+) -> None:
+    """A relative folder, and an empty one, are the working folder's: the program starts in one and not in another."""
+    a = small.library("liba.so")
+    small.program(a, flags=flags).put("/work/own/liba.so", a).put("/work/liba.so", a)
+    assert starts(small, "/work", env)
+    small.at("/elsewhere").mkdir()
+    assert not starts(small, "/elsewhere", env)
+
+
+def test_a_relative_interpreter(small: Small) -> None:
+    """The kernel looks for it from the working folder, too."""
+    small.program(flags=(f"-Wl,--dynamic-linker={LOADER.removeprefix('/')}",)).at("/work").mkdir()
+    assert starts(small, "/")
+    assert not starts(small, "/work")
+
+
+def starts(small: Small, workdir: str, env: Mapping[str, str] | None = None) -> bool:
+    """Whether /app starts in that working folder: what we say, which is what happens."""
+    root = RootFs.from_directory(small.folder)
+    verdict = judge(
+        small.at("/app"), read_elf(small.at("/app")), root, AMD64, env=tuple((env or {}).items()), workdir=workdir
+    )
+    enter = (need_tool("unshare"), "--map-root-user", "--root", str(small.folder), "--wd", workdir)
+    done = shell.run(Command((*enter, "/app")), environment=dict(env or {}))
+    assert (done.exit_code == 0) == (verdict.status is Status.RUNS), (done, verdict)
+    return done.exit_code == 0
 
 
 def test_origin_of_a_library_is_where_it_was_found(small: Small) -> None:
@@ -266,6 +300,25 @@ def test_broken_files_end_the_search(small: Small, content: bytes, message: str)
     assert problem.message.endswith(f"/one/liba.so: {message}")
 
 
+@pytest.mark.parametrize("kind", ["pie", "program", "other-system", "no-dynamic"])
+def test_files_that_are_no_libraries(small: Small, kind: str) -> None:
+    """A program under a library's name, another system's library, and a file without a dynamic segment."""
+    a = small.library("liba.so")
+    small.program(a)
+    if kind == "pie":
+        file = small.compilers.c("int main(void) { return 0; }", "-pie").read_bytes()
+    elif kind == "program":
+        file = small.compilers.c("int main(void) { return 0; }", "-no-pie").read_bytes()
+    elif kind == "other-system":
+        file = a.read_bytes()[:7] + b"\x09" + a.read_bytes()[8:]
+    else:
+        file = make_elf(entry=0)
+    (problem,) = small.put(f"{LIB}/liba.so", file).loading().problems
+    assert problem.code == "library-broken"
+    done = _start(small)
+    assert (done.exit_code, done.stderr.decode().strip()) == (127, problem.message)
+
+
 def test_hwcaps_folders(small: Small) -> None:
     """glibc-hwcaps is for CPUs of that level: the baseline passes it over, and this machine's loader does as we say."""
     a = small.library("liba.so")
@@ -319,6 +372,19 @@ def test_preloaded(small: Small) -> None:
     assert "libnone.so" in loading.warnings[0]
     small.put("/etc/ld.so.preload", b"libb.so # a comment\n")
     assert small.agrees().libraries[0].name == "libb.so"
+
+
+@pytest.mark.parametrize(("flag", "there"), [("-F", True), ("-F", False), ("-f", True), ("-f", False)])
+def test_filters(small: Small, flag: str, there: bool) -> None:
+    """Another library stands in for one (DT_FILTER, which must be there, or DT_AUXILIARY) and has what it lacks."""
+    real = small.library("libreal.so", source="int foo(void) { return 0; }")
+    named = small.library("liba.so", source="int bar(void) { return 0; }", flags=(f"-Wl,{flag},libreal.so",))
+    source = "int foo(void); int main(void) { return foo(); }" if there else "int main(void) { return 0; }"
+    small.program(named, source=source, flags=("-Wl,-z,now",)).put(f"{LIB}/liba.so", named)
+    if there:
+        small.put(f"{LIB}/libreal.so", real)
+    assert starts(small, "/") == (there or flag == "-f")
+    assert ("libreal.so" in [library.name for library in small.loading().libraries]) == (there or flag == "-F")
 
 
 # ── glibc: whether they fit ──────────────────────────────────────────────────────────────────────────────────────────
@@ -436,6 +502,61 @@ def test_indirect_and_hidden_symbols_are_defined(small: Small, tmp_path: Path) -
     assert _start(small).exit_code == 0
 
 
+@pytest.mark.parametrize("asked", ["a version", "none"])
+def test_a_symbol_that_has_changed_its_version(small: Small, tmp_path: Path, asked: str) -> None:
+    """The library has the version, and the symbol, and the symbol in another version: nothing is found."""
+    new = versioned(small, tmp_path, "V_1 { }; V_2 { f; g; };")
+    old = versioned(small, tmp_path, "V_1 { f; }; V_2 { g; };")
+    if asked == "none":
+        new = small.library("libv.so", source=VERSIONED)
+        script = tmp_path / "hidden"
+        script.write_text("V_1 { }; V_2 { g; }; V_3 { };")
+        source = 'int f_3(void) { return 1; } __asm__(".symver f_3,f@V_3"); int g(void) { return 2; }'
+        old = small.library("libv.so", source=source, flags=(f"-Wl,--version-script={script}",))
+    source = "int f(void); int main(void) { return f() - 1; }"
+    small.program(new, source=source, flags=("-Wl,-z,now",)).put(f"{LIB}/libv.so", new)
+    assert starts(small, "/")
+    small.put(f"{LIB}/libv.so", old)
+    (problem,) = small.agrees().problems
+    assert (problem.code, problem.library) == ("symbol-undefined", "f")
+    assert not starts(small, "/")
+    assert _start(small).stderr.decode().strip() == problem.message
+
+
+def test_versions_of_a_library_that_nobody_has_loaded(small: Small, tmp_path: Path) -> None:
+    """A DT_NEEDED that was taken out of the file leaves its versions behind, and the loader gives up."""
+    library = versioned(small, tmp_path, "V_1 { f; g; };")
+    small.program(library, source="int f(void); int main(void) { return f() - 1; }").put(f"{LIB}/libv.so", library)
+    assert starts(small, "/")
+    with FileReader(small.at("/app")) as reader:
+        dynamic = read_header(reader).segment(PT_DYNAMIC)
+    assert dynamic is not None
+    program = bytearray(small.at("/app").read_bytes())
+    assert struct.unpack_from("<Q", program, dynamic.offset) == (1,)
+    struct.pack_into("<Q", program, dynamic.offset, 0x6FFFFEF1)
+    small.put("/app", bytes(program))
+    (problem,) = small.loading().problems
+    assert (problem.code, problem.library) == ("library-missing", "libv.so")
+    done = _start(small)
+    assert done.exit_code == 127
+    assert problem.message.rpartition(": ")[2] in done.stderr.decode()
+
+
+PACKED = "static int a, b; static int *volatile table[] = {&a, &b, &a}; int sum(void) { return *table[0] + *table[2]; }"
+
+
+@pytest.mark.parametrize("root", ["bullseye-cc", "cc"])
+def test_packed_relocations_of_a_library_without_libc(small: Small, root: str) -> None:
+    """No version says that glibc has to know them, so an old one passes them over, and the first pointer is wrong."""
+    flags = ("-nostdlib", "-Wl,-z,pack-relative-relocs")
+    library = small.library("liba.so", source=PACKED, flags=flags)
+    small.program(library, source="int sum(void); int main(void) { return sum(); }").put(f"{LIB}/liba.so", library)
+    base = RootFs.from_directory(assembled(root))
+    for path in (LOADER, f"{LIB}/libc.so.6"):
+        small.put(path, base.read(path))
+    assert starts(small, "/") == (root == "cc")
+
+
 def _start(small: Small, *args: str) -> shell.Completed:
     return shell.run(Command((need_tool("unshare"), "--map-root-user", "--root", str(small.folder), "/app", *args)))
 
@@ -448,6 +569,23 @@ def test_cpu_level_of_a_library(small: Small) -> None:
     assert (problem.code, problem.level) == ("cpu-level", 4)
     assert problem.message == f"{LIB}/liba.so: CPU ISA level is lower than required"
     assert small.loading(platform=Platform.parse("linux/amd64/v4")).problems == ()
+    findings = {
+        name: judge(
+            small.at("/app"), read_elf(small.at("/app")), RootFs.from_directory(small.folder), platform
+        ).findings
+        for name, platform in (("plain", AMD64), ("v2", Platform.parse("linux/amd64/v2")))
+    }
+    levels = {name: [each.level for each in found if each.code == "cpu-level"] for name, found in findings.items()}
+    assert levels == {"plain": [Level.POSSIBLE], "v2": [Level.CERTAIN]}
+
+
+def test_a_cpu_level_hides_no_missing_symbol(small: Small) -> None:
+    """The note is a question to the CPU; what the library lacks is lacking on all of them."""
+    new = small.library("liba.so", source="int value;", flags=("-Wl,-z,x86-64-v2",))
+    old = small.library("liba.so", source="int other;", flags=("-Wl,-z,x86-64-v2",))
+    small.program(new, source="extern int value; int *use = &value; int main(void) { return 0; }")
+    small.put(f"{LIB}/liba.so", old)
+    assert [problem.code for problem in small.loading().problems] == ["symbol-undefined", "cpu-level"]
 
 
 # ── the interpreter ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -589,6 +727,15 @@ def test_musl_names_with_64(musl: Small) -> None:
     newer = assembled("trixie-musl")
     musl.put(MUSL, (newer / MUSL.lstrip("/")).resolve())
     assert [problem.library for problem in musl.agrees().problems] == ["printf64"]
+
+
+def test_musl_and_packed_relocations(musl: Small) -> None:
+    """musl before 1.2.4 passes them over; a newer one does not."""
+    source = f'{PACKED} void _start(void) {{ sum(); __asm__("syscall" :: "a"(231), "D"(0)); }}'
+    musl.program(flags=(*BARE, "-pie", "-Wl,-z,pack-relative-relocs"), source=source)
+    assert not starts(musl, "/")
+    musl.put(MUSL, (assembled("trixie-musl") / MUSL.lstrip("/")).resolve())
+    assert starts(musl, "/")
 
 
 def test_musl_preloaded(musl: Small) -> None:

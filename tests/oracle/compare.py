@@ -172,7 +172,7 @@ def _as_musl(root: RootFs, question: Question, env: Mapping[str, str]) -> Loadin
     objects = objects_of(root)
     found = objects.load(MUSL)
     assert not isinstance(found, str)
-    return MuslLoader(objects, question.dynamic, found, path=question.path, env=env).run()
+    return MuslLoader(objects, question.dynamic, found, path=question.path, env=env, workdir="/").run()
 
 
 def _compare(root: RootFs, loading: Loading, real: Answer, loader: str | None) -> Iterator[str]:
