@@ -39,7 +39,10 @@ class Root(Protocol):
         """Whether what a path leads to may be read."""
 
     def barrier(self, path: str) -> str:
-        """The folder on the way to a path that may not be passed; "" where there is none."""
+        """The folder on the way to a path that may not be passed; "" where there is none. `/` is none."""
+
+    def may_pass_top(self) -> bool:
+        """Whether `/` may be passed, as far as its mode in the layers says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,8 @@ def judge(
     if refused is not None:
         return _verdict((*before, refused), known=refused.level is Level.CERTAIN)
     loading = startup.load(case)
-    levels = (startup.cpu_level(case),)
-    findings = (*before, *loading.findings, *(finding for finding in levels if finding), *find_hazards(case))
+    doubts = (startup.closed_top(case), startup.cpu_level(case))
+    findings = (*before, *loading.findings, *(finding for finding in doubts if finding), *find_hazards(case))
     return _verdict(findings, loading.libraries, known=loading.known)
 
 

@@ -80,6 +80,15 @@ def out_of_reach(case: Case) -> Finding | None:
     return Finding(Level.CERTAIN, "not-executable", evidence, message, "give the folder mode 0755")
 
 
+def closed_top(case: Case) -> Finding | None:
+    """A root whose own mode keeps the image's user out, in engines that keep to it."""
+    if case.root.may_pass_top():
+        return None
+    evidence = f"the layers give / mode {case.root.mode('/'):04o}; Docker does not keep to that, podman does"
+    message = f"exec {case.entry}: permission denied"
+    return Finding(Level.POSSIBLE, "root-closed", evidence, message, "give the base's ./ mode 0755")
+
+
 def refused_by_kernel(case: Case) -> Finding | None:
     """What is wrong with the file whatever the root holds."""
     facts, offered = case.facts, case.platform.architecture

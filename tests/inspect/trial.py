@@ -64,6 +64,9 @@ class FolderRoot:
     def barrier(self, path: str) -> str:
         return ""
 
+    def may_pass_top(self) -> bool:
+        return True
+
     def reader(self, path: str) -> Reader:
         if not self._at(path).is_file():
             raise BadInput(f"no file {path!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,20 @@ def test_who_and_where_it_is(runner: Engine, workspace: Workspace) -> None:
         printf("%d %d %d %d %d %d\n", getpid(), getuid(), getgid(), count, file == -1 && errno == EROFS,
                prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)); }"""
     assert run(runner, workspace, code).stdout == "1 65532 65532 1 1 1\n"
+
+
+def test_a_base_whose_top_is_closed(runner: Engine, workspace: Workspace) -> None:
+    """A container's `/` is the engine's own folder, whatever mode the layers give it."""
+    base = workspace.root / "base.tar"
+    with tarfile.open(base, "w") as archive:
+        top = tarfile.TarInfo("./")
+        top.type, top.mode = tarfile.DIRTYPE, 0o700
+        archive.addfile(top)
+    binary = compile_c(workspace, "int main(void) { return 0; }")
+    outcome = runner.run(image_of(Project.at(workspace.root), binary, f"rootfs:{base}"))
+    if outcome.status is RunStatus.NOT_RUN:
+        need(False, f"namespaces ({outcome.reason})")
+    assert (outcome.status, outcome.exit_code) == (RunStatus.EXITED, 0)
 
 
 def test_what_docker_injects_is_there(runner: Engine, workspace: Workspace) -> None:
