@@ -90,8 +90,8 @@ class MuslLoader:
         if itself or name == self._interpreter:
             return self._itself()
         if "/" in name:
-            path, why = name, "its name is a path"
-            looked.append(Searched(self._at(name), why, self._found(self._at(name))))
+            path = name
+            self._look(self._at(name), "its name is a path", looked)
         else:
             known = next((dso for dso in self._dsos[1:] if dso.short == name), None)
             if known is not None or not name or len(name) > _NAME_MAX:
@@ -140,12 +140,17 @@ class MuslLoader:
                 looked.append(Searched("", why, "not set"))
             for folder in filter(None, re.split("[:\n]", folders)):
                 path = f"{folder}/{name}"
-                found = self._found(self._at(path))
-                looked.append(Searched(path, why, found))
-                if found not in (_ABSENT, _DENIED):
+                if self._look(path, why, looked):
                     return path
-                self._errno = _ENOENT if found == _ABSENT else _EACCES
         return None
+
+    def _look(self, path: str, why: str, looked: list[Searched]) -> bool:
+        """Whether anything can be opened there."""
+        found = self._found(self._at(path))
+        looked.append(Searched(path, why, found))
+        if found in (_ABSENT, _DENIED):
+            self._errno = _ENOENT if found == _ABSENT else _EACCES
+        return found not in (_ABSENT, _DENIED)
 
     def _places(self, asking: _Dso | None) -> Iterator[tuple[str, str]]:
         yield "LD_LIBRARY_PATH", self._env.get("LD_LIBRARY_PATH", "")

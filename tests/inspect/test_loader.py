@@ -637,8 +637,10 @@ def musl(small: Small) -> Small:
     return small.put(MUSL, loader.resolve())
 
 
-def bare(musl: Small, name: str, *needed: Path, flags: tuple[str, ...] = (), source: str = "") -> Path:
-    return musl.library(name, *needed, flags=("-nostdlib", *flags), source=source)
+def bare(
+    musl: Small, name: str, *needed: Path, flags: tuple[str, ...] = (), source: str = "", soname: str = ""
+) -> Path:
+    return musl.library(name, *needed, flags=("-nostdlib", *flags), source=source, soname=soname)
 
 
 def test_musl_folders(musl: Small) -> None:
@@ -687,6 +689,16 @@ def test_musl_tells_all_that_is_missing(musl: Small) -> None:
         "Error relocating /lib/liba.so: none_a: symbol not found",
         "Error relocating /app: none_b: symbol not found",
     ]
+
+
+def test_musl_and_a_needed_path(musl: Small) -> None:
+    """A name with a slash is a path, and what is said of it is what opening it said."""
+    musl.program(bare(musl, "liba.so", soname="/opt/liba.so"), flags=BARE, source=START)
+    musl.put("/etc/ld-musl-x86_64.path", b"/lib\n")  # so that no open fails before
+    (problem,) = musl.agrees().problems
+    assert problem.message == "Error loading shared library /opt/liba.so: No such file or directory (needed by /app)"
+    musl.put("/opt/liba.so", bare(musl, "liba.so"))
+    assert musl.finds("/opt/liba.so") == "/opt/liba.so"
 
 
 def test_musl_without_libc_in_its_list(musl: Small) -> None:
