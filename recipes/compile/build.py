@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +22,8 @@ from recipes.compile import pick as picking
 from recipes.compile import record as records
 from recipes.compile.cpp import linker_warnings
 from recipes.compile.depfile import parse
-from recipes.compile.files import Files, Recorded, sha256
-from recipes.compile.plan import Plan, Step, cell, plan
+from recipes.compile.files import Files, Recorded, sha256, walk
+from recipes.compile.plan import Plan, Step, built_in, cell, plan
 from recipes.compile.recipe import RECIPES, Recipe
 from recipes.compile.record import Made, Record
 from recipes.errors import BadInput, CommandFailed, RecipeError
@@ -32,6 +33,9 @@ from recipes.workspace import Workspace, make_folder, open_locked, replacing, wr
 
 _NOWHERE: Recorded = ("", "", (0, 0, 0, 0))
 """The output of a step whose plan is carried out whole: nobody asks for it again."""
+
+_ASSEMBLER_READS = re.compile(rb'\.incbin|\.include\s+\\?"')
+"""What makes the assembler read a file of its own, of which the compiler's -MD knows nothing."""
 
 
 def build(
@@ -211,17 +215,26 @@ def _inputs(planned: Plan, step: Step) -> Iterator[str]:
         ) from error
     own = planned.toolchain.own
     for path in named:
-        if os.path.isfile(path):
-            if not (own and path.startswith(own)):
-                yield path
-        else:
-            # A name that a depfile cannot hold, such as one with a newline: anything in the folder may be meant.
-            yield from _everything(planned.sample.folder)
+        if own and path.startswith(own):
+            continue
+        is_there = os.path.isfile(path)
+        if is_there:
+            yield path
+        # A name that a depfile cannot hold, such as one with a newline, or none: anything in the folder may be meant.
+        if not is_there or _assembler_reads_more(path):
+            yield from _everything(planned)
 
 
-def _everything(folder: Path) -> Iterator[str]:
-    for parent, _, files in os.walk(folder):
-        yield from (path for file in sorted(files) if os.path.isfile(path := os.path.join(parent, file)))
+def _assembler_reads_more(path: str) -> bool:
+    try:
+        return _ASSEMBLER_READS.search(Path(path).read_bytes()) is not None
+    except OSError:
+        return False  # whoever looks at it next will say so
+
+
+def _everything(planned: Plan) -> Iterator[str]:
+    for parent, _, files in walk(planned.sample.folder, built_in(planned.work)):
+        yield from (path for file in files if os.path.isfile(path := os.path.join(parent, file)))
 
 
 def _look(files: Files, path: str) -> Recorded:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from recipes.compile.plan import Step, slug, source_date, usable
+from recipes.compile.files import walk
+from recipes.compile.plan import Step, built_in, slug, source_date, usable
 from recipes.compile.recipe import Recipe
 from recipes.compile.targets import zig_target
 from recipes.compile.toolchain import Toolchain
@@ -50,7 +51,7 @@ def steps(
     map, LTO writes a makefile that a newline breaks) never reaches the linker.
     """
     target = zig_target(platform) if recipe.toolchain == "zig" else ()
-    headers = tuple(_headers(sample.folder))
+    headers = tuple(sorted(set(_headers(sample, built_in(work)))))
     include = tuple(word for folder in sample.include for word in ("-I", _here(folder)))
 
     def command(cwd: Path, *argv: str) -> Command:
@@ -132,10 +133,21 @@ def _here(path: Path) -> str:
     return f"./{path}"
 
 
-def _headers(folder: Path) -> list[str]:
-    """The headers below `folder`, by name: a new one may come before another in the search without any other change."""
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [os.path.relpath(os.path.join(parent, file), folder) for file in files if file.endswith(_HEADERS)]
-    return sorted(found)
+def _headers(sample: Sample, built: Path) -> Iterator[str]:
+    """What may be a header, by name: a new one may come before another in the search without any other change.
+
+    In a folder that is searched any file may be one, such as `#include <vector>`; elsewhere the suffix decides.
+    """
+    for path in _visible(sample.folder, built):
+        if path.endswith(_HEADERS):
+            yield os.path.relpath(path, sample.folder)
+    for folder in sample.include:
+        for path in _visible(sample.folder / folder, built):
+            yield os.path.relpath(path, sample.folder)
+
+
+def _visible(top: Path, built: Path) -> Iterator[str]:
+    """The files below `top`, but for those in hidden folders; `top` itself may be one."""
+    for parent, folders, files in walk(top, built):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (os.path.join(parent, file) for file in files)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 Stamp = tuple[int, int, int, int]
 """Size, mtime and ctime in ns, inode. The ctime cannot be set back, so an edit that restores the mtime shows."""
@@ -15,6 +17,18 @@ Recorded = tuple[str, str, Stamp]
 _TICK = 20_000_000
 """The kernel's clock for files moves in steps of some milliseconds. A file that was changed this shortly before it was
 recorded may have changed again within the same step, so its stamp alone proves nothing."""
+
+
+NO_INPUTS = frozenset({".git", ".hg", ".svn", ".venv"})
+"""Folders that no program is made of: version control, a Python environment."""
+
+
+def walk(top: Path, built: Path, *, follow: bool = False) -> Iterator[tuple[str, list[str], list[str]]]:
+    """`os.walk` in a fixed order, without what is no input of a build: NO_INPUTS and the build folder `built`."""
+    own = str(built)
+    for parent, folders, files in os.walk(top, followlinks=follow):
+        folders[:] = sorted(name for name in folders if name not in NO_INPUTS and os.path.join(parent, name) != own)
+        yield parent, folders, sorted(files)
 
 
 def stamp(path: str) -> Stamp:

@@ -125,6 +125,11 @@ def cell(sample: Sample, recipe: str, platform: Platform, workspace: Workspace) 
     return sample_folder(workspace.build / "work", sample, workspace) / recipe / str(platform).replace("/", "-")
 
 
+def built_in(work: Path) -> Path:
+    """The whole build folder, from a cell in it: what is made there is nobody's input."""
+    return work.parents[3]
+
+
 def sample_folder(parent: Path, sample: Sample, workspace: Workspace) -> Path:
     own = sample.folder == workspace.samples / sample.name
     return parent / slug(sample.name, "" if own else f"{os.fspath(sample.folder)}{sample.module}")

@@ -11,6 +11,7 @@ from recipes.compile.build import measured_sizes
 from recipes.compile.recipe import RECIPES
 from recipes.errors import CommandFailed
 from recipes.model import Platform, Sample
+from recipes.samples import load
 from recipes.workspace import Workspace
 from tests.compile.programs import HELLO, build_command, make, output, write
 
@@ -102,6 +103,50 @@ def test_a_new_header_that_comes_first_is_seen(
     assert rebuilt(sample, workspace, capsys)[1] == "2"
     (sample.folder / "first/x.h").write_text("#define X 1\n")
     assert rebuilt(sample, workspace, capsys)[1] == "1"
+
+
+INCBIN = """\
+#include <stdio.h>
+__asm__(".section .rodata\\n.global blob\\nblob:\\n%s\\n.byte 0\\n.text\\n");
+extern const char blob[];
+int main(void) { fputs(blob, stdout); return 0; }
+"""
+
+
+@pytest.mark.parametrize(("first", "header"), [("first", "conf"), (".first", "conf.h")])
+def test_what_shadows_may_look_like_no_header(first: str, header: str, workspace: Workspace) -> None:
+    """A header without a suffix, or in a hidden folder, counts where that folder is searched."""
+    files = {
+        "main.cpp": f"#include <iostream>\n#include <{header}>\nint main() {{ std::cout << X; }}\n",
+        f"second/{header}": "#define X 2\n",
+        f"{first}/other.h": "",
+        "sample.toml": f'include = ["{first}", "second"]\n',
+    }
+    sample = write(workspace, files)
+    assert output(make(sample, "gcc-dynamic", workspace)) == "2"
+    (sample.folder / first / header).write_text("#define X 1\n")
+    assert output(make(sample, "gcc-dynamic", workspace)) == "1"
+
+
+def test_what_is_built_is_no_header(workspace: Workspace) -> None:
+    """Where the project's own folder is the sample, what lies in its build folder changes nothing."""
+    workspace.root.joinpath("main.cpp").write_text(HELLO)
+    workspace.root.joinpath("sample.toml").write_text('include = ["."]\n')
+    sample = load(str(workspace.root), workspace)
+    make(sample, "gcc-dynamic", workspace)
+    workspace.build.joinpath("made.h").touch()
+    assert make(sample, "gcc-dynamic", workspace).cached
+
+
+@pytest.mark.parametrize("directive", ['.incbin \\"data\\"', '.include \\"data\\"'])
+def test_what_the_assembler_reads_counts(directive: str, workspace: Workspace) -> None:
+    """A file that assembly in a source takes in, which no -MD lists, is an input."""
+    contents = ("one", "two") if "incbin" in directive else ('.ascii "one"\n', '.ascii "two"\n')
+    sample = write(workspace, {"main.c": INCBIN % directive, "data": contents[0]})
+    assert output(make(sample, "gcc-static", workspace)) == "one"
+    assert make(sample, "gcc-static", workspace).cached
+    (sample.folder / "data").write_text(contents[1])
+    assert output(make(sample, "gcc-static", workspace)) == "two"
 
 
 def test_a_header_that_is_gone_is_an_error(sample: Sample, workspace: Workspace) -> None:
