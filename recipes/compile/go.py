@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from recipes.compile.plan import Step, usable
+from recipes.compile.files import walk
+from recipes.compile.plan import Step, built_in, usable
 from recipes.compile.product import Product
 from recipes.compile.recipe import Recipe
 from recipes.compile.targets import ELF_MACHINES, go_level, zig_target
@@ -16,7 +17,7 @@ from recipes.errors import BadInput
 from recipes.model import Command, Environment, Platform, Sample
 from recipes.workspace import Workspace
 
-_LOCAL_REPLACEMENT = re.compile(r"""=>\s*["`]?(\.{1,2}(?:/[^\s"`]*)?)["`]?\s*(?://.*)?$""", re.MULTILINE)
+_LOCAL_REPLACEMENT = re.compile(r"""=>\s*["`]?(\.{0,2}/[^\s"`]*|\.{1,2})["`]?\s*(?://.*)?$""", re.MULTILINE)
 
 
 def environment(recipe: Recipe, platform: Platform, toolchain: Toolchain) -> Environment:
@@ -107,9 +108,10 @@ def steps(
     what = (sample.package,) if module is not None else tuple(f"./{source}" for source in sample.sources)
     argv = (*unset, *toolchain.argv, "build", *flags, "-o", str(program), *what)
     top = module or sample.folder
-    inputs = tuple(sorted({*_files(top, work), *_replacements(top, work), *_settings_file()}))
-    # `names`: which files there are matters even where nothing else changes.
-    names = tuple(str(path) for path in inputs)
+    found = sorted({*_files(top, work), *_replacements(top, work), *_settings_file()})
+    inputs = tuple(path for path in found if path.is_file())
+    # `names`: which files there are, and where links lead, matters even where nothing else changes.
+    names = tuple(f"{path} -> {os.readlink(path)}" if path.is_symlink() else str(path) for path in found)
     return (Step("go build", Command(argv, sample.folder, env), program, inputs=inputs, names=names, links=True),)
 
 
@@ -154,24 +156,33 @@ def _gopath() -> Path:
 
 
 def _module(folder: Path) -> Path | None:
-    """Where the go.mod is that go would use."""
-    return next((parent for parent in (folder, *folder.parents) if (parent / "go.mod").is_file()), None)
+    """Where the go.mod is that go would use: above where the folder really is, whatever link leads there."""
+    real = folder.resolve()
+    return next((parent for parent in (real, *real.parents) if (parent / "go.mod").is_file()), None)
 
 
 def _files(top: Path, work: Path) -> Iterator[Path]:
-    build = str(work.parents[3])  # the whole build folder: what is made there is no input
-    for parent, folders, files in os.walk(top):
-        folders[:] = sorted(
-            name for name in folders if name not in (".git", ".venv", "node_modules") and f"{parent}/{name}" != build
-        )
-        for file in files:
-            path = Path(parent, file)
-            if path.is_file():
+    """Files, and the links to folders: an import may lead through one. Each folder is looked into once, none above."""
+    seen = {_identity(folder) for folder in top.resolve().parents}
+    for parent, folders, files in walk(top, built_in(work), follow=True):
+        identity = _identity(Path(parent))
+        if identity in seen:
+            folders.clear()
+            continue
+        seen.add(identity)
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            if path.is_symlink() or path.is_file():
                 yield path
 
 
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
 def _replacements(top: Path, work: Path) -> Iterator[Path]:
-    """The files of modules that go.mod takes from a folder nearby: `replace example.org/x => ../x`."""
+    """The files of modules that go.mod takes from a folder: `replace example.org/x => ../x`."""
     try:
         text = (top / "go.mod").read_text(errors="replace")
     except OSError:

@@ -267,20 +267,79 @@ def test_every_file_of_a_go_module_counts(workspace: Workspace) -> None:
     assert printed() == first.replace("dn", "DN").replace("1", "2")
 
 
-def test_a_go_module_nearby_counts(workspace: Workspace) -> None:
-    """A module that go.mod replaces by a folder beside it is an input too."""
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_go_module_nearby_counts(absolute: bool, workspace: Workspace) -> None:
+    """A module that go.mod replaces by a folder beside it, or anywhere, is an input too."""
     lib = workspace.samples / "lib"
     lib.mkdir(parents=True)
     (lib / "go.mod").write_text("module example.org/lib\n\ngo 1.21\n")
     (lib / "lib.go").write_text("package lib\n\nconst Value = 1\n")
     files = {
         "go.mod": "module example.org/app\n\ngo 1.21\n\nrequire example.org/lib v0.0.0\n\n"
-        "replace example.org/lib => ../lib\n",
+        f"replace example.org/lib => {lib if absolute else '../lib'}\n",
         "main.go": 'package main\n\nimport "example.org/lib"\n\nfunc main() { print(lib.Value) }\n',
     }
     sample = write(workspace, files)
     first = make(sample, "go-static", workspace)
     (lib / "lib.go").write_text("package lib\n\nconst Value = 2\n")
+    assert make(sample, "go-static", workspace).sha256 != first.sha256
+
+
+LIB_GO = "package lib\n\nconst Value = %d\n"
+
+
+def test_a_go_package_behind_a_link_counts(workspace: Workspace) -> None:
+    """A package's folder may be a link, also one that leads elsewhere later; a link back up is no way into a circle."""
+    first, second = workspace.root / "first", workspace.root / "second"
+    for number, folder in enumerate((first, second)):
+        folder.mkdir()
+        (folder / "lib.go").write_text(LIB_GO % number)
+    files = {
+        "go.mod": "module example.org/app\n\ngo 1.21\n",
+        "main.go": 'package main\n\nimport "example.org/app/lib"\n\nfunc main() { println(lib.Value) }\n',
+    }
+    sample = write(workspace, files)
+    (sample.folder / "lib").symlink_to(first)
+    (sample.folder / "up").symlink_to("..")
+    digests = [make(sample, "go-static", workspace).sha256]
+    assert make(sample, "go-static", workspace).cached
+    (first / "lib.go").write_text(LIB_GO % 2)
+    digests.append(make(sample, "go-static", workspace).sha256)
+    (sample.folder / "lib").unlink()
+    (sample.folder / "lib").symlink_to(second)
+    digests.append(make(sample, "go-static", workspace).sha256)
+    assert len(set(digests)) == 3
+
+
+def test_a_go_sample_that_is_a_link_counts(workspace: Workspace) -> None:
+    """Where the sample's folder is a link into a module, that module is the input, as it is for go."""
+    module = workspace.root / "module"
+    for name, text in {
+        "go.mod": "module example.org/app\n\ngo 1.21\n",
+        "cmd/main.go": 'package main\n\nimport "example.org/app/lib"\n\nfunc main() { println(lib.Value) }\n',
+        "lib/lib.go": LIB_GO % 1,
+    }.items():
+        (module / name).parent.mkdir(parents=True, exist_ok=True)
+        (module / name).write_text(text)
+    workspace.samples.mkdir()
+    (workspace.samples / "app").symlink_to(module / "cmd")
+    sample = load("app", workspace)
+    first = make(sample, "go-static", workspace)
+    (module / "lib/lib.go").write_text(LIB_GO % 2)
+    assert make(sample, "go-static", workspace).sha256 != first.sha256
+
+
+def test_whatever_may_be_embedded_counts(workspace: Workspace) -> None:
+    """A file in node_modules is as good as any other."""
+    files = {
+        "go.mod": "module example.org/app\n\ngo 1.21\n",
+        "main.go": 'package main\n\nimport _ "embed"\n\n//go:embed node_modules/a.txt\nvar data string\n\n'
+        "func main() { print(data) }\n",
+        "node_modules/a.txt": "one",
+    }
+    sample = write(workspace, files)
+    first = make(sample, "go-static", workspace)
+    (sample.folder / "node_modules/a.txt").write_text("two")
     assert make(sample, "go-static", workspace).sha256 != first.sha256
 
 
