@@ -96,7 +96,7 @@ def plan(sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspac
     if sample.build not in ("sources", "go"):
         from recipes.compile import project
 
-        unset = project.environment(toolchain, work, workspace)
+        unset = project.environment(toolchain, workspace)
         steps = project.steps(sample, recipe, platform, toolchain, work, unset)
         return Plan(sample, recipe, platform, toolchain, work, (folder, *steps), unset, whole=True)
     unset = leaks()

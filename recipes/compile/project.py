@@ -73,9 +73,15 @@ class Site:
         return self.platform != Platform.host()
 
     def run(self, title: str, cwd: Path, *argv: str, output: Path, inputs: tuple[str, ...] = ()) -> Step:
-        """A step of the build system; `inputs` are its own programs."""
+        """A step of the build system; `inputs` are its own programs.
+
+        The recipe's compilers are found on PATH: so their names have no blanks, and no place that could get into a
+        program. What else a project calls is found there too, so PATH is part of what decides the result.
+        """
+        folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
+        path = os.pathsep.join(dict.fromkeys((str(self.tools), *folders)))
         quiet = ("PKG_CONFIG_LIBDIR=", "PKG_CONFIG_PATH=") if self.closed else ()
-        command = Command((*self.before, "LC_ALL=C", "=".join(source_date()), *quiet, *argv), cwd)
+        command = Command((*self.before, f"PATH={path}", "LC_ALL=C", "=".join(source_date()), *quiet, *argv), cwd)
         return Step(title, command, output, inputs=tuple(Path(path) for path in inputs), links=True)
 
     def write(self, name: str, text: str) -> Step:
@@ -86,16 +92,14 @@ class Site:
         return Product(tree, self.sample.target, ELF_MACHINES.get(self.platform.architecture, 0), alone)
 
 
-def environment(toolchain: Toolchain, work: Path, workspace: Workspace) -> tuple[str, ...]:
+def environment(toolchain: Toolchain, workspace: Workspace) -> tuple[str, ...]:
     """`env -i …`: a Makefile takes any variable of the caller's for a setting of its own, so it gets none.
 
-    The recipe's compilers are found on PATH: so their names have no blanks, and no place that could get into a program.
+    None of those that are here changes what is made.
     """
     kept = {name: os.environ[name] for name in _KEPT if os.environ.get(name)}
     kept |= {name: os.environ[name] for name in _PROXIES if "@" not in os.environ.get(name, "@")}  # no passwords
     kept |= dict(cache_folders(toolchain, workspace))
-    folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
-    kept["PATH"] = os.pathsep.join(dict.fromkeys((str(work / "tools"), *folders)))
     kept["MAKEFLAGS"] = f"-j{len(os.sched_getaffinity(0))}"
     return ("env", "-i", *(f"{name}={value}" for name, value in kept.items()))
 

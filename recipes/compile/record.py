@@ -95,9 +95,9 @@ def _same(planned: Plan, step: Step, record: Record, files: Files, skip: set[str
 
 def key(planned: Plan, step: Step) -> str:
     """What decides a step's result, but for the contents of files."""
-    command = step.command
+    command, unset = step.command, planned.unset
     env = [pair for pair in command.env if pair[0] not in planned.environment_only]
-    argv = command.argv[len(planned.unset) :]
+    argv = command.argv[len(unset) :] if command.argv[: len(unset)] == unset else command.argv
     what = [_VERSION, planned.toolchain.identity, argv, str(command.cwd), env, step.names, step.text]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 

@@ -27,7 +27,7 @@ from recipes.workspace import Workspace, write_atomically
 if TYPE_CHECKING:
     from recipes.system import Found
 
-_PROBE_VERSION = 2
+_PROBE_VERSION = 3
 _GO_IN_WHEEL = "go/bin/go"
 
 
@@ -64,6 +64,8 @@ class _Probe:
     toolchain: Toolchain
     watched: tuple[tuple[str, Stamp], ...]
     absent: tuple[str, ...] = ()
+    on_path: tuple[tuple[str, str | None], ...] = ()
+    """Programs that the compiler itself looks for on PATH, and where they were."""
 
 
 def find_toolchain(name: ToolchainName, workspace: Workspace, platform: Platform | None = None) -> Toolchain:
@@ -270,6 +272,8 @@ def _read_probe(record: Path, name: ToolchainName, tool: str) -> Toolchain | Non
                 return None
         if any(os.path.exists(path) for path in probe["absent"]):
             return None
+        if any(which(program) != then for program, then in probe["on_path"]):
+            return None
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in probe["toolchain"].items()
         }
@@ -293,10 +297,12 @@ def _probe_gcc(gxx: str) -> _Probe:
     folders = _library_folders(_ask(gxx, "-print-search-dirs"))
     archiver = os.path.join(folder, name.replace("g++", "ar"))
     archiver = archiver if os.path.exists(archiver) else which("ar") or "ar"
-    tools = [gxx, gcc, archiver, *(which(path) or path for path in (*programs, *found.values()))]
+    on_path = tuple((program, which(program)) for program in programs if not os.path.isabs(program))
+    tools = [gxx, gcc, archiver, *programs, *found.values(), *(path for _, path in on_path if path)]
     watched, identity = _identify([path for path in tools if os.path.isabs(path)], version)
     toolchain = Toolchain("gcc", version, (gxx,), identity, (gcc,), (archiver,), not missing)
-    return _Probe(toolchain, watched, tuple(os.path.join(folder, name) for name in missing for folder in folders))
+    absent = tuple(os.path.join(folder, name) for name in missing for folder in folders)
+    return _Probe(toolchain, watched, absent, on_path)
 
 
 def _library_folders(answer: str) -> Iterator[str]:

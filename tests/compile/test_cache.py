@@ -10,7 +10,7 @@ from recipes.compile import build
 from recipes.compile.build import measured_sizes
 from recipes.compile.recipe import RECIPES
 from recipes.errors import CommandFailed
-from recipes.model import Platform, Sample
+from recipes.model import Command, Platform, Sample
 from recipes.samples import load
 from recipes.workspace import Workspace
 from tests.compile.programs import HELLO, build_command, make, output, write
@@ -200,6 +200,21 @@ def test_another_compiler_builds_anew(
     (wrapper / "g++").write_text(f'#!/bin/sh\nexec "{shell.which("g++")}" "$@"\n')
     (wrapper / "g++").chmod(0o755)
     monkeypatch.setenv("PATH", f"{wrapper}:{os.environ['PATH']}")
+    assert rebuilt(sample, workspace, capsys)[0] == ["main.cpp", "other.cpp", "link"]
+
+
+def test_another_linker_builds_anew(
+    sample: Sample, workspace: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The linker that g++ finds on PATH is a part of it, also one that comes first only later."""
+    if os.path.isabs(shell.check(Command(("g++", "-print-prog-name=ld"))).stdout.decode().strip()):
+        pytest.skip("this g++ knows where its linker is")
+    wrapper = workspace.root / "bin"
+    wrapper.mkdir()
+    monkeypatch.setenv("PATH", f"{wrapper}:{os.environ['PATH']}")
+    rebuilt(sample, workspace, capsys)
+    (wrapper / "ld").write_text(f'#!/bin/sh\nexec "{shell.which("ld")}" "$@"\n')
+    (wrapper / "ld").chmod(0o755)
     assert rebuilt(sample, workspace, capsys)[0] == ["main.cpp", "other.cpp", "link"]
 
 

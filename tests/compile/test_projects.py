@@ -241,6 +241,39 @@ def test_nothing_is_built_twice_and_nothing_old_is_kept(workspace: Workspace) ->
     assert make(sample, "gcc-static", workspace).cached
 
 
+def generator(folder: Path, word: str) -> None:
+    folder.mkdir()
+    (folder / "mygen").write_text(f"#!/bin/sh\necho '#define WORD \"{word}\"'\n")
+    (folder / "mygen").chmod(0o755)
+
+
+@pytest.mark.slow
+def test_a_program_that_comes_first_on_path_later(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a Makefile calls is found on PATH: another PATH is another build."""
+    files = {
+        "main.c": '#include <stdio.h>\n#include "gen.h"\nint main(void) { puts(WORD); return 0; }\n',
+        "Makefile": "app: main.c\n\tmygen > gen.h\n\t$(CC) -o app main.c\n",
+    }
+    sample = project(workspace, files, "make")
+    for word in ("first", "second"):
+        generator(workspace.root / word, word)
+        monkeypatch.setenv("PATH", f"{workspace.root / word}:{os.environ['PATH']}")
+        assert output(make(sample, "gcc-static", workspace)) == f"{word}\n"
+        assert make(sample, "gcc-static", workspace).cached
+
+
+@pytest.mark.slow
+def test_another_target_is_another_program(workspace: Workspace) -> None:
+    """`target` of sample.toml chooses anew, though make is called in the same way."""
+    files = {
+        "main.c": "#include <stdio.h>\nint main(void) { puts(WORD); return 0; }\n",
+        "Makefile": "all: a b\na b: main.c\n\t$(CC) -DWORD='\"$@\"' -o $@ main.c\n",
+    }
+    for target in ("a", "b"):
+        sample = project(workspace, {**files, "sample.toml": f'target = "{target}"\n'}, "make")
+        assert output(make(sample, "gcc-static", workspace)) == f"{target}\n"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", SMALL)
 @pytest.mark.parametrize("system", ["cmake", "make"])
