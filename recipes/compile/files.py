@@ -31,6 +31,15 @@ def walk(top: Path, built: Path, *, follow: bool = False) -> Iterator[tuple[str,
         yield parent, folders, sorted(files)
 
 
+def listed(path: Path) -> str:
+    """The name, marked as by `ls -F`: contents do not say what is executable, a folder, or a link, and where to."""
+    if path.is_symlink():
+        return f"{path} -> {os.readlink(path)}"
+    if path.is_dir():
+        return f"{path}/"
+    return f"{path}*" if os.access(path, os.X_OK) else str(path)
+
+
 def stamp(path: str) -> Stamp:
     """Raises OSError."""
     status = os.stat(path)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from recipes.compile.files import walk
+from recipes.compile.files import listed, walk
 from recipes.compile.plan import Step, built_in, usable
 from recipes.compile.product import Product
 from recipes.compile.recipe import Recipe
@@ -111,7 +111,7 @@ def steps(
     found = sorted({*_files(top, work), *_replacements(top, work), *_settings_file()})
     inputs = tuple(path for path in found if path.is_file())
     # `names`: which files there are, and where links lead, matters even where nothing else changes.
-    names = tuple(f"{path} -> {os.readlink(path)}" if path.is_symlink() else str(path) for path in found)
+    names = tuple(listed(path) if path.is_symlink() else str(path) for path in found)
     return (Step("go build", Command(argv, sample.folder, env), program, inputs=inputs, names=names, links=True),)
 
 

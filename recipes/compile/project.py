@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from recipes.compile import wrapper
 from recipes.compile.cpp import cache_folders
-from recipes.compile.plan import Step, source_date
+from recipes.compile.files import NO_INPUTS, listed, walk
+from recipes.compile.plan import Step, built_in, source_date
 from recipes.compile.product import Product, elf_kind
 from recipes.compile.recipe import Recipe
 from recipes.compile.targets import ELF_MACHINES, zig_target
@@ -31,8 +33,6 @@ _SAME_TIME = 1_000_000_000
 
 _UNUSABLE = frozenset(":;\"'`\\$#%&|<>*?\n\r\t")
 """PATH cannot hold a colon; CMake, gcc's LTO and make's rules read quotes and the like in a path as syntax."""
-
-_NOT_COPIED = frozenset({".git", ".hg", ".svn", ".venv"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,39 +136,41 @@ def _copy(site: Site) -> Iterator[Step]:
     """
     folder, work = site.sample.folder, site.work
     archive = work / "source.tar"
-    built = work.parents[3]  # the whole build folder
+    built = built_in(work)
     left_out = ["sample.toml"]  # ours: what is in it that concerns the build is in the commands
     if built.is_relative_to(folder):
         left_out.append(str(built.relative_to(folder)))
-    files = []
-    for path in _files(folder, built):
+    found = []
+    for path in _found(folder, built):
         if path.name == "sample.toml" and path.parent == folder:
             continue
         if path.is_file() and elf_kind(path)[0]:
             left_out.append(str(path.relative_to(folder)))
         else:
-            files.append(path)
-    patterns = [f"--exclude={name}" for name in (*sorted(_NOT_COPIED), *_LEFT_OVER)]
+            found.append(path)
+    patterns = [f"--exclude={name}" for name in (*sorted(NO_INPUTS), *_LEFT_OVER)]
     exact = ["--no-wildcards", "--anchored", *(f"--exclude=./{name}" for name in left_out)]
     clear = ("rm", "-rf", "--", "source", "build", "tools", archive.name)
     yield Step("clear", Command(clear, work), work)
     yield Step("make folders", Command(("mkdir", "--", "source", "build", "tools"), work), work)
     tar = ("tar", "--create", f"--file={archive}", f"--mtime=@{_SAME_TIME}", *patterns, *exact, "./")
-    inputs = tuple(path for path in files if path.is_file())
-    names = tuple(str(path) for path in files)
+    inputs = tuple(path for path in found if path.is_file())
+    names = tuple(listed(path) for path in found)
     yield Step("copy the files", Command(tar, folder), archive, inputs=inputs, names=names)
     unpack = ("tar", "--extract", f"--file={archive.name}", "--directory=source", "--no-same-owner")
     yield Step("unpack the copy", Command(unpack, work), work)
 
 
-def _files(folder: Path, built: Path) -> Iterator[Path]:
-    """Every file that may be copied, sorted, links as they are."""
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in _NOT_COPIED and Path(parent, name) != built)
-        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
-        for name in sorted((*files, *links)):
-            if name not in _NOT_COPIED and not any(Path(name).match(pattern) for pattern in _LEFT_OVER):
-                yield Path(parent, name)
+def _found(folder: Path, built: Path) -> Iterator[Path]:
+    """Every file, folder and link that may be copied."""
+    for parent, folders, files in walk(folder, built):
+        folders[:] = [name for name in folders if not _is_left_over(name)]
+        yield from (Path(parent, name) for name in folders)
+        yield from (Path(parent, name) for name in files if not (name in NO_INPUTS or _is_left_over(name)))
+
+
+def _is_left_over(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in _LEFT_OVER)
 
 
 def _tools(site: Site) -> Iterator[Step]:

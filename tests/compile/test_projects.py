@@ -263,6 +263,29 @@ def test_a_program_that_comes_first_on_path_later(workspace: Workspace, monkeypa
 
 
 @pytest.mark.slow
+def test_more_than_contents_decides(workspace: Workspace) -> None:
+    """A Makefile can ask whether a file is executable, a folder there, and where a link leads."""
+    asked = ("$(shell [ -x flag ] && echo x)", "$(shell [ -d extra ] && echo d)", "$(shell readlink link)")
+    files = {
+        "main.c": "#include <stdio.h>\nint main(void) { puts(WORD); return 0; }\n",
+        "Makefile": f"app: main.c\n\t$(CC) -DWORD='\"{''.join(asked)}\"' -o app main.c\n",
+        "flag": "",
+    }
+    sample = project(workspace, files, "make")
+    flag, extra, link = (sample.folder / name for name in ("flag", "extra", "link"))
+    link.symlink_to("main.c")
+    assert output(make(sample, "gcc-static", workspace)) == "main.c\n"
+    flag.chmod(0o755)
+    assert output(make(sample, "gcc-static", workspace)) == "xmain.c\n"
+    extra.mkdir()
+    assert output(make(sample, "gcc-static", workspace)) == "xdmain.c\n"
+    link.unlink()
+    link.symlink_to("./main.c")
+    assert output(make(sample, "gcc-static", workspace)) == "xd./main.c\n"
+    assert make(sample, "gcc-static", workspace).cached
+
+
+@pytest.mark.slow
 def test_another_target_is_another_program(workspace: Workspace) -> None:
     """`target` of sample.toml chooses anew, though make is called in the same way."""
     files = {
