@@ -158,8 +158,13 @@ def _read_go(folder: Path, name: str, settings: _Settings, package: str) -> Samp
         return _sample(folder, name, settings, "go", (), build="go", module=module)
     if settings.has("sources"):
         settings.without(("package",), "and 'sources' exclude each other")
+        if package:
+            raise BadInput(
+                f"{folder.name} is made of the sources that its {SETTINGS} names: there is no --package to choose",
+                hint="take 'sources' out of it",
+            )
         files = _expand(folder, settings.texts("sources"), settings, "sources")
-        return _sample(folder, name, settings, "go", files, build="go")
+        return _sample(folder, name, settings, "go", files, build="go", package="")
     from recipes.compile.gopackages import find_main, go_files
 
     wanted = package or settings.text("package")

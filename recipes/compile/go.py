@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from recipes.compile.files import listed, walk
-from recipes.compile.plan import Step, built_in, usable
+from recipes.compile.plan import Step, built_in, usable, write_step
 from recipes.compile.product import Product
 from recipes.compile.recipe import Recipe
 from recipes.compile.targets import ELF_MACHINES, go_level, zig_target
-from recipes.compile.toolchain import Toolchain
+from recipes.compile.toolchain import Toolchain, numbers
 from recipes.errors import BadInput
 from recipes.model import Command, Environment, Platform, Sample
 from recipes.workspace import Workspace
@@ -105,14 +106,34 @@ def steps(
         return _install(sample, platform, toolchain, work, unset, env, flags)
     module = _module(sample.folder)
     program = work / "app"
-    what = (sample.package,) if module is not None else tuple(f"./{source}" for source in sample.sources)
-    argv = (*unset, *toolchain.argv, "build", *flags, "-o", str(program), *what)
+    what = (sample.package,) if sample.package else tuple(f"./{source}" for source in sample.sources)
+    lent = _lent_module(sample, toolchain, work) if sample.package and module is None else ()
+    overlay = tuple(f"-overlay={step.output}" for step in lent[-1:])
+    argv = (*unset, *toolchain.argv, "build", *flags, *overlay, "-o", str(program), *what)
     top = module or sample.folder
     found = sorted({*_files(top, work), *_replacements(top, work), *_settings_file()})
     inputs = tuple(path for path in found if path.is_file())
     # `names`: which files there are, and where links lead, matters even where nothing else changes.
     names = tuple(listed(path) if path.is_symlink() else str(path) for path in found)
-    return (Step("go build", Command(argv, sample.folder, env), program, inputs=inputs, names=names, links=True),)
+    made = tuple(step.output for step in lent)
+    command = Command(argv, sample.folder, env)
+    build = Step("go build", command, program, stage=1, inputs=inputs, made=made, names=names, links=True)
+    return (*lent, build)
+
+
+def _lent_module(sample: Sample, toolchain: Toolchain, work: Path) -> tuple[Step, ...]:
+    """A go.mod for a folder without one, laid over it while go builds; the overlay comes last.
+
+    Only a package of a module can be named by its folder. Files that are named instead are all compiled, whatever
+    their names and build constraints say.
+    """
+    where = os.path.relpath(work, sample.folder.resolve())
+    major, minor = numbers(toolchain.version)[:2]
+    overlay = json.dumps({"Replace": {"go.mod": f"{where}/go.mod"}})
+    return (
+        write_step(work / "go.mod", f"module app\n\ngo {major}.{minor}\n"),
+        write_step(work / "overlay.json", f"{overlay}\n"),
+    )
 
 
 def _install(

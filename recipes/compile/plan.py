@@ -60,6 +60,11 @@ class Step:
         return self.text is not None and self.text.startswith("#!")
 
 
+def write_step(path: Path, text: str) -> Step:
+    """The step that writes `text` into the file `path`."""
+    return Step(f"write {path.name}", Command(("tee", "--", str(path))), path, text=text)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The ordered steps that build `sample`. The last one's output is the program.

@@ -16,7 +16,7 @@ from pathlib import Path
 from recipes.compile import wrapper
 from recipes.compile.cpp import cache_folders
 from recipes.compile.files import NO_INPUTS, listed, walk
-from recipes.compile.plan import Step, built_in, source_date
+from recipes.compile.plan import Step, built_in, source_date, write_step
 from recipes.compile.product import Product, elf_kind
 from recipes.compile.recipe import Recipe
 from recipes.compile.targets import ELF_MACHINES, zig_target
@@ -85,8 +85,7 @@ class Site:
         return Step(title, command, output, inputs=tuple(Path(path) for path in inputs), links=True)
 
     def write(self, name: str, text: str) -> Step:
-        path = self.work / name
-        return Step(f"write {name}", Command(("tee", "--", str(path))), path, text=text)
+        return write_step(self.work / name, text)
 
     def product(self, tree: Path, *, alone: bool = False) -> Product:
         return Product(tree, self.sample.target, ELF_MACHINES.get(self.platform.architecture, 0), alone)

@@ -222,7 +222,7 @@ def test_the_plan_can_be_pasted(recipe: str, workspace: Workspace) -> None:
     files = {"main.cpp": HELLO} if recipe.startswith("gcc") else {"main.go": "package main\nfunc main() {}\n"}
     sample = write(workspace, files, name='it\'s an "app"')
     planned = plan(sample, RECIPES[recipe], Platform.host(), workspace)
-    script = "set -e\n" + "".join(f"{step.command}\n" for step in planned.steps)
+    script = "set -e\n" + "".join(f"{step.pasted}\n" for step in planned.steps)
     shell.check(Command(("sh", "-c", script)))
     pasted = planned.steps[-1].output.read_bytes()
     assert make(sample, recipe, workspace).path.read_bytes() == pasted

@@ -73,6 +73,49 @@ def test_several_programs_have_to_be_chosen_from(workspace: Workspace) -> None:
         load("app", workspace, package="../other")
 
 
+TWO = {
+    "a.go": SAYS.format("a"),
+    "b.go": SAYS.format("b"),
+    "cmd/c/main.go": SAYS.format("c"),
+    "lib/l.go": "package lib\n",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["a.go", "b.go", "cmd/c/main.go"])
+def test_sources_that_are_named_are_what_is_built(source: str, workspace: Workspace) -> None:
+    """`sources` counts in a module too, where a folder has more than one program, and rules --package out."""
+    module(workspace, TWO, f'sources = ["{source}"]\n')
+    assert output(make(workspace)) == f"{'c' if source.startswith('cmd') else source[0]} none\n"
+    with pytest.raises(BadInput, match="app is made of the sources that its") as caught:
+        load("app", workspace, package="cmd/c")
+    assert "sources" in caught.value.hint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["", "cmd/below/"])
+def test_build_constraints_count_without_a_module(folder: str, workspace: Workspace) -> None:
+    """A loose folder is built as go builds a package: what is ignored, or for another system, is left out."""
+    sample = workspace.samples / "app"
+    files = {
+        "main.go": 'package main\n\nimport "fmt"\n\nfunc main() { fmt.Println(system, tagged) }\n',
+        "gen.go": "//go:build ignore\n\n" + SAYS.format("never"),
+        "n_linux.go": 'package main\n\nconst system = "linux"\n',
+        "n_windows.go": 'package main\n\nconst system = "windows"\n',
+        "with.go": "//go:build some\n\npackage main\n\nconst tagged = true\n",
+        "without.go": "//go:build !some\n\npackage main\n\nconst tagged = false\n",
+    }
+    (sample / folder).mkdir(parents=True)
+    for name, text in files.items():
+        (sample / folder / name).write_text(text)
+    (sample / "sample.toml").write_text('language = "go"\n')
+    assert output(make(workspace)) == "linux false\n"
+    assert make(workspace).cached
+    (sample / "sample.toml").write_text('language = "go"\noptions = ["-tags=some"]\n')
+    assert output(make(workspace)) == "linux true\n"
+    assert not (sample / "go.mod").exists()
+
+
 @pytest.mark.slow
 def test_the_only_program_is_found_and_stamped(workspace: Workspace) -> None:
     """A module with one program somewhere below needs no --package; stamps with blanks and quotes arrive."""
