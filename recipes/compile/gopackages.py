@@ -15,8 +15,7 @@ from recipes.errors import BadInput, unknown
 _HEAD = 64 << 10
 """Bytes read for the package clause: it comes before all code, but licences and constraints may come before it."""
 
-_COMMENTS = re.compile(rb"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_CLAUSE = re.compile(rb"\s*package\s+(\w+)")
+_CLAUSE = re.compile(rb"(?:\xef\xbb\xbf)?((?>\s|//[^\n]*|/\*.*?\*/)*+)package\s+(\w+)", re.DOTALL)
 _IGNORED = re.compile(rb"^//(?:go:build|\s*\+build)\s+ignore\s*$", re.MULTILINE)
 
 
@@ -31,11 +30,11 @@ def find_main(folder: Path, wanted: str, name: str) -> str:
         if os.path.isabs(path) or path.split(os.sep)[0] == "..":
             raise BadInput(f"package {wanted!r} is not inside {str(folder)!r}")
         chosen = "." if path == "." else f"./{path}"
-        if _package(folder / path) != "main":
+        if not _is_main(folder / path):
             known = tuple(_mains(folder))
             raise BadInput(f"{wanted!r} is no main package of {name}", unknown("package", chosen, known).hint)
         return chosen
-    if _package(folder) == "main":
+    if _is_main(folder):
         return "."
     found = tuple(_mains(folder))
     if len(found) == 1:
@@ -68,20 +67,21 @@ def _mains(folder: Path) -> Iterator[str]:
             and not name.startswith((".", "_"))
             and not os.path.isfile(os.path.join(parent, name, "go.mod"))  # a module of its own
         )
-        if any(name.endswith(".go") for name in files) and _package(Path(parent)) == "main":
+        if any(name.endswith(".go") for name in files) and _is_main(Path(parent)):
             relative = os.path.relpath(parent, folder)
             yield "." if relative == "." else f"./{relative}"
 
 
-def _package(folder: Path) -> str:
-    """The name in the first package clause that counts; "" where there is none."""
-    for name in go_files(folder):
-        try:
-            with open(folder / name, "rb") as file:
-                head = file.read(_HEAD)
-        except OSError:
-            continue
-        clause = _CLAUSE.match(_COMMENTS.sub(b"", head))
-        if clause and not _IGNORED.search(head):
-            return clause[1].decode(errors="replace")
-    return ""
+def _is_main(folder: Path) -> bool:
+    """Whether a file that is not ignored says so. Another may say otherwise: one for `//go:build tools`, say."""
+    return any(_says_main(folder / name) for name in go_files(folder))
+
+
+def _says_main(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False
+    clause = _CLAUSE.match(head)
+    return clause is not None and clause[2] == b"main" and not _IGNORED.search(clause[1])

@@ -73,6 +73,23 @@ def test_several_programs_have_to_be_chosen_from(workspace: Workspace) -> None:
         load("app", workspace, package="../other")
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"deps.go": "//go:build tools\n\npackage tools\n", "main.go": SAYS.format("main")},
+        {"main.go": SAYS.format("main") + "\nvar text = `\n//go:build ignore\n`\n"},
+        {"main.go": "\ufeff" + SAYS.format("main")},
+        {"main.go": "/* a\n//go:build later\n*/ // b\n" + "// c /*\n" * 2000 + SAYS.format("main")},
+    ],
+    ids=["another-package-for-tools", "a-constraint-in-a-string", "a-byte-order-mark", "comments"],
+)
+@pytest.mark.slow
+def test_what_a_main_package_may_look_like(files: dict[str, str], workspace: Workspace) -> None:
+    """One file that says `package main` is enough; only what comes before that is a constraint."""
+    module(workspace, files)
+    assert output(make(workspace)) == "main none\n"
+
+
 TWO = {
     "a.go": SAYS.format("a"),
     "b.go": SAYS.format("b"),
