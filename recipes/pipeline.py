@@ -299,16 +299,11 @@ def take_binary(project: Project, sample: Sample) -> tuple[Binary, ElfFacts]:
 def smaller_hint(project: Project, row: SizeRow) -> str:
     """By how much another recipe is smaller, as far as it was measured on this machine; "" where none is."""
     binary = row.image.binary
-    if binary.sample is None:
-        return ""
-    sizes = compiling.measured_sizes(binary.sample, binary.platform, project.workspace)
-    smaller = {name: size for name, size in sizes.items() if size < binary.size}
-    if not smaller:
-        return ""
-    name = min(smaller, key=lambda known: smaller[known])
-    return (
-        f"{name} is {binary.size - smaller[name]:,} bytes smaller (measured: {smaller[name]:,} against {binary.size:,})"
-    )
+    for other in compiling.smaller(binary, project.workspace):
+        if read_facts(other, project.workspace).linkage.is_static:
+            less = binary.size - other.size
+            return f"{other.recipe} is {less:,} bytes smaller (measured: {other.size:,} against {binary.size:,})"
+    return ""
 
 
 def _why_dynamic(sample: Sample) -> str:

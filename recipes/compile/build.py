@@ -74,17 +74,20 @@ def keep_prebuilt(sample: Sample, platform: Platform, workspace: Workspace) -> B
     return Binary(place, digest, size, platform, sample)
 
 
-def measured_sizes(sample: Sample, platform: Platform, workspace: Workspace) -> dict[str, int]:
-    """Bytes of the program by recipe, for the static recipes built from the sample's files as they are now."""
-    sizes, files = {}, Files()
-    for recipe in RECIPES.values():
-        if not recipe.static or recipe.language != sample.language:
+def smaller(binary: Binary, workspace: Workspace) -> Iterator[Binary]:
+    """What static recipes have made of the same sample as it is now, where that is smaller; the smallest first."""
+    sample = binary.sample
+    if sample is None:
+        return
+    cells = ((recipe, cell(sample, recipe.name, binary.platform, workspace)) for recipe in RECIPES.values())
+    known = [(records.read(work), recipe) for recipe, work in cells if recipe.static]
+    for record, recipe in sorted(known, key=lambda pair: pair[0].size):
+        if recipe.language != sample.language or not 0 < record.size < binary.size:
             continue
-        record = records.read(cell(sample, recipe.name, platform, workspace))
-        inputs = records.inputs_below(sample.folder, record)
-        if record.sha256 and all(files.unchanged(entry, checked) for entry, checked in inputs):
-            sizes[recipe.name] = record.size
-    return sizes
+        with contextlib.suppress(RecipeError):  # what cannot be built now is no advice
+            planned = plan(sample, recipe, binary.platform, workspace)
+            if records.all_unchanged(planned, record, Files()) and _is_kept(workspace, record):
+                yield _binary(planned, record, workspace, cached=True)
 
 
 def _current(planned: Plan, workspace: Workspace) -> Record | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,15 +107,6 @@ def refresh(record: Record, files: Files, now: int) -> None:
         if files.reread & {entry[0] for entry in made.inputs}:
             made.inputs = [(path, content, files.stamp(path) or then) for path, content, then in made.inputs]
             made.checked = now
-
-
-def inputs_below(folder: Path, record: Record) -> Iterator[tuple[Recorded, int]]:
-    """The inputs that lie in `folder`, each with the time when it was recorded."""
-    prefix = f"{folder}/"
-    for made in record.steps.values():
-        for entry in made.inputs:
-            if entry[0].startswith(prefix):
-                yield entry, made.checked
 
 
 def _made(data: Any) -> Made:

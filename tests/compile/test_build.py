@@ -5,11 +5,12 @@ import shutil
 import pytest
 
 from recipes import shell
-from recipes.compile import measured_sizes, plan
+from recipes.compile import plan, smaller
 from recipes.compile.recipe import RECIPES
-from recipes.errors import CommandFailed, ToolMissing
+from recipes.errors import CommandFailed, GateFailed, ToolMissing
 from recipes.inspect.elf import read_elf
-from recipes.model import Command, Linkage, Platform, Sample
+from recipes.model import BaseImage, Command, Linkage, Platform, Sample
+from recipes.pipeline import Project, build_binary, build_static, smaller_hint
 from recipes.samples import load
 from recipes.workspace import Workspace
 from tests.compile.programs import HELLO, OURS, make, output, run, write
@@ -55,12 +56,45 @@ def test_hello_is_as_small_as_promised(workspace: Workspace) -> None:
 def test_small_is_smaller(workspace: Workspace) -> None:
     """gcc-static-small is smaller than gcc-static, and both are on record; the dynamic one is not comparable."""
     sample = ours("hello", workspace)
-    sizes = {name: make(sample, name, workspace).size for name in ("gcc-dynamic", "gcc-static", "gcc-static-small")}
-    assert sizes["gcc-static-small"] < sizes["gcc-static"]
-    del sizes["gcc-dynamic"]
-    assert measured_sizes(sample, Platform.host(), workspace) == sizes
+    dynamic, static, small = (
+        make(sample, name, workspace) for name in ("gcc-dynamic", "gcc-static", "gcc-static-small")
+    )
+    assert dynamic.size < small.size < static.size
+    assert [(other.recipe, other.sha256) for other in smaller(static, workspace)] == [(small.recipe, small.sha256)]
+    assert list(smaller(small, workspace)) == []
     (sample.folder / "main.cpp").write_text(HELLO)
-    assert measured_sizes(sample, Platform.host(), workspace) == {}
+    assert list(smaller(static, workspace)) == []
+
+
+def hint(sample: Sample, recipe: str, workspace: Workspace) -> str:
+    """What `build-static` says about other recipes, or the test ends because a compiler is not there."""
+    make(sample, recipe, workspace)
+    project = Project.at(workspace.root)
+    base = BaseImage("scratch", "scratch", Platform.host())
+    return smaller_hint(project, build_static(project, sample, RECIPES[recipe], base, None, run=False))
+
+
+def test_what_is_not_static_is_no_advice(workspace: Workspace) -> None:
+    """A smaller program that its own recipe would refuse, as it came out dynamic, is not recommended."""
+    files = {"main.go": "package main\n\nfunc main() {}\n", "sample.toml": 'options = ["-buildmode=pie"]\n'}
+    sample = write(workspace, files)
+    project = Project.at(workspace.root)
+    with pytest.raises(GateFailed, match="promises a static program"):
+        build_binary(project, sample, RECIPES["go-static"])
+    assert [other.recipe for other in smaller(make(sample, "go-cgo-static", workspace), workspace)] == ["go-static"]
+    assert hint(sample, "go-cgo-static", workspace) == ""
+
+
+def test_advice_is_for_the_sample_as_it_is(workspace: Workspace) -> None:
+    """What a recipe made of other sources, which have not changed, is not recommended."""
+    files = {
+        "small.c": "int main(void) { return 0; }\n",
+        "big.c": "char big[300000] = {1};\nint main(void) { return 0; }\n",
+    }
+    sample = write(workspace, {**files, "sample.toml": 'sources = ["small.c"]\n'})
+    make(sample, "gcc-static-small", workspace)
+    assert hint(sample, "gcc-static", workspace).startswith("gcc-static-small is ")
+    assert hint(write(workspace, {"sample.toml": 'sources = ["big.c"]\n'}), "gcc-static", workspace) == ""
 
 
 EXCEPTIONS_AND_THREADS = """\
