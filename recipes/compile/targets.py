@@ -41,14 +41,15 @@ _ZIG_CPUS: dict[str, dict[str, tuple[str, ...]]] = {
     "arm64": {"": (), "v8": ()},
     "amd64": {"": (), "v1": (), "v2": ("-mcpu=x86_64_v2",), "v3": ("-mcpu=x86_64_v3",), "v4": ("-mcpu=x86_64_v4",)},
 }
-_GO_BASELINES = {
-    "amd64": ("GOAMD64", "v1"),
-    "386": ("GO386", "sse2"),
-    "arm": ("GOARM", "7"),
-    "arm64": ("GOARM64", "v8.0"),
-    "ppc64le": ("GOPPC64", "power8"),
-    "riscv64": ("GORISCV64", "rva20u64"),
+_GO_LEVELS: dict[str, tuple[str, dict[str, str]]] = {
+    "amd64": ("GOAMD64", {"": "v1", "v1": "v1", "v2": "v2", "v3": "v3", "v4": "v4"}),
+    "386": ("GO386", {"": "sse2"}),
+    "arm": ("GOARM", {"": "7", "v5": "5", "v6": "6", "v7": "7", "v8": "7"}),
+    "arm64": ("GOARM64", {"": "v8.0", "v8": "v8.0"}),
+    "ppc64le": ("GOPPC64", {"": "power8"}),
+    "riscv64": ("GORISCV64", {"": "rva20u64"}),
 }
+"""The variable that chooses among the CPUs of an architecture, and its value for each variant."""
 
 
 def zig_target(platform: Platform) -> tuple[str, ...]:
@@ -80,12 +81,12 @@ def processor(platform: Platform) -> tuple[str, str, str]:
 
 
 def go_level(platform: Platform) -> Environment:
-    """The CPU level: the platform's variant, else the baseline, whatever the caller's environment says."""
-    if platform.architecture not in _GO_BASELINES:
-        return ()
-    name, value = _GO_BASELINES[platform.architecture]
-    if platform.variant and platform.architecture == "amd64":
-        value = platform.variant
-    elif platform.variant and platform.architecture == "arm":
-        value = platform.variant.removeprefix("v")
-    return ((name, value),)
+    """The CPU level: the platform's variant, else the baseline, whatever the caller's environment says.
+
+    Raises: BadInput for a variant that Go does not know.
+    """
+    name, levels = _GO_LEVELS.get(platform.architecture, ("", {"": ""}))
+    if platform.variant not in levels:
+        known = ", ".join(filter(None, levels)) or "none"
+        raise BadInput(f"Go cannot build for {platform}", hint=f"variants of {platform.architecture}: {known}")
+    return ((name, levels[platform.variant]),) if name else ()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from recipes.compile.files import Stamp, sha256, stamp
 from recipes.compile.recipe import RECIPES, Recipe, ToolchainName
-from recipes.compile.targets import gnu_target, zig_target
+from recipes.compile.targets import gnu_target, go_level, zig_target
 from recipes.errors import RecipeError, ToolMissing
 from recipes.model import Command, Platform, Sample
 from recipes.notes import note
@@ -114,6 +114,8 @@ def require(recipe: Recipe, platform: Platform, workspace: Workspace, go_version
         )
     if "zig" in (recipe.toolchain, recipe.cgo):
         zig_target(platform)
+    if recipe.toolchain == "go":
+        go_level(platform)
     program = _PROGRAM[recipe.toolchain]
     try:
         toolchain = find_toolchain(recipe.toolchain, workspace, platform)

@@ -7,7 +7,7 @@ import pytest
 from recipes import shell
 from recipes.compile import plan, smaller
 from recipes.compile.recipe import RECIPES
-from recipes.errors import CommandFailed, GateFailed, ToolMissing
+from recipes.errors import BadInput, CommandFailed, GateFailed, ToolMissing
 from recipes.inspect.elf import read_elf
 from recipes.model import BaseImage, Command, Linkage, Platform, Sample
 from recipes.pipeline import Project, build_binary, build_static, smaller_hint
@@ -290,11 +290,22 @@ def test_gcc_needs_a_cross_compiler(workspace: Workspace, monkeypatch: pytest.Mo
     assert "--recipe zig-static-small" in caught.value.hint
 
 
-@pytest.mark.parametrize(("platform", "machine"), [("linux/arm64", "arm64"), ("linux/arm/v7", "arm")])
+@pytest.mark.parametrize(
+    ("platform", "machine"), [("linux/arm64", "arm64"), ("linux/arm/v7", "arm"), ("linux/arm/v8", "arm")]
+)
 def test_go_builds_for_other_platforms(platform: str, machine: str, workspace: Workspace) -> None:
     """go-static takes the platform, whatever the caller's GOARCH."""
     sample = write(workspace, {"main.go": "package main\nfunc main() {}\n"})
     assert read_elf(make(sample, "go-static", workspace, platform=platform).path).machine == machine
+
+
+@pytest.mark.parametrize("platform", ["linux/amd64/v9", "linux/386/zzz", "linux/arm64/v9", "linux/s390x/v1"])
+def test_go_refuses_a_variant_that_it_does_not_know(platform: str, workspace: Workspace) -> None:
+    """The baseline under the name of another CPU would be a wrong label: it is bad input instead."""
+    sample = write(workspace, {"main.go": "package main\nfunc main() {}\n"})
+    with pytest.raises(BadInput, match=f"Go cannot build for {platform}") as caught:
+        plan(sample, RECIPES["go-static"], Platform.parse(platform), workspace)
+    assert "variants of" in caught.value.hint
 
 
 @pytest.mark.slow
