@@ -108,6 +108,8 @@ def prebuilt(path: str, args: tuple[str, ...] = (), stdin: str = "") -> Sample:
         is_file = file.is_file()
     except ValueError:  # a name with a NUL in it
         is_file = False
+    except OSError as error:  # a folder on the way that may not be searched, a name that is too long
+        raise BadInput(f"cannot look at {path!r}: {error.strerror}") from error
     if not is_file:
         raise BadInput(f"no such file: {path!r}", hint="name a program; a folder with sources is for `build-static`")
     return Sample(file.name, file.parent, "binary", (Path(file.name),), args, stdin)
@@ -136,6 +138,8 @@ def _read_sources(folder: Path, name: str, settings: _Settings) -> Sample:
     else:
         sources = tuple(source for source in _guess_sources(folder) if source not in claimed)
     _check_suffixes(sources, "sources", settings)
+    if not sources and claimed:
+        raise settings.wrong("libraries", "takes all sources, and none is left for the program", hint="add its own")
     if not sources:
         raise _nothing_here(folder, name)
     include = tuple(settings.inside(text, "include") for text in settings.texts("include"))
@@ -148,6 +152,10 @@ def _read_sources(folder: Path, name: str, settings: _Settings) -> Sample:
 def _read_go(folder: Path, name: str, settings: _Settings, package: str) -> Sample:
     settings.without(("libraries", "include"), "is for C++; Go finds its own packages")
     settings.without(("target",), 'is for C++; Go\'s word for it is "package"')
+    if any(re.match(r"--?ldflags(=|$)", option) for option in settings.texts("options")):
+        raise settings.wrong(
+            "options", "has -ldflags, which the recipe sets", hint="what -X would set goes into [stamps]"
+        )
     module = settings.text("module")
     if module:
         settings.without(("sources", "package"), "and 'module' exclude each other")
@@ -192,12 +200,12 @@ def _sample(
         folder,
         language,
         sources,
-        args=settings.texts("args"),
+        args=settings.words("args"),
         stdin=settings.text("stdin"),
         expect=settings.expect(),
         default_recipe=settings.recipe(language),
         image=settings.image(folder),
-        options=settings.texts("options"),
+        options=settings.words("options"),
         stamps=settings.stamps() if language == "go" else (),
         **more,
     )
@@ -263,6 +271,8 @@ def _expand(folder: Path, patterns: Iterable[str], settings: _Settings, key: str
         path = settings.inside(pattern, key)
         if (folder / path).is_file():  # so that a name with a * or [ in it can be given as it is
             matches = [path]
+        elif not path.parts:  # the folder itself, which is no pattern
+            matches = []
         else:
             try:
                 matches = sorted(match.relative_to(folder) for match in folder.glob(str(path)) if match.is_file())
@@ -301,6 +311,13 @@ class _Settings(Table):
 
     def has(self, key: str) -> bool:
         return key in self.values
+
+    def words(self, key: str) -> tuple[str, ...]:
+        """Words of a command, which cannot hold a NUL."""
+        words = self.texts(key)
+        if any("\0" in word for word in words):
+            raise self.wrong(key, "has a NUL in it, and no command takes that")
+        return words
 
     def without(self, keys: Iterable[str], why: str) -> None:
         for key in keys:

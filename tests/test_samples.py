@@ -7,7 +7,7 @@ import pytest
 
 from recipes.errors import BadInput
 from recipes.model import Expect, ImageSettings, Sample
-from recipes.samples import load, names
+from recipes.samples import load, names, prebuilt
 from recipes.workspace import Workspace
 
 OURS = Workspace(Path(__file__).resolve().parent.parent)
@@ -133,6 +133,16 @@ def test_a_file_name_may_look_like_a_pattern(workspace: Workspace) -> None:
         ("sources = ['gone.cpp']", "'sources' names 'gone.cpp', and there is no such file", ""),
         ("[libraries]\nx = ['*.cc']", "'libraries.x' names '*.cc', and there is no such file", ""),
         ("sources = ['**x']", "'sources' names '**x'", ""),
+        ("sources = ['.']", "'sources' names '.', and there is no such file", ""),
+        (
+            "[libraries]\na = ['main.cpp']",
+            "'libraries' takes all sources, and none is left for the program",
+            "add its own",
+        ),
+        ('build = "make"\noptions = ["a\\u0000b"]', "'options' has a NUL in it", ""),
+        ('args = ["a\\u0000b"]', "'args' has a NUL in it", ""),
+        ("language = 'go'\noptions = ['-ldflags=-X main.v=1']", "'options' has -ldflags", "[stamps]"),
+        ("language = 'go'\noptions = ['--ldflags', '-s']", "'options' has -ldflags", "[stamps]"),
         ("sources = ['sample.toml']", "no C or C++ source", ".cpp"),
         ("[libraries]\nx = 'y'", "'libraries.x' has to be a list of strings", ""),
         ("sources = ['../x.cpp']", "not inside the sample's folder", ""),
@@ -163,6 +173,21 @@ def test_a_name_that_can_be_no_folder(name: str, workspace: Workspace) -> None:
     """Nothing, a missing path, a NUL and a name longer than a name can be are unknown samples."""
     with pytest.raises(BadInput, match="unknown sample"):
         load(name, workspace)
+
+
+@pytest.mark.parametrize("path", ["", "nowhere/at all", "\0", "x" * 5000])
+def test_a_path_that_can_be_no_program(path: str) -> None:
+    """Nothing, a missing path, a NUL and a name longer than a name can be are bad input."""
+    with pytest.raises(BadInput, match=r"no such file|cannot look at"):
+        prebuilt(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may search any folder")
+def test_a_program_in_a_folder_that_may_not_be_searched(tmp_path: Path) -> None:
+    """The error says why it cannot be looked at."""
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(BadInput, match="Permission denied"):
+        prebuilt(str(tmp_path / "closed/program"))
 
 
 def test_an_empty_sample_is_an_error(workspace: Workspace) -> None:
