@@ -152,12 +152,13 @@ def _copy(site: Site) -> Iterator[Step]:
     clear = ("rm", "-rf", "--", "source", "build", "tools", archive.name)
     yield Step("clear", Command(clear, work), work)
     yield Step("make folders", Command(("mkdir", "--", "source", "build", "tools"), work), work)
+    own = (("TAR_OPTIONS", ""),)  # the caller's are read before ours
     tar = ("tar", "--create", f"--file={archive}", f"--mtime=@{_SAME_TIME}", *patterns, *exact, "./")
     inputs = tuple(path for path in found if path.is_file())
     names = tuple(listed(path) for path in found)
-    yield Step("copy the files", Command(tar, folder), archive, inputs=inputs, names=names)
+    yield Step("copy the files", Command(tar, folder, own), archive, inputs=inputs, names=names)
     unpack = ("tar", "--extract", f"--file={archive.name}", "--directory=source", "--no-same-owner")
-    yield Step("unpack the copy", Command(unpack, work), work)
+    yield Step("unpack the copy", Command(unpack, work, own), work)
 
 
 def _found(folder: Path, built: Path) -> Iterator[Path]:

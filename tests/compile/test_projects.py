@@ -313,9 +313,10 @@ def test_the_place_leaves_no_trace(system: str, recipe: str, tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_the_callers_variables_are_no_settings(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Variables of the caller's, which make would take for the Makefile's own, do not get in."""
+    """Variables of the caller's, which make takes for the Makefile's own and tar for options, do not get in."""
     for name in ("CFLAGS", "LDFLAGS", "MAKEFLAGS", "TARGET", "CC", "WORD"):
         monkeypatch.setenv(name, "-k-nonsense")
+    monkeypatch.setenv("TAR_OPTIONS", "--exclude=main.c")
     need_tool("make")
     files = {
         "main.c": "#include <stdio.h>\nint main(void) { puts(WORD); return 0; }\n",
