@@ -45,7 +45,8 @@ def build(
 
     Raises: ToolMissing, CommandFailed with the compiler's whole message, BadInput.
     """
-    planned = plan(sample, recipe, platform, workspace)
+    jobs = max(1, jobs)
+    planned = plan(sample, recipe, platform, workspace, jobs)
     known = _current(planned, workspace)
     if known is not None:
         return _binary(planned, known, workspace, cached=True)
@@ -54,7 +55,7 @@ def build(
         known = _current(planned, workspace)  # somebody else may have built it while we waited
         if known is not None:
             return _binary(planned, known, workspace, cached=True)
-        made = _carry_out(planned, workspace, max(1, jobs), echo, lock)
+        made = _carry_out(planned, workspace, jobs, echo, lock)
     return _binary(planned, made, workspace, cached=False)
 
 

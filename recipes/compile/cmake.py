@@ -31,14 +31,12 @@ def steps(site: Site) -> tuple[tuple[Step, ...], Product]:
     }
     words = [f"-D{name}={value}" for name, value in settings.items()]
     configure = (cmake, "-G", "Ninja", "-S", ".", "-B", str(site.build), *words, *site.sample.options)
-    target = site.sample.target
-    made = site.build / "build.ninja"
     return (
         site.write("toolchain.cmake", _toolchain(site)),
         site.write("project.cmake", _project(site)),
-        site.run("configure", site.source, *configure, output=made, inputs=(cmake, ninja)),
-        site.run("build", site.build, ninja, *([target] if target else []), output=made),
-    ), site.product(site.build, alone=bool(target))
+        site.run("configure", site.source, *configure, output=site.build / "build.ninja", inputs=(cmake, ninja)),
+        site.ninja(ninja),
+    ), site.product(site.build, alone=bool(site.sample.target))
 
 
 def _toolchain(site: Site) -> str:

@@ -22,13 +22,11 @@ def steps(site: Site) -> tuple[tuple[Step, ...], Product]:
     )
     file = f"--{'cross' if site.foreign else 'native'}-file={site.work / name}"
     configure = (f"NINJA={ninja}", meson, "setup", file, *settings, *site.sample.options, str(site.build), ".")
-    target = site.sample.target
-    made = site.build / "build.ninja"
     return (
         site.write(name, _machine_file(site)),
-        site.run("configure", site.source, *configure, output=made, inputs=(meson, ninja)),
-        site.run("build", site.build, ninja, *([target] if target else []), output=made),
-    ), site.product(site.build, alone=bool(target))
+        site.run("configure", site.source, *configure, output=site.build / "build.ninja", inputs=(meson, ninja)),
+        site.ninja(ninja),
+    ), site.product(site.build, alone=bool(site.sample.target))
 
 
 def _machine_file(site: Site) -> str:

@@ -43,6 +43,8 @@ class Step:
     """It writes this into the file `output`, which the steps after it read; an executable one where it is a script."""
     moves: bool = False
     """What it reads may be another the next time, and only it can tell: it is done each time."""
+    pace: str = ""
+    """The word that says how much the command does at once: no part of what it makes."""
     product: Product | None = None
     """It copies the program that is found when the steps before it are done; its command names it only then."""
 
@@ -89,9 +91,10 @@ class Plan:
         return tuple(step.command for step in self.steps if not step.is_folder and step.text is None)
 
 
-def plan(sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspace) -> Plan:
+def plan(sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspace, jobs: int = 0) -> Plan:
     """The commands that build `sample`, in order, each as it can be pasted into a shell.
 
+    A build system does `jobs` things at once; 0: one for each processor.
     Raises: ToolMissing.
     """
 
@@ -101,8 +104,9 @@ def plan(sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspac
     if sample.build not in ("sources", "go"):
         from recipes.compile import project
 
-        unset = project.environment(toolchain, workspace)
-        steps = project.steps(sample, recipe, platform, toolchain, work, unset)
+        jobs = jobs or len(os.sched_getaffinity(0))
+        unset = project.environment(toolchain, workspace, jobs)
+        steps = project.steps(sample, recipe, platform, toolchain, work, unset, jobs)
         return Plan(sample, recipe, platform, toolchain, work, (folder, *steps), unset, whole=True)
     unset = leaks()
     planner: Any  # two modules with the same functions

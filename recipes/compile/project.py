@@ -49,6 +49,8 @@ class Site:
     work: Path
     before: tuple[str, ...]
     """The words before each argv that give it an environment."""
+    jobs: int
+    """How many things its build system does at once."""
 
     @property
     def source(self) -> Path:
@@ -84,6 +86,12 @@ class Site:
         command = Command((*self.before, f"PATH={path}", "LC_ALL=C", "=".join(source_date()), *quiet, *argv), cwd)
         return Step(title, command, output, inputs=tuple(Path(path) for path in inputs), links=True)
 
+    def ninja(self, program: str) -> Step:
+        """Build what was configured. Ninja takes how much it does at once from its command line alone."""
+        target, pace = self.sample.target, f"-j{self.jobs}"
+        argv = (program, pace, *([target] if target else []))
+        return replace(self.run("build", self.build, *argv, output=self.build / "build.ninja"), pace=pace)
+
     def write(self, name: str, text: str) -> Step:
         return write_step(self.work / name, text)
 
@@ -91,7 +99,7 @@ class Site:
         return Product(tree, self.sample.target, ELF_MACHINES.get(self.platform.architecture, 0), alone)
 
 
-def environment(toolchain: Toolchain, workspace: Workspace) -> tuple[str, ...]:
+def environment(toolchain: Toolchain, workspace: Workspace, jobs: int) -> tuple[str, ...]:
     """`env -i …`: a Makefile takes any variable of the caller's for a setting of its own, so it gets none.
 
     None of those that are here changes what is made.
@@ -99,12 +107,18 @@ def environment(toolchain: Toolchain, workspace: Workspace) -> tuple[str, ...]:
     kept = {name: os.environ[name] for name in _KEPT if os.environ.get(name)}
     kept |= {name: os.environ[name] for name in _PROXIES if "@" not in os.environ.get(name, "@")}  # no passwords
     kept |= dict(cache_folders(toolchain, workspace))
-    kept["MAKEFLAGS"] = f"-j{len(os.sched_getaffinity(0))}"
+    kept["MAKEFLAGS"] = f"-j{jobs}"
     return ("env", "-i", *(f"{name}={value}" for name, value in kept.items()))
 
 
 def steps(
-    sample: Sample, recipe: Recipe, platform: Platform, toolchain: Toolchain, work: Path, before: tuple[str, ...]
+    sample: Sample,
+    recipe: Recipe,
+    platform: Platform,
+    toolchain: Toolchain,
+    work: Path,
+    before: tuple[str, ...],
+    jobs: int,
 ) -> tuple[Step, ...]:
     """Copy, configure and build, pick: each stage after the one before, none by itself.
 
@@ -118,7 +132,7 @@ def steps(
             f"{str(work)!r} has {odd[0]!r} in its name, and {sample.build} projects cannot be built there",
             hint="move the project to a folder with a plainer name",
         )
-    site = Site(sample, recipe, platform, toolchain, work, before)
+    site = Site(sample, recipe, platform, toolchain, work, before, jobs)
     planner = {"cmake": cmake, "meson": meson, "autotools": autotools, "make": make}[sample.build]
     its_own, product = planner.steps(site)
     picked = f"{os.path.relpath(product.tree, work)}/{product.target or 'PROGRAM'}"

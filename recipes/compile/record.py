@@ -97,6 +97,7 @@ def key(planned: Plan, step: Step) -> str:
     command, unset = step.command, planned.unset
     env = [pair for pair in command.env if pair[0] not in planned.environment_only]
     argv = command.argv[len(unset) :] if command.argv[: len(unset)] == unset else command.argv
+    argv = tuple(word for word in argv if word != step.pace)
     what = [_VERSION, planned.toolchain.identity, argv, str(command.cwd), env, step.names, step.text]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 

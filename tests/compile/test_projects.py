@@ -263,6 +263,19 @@ def test_a_program_that_comes_first_on_path_later(workspace: Workspace, monkeypa
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("system", "word"), [("cmake", "/ninja -j1"), ("make", " MAKEFLAGS=-j1 ")])
+def test_jobs_reach_the_build_system(
+    system: str, word: str, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A build system does no more at once than it is told; how much that is changes no result."""
+    files = projects.CMAKE_C if system == "cmake" else projects.MAKE
+    sample = project(workspace, files, system, target="only" if system == "cmake" else "app")
+    make(sample, "gcc-static", workspace, jobs=1)
+    assert word in capsys.readouterr().err
+    assert make(sample, "gcc-static", workspace, jobs=2).cached
+
+
+@pytest.mark.slow
 def test_more_than_contents_decides(workspace: Workspace) -> None:
     """A Makefile can ask whether a file is executable, a folder there, and where a link leads."""
     asked = ("$(shell [ -x flag ] && echo x)", "$(shell [ -d extra ] && echo d)", "$(shell readlink link)")
