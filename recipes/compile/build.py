@@ -179,6 +179,8 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
         for path in (step.output, step.depfile, step.linker_map):
             if path is not None:  # ar adds to what is there, and what is there may belong to another source
                 path.unlink(missing_ok=True)
+    if step.remark:
+        note(step.remark)
     started = time.time_ns()
     with _first_use_of_zig(planned, step, workspace):
         done = shell.run(step.command, echo=echo, pass_fds=(lock,))

@@ -43,6 +43,8 @@ class Step:
     """It writes this into the file `output`, which the steps after it read; an executable one where it is a script."""
     moves: bool = False
     """What it reads may be another the next time, and only it can tell: it is done each time."""
+    remark: str = ""
+    """What the user is told when it is done."""
     pace: str = ""
     """The word that says how much the command does at once: no part of what it makes."""
     product: Product | None = None

@@ -28,6 +28,9 @@ from recipes.workspace import Workspace
 _KEPT = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "ZIG_GLOBAL_CACHE_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 _LEFT_OVER = ("*.o", "*.lo", "*.la", "*.gch", "config.status", "config.cache", "CMakeCache.txt", "CMakeFiles")
+_NAMED = 5
+"""So many of the files that are left out are named."""
+
 _SAME_TIME = 1_000_000_000
 """Seconds since 1970: old enough, and none of the first ones, which `make` and Ninja have another meaning for."""
 
@@ -150,41 +153,44 @@ def _copy(site: Site) -> Iterator[Step]:
     folder, work = site.sample.folder, site.work
     archive = work / "source.tar"
     built = built_in(work)
-    left_out = ["sample.toml"]  # ours: what is in it that concerns the build is in the commands
-    if built.is_relative_to(folder):
-        left_out.append(str(built.relative_to(folder)))
-    found = []
-    for path in _found(folder, built):
-        if path.name == "sample.toml" and path.parent == folder:
-            continue
-        if path.is_file() and elf_kind(path)[0]:
-            left_out.append(str(path.relative_to(folder)))
-        else:
-            found.append(path)
+    ours = folder / "sample.toml"  # what is in it that concerns the build is in the commands
+    found = [path for path in _found(folder, built) if path != ours]
+    by_name = {path for path in found if _is_left_over(path.name)}
+    by_content = {path for path in found if path not in by_name and path.is_file() and elf_kind(path)[0]}
+    left_over = by_name | by_content
+    copied = [path for path in found if path not in left_over]
+    left_out = [path.relative_to(folder) for path in (ours, built, *by_content) if path.is_relative_to(folder)]
     patterns = [f"--exclude={name}" for name in (*sorted(NO_INPUTS), *_LEFT_OVER)]
-    exact = ["--no-wildcards", "--anchored", *(f"--exclude=./{name}" for name in left_out)]
+    exact = ["--no-wildcards", "--anchored", *(f"--exclude=./{name}" for name in sorted(left_out))]
     clear = ("rm", "-rf", "--", "source", "build", "tools", archive.name)
     yield Step("clear", Command(clear, work), work)
     yield Step("make folders", Command(("mkdir", "--", "source", "build", "tools"), work), work)
     own = (("TAR_OPTIONS", ""),)  # the caller's are read before ours
     tar = ("tar", "--create", f"--file={archive}", f"--mtime=@{_SAME_TIME}", *patterns, *exact, "./")
-    inputs = tuple(path for path in found if path.is_file())
-    names = tuple(listed(path) for path in found)
-    yield Step("copy the files", Command(tar, folder, own), archive, inputs=inputs, names=names)
+    inputs = tuple(path for path in copied if path.is_file())
+    names = tuple(listed(path) for path in copied)
+    remark = _remark([str(path.relative_to(folder)) for path in sorted(left_over)])
+    yield Step("copy the files", Command(tar, folder, own), archive, inputs=inputs, names=names, remark=remark)
     unpack = ("tar", "--extract", f"--file={archive.name}", "--directory=source", "--no-same-owner")
     yield Step("unpack the copy", Command(unpack, work, own), work)
 
 
 def _found(folder: Path, built: Path) -> Iterator[Path]:
-    """Every file, folder and link that may be copied."""
+    """Every file, folder and link, but for what is in folders that an older build left."""
     for parent, folders, files in walk(folder, built):
+        yield from (Path(parent, name) for name in (*folders, *files) if name not in NO_INPUTS)
         folders[:] = [name for name in folders if not _is_left_over(name)]
-        yield from (Path(parent, name) for name in folders)
-        yield from (Path(parent, name) for name in files if not (name in NO_INPUTS or _is_left_over(name)))
 
 
 def _is_left_over(name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in _LEFT_OVER)
+
+
+def _remark(left_over: list[str]) -> str:
+    if not left_over:
+        return ""
+    more = f" and {len(left_over) - _NAMED} more" if len(left_over) > _NAMED else ""
+    return f"not copied, as an older build may have left it: {', '.join(left_over[:_NAMED])}{more}"
 
 
 def _tools(site: Site) -> Iterator[Step]:

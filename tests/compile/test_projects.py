@@ -263,6 +263,24 @@ def test_a_program_that_comes_first_on_path_later(workspace: Workspace, monkeypa
 
 
 @pytest.mark.slow
+def test_what_is_left_out_is_said(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    """Objects and ELF files are not copied, as an older build may have left them: a line names them when it builds."""
+    files = {
+        "main.c": "#include <stdio.h>\nint main(void) { puts(WORD); return 0; }\n",
+        "Makefile": "app: main.c\n\t$(CC) -DWORD='\"$(wildcard *.bin */*.o)\"' -o app main.c\n",
+        **{f"old/{number}.o": "" for number in range(7)},
+        "other.bin": "no ELF file",
+    }
+    sample = project(workspace, files, "make")
+    shutil.copy(need_tool("true"), sample.folder / "firmware.bin")
+    assert output(make(sample, "gcc-static", workspace)) == "other.bin\n"
+    said = "not copied, as an older build may have left it: firmware.bin, old/0.o, old/1.o, old/2.o, old/3.o and 3 more"
+    assert said in capsys.readouterr().err.splitlines()
+    assert make(sample, "gcc-static", workspace).cached
+    assert said not in capsys.readouterr().err
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("system", "word"), [("cmake", "/ninja -j1"), ("make", " MAKEFLAGS=-j1 ")])
 def test_jobs_reach_the_build_system(
     system: str, word: str, workspace: Workspace, capsys: pytest.CaptureFixture[str]
