@@ -40,6 +40,9 @@ _SMALL_LEVEL, _UNKNOWN_LEVEL, _LARGE_LEVEL = 7, 6, 1
 # 9 takes twice as long as 7 for 0.3 % less.
 _ZSTD_LEVEL = 3
 
+_FHCRC, _FEXTRA, _FNAME, _FCOMMENT = 2, 4, 8, 16
+_MAX_HEADER_BYTES = 1 << 18
+
 
 class Sink(Protocol):
     def write(self, data: bytes | bytearray, /) -> object: ...
@@ -196,20 +199,46 @@ class _GzipDecoder:
         self.error: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its stub names an instance
         self._new = partial(isal_zlib.decompressobj, wbits=31)
         self._member = self._new()
+        self._begun = False
+        self._held = b""
         self.complete = False
 
     def feed(self, data: bytes) -> bytes:
         out = []
+        data, self._held = self._held + data, b""
         while data:
-            if self._member.eof:
+            if not self._begun:
                 # Some writers pad the file with zero bytes behind the last member.
-                if not data.strip(b"\0"):
+                if self.complete and not data.strip(b"\0"):
                     break
-                self._member = self._new()
+                # ISA-L misreads a header that comes in pieces.
+                if not _has_header(data):
+                    self._held, self.complete = data, False
+                    break
+                self._member, self._begun = self._new(), True
             out.append(self._member.decompress(data))
             data = self._member.unused_data
             self.complete = self._member.eof
+            self._begun = not self.complete
         return b"".join(out)
+
+
+def _has_header(data: bytes) -> bool:
+    """Whether `data`, where a gzip member starts, has its header to the end. Source: RFC 1952, section 2.3.
+
+    Raises: ValueError for one that does not end within reason.
+    """
+    flags, end = int.from_bytes(data[3:4], "little"), 10
+    if flags & _FEXTRA:
+        end += 2 + int.from_bytes(data[10:12], "little")
+    for text in (_FNAME, _FCOMMENT):
+        if flags & text:
+            end = data.find(b"\0", end) + 1 or len(data) + 1
+    if flags & _FHCRC:
+        end += 2
+    if end > _MAX_HEADER_BYTES:
+        raise ValueError("the header of a gzip member has no end")
+    return end <= len(data)
 
 
 class _ZstdDecoder:

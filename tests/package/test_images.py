@@ -12,6 +12,7 @@ import sys
 import tarfile
 import tempfile
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,51 @@ def test_damaged_streams_are_one_error(compression: Compression, harm: str) -> N
     harmed = coded[: len(coded) // 2] if harm == "cut" else coded[:100] + b"\xff" * 100 + coded[200:]
     with pytest.raises(BadArchive):
         decompressed(io.BytesIO(harmed)).read()
+
+
+FHCRC, FEXTRA, FNAME, FCOMMENT = 2, 4, 8, 16
+
+
+def member(data: bytes, flags: int) -> bytes:
+    """A gzip member with those optional parts of a header. Source: RFC 1952, section 2.3."""
+    header = b"\x1f\x8b\x08" + bytes([flags]) + bytes(4) + b"\x00\x03"
+    header += (5).to_bytes(2, "little") + b"extra" if flags & FEXTRA else b""
+    header += b"name\0" if flags & FNAME else b""
+    header += b"a comment\0" if flags & FCOMMENT else b""
+    header += (zlib.crc32(header) & 0xFFFF).to_bytes(2, "little") if flags & FHCRC else b""
+    return header + gzip.compress(data, mtime=0)[10:]
+
+
+class InPieces(io.BytesIO):
+    """A file whose first reads end at `cut`."""
+
+    def __init__(self, data: bytes, cut: int) -> None:
+        super().__init__(data)
+        self._cut = cut
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = self._cut - self.tell()
+        return super().read(left if left > 0 and (size is None or size < 0 or size > left) else size)
+
+
+@pytest.mark.parametrize("flags", [0, FHCRC, FNAME, FEXTRA | FNAME, FCOMMENT | FHCRC, 30])
+def test_a_gzip_header_may_have_all_its_parts(flags: int) -> None:
+    """Members with every optional part are read wherever a read ends, and one that is cut off is an error."""
+    parts = [b"first" * 10, b"", b"second"]
+    coded = b"".join(member(part, flags) for part in parts)
+    for cut in range(4, len(coded)):
+        assert decompressed(InPieces(coded, cut)).read() == b"".join(parts), cut
+    assert decompressed(io.BytesIO(coded + bytes(100))).read() == b"".join(parts)
+    ends = {len(member(parts[0], flags)), len(member(parts[0], flags) + member(parts[1], flags))}
+    for length in set(range(4, len(coded))) - ends:
+        with pytest.raises(BadArchive):
+            decompressed(io.BytesIO(coded[:length])).read()
+
+
+def test_a_gzip_header_without_end_is_an_error() -> None:
+    """A name that never ends is not collected for ever."""
+    with pytest.raises(BadArchive, match="no end"):
+        decompressed(io.BytesIO(b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * (1 << 20))).read()
 
 
 # ── the store ────────────────────────────────────────────────────────────────────────────────────────────────────────
