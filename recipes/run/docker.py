@@ -58,43 +58,41 @@ class DockerEngine:
         """Nothing to prepare: a base goes in with the first image that stands on it."""
 
     def load(self, image: Image) -> None:
-        """Let the engine have the image, tagged `fromscratch/<name>`; what it has already is not sent again."""
+        """Let the engine have the image, tagged `fromscratch/<name>`; what it has already is not sent again.
+
+        Raises: RecipeError for an image that it does not take, Unavailable where it fails.
+        """
         from docker.errors import ImageNotFound
 
-        tag = docker_tag(image.name)
-        repository, _, version = (REPOSITORY + tag).partition(":")
-        try:
+        tag = REPOSITORY + docker_tag(image.name)
+        repository, _, version = tag.partition(":")
+        with _asking("load", tag), contextlib.suppress(ImageNotFound):
             known = self._client.api.inspect_image(image.config.digest)
-            if f"{repository}:{version}" not in (known.get("RepoTags") or ()):
+            if tag not in (known.get("RepoTags") or ()):
                 self._client.api.tag(image.config.digest, repository, version)
             return
-        except ImageNotFound:
-            pass
         # One at a time per base: the first sends the base's layers, the others then leave them out.
         with self._lock:
             turn = self._loading.setdefault(image.base.digest, threading.Lock())
         with turn:
             skip = {layer.diff_id for layer in image.base.layers} if image.base.digest in self._bases else set()
             try:
-                self._send(image, f"{repository}:{version}", skip, afresh=True)
+                self._send(image, tag, skip, afresh=True)
             except RecipeError:  # the base may have been removed meanwhile, or the program be another one
-                self._send(image, f"{repository}:{version}", set(), afresh=False)
+                self._send(image, tag, set(), afresh=False)
             self._bases.add(image.base.digest)
 
     def image_size(self, image: Image) -> int:
-        """What `docker image inspect` says."""
-        return int(self._client.api.inspect_image(image.config.digest)["Size"])
+        """What `docker image inspect` says. Raises: Unavailable."""
+        with _asking("measure", image.config.digest):
+            return int(self._client.api.inspect_image(image.config.digest)["Size"])
 
     def _send(self, image: Image, tag: str, skip: set[str], *, afresh: bool) -> None:
-        from docker.errors import APIError, BuildError, ImageLoadError
-
         pieces = archive(image, self._store, tag=tag, uncompressed=True, skip_diff_ids=skip, afresh=afresh)
-        try:
+        with _asking("load", tag):
             for message in self._client.api.load_image(pieces, quiet=True):
                 if "error" in message:
                     raise RecipeError(f"the Docker Engine cannot load {tag}: {message['error']}")
-        except (APIError, BuildError, ImageLoadError, OSError) as error:
-            raise RecipeError(f"the Docker Engine cannot load {tag}: {error}") from error
 
     # ── containers ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -109,8 +107,7 @@ class DockerEngine:
     def run_loaded(self, image: Image, args: tuple[str, ...], stdin: bytes, limits: Limits) -> RunOutcome:
         """`run` for an image that the engine has: one container, from its making to its removal."""
         from docker.errors import APIError
-        from requests.exceptions import ConnectionError as LostConnection
-        from requests.exceptions import Timeout
+        from requests import RequestException
 
         container = ""
         try:
@@ -120,19 +117,24 @@ class DockerEngine:
         except APIError as error:
             message = str(error.explanation or error)
             return RunOutcome(self.name, RunStatus.NOT_STARTED, stderr=message, reason=_telling(message))
-        except (LostConnection, Timeout) as error:
+        except RequestException as error:
             return RunOutcome(self.name, RunStatus.NOT_RUN, reason=f"the Docker Engine went away: {error}")
         finally:
             if container:
                 self._running.discard(container)
-                with contextlib.suppress(APIError, LostConnection, Timeout):
-                    self._client.api.remove_container(container, force=True, v=True)
+                self._discard(container)
 
     def stop(self) -> None:
         """Kill what runs at this moment; the threads that wait for it then remove it."""
         for container in tuple(self._running):
             with contextlib.suppress(Exception):  # it may have ended by itself, or the engine be gone
                 self._client.api.kill(container)
+
+    def _discard(self, container: str) -> None:
+        from requests import RequestException
+
+        with contextlib.suppress(RequestException):  # somebody else may have done it, or the engine be gone
+            self._client.api.remove_container(container, force=True, v=True)
 
     def _create(self, image: Image, args: tuple[str, ...], has_input: bool, limits: Limits) -> str:
         from docker.types import LogConfig
@@ -182,6 +184,8 @@ class DockerEngine:
             seconds = time.monotonic() - started
         finally:
             with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)  # closing alone does not wake the feeder
+            with contextlib.suppress(OSError):
                 connection.close()
             stream.close()
             if feeder.is_alive():
@@ -199,41 +203,44 @@ class DockerEngine:
         return RunOutcome(self.name, RunStatus.EXITED, code, stdout, stderr, seconds)
 
     def _sweep(self) -> None:
-        """Remove containers whose owner was killed before it could do so."""
+        """Remove containers whose owner was killed before it could do so; where that fails, the next one will."""
+        from requests import RequestException
+
         with self._lock:
             if self._swept:
                 return
             self._swept = True
-        for container in self._client.api.containers(all=True, filters={"label": _LABEL}):
-            if not _alive(container["Labels"].get(_LABEL, "")):
-                with contextlib.suppress(Exception):  # somebody else may be sweeping too
-                    self._client.api.remove_container(container["Id"], force=True, v=True)
+        with contextlib.suppress(RequestException):
+            for container in self._client.api.containers(all=True, filters={"label": _LABEL}):
+                if _has_ended(container["Labels"].get(_LABEL, "")):
+                    self._discard(container["Id"])
 
 
 def save_archive(reference: str) -> Iterator[bytes]:
     """An image of the engine as a docker-archive. Raises: Unavailable."""
-    from docker.errors import APIError, ImageNotFound
-
-    try:
-        with contextlib.closing(_client()) as client:
-            yield from client.images.get(reference).save(named=True)
-    except ImageNotFound as error:
-        raise Unavailable(f"the Docker Engine has no image {reference!r}", hint="`docker images` lists them") from error
-    except APIError as error:
-        raise Unavailable(f"the Docker Engine cannot save {reference!r}: {error.explanation}") from error
+    with _asking("save", reference), contextlib.closing(_client()) as client:
+        yield from client.images.get(reference).save(named=True)
 
 
 def image_id(reference: str) -> str:
     """What the reference stands for now. Raises: Unavailable."""
-    from docker.errors import APIError, ImageNotFound
+    with _asking("look up", reference), contextlib.closing(_client()) as client:
+        return str(client.api.inspect_image(reference)["Id"])
+
+
+@contextlib.contextmanager
+def _asking(what: str, reference: str) -> Iterator[None]:
+    """The block asks the engine for something about an image. Raises: Unavailable for each way in which it may fail."""
+    from docker.errors import APIError, DockerException, ImageNotFound
+    from urllib3.exceptions import HTTPError
 
     try:
-        with contextlib.closing(_client()) as client:
-            return str(client.api.inspect_image(reference)["Id"])
+        yield
     except ImageNotFound as error:
         raise Unavailable(f"the Docker Engine has no image {reference!r}", hint="`docker images` lists them") from error
-    except APIError as error:
-        raise Unavailable(f"the Docker Engine does not say what {reference!r} is: {error.explanation}") from error
+    except (DockerException, HTTPError, OSError) as error:  # requests' own are OSErrors
+        words = (isinstance(error, APIError) and error.explanation) or error
+        raise Unavailable(f"the Docker Engine cannot {what} {reference}: {words}") from error
 
 
 def _client() -> DockerClient:
@@ -314,12 +321,21 @@ def _telling(message: str) -> str:
 
 
 def _owner() -> str:
-    return f"{os.getpid()}-{_start_time(os.getpid())}"
+    """This process, for whoever sees the same pids: `place pid start-time`."""
+    return f"{_place()} {os.getpid()} {_start_time(os.getpid())}"
 
 
-def _alive(owner: str) -> bool:
-    pid, _, started = owner.partition("-")
-    return pid.isdigit() and _start_time(int(pid)) == started
+def _has_ended(owner: str) -> bool:
+    """Whether that process is seen to have gone. One on another machine or in another pid namespace cannot be seen."""
+    place, _, process = owner.partition(" ")
+    pid, _, started = process.partition(" ")
+    return place == _place() and pid.isdigit() and _start_time(int(pid)) != started
+
+
+def _place() -> str:
+    """Where a pid means the same process: this boot of this machine, and this pid namespace. Source: namespaces(7)."""
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return f"{file.read().strip()}/{os.readlink('/proc/self/ns/pid')}"
 
 
 def _start_time(pid: int) -> str:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from recipes import pipeline
 from recipes.bases.resolve import resolve
+from recipes.errors import Unavailable
 from recipes.model import Limits, Platform, RunStatus, Status
 from recipes.pipeline import Project
+from recipes.run import docker
 from recipes.run.docker import DockerEngine
 from recipes.workspace import Workspace
+from tests.need import need, need_tool
 from tests.programs import compile_c, image_of
+from tests.run.faults import between
 
 pytestmark = pytest.mark.slow
 
@@ -85,3 +95,86 @@ def test_the_verdict_says_what_docker_says(workspace: Workspace, docker_engine: 
     outcome = docker_engine.run(image)
     assert (verdict.status, outcome.status) == (Status.FAILS, RunStatus.NOT_STARTED)
     assert outcome.reason == verdict.reason
+
+
+# ── an engine that fails ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("request_line", "fault"),
+    [("/images/sha256", "500"), ("/images/sha256", "drop 0"), ("/images/load", "500"), ("/images/load", "drop 60")],
+)
+def test_a_failure_while_loading_is_one_error(
+    request_line: str, fault: str, workspace: Workspace, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that answers 500 or hangs up while it gets an image is Unavailable: exit code 6."""
+    project = Project.at(workspace.root)
+    image = image_of(project, compile_c(workspace, f"int main(void) {{ return {len(request_line + fault)}; }}"))
+    with between(engine, {request_line: fault}) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        runner = DockerEngine.connect(project.store)
+        with pytest.raises(Unavailable, match=r"the Docker Engine cannot load fromscratch/"):
+            runner.load(image)
+
+
+def test_failures_around_a_run(workspace: Workspace, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep that fails stops nothing; an engine that hangs up in the middle of a run is not the program's failure."""
+    project = Project.at(workspace.root)
+    image = image_of(project, compile_c(workspace, "int main(void) { return 4; }"))
+    faults = {"/containers/json": "500"}
+    with between(engine, faults) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        runner = DockerEngine.connect(project.store)
+        assert runner.run(image).exit_code == 4
+        faults["/wait"] = "drop 0"
+        assert runner.run(image).status is RunStatus.NOT_RUN
+        faults["/images/sha256"] = "500"
+        with pytest.raises(Unavailable, match="no disk"):
+            runner.image_size(image)
+
+
+@pytest.mark.parametrize(("request_line", "fault"), [("/json", "500"), ("/get", "500"), ("/get", "drop 5000")])
+def test_a_failure_while_saving_is_one_error(
+    request_line: str, fault: str, workspace: Workspace, docker_engine: DockerEngine, engine: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A base that the engine does not hand out whole is Unavailable."""
+    project = Project.at(workspace.root)
+    image = image_of(project, compile_c(workspace, "int main(void) { return 5; }"))
+    docker_engine.load(image)
+    with between(engine, {request_line: fault}) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        with pytest.raises(Unavailable, match="the Docker Engine cannot"):
+            resolve(f"docker-daemon:fromscratch/{image.name}", Platform.host(), workspace, project.store)
+
+
+# ── containers whose owner has gone ──────────────────────────────────────────────────────────────────────────────────
+
+_OWNER = "from recipes.run import docker; print(docker._owner(), flush=True)"
+
+
+def test_only_the_dead_are_swept(workspace: Workspace, docker_engine: DockerEngine) -> None:
+    """A container goes when its owner is seen to have ended, and stays where its owner cannot be seen from here."""
+    need(os.geteuid() == 0, "root, to make a pid namespace")
+    image = image_of(Project.at(workspace.root), compile_c(workspace, "int main(void) { return 6; }"))
+    docker_engine.load(image)
+    command, root = [sys.executable, "-c", _OWNER], Path(__file__).resolve().parents[2]
+    hidden = [need_tool("unshare"), "--fork", "--pid", "--mount-proc", *command]
+    dead, elsewhere = (
+        subprocess.run(words, cwd=root, check=True, capture_output=True, text=True).stdout.strip()
+        for words in (command, hidden)
+    )
+    other_machine = re.sub(r"[0-9a-f]{8}-[0-9a-f-]+", "0" * 36, dead)
+    owners = {"dead": dead, "elsewhere": elsewhere, "other machine": other_machine, "alive": docker._owner()}
+    api = docker_engine._client.api
+    made = {
+        name: api.create_container(image.config.digest, labels={docker._LABEL: owner})["Id"]
+        for name, owner in owners.items()
+    }
+    try:
+        docker_engine.run(image)
+        left = {container["Id"] for container in api.containers(all=True)}
+        assert {name for name, container in made.items() if container in left} == owners.keys() - {"dead"}
+    finally:
+        for container in made.values():
+            docker_engine._discard(container)

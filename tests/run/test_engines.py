@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def test_outputs_arguments_and_input(runner: Engine, workspace: Workspace) -> No
     assert (outcome.status, outcome.exit_code) == (RunStatus.EXITED, 7)
     assert outcome.stdout == "2|two words 'and' \"quotes\"\n|typed\n"
     assert outcome.stderr == "oops"
+
+
+def test_input_that_nobody_reads(runner: Engine, workspace: Workspace) -> None:
+    """A program that ends without reading its input is not waited for any longer."""
+    code = '#include <stdio.h>\n#include <unistd.h>\nint main(void) { sleep(1); puts("bye"); }'
+    started = time.monotonic()
+    assert run(runner, workspace, code, stdin=b"x" * 30_000_000).stdout == "bye\n"
+    assert time.monotonic() - started < 30
 
 
 def test_who_and_where_it_is(runner: Engine, workspace: Workspace) -> None:
