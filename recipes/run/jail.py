@@ -14,6 +14,7 @@ import marshal
 import os
 import resource
 import select
+import stat
 import sys
 import time
 
@@ -36,7 +37,6 @@ _PIDFD_OPEN = 434
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "i686": 217, "armv7l": 218, "ppc64le": 203, "s390x": 217}
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"))
-_NOBODY = 65532
 _HOST = b"fromscratch"
 _STACK = 8 << 20
 _FILES = 1 << 20
@@ -124,10 +124,14 @@ def _leave_root(spec: Spec) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))  # as Docker; only root may raise it
     except (OSError, ValueError):
         pass  # then it is as many as this machine allows
+    nobody = spec["nobody"]
     try:
+        for number in range(3):  # pipes are root's, and the program may open them by name, as /dev/stdout
+            if stat.S_ISFIFO(os.fstat(number).st_mode):
+                os.fchown(number, nobody, nobody)
         os.setgroups([])
-        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+        os.setresgid(nobody, nobody, nobody)
+        os.setresuid(nobody, nobody, nobody)
     except OSError as error:
         with open("/proc/self/uid_map") as file:
             outside = file.read().split()[1]
@@ -201,8 +205,44 @@ def _mount_root(spec: Spec) -> None:
         raise Refused(f"the root cannot be changed here ({_reason()})")
     _libc.umount2(b".", _MNT_DETACH)
     os.chdir("/")
+    # Before anything is mounted: one of them may be in another, or in /tmp.
+    volumes = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in spec["volumes"]}
     for path in spec["writable"]:  # only now: its links lead to places in the new root
         _mount("tmpfs", path, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777,size=64m", f"no tmpfs can be had at {path}")
+    for path, origin in volumes.items():
+        mode, contents = spec["volumes"][path]
+        _mount_volume(path, origin, mode, contents, spec["memory"])
+    try:  # noqa: SIM105  # contextlib takes long to import
+        os.makedirs(spec["workdir"], exist_ok=True)  # it may be in a volume
+    except OSError:
+        pass  # then the change into it says why
+
+
+def _mount_volume(path: str, origin: int, mode: int, contents: list[tuple[str, str, int, str]], size: int) -> None:
+    """A folder that can be written to, with what the image has there, which is read from the descriptor `origin`."""
+    os.makedirs(path, exist_ok=True)
+    options = f"mode=755,size={size}"
+    _mount("tmpfs", path, "tmpfs", _MS_NOSUID | _MS_NODEV, options, f"no tmpfs can be had at {path}")
+    for name, kind, _, target in contents:
+        if kind == "dir":
+            os.mkdir(f"{path}/{name}")
+        elif kind == "symlink":
+            os.symlink(target, f"{path}/{name}")
+        elif kind == "file":
+            _copy(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=origin), f"{path}/{name}")
+    os.close(origin)
+    for name, kind, bits, _ in reversed(contents):
+        if kind in ("dir", "file"):
+            os.chmod(f"{path}/{name}", bits)
+    os.chmod(path, mode)
+
+
+def _copy(source: int, place: str) -> None:
+    out = os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    while os.sendfile(out, source, None, 1 << 20):
+        pass
+    os.close(out)
+    os.close(source)
 
 
 def _mount_devices(dev: str, quiet: int) -> None:
@@ -284,5 +324,6 @@ def _tell(status: int, word: str, value: str) -> None:
 
 
 if __name__ == "__main__":
-    with open(int(sys.argv[1]), "rb") as spec_file:
-        main(marshal.load(spec_file), int(sys.argv[2]))  # noqa: S302  # written by local.py, our own parent
+    with open(int(sys.argv[1]), "rb") as spec_file:  # closed before the program starts, which has no use for it
+        given = marshal.load(spec_file)  # noqa: S302  # written by local.py, our own parent
+    main(given, int(sys.argv[2]))

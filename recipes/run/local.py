@@ -19,8 +19,9 @@ from recipes.model import BaseImage, Command, Image, Limits, RunOutcome, RunStat
 from recipes.package.config import DEFAULT_PATH
 from recipes.package.store import Store
 from recipes.run.emulation import FOLDER, emulator_layer
+from recipes.run.mounts import Held, place_of, volume
 from recipes.run.roots import root_beneath, writable_folders
-from recipes.run.unpack import unpack
+from recipes.run.unpack import NOBODY, unpack
 from recipes.workspace import Workspace, make_folder, open_to_others, write_atomically
 
 _SKELETON = "skeleton-1"
@@ -75,8 +76,9 @@ class LocalEngine:
             lower.append(unpack(image.base.layers, self.store, self.workspace).name)
         if emulator is not None:
             lower.append(emulator_layer(emulator, self.workspace).name)
-        made = tuple(folder for folder in (image.settings.workdir, *image.settings.volumes) if folder.strip("/"))
-        lower += [self._folder(path).name for path in made]
+        writable = writable_folders(image, self.store)
+        made, volumes = self._folders(image, account)
+        lower += [self._folder(place).name for place in made]
         through = [f"{FOLDER}/{emulator.name}"] if emulator is not None else []
         env = {"PATH": DEFAULT_PATH, "HOSTNAME": "fromscratch"} | dict(image.base.env) | dict(image.settings.env)
         spec = {
@@ -86,10 +88,12 @@ class LocalEngine:
             "mountpoint": "mountpoint",
             "uid": account.uid,
             "gid": account.gid,
+            "nobody": NOBODY,
             "argv": [*through, *image.entrypoint, *(args or image.settings.cmd)],
             "env": {"HOME": account.home} | env,
             "workdir": image.settings.workdir,
-            "writable": [*writable_folders(image, self.store), *image.settings.volumes],
+            "volumes": {place: held for place, held in volumes.items() if place not in writable},
+            "writable": writable,
             "seconds": limits.seconds,
             "memory": limits.memory_bytes,
             "processes": limits.processes,
@@ -148,6 +152,16 @@ class LocalEngine:
         root = root_beneath(image, self.store)
         lists = [root.read(path) if root.is_file(path) else b"" for path in ("/etc/passwd", "/etc/group")]
         return look_up(image.settings.user, *lists)
+
+    def _folders(self, image: Image, account: Account) -> tuple[list[str], dict[str, Held]]:
+        """Where folders have to be though the image may lack them, and what is in those that are volumes."""
+        settings = image.settings
+        if not any(path.strip("/") for path in (settings.workdir, *settings.volumes)):
+            return [], {}
+        root = root_beneath(image, self.store)
+        places = sorted({place_of(root, path) for path in settings.volumes} - {"/"})  # one in another comes after it
+        made = [place for place in (place_of(root, settings.workdir), *places) if place != "/"]
+        return made, {place: volume(root, place, account) for place in places}
 
     def _skeleton(self) -> Path:
         """The top of every root, made once: what Docker itself puts into a container."""

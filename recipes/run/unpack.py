@@ -1,8 +1,8 @@
 """Layers as a folder, for the engine that mounts them.
 
 Layers are read through `inspect.rootfs`, the very rules that verdicts go by: what could escape or lie about itself is
-not in that tree, so it cannot be written either. Devices are left out, setuid bits dropped; everything belongs to the
-caller.
+not in that tree, so it cannot be written either. Devices are left out, setuid bits dropped; everything belongs to whom
+the program will be: the caller, or NOBODY where that is root.
 """
 
 from __future__ import annotations
@@ -20,10 +20,14 @@ from recipes.package.store import Store
 from recipes.run.roots import layer_sources
 from recipes.workspace import Workspace, locked, make_folder
 
+NOBODY = 65532
+"""The user and the group that root becomes before a program runs."""
+
 
 def unpack(layers: Sequence[Layer], store: Store, workspace: Workspace) -> Path:
     """The folder `build/roots/<key>` with what these layers hold together, made once and kept."""
-    key = hashlib.sha256("\n".join(layer.diff_id for layer in layers).encode()).hexdigest()[:32]
+    owner = NOBODY if os.geteuid() == 0 else os.geteuid()
+    key = hashlib.sha256("\n".join((f"{owner}", *(layer.diff_id for layer in layers))).encode()).hexdigest()[:32]
     folder = workspace.roots / key
     if folder.is_dir():
         return folder
@@ -45,6 +49,7 @@ def unpack(layers: Sequence[Layer], store: Store, workspace: Workspace) -> Path:
 def _write(root: RootFs, folder: Path) -> None:
     folder.mkdir(mode=0o755)
     folder.chmod(0o755)
+    _give_away(str(folder))
     modes: list[tuple[str, int]] = []
     written: dict[int, str] = {}
     for path, entry in root.entries():
@@ -66,5 +71,12 @@ def _write(root: RootFs, folder: Path) -> None:
         elif entry.kind == "fifo":
             with contextlib.suppress(OSError):  # some file systems have none
                 os.mkfifo(place, entry.mode & 0o777)
+        _give_away(place)
     for place, mode in modes:
         os.chmod(place, mode)
+
+
+def _give_away(place: str) -> None:
+    if os.geteuid() == 0:
+        with contextlib.suppress(OSError):  # root of a user namespace that maps nobody else stays itself
+            os.chown(place, NOBODY, NOBODY, follow_symlinks=False)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from recipes import shell
+from recipes import pipeline, shell
+from recipes.bases.resolve import resolve
 from recipes.errors import Unavailable
-from recipes.model import Command, Limits, RunOutcome, RunStatus
+from recipes.model import Command, FileEntry, ImageSettings, Limits, Outfit, RunOutcome, RunStatus
+from recipes.package.assemble import data_layer
 from recipes.pipeline import Project
 from recipes.run.docker import DockerEngine
 from recipes.run.engine import Engine, choose
@@ -182,6 +184,128 @@ def test_the_base_is_below_the_program(runner: Engine, workspace: Workspace) -> 
     project = Project.at(workspace.root)
     outcome = runner.run(image_of(project, compile_c(workspace, code), f"rootfs:{root}"))
     assert outcome.stdout == "from the base\n\n"
+
+
+# ── files of the image ───────────────────────────────────────────────────────────────────────────────────────────────
+
+PROBE = r"""
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    char text[4096];
+    printf("in %s\n", getcwd(text, sizeof text));
+    for (int i = 1; i < argc; i++) {
+        const char *path = argv[i] + 2;
+        if (argv[i][0] == 'l') {
+            DIR *folder = opendir(path);
+            int count = 0;
+            while (readdir(folder)) count++;
+            printf("%s %d\n", path, count - 2 - (strcmp(path, "/proc/self/fd") == 0));
+            continue;
+        }
+        int file = open(path, argv[i][0] == 'w' ? O_WRONLY | O_CREAT : O_RDONLY, 0644);
+        if (file == -1) { printf("%s %s\n", path, strerror(errno)); continue; }
+        if (argv[i][0] == 'w') {
+            printf("%s written\n", path);
+            fflush(stdout);
+            write(file, "!", 1);
+        } else {
+            int length = read(file, text, sizeof text);
+            printf("%s %.*s\n", path, length, text);
+        }
+        close(file);
+    }
+}"""
+
+
+def probe(
+    runner: Engine, workspace: Workspace, *args: str, base: str = "scratch", files: tuple[FileEntry, ...] = (),
+    settings: ImageSettings | None = None, stdin: bytes = b"",
+) -> list[str]:  # fmt: skip
+    """What the probe says in such an image: where it is, and of each argument. `r:` reads, `w:` writes, `l:` counts."""
+    project = Project.at(workspace.root)
+    outfit = Outfit(settings or ImageSettings(), (data_layer(files, project.store, "gzip"),) if files else ())
+    below = resolve(base, project.platform, workspace, project.store)
+    outcome = runner.run(
+        pipeline.make_image(project, compile_c(workspace, PROBE), below, outfit), args=args, stdin=stdin
+    )
+    if outcome.status is RunStatus.NOT_RUN:
+        need("here (" not in outcome.reason and "not allowed" not in outcome.reason, f"namespaces ({outcome.reason})")
+    assert (outcome.status, outcome.exit_code) == (RunStatus.EXITED, 0), outcome
+    return outcome.stdout.splitlines()
+
+
+def test_files_that_are_closed_to_others(runner: Engine, workspace: Workspace) -> None:
+    """A key that only the image's user may read is read by it."""
+    files = (FileEntry("/etc/key", b"secret", 0o400, 65532, 65532), FileEntry("/own", None, 0o700, 65532, 65532))
+    assert probe(runner, workspace, "r:/etc/key", "l:/own", files=files)[1:] == ["/etc/key secret", "/own 0"]
+
+
+def test_the_streams_have_names(runner: Engine, workspace: Workspace) -> None:
+    """/dev/stdout, /dev/stderr and /dev/stdin can be opened, and no other descriptor is open."""
+    said = probe(
+        runner, workspace, "w:/dev/stdout", "w:/proc/self/fd/2", "r:/dev/stdin", "l:/proc/self/fd", stdin=b"typed"
+    )
+    assert said[1:] == ["/dev/stdout written", "!/proc/self/fd/2 written", "/dev/stdin typed", "/proc/self/fd 3"]
+
+
+DENIED = "Permission denied"
+
+
+@pytest.mark.parametrize(
+    ("user", "folder", "said"),
+    [
+        ("65532:65532", None, ["/data/seed No such file or directory", f"/data/new {DENIED}"]),
+        ("65532:65532", (0o755, 0), ["/data/seed seed", f"/data/new {DENIED}"]),
+        ("65532:65532", (0o755, 65532), ["/data/seed seed", "/data/new written"]),
+        ("65532:65532", (0o1777, 0), ["/data/seed seed", "/data/new written"]),
+        ("0:0", None, ["/data/seed No such file or directory", "/data/new written"]),
+    ],
+)
+def test_a_volume_is_the_images_folder(
+    runner: Engine, workspace: Workspace, user: str, folder: tuple[int, int] | None, said: list[str]
+) -> None:
+    """It starts with what the image has there, and may be written to by whom its folder lets; without one, by root."""
+    files: tuple[FileEntry, ...] = ()
+    if folder:
+        mode, owner = folder
+        files = (FileEntry("/data", None, mode, owner, owner), FileEntry("/data/seed", b"seed", 0o644))
+    settings = ImageSettings(user=user, volumes=("/data",))
+    assert probe(runner, workspace, "r:/data/seed", "w:/data/new", files=files, settings=settings)[1:] == said
+
+
+def test_volumes_in_volumes(runner: Engine, workspace: Workspace) -> None:
+    """Folders, links and files with their modes come into a volume, and so do a volume and the workdir within it."""
+    files = (
+        FileEntry("/data/deep/file", b"deep", 0o444), FileEntry("/data/link", None, 0o777, link="deep/file"),
+        FileEntry("/data/closed", b"root's", 0o600), FileEntry("/data/deep/inner/seed", b"seed", 0o644),
+        FileEntry("/tmp", None, 0o1777), FileEntry("/tmp/kept/seed", b"kept", 0o644),
+    )  # fmt: skip
+    settings = ImageSettings(volumes=("/data/deep/inner", "/data", "/tmp/kept"), workdir="/data/work/here")
+    names = ["/data/link", "/data/closed", "/data/deep/inner/seed", "/tmp/kept/seed"]
+    said = probe(
+        runner, workspace, *(f"r:{name}" for name in names), "w:/data/deep/file", files=files, settings=settings
+    )
+    assert said[0] == "in /data/work/here"
+    contents = ["deep", DENIED, "seed", "kept", DENIED]
+    assert said[1:] == [f"{name} {text}" for name, text in zip([*names, "/data/deep/file"], contents, strict=True)]
+
+
+@pytest.mark.parametrize(("target", "exists"), [("/run", True), ("../run", True), ("/run", False)])
+def test_folders_beneath_links(runner: Engine, workspace: Workspace, target: str, exists: bool) -> None:
+    """A working directory and a volume are made where the base's links lead to, though that may not exist yet."""
+    root = workspace.root / "root"
+    (root / "var").mkdir(parents=True)
+    (root / "var/run").symlink_to(target)
+    if exists:
+        (root / "run").mkdir()
+    settings = ImageSettings(workdir="/var/run/app", volumes=("/var/run/vol",), user="0:0")
+    said = probe(runner, workspace, "w:/var/run/vol/new", "r:/run/vol/new", base=f"rootfs:{root}", settings=settings)
+    assert said == ["in /run/app", "/var/run/vol/new written", "/run/vol/new !"]
 
 
 # ── the local engine alone ───────────────────────────────────────────────────────────────────────────────────────────
