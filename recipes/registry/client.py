@@ -103,8 +103,11 @@ class Client:
 
         Raises: BadInput for another host without TLS, or one that only this machine can reach.
         """
-        target = urljoin(url, location)
-        if not location:
+        with our_errors(self.image):
+            return self._checked(urljoin(url, location) if location else "")
+
+    def _checked(self, target: str) -> str:
+        if not target:
             raise Unavailable(f"{self.image.host} does not answer as a registry does: it gives no Location")
         if _origin(target) == _origin(self.url):
             return target

@@ -20,6 +20,9 @@ from recipes.package.reference import DOCKER_HUB
 
 Login = tuple[str, str]
 
+IDENTITY = "<token>"
+"""The user of a login whose password is an identity token, which buys tokens and is none itself."""
+
 
 def find_login(host: str) -> Login | None:
     """(user, password) for a registry, or None for an anonymous visit. A helper that fails is noted and passed over.
@@ -27,9 +30,10 @@ def find_login(host: str) -> Login | None:
     Raises: BadInput where config.json is there and unreadable.
     """
     config = _read_config()
-    keys = ("https://index.docker.io/v1/", "index.docker.io", DOCKER_HUB) if host == DOCKER_HUB else (host,)
+    names = ("https://index.docker.io/v1/", "index.docker.io", DOCKER_HUB) if host == DOCKER_HUB else (host,)
     auths = _table(config, "auths")
-    for key in (key for name in keys for key in (name, f"https://{name}", f"http://{name}")):
+    keys = [key for name in names for key in (name, f"https://{name}", f"http://{name}")]
+    for key in dict.fromkeys((*keys, *(key for key in auths if _host_of(key) in names))):
         helper = _table(config, "credHelpers").get(key) or config.get("credsStore")
         if helper and (login := _ask(str(helper), key)):
             return login
@@ -40,8 +44,8 @@ def find_login(host: str) -> Login | None:
 
 
 def _read_config() -> dict[str, Any]:
-    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    path = folder / "config.json"
+    # Not Path.home(), which raises where nobody says where that is.
+    path = Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")) / "config.json"
     try:
         config = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -56,7 +60,14 @@ def _table(config: dict[str, Any], key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _host_of(key: str) -> str:
+    """Older logins are kept by an address with a scheme and a path."""
+    return key.removeprefix("https://").removeprefix("http://").partition("/")[0]
+
+
 def _decode(entry: dict[str, Any], key: str) -> Login | None:
+    if entry.get("identitytoken"):
+        return IDENTITY, str(entry["identitytoken"])
     if isinstance(entry.get("username"), str) and isinstance(entry.get("password"), str):
         return entry["username"], entry["password"]
     if not entry.get("auth"):
@@ -65,7 +76,7 @@ def _decode(entry: dict[str, Any], key: str) -> Login | None:
         user, colon, password = base64.b64decode(str(entry["auth"])).decode().partition(":")
     except (binascii.Error, ValueError) as error:
         raise BadInput(f"the login for {key} in Docker's config.json is damaged", hint="log in again") from error
-    return (user, password) if colon else None
+    return (user, password.strip("\0")) if colon else None  # as docker does
 
 
 def _ask(helper: str, key: str) -> Login | None:
@@ -74,6 +85,9 @@ def _ask(helper: str, key: str) -> Login | None:
         done = shell.run(command, stdin=key.encode(), timeout=30, output_limit=1 << 20)
     except ToolMissing:
         note(f"docker-credential-{helper} is named in Docker's config.json, but is not there")
+        return None
+    except OSError as error:
+        note(f"docker-credential-{helper} is named in Docker's config.json, but cannot be run: {error.strerror}")
         return None
     if done.exit_code != 0:
         return None  # most often "credentials not found in native keychain"

@@ -15,8 +15,8 @@ from recipes.model import BaseImage, Descriptor, Platform
 from recipes.package.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES, read_image
 from recipes.package.reference import ImageName
 from recipes.package.store import Store
-from recipes.registry.client import BrokenOff, Client
-from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS
+from recipes.registry.client import Answer, BrokenOff, Client
+from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, MAX_WAIT_SECONDS
 
 
 def find(image: ImageName) -> Remote:
@@ -86,10 +86,7 @@ class Remote:
 
     def _stream(self, digest: str, start: int) -> Iterator[bytes]:
         """The blob's bytes from `start` on. Raises: BrokenOff."""
-        headers = {"Accept-Encoding": "identity"}
-        if start:
-            headers["Range"] = f"bytes={start}-"
-        with self._client.ask("GET", f"blobs/{digest}", headers) as answer:
+        with self._open(digest, start) as answer:
             if answer.status not in (200, 206):
                 raise self._client.refusal(answer, "a blob")
             skip = 0 if answer.status == 206 else start
@@ -98,10 +95,20 @@ class Remote:
                     yield data[skip:]
                 skip = max(0, skip - len(data))
 
+    def _open(self, digest: str, start: int) -> Answer:
+        """The blob from `start` on, or all of it where the registry cannot go on there."""
+        where, headers = f"blobs/{digest}", {"Accept-Encoding": "identity"}
+        if start:
+            answer = self._ask(where, {**headers, "Range": f"bytes={start}-"})
+            if answer.status != 416:
+                return answer
+            answer.close()
+        return self._ask(where, headers)
+
     def _get_manifest(self, selector: str) -> tuple[bytes, str, str]:
         """(bytes, media type, digest) of a manifest or an index."""
         accept = {"Accept": ", ".join((*INDEXES, *MANIFESTS))}
-        with self._client.ask("GET", f"manifests/{selector}", accept) as answer:
+        with self._ask(f"manifests/{selector}", accept) as answer:
             if answer.status != 200:
                 raise self._client.refusal(answer, f"{self.image}")
             data = answer.body(MAX_MANIFEST_BYTES)
@@ -111,3 +118,13 @@ class Remote:
             if promised.startswith("sha256:") and promised != actual:
                 raise BadArchive(f"{self.image}: the manifest that came has digest {actual}, not {promised}")
             return data, answer.headers.get("Content-Type", "").partition(";")[0].strip(), actual
+
+    def _ask(self, where: str, headers: dict[str, str]) -> Answer:
+        """A GET, which is sent once more when the registry has asked to come back in a few seconds."""
+        for _ in range(ATTEMPTS - 1):
+            answer = self._client.ask("GET", where, headers)
+            if answer.status != 429 or not 0 < answer.wait <= MAX_WAIT_SECONDS:
+                return answer
+            answer.close()
+            time.sleep(answer.wait)
+        return self._client.ask("GET", where, headers)

@@ -29,13 +29,12 @@ from recipes.registry.client import Answer, BrokenOff, Client
 from recipes.registry.holdings import holders, remember
 from recipes.registry.reach import Unreachable
 from recipes.registry.refusals import Busy
-from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, READ_SECONDS
+from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, MAX_WAIT_SECONDS, READ_SECONDS
 from recipes.workspace import Workspace
 
 _UPLOAD_SECONDS = (READ_SECONDS, 180.0)
 """For a chunk to go out, and for the answer at the end: the registry may move or check a large blob first."""
 
-_MAX_WAIT_SECONDS = 10.0
 _DONE = range(200, 205)
 
 Value = TypeVar("Value")
@@ -136,7 +135,7 @@ class _Push:
             except (Busy, Unreachable, BrokenOff) as error:
                 wait = max(BACKOFF_SECONDS * 2**attempt, error.wait if isinstance(error, Busy) else 0.0)
                 impatient = isinstance(error, Unreachable) and not patient
-                if impatient or attempt == ATTEMPTS - 1 or wait > _MAX_WAIT_SECONDS:
+                if impatient or attempt == ATTEMPTS - 1 or wait > MAX_WAIT_SECONDS:
                     raise
                 if self.stop.wait(wait):
                     raise Stopped from error
@@ -147,7 +146,8 @@ class _Push:
     def _blob(self, blob: Descriptor, holding: Iterable[str], advance: notes.Advance) -> None:
         # Also before a second attempt: it may be only the answer that was lost.
         with self.client.ask("HEAD", f"blobs/{blob.digest}") as answer:
-            if answer.status not in (200, 404):
+            # Where one may not ask, the upload brings the answer.
+            if answer.status not in (200, 403, 404, 405):
                 raise self._refusal(answer, f"a question for {_short(blob)}")
             if answer.status == 200:
                 self._note(self.sent if blob.digest in self.begun else self.present, blob)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 READ_SECONDS = 30.0
 ATTEMPTS = 4
 BACKOFF_SECONDS = 0.25
+MAX_WAIT_SECONDS = 10.0
+"""A registry that asks to wait longer is not waited for."""
 
 
 def new_session(retries: int, *, insecure: bool) -> Session:

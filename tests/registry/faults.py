@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.fixtures_registry import PASSWORD, USER
 
+IDENTITY_TOKEN = "who I am"  # noqa: S105  # nobody's
+
 
 class Proxy:
     """Passes requests on to `upstream`. `faults` says what goes wrong with those whose "METHOD path" holds a text.
@@ -21,11 +23,15 @@ class Proxy:
     One after the other: "503" answers so; "drop N" hangs up after N bytes of the body of the answer; "swap TEXT"
     replaces that; "cut N" hangs up after N bytes of the body of the request; "lose" passes it on and hangs up instead
     of answering; "delay N" waits N seconds first; "slow N" reads the request's body at N bytes a second; "locate URL"
-    is the Location of the answer. With `tokens` it asks for a bearer token, which it gives to USER (or, with
-    `anonymous`, to everybody): one that opens exactly the scopes that were asked for.
+    is the Location of the answer; "wait N" asks to come back in N seconds. With `tokens` it asks for a bearer token,
+    which it gives to USER and to whoever has IDENTITY_TOKEN (or, with `anonymous`, to everybody): one that opens
+    exactly the scopes that were asked for. It sends the challenges `also` before the one that can be met.
     """
 
-    def __init__(self, upstream: str, *, tokens: bool = False, anonymous: bool = False) -> None:
+    def __init__(
+        self, upstream: str, *, tokens: bool = False, anonymous: bool = False, also: tuple[str, ...] = ()
+    ) -> None:
+        self.also = also
         self.upstream, self.tokens, self.anonymous = upstream, tokens, anonymous
         self.faults: dict[str, list[str]] = {}
         self.seen: Counter[str] = Counter()
@@ -74,21 +80,31 @@ def serving(proxy: Proxy) -> Iterator[Proxy]:
                 self._answer(401, b"{}", {"WWW-Authenticate": challenge})
                 self.close_connection = True  # what was sent with it is not read
                 return
-            request = f"{self.command} {self.path}"
-            self._pass_on(next((left.pop(0) for text, left in proxy.faults.items() if text in request and left), ""))
+            self._pass_on(self._fault())
 
         do_HEAD = do_POST = do_PUT = do_PATCH = do_GET  # noqa: N815  # the names are http.server's
+
+        def _fault(self) -> str:
+            request = f"{self.command} {self.path}"
+            return next((left.pop(0) for text, left in proxy.faults.items() if text in request and left), "")
 
         def _token(self) -> set[str]:
             _, _, token = self.headers.get("Authorization", "").partition("Bearer ")
             return set(base64.b64decode(token).decode().split()) if token else set()
 
         def _give_token(self) -> None:
+            kind, _, value = self._fault().partition(" ")
+            if kind:
+                self._answer(200 if kind == "swap" else int(kind), value.encode(), {"Content-Type": "application/json"})
+                return
+            form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+            asked = parse_qs(form or urlsplit(self.path).query)
             wanted = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-            if proxy.anonymous or self.headers.get("Authorization") == wanted:
-                scopes = " ".join(parse_qs(urlsplit(self.path).query).get("scope", ()))
-                token = base64.b64encode(scopes.encode())
-                self._answer(200, b'{"token": "%s"}' % token, {"Content-Type": "application/json"})
+            known = self.headers.get("Authorization") == wanted or asked.get("refresh_token") == [IDENTITY_TOKEN]
+            if proxy.anonymous or known:
+                name = b"access_token" if form else b"token"
+                token = base64.b64encode(" ".join(asked.get("scope", ())).encode())
+                self._answer(200, b'{"%s": "%s"}' % (name, token), {"Content-Type": "application/json"})
             else:
                 self._answer(401, b"{}", {})
 
@@ -99,6 +115,9 @@ def serving(proxy: Proxy) -> Iterator[Proxy]:
             if kind.isdigit():
                 self._answer(int(kind), value.encode() or b"not now", {"Content-Type": "application/json"})
                 self.close_connection = True
+                return
+            if kind == "wait":
+                self._answer(429, b"{}", {"Retry-After": value})
                 return
             connection = http.client.HTTPConnection(proxy.upstream, timeout=20)
             try:
@@ -144,6 +163,8 @@ def serving(proxy: Proxy) -> Iterator[Proxy]:
 
         def _answer(self, code: int, body: bytes, headers: dict[str, str], cut: int | None = None) -> None:
             self.send_response(code)
+            for challenge in proxy.also if "www-authenticate" in map(str.lower, headers) else ():
+                self.send_header("WWW-Authenticate", challenge)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import random
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,10 +17,13 @@ from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, RecipeError, Unavailable
 from recipes.model import BaseImage, Platform
 from recipes.package.store import Store
+from recipes.registry.challenges import read_challenges
 from recipes.registry.session import ATTEMPTS
 from recipes.workspace import Workspace
+from tests.cli import ROOT
 from tests.fixtures_registry import PASSWORD, USER, LayoutWriter, LocalRegistry, tar_of
-from tests.registry.faults import Proxy, serving
+from tests.need import need
+from tests.registry.faults import IDENTITY_TOKEN, Proxy, serving
 
 AMD64 = Platform("linux", "amd64")
 NOISE = random.Random(2).randbytes(1 << 20)  # noqa: S311  # it need not be secret, only the same each time
@@ -197,6 +203,31 @@ def test_server_errors_are_tried_again(
             resolve(f"docker://{proxy.host}/{name}", AMD64, workspace, store, refresh=True)
 
 
+def test_a_registry_that_asks_to_wait(
+    registry: LocalRegistry, noise: tuple[str, dict[str, object]], workspace: Workspace, store: Store
+) -> None:
+    """429 with Retry-After is waited for where that takes seconds, and told at once where it would take longer."""
+    name, layer = noise
+    with serving(Proxy(registry.host)) as proxy:
+        proxy.faults = {"/manifests/": ["wait 1"], str(layer["digest"]): ["wait 1", "wait 1"]}
+        assert pull(f"docker://{proxy.host}/{name}", workspace, store).layers
+        proxy.faults = {"/manifests/": ["wait 3600"]}
+        with pytest.raises(Unavailable, match="wants fewer requests"):
+            resolve(f"docker://{proxy.host}/{name}", AMD64, workspace, store, refresh=True)
+
+
+def test_a_registry_that_cannot_go_on(
+    registry: LocalRegistry, noise: tuple[str, dict[str, object]], workspace: Workspace, store: Store
+) -> None:
+    """Where the rest of a blob is refused, it is fetched from the start."""
+    name, layer = noise
+    with serving(Proxy(registry.host)) as proxy:
+        proxy.faults = {str(layer["digest"]): ["drop 400000", "416"]}
+        base = pull(f"docker://{proxy.host}/{name}", workspace, store)
+        assert proxy.ranges == ["bytes=400000-"]
+        assert store.blob(base.layers[0].descriptor.digest).stat().st_size == layer["size"]
+
+
 def test_a_login_is_found_in_dockers_configuration(
     private_registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, store: Store, docker_config: Path
 ) -> None:
@@ -255,6 +286,150 @@ def test_bearer_tokens(
             log_in(docker_config, proxy.host, PASSWORD)
         assert pull(reference, workspace, store).image_bytes == 1
         assert any("service=cave" in path and "scope=repository%3Atokens%3Apull" in path for path in proxy.seen)
+
+
+@pytest.mark.parametrize(
+    ("also", "tokens"),
+    [
+        (('Basic realm="foo"',), True),
+        (('Negotiate, Basic realm="a, \\"b\\"", NTLM abc==',), True),
+        (("Negotiate",), False),
+        (('Digest realm="x", qop="auth,auth-int"', "Negotiate"), False),
+    ],
+)
+def test_several_challenges(
+    registry: LocalRegistry,
+    private_registry: LocalRegistry,
+    layout: LayoutWriter,
+    workspace: Workspace,
+    store: Store,
+    docker_config: Path,
+    also: tuple[str, ...],
+    tokens: bool,
+) -> None:
+    """Of all that a registry would accept a token is taken first, and then the login itself."""
+    layout.image(tar_of({"a": b"1"}), tag="x")
+    upstream = registry if tokens else private_registry
+    upstream.push(layout.folder, "challenges")
+    with serving(Proxy(upstream.host, tokens=tokens, also=also)) as proxy:
+        log_in(docker_config, proxy.host, PASSWORD)
+        assert pull(f"docker://{proxy.host}/challenges", workspace, store).image_bytes == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("", {}),
+        ("Basic", {"basic": {}}),
+        ('bearer realm="https://a/b?c=d",Service=e', {"bearer": {"realm": "https://a/b?c=d", "service": "e"}}),
+        (
+            'Basic realm="a", Bearer realm = "b" , scope="c,d"',
+            {"basic": {"realm": "a"}, "bearer": {"realm": "b", "scope": "c,d"}},
+        ),
+        ('Negotiate abc==, , Basic realm="\\"q\\""', {"negotiate": {}, "basic": {"realm": '"q"'}}),
+        ('realm="nobody\'s", Basic realm="open', {"basic": {}}),
+    ],
+)  # fmt: skip
+def test_challenges_are_read(header: str, expected: dict[str, dict[str, str]]) -> None:
+    """Schemes and parameters are told apart as RFC 9110 has it; what is damaged is no challenge that could be met."""
+    assert {scheme: found.parameters for scheme, found in read_challenges(header).items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("500 {}", "which gives the tokens, answered 500 Internal Server Error"),
+        ("swap [1]", "does not answer as a server does that gives tokens"),
+        ('swap "x"', "does not answer as a server does that gives tokens"),
+        ("swap <html>", "does not answer as a server does that gives tokens"),
+        ("403 {}", "refused the login"),
+    ],
+)
+def test_a_token_server_that_fails(
+    registry: LocalRegistry,
+    layout: LayoutWriter,
+    workspace: Workspace,
+    store: Store,
+    docker_config: Path,
+    answer: str,
+    message: str,
+) -> None:
+    """It is the token server that is named, and not the login, unless that was what it refused."""
+    layout.image(tar_of({"a": b"1"}), tag="x")
+    registry.push(layout.folder, "tokenless")
+    with serving(Proxy(registry.host, tokens=True)) as proxy:
+        log_in(docker_config, proxy.host, PASSWORD)
+        proxy.faults = {"/token": [answer] * 2 * ATTEMPTS}
+        with pytest.raises(Unavailable, match=message):
+            pull(f"docker://{proxy.host}/tokenless", workspace, store)
+
+
+BASIC = {"auth": base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()}
+PADDED = {"auth": base64.b64encode(f"{USER}:{PASSWORD}\0\0".encode()).decode()}
+AZURE = {"auth": base64.b64encode(b"0000:").decode(), "identitytoken": IDENTITY_TOKEN}
+
+
+@pytest.mark.parametrize(
+    ("key", "entry"),
+    [("https://HOST/v2/", BASIC), ("http://HOST/", BASIC), ("HOST/v1/", BASIC), ("HOST", PADDED), ("HOST", AZURE)],
+)
+def test_what_a_login_may_look_like(
+    registry: LocalRegistry,
+    layout: LayoutWriter,
+    workspace: Workspace,
+    store: Store,
+    docker_config: Path,
+    key: str,
+    entry: dict[str, str],
+) -> None:
+    """Keys with a scheme and a path, padded passwords, and identity tokens, which are exchanged for a token."""
+    layout.image(tar_of({"a": b"1"}), tag="x")
+    registry.push(layout.folder, "logins")
+    with serving(Proxy(registry.host, tokens=True)) as proxy:
+        docker_config.write_text(json.dumps({"auths": {key.replace("HOST", proxy.host): entry}}))
+        assert pull(f"docker://{proxy.host}/logins", workspace, store).image_bytes == 1
+
+
+@pytest.mark.parametrize("program", ["identity", "none"])
+def test_what_a_credential_helper_may_be(
+    registry: LocalRegistry,
+    layout: LayoutWriter,
+    workspace: Workspace,
+    store: Store,
+    docker_config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    program: str,
+) -> None:
+    """One that has an identity token gives that; one that is no program is noted and passed over."""
+    layout.image(tar_of({"a": b"1"}), tag="x")
+    registry.push(layout.folder, "helpers")
+    answer = json.dumps({"Username": "<token>", "Secret": IDENTITY_TOKEN})
+    helper = docker_config.parent / "docker-credential-cave"
+    helper.write_bytes(f"#!/bin/sh\necho '{answer}'\n".encode() if program == "identity" else b"\x7fELF no program")
+    helper.chmod(0o755)
+    monkeypatch.setenv("PATH", str(helper.parent), prepend=":")
+    with serving(Proxy(registry.host, tokens=True)) as proxy:
+        docker_config.write_text(json.dumps({"credHelpers": {proxy.host: "cave"}}))
+        if program == "identity":
+            assert pull(f"docker://{proxy.host}/helpers", workspace, store).image_bytes == 1
+            return
+        with pytest.raises(Unavailable, match="asks for a login"):
+            pull(f"docker://{proxy.host}/helpers", workspace, store)
+    assert "docker-credential-cave is named in Docker's config.json, but cannot be run" in capfd.readouterr().err
+
+
+def test_nobody_has_no_login() -> None:
+    """A user whom no list knows, and who has no HOME, is a visitor."""
+    need(os.geteuid() == 0, "root, to become a user whom no list knows")
+    code = (
+        "import os, pwd; from recipes.registry.credentials import find_login; os.setuid(12345); print(find_login('a'))"
+    )
+    environment = {name: text for name, text in os.environ.items() if name not in ("HOME", "DOCKER_CONFIG")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "None\n", done.stderr
 
 
 def test_a_silent_host_is_asked_once(workspace: Workspace, store: Store) -> None:

@@ -285,6 +285,18 @@ def test_refusals_say_what_to_do(
         assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize("answer", ["403", "405"])
+def test_blobs_that_one_may_not_ask_for(
+    registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, name: str, answer: str
+) -> None:
+    """A registry that answers no questions after blobs gets them."""
+    start = image(layout, name)
+    with serving(Proxy(registry.host)) as proxy:
+        proxy.faults = {f"HEAD /v2/{name}/blobs/": [answer] * 3}
+        assert len(send(layout, start, f"{proxy.host}/{name}", workspace).sent) == 3
+    assert digest_of(registry.read(name)) == start.digest
+
+
 def test_a_registry_that_can_only_be_read(
     closed_registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, name: str
 ) -> None:
@@ -307,14 +319,16 @@ def test_a_host_that_is_not_there_is_told_at_once(layout: LayoutWriter, workspac
     assert time.monotonic() - started < 8
 
 
-@pytest.mark.parametrize("location", ["http://registry.example.org/upload/1", "http://127.0.0.1:9/upload", ""])
+@pytest.mark.parametrize(
+    "location", ["http://registry.example.org/upload/1", "http://127.0.0.1:9/upload", "", "http://127.0.0.1:bad/x"]
+)
 def test_an_upload_goes_nowhere_unsafe(
     registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, name: str, location: str
 ) -> None:
     """An upload that the registry wants elsewhere without TLS is refused, and nothing is sent there."""
     with serving(Proxy(registry.host)) as proxy:
         proxy.faults = {"POST ": [f"locate {location}"] * 3}
-        with pytest.raises(RecipeError, match=r"not safe|no Location"):
+        with pytest.raises(RecipeError, match=r"not safe|no Location|does not answer as"):
             send(layout, image(layout, name), f"{proxy.host}/{name}", workspace)
 
 
