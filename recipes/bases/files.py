@@ -26,6 +26,7 @@ from recipes.package.manifests import (
     base_image,
     check_digest,
     check_platform,
+    choose,
     is_digest,
     parse_json,
     read_descriptor,
@@ -46,7 +47,7 @@ _IMAGE_NAME = "io.containerd.image.name"
 
 def read_layout(layout: Path, tag: str, name: str, platform: Platform, store: Store) -> BaseImage:
     """The image of an OCI layout that is tagged `tag`, or its only one. Raises: Unavailable, BadArchive."""
-    start = find_in_layout(layout, tag, name)
+    start = find_in_layout(layout, tag, name, platform)
 
     def read(descriptor: Descriptor) -> bytes:
         return _read_small(_blob(layout, descriptor.digest), MAX_MANIFEST_BYTES, name)
@@ -58,29 +59,48 @@ def read_layout(layout: Path, tag: str, name: str, platform: Platform, store: St
     return read_image(name, start, platform, store, read=read, fetch=fetch)
 
 
-def find_in_layout(layout: Path, tag: str, name: str) -> Descriptor:
-    """What `tag` stands for in a layout's index.json right now."""
+def find_in_layout(layout: Path, tag: str, name: str, platform: Platform) -> Descriptor:
+    """What `tag` stands for in a layout's index.json right now; of several images with that tag, the platform's.
+
+    Entries that cannot be used are no harm as long as there is one that can.
+    """
     if not (layout / "index.json").is_file():
         raise Unavailable(f"{name} is not an OCI layout: it has no index.json", hint="give the folder that has one")
     index = parse_json(_read_small(layout / "index.json", MAX_MANIFEST_BYTES, name), f"the index of {name}")
     entries = index.get("manifests")
     if not isinstance(entries, list):
         raise BadArchive(f"the index of {name} has no manifests")
+    asked = [entry for entry in entries if not tag or tag in (*_names_of(entry), _digest_of(entry))]
     found: dict[str, Descriptor] = {}
-    tags: list[str] = []
-    for entry in entries:
-        descriptor = read_descriptor(entry, f"an entry of {name}")
-        annotations = entry.get("annotations")
-        names = [annotations.get(key) for key in (_REF_NAME, _IMAGE_NAME)] if isinstance(annotations, dict) else []
-        tags += [text for text in names if isinstance(text, str)]
-        if descriptor.media_type in (*INDEXES, *MANIFESTS) and (not tag or tag in names or tag == descriptor.digest):
+    unusable: BadArchive | None = None
+    for entry in asked:
+        try:
+            descriptor = read_descriptor(entry, f"an entry of {name}")
+        except BadArchive as error:
+            unusable = error
+            continue
+        if descriptor.media_type in (*INDEXES, *MANIFESTS):
             found[descriptor.digest] = descriptor
     if len(found) == 1:
         return next(iter(found.values()))
-    known = ", ".join(sorted(set(tags))) or "none"
+    if found and tag:
+        return choose({"manifests": [entry for entry in asked if _digest_of(entry) in found]}, platform, name)
+    known = ", ".join(sorted({text for entry in entries for text in _names_of(entry)})) or "none"
     if found:
         raise BadInput(f"{name} holds {len(found)} images", hint=f"add the tag of one: {known}")
+    if unusable is not None:
+        raise unusable
     raise Unavailable(f"{name} holds no image {tag!r}" if tag else f"{name} holds no image", hint=f"its tags: {known}")
+
+
+def _names_of(entry: object) -> list[str]:
+    annotations = entry.get("annotations") if isinstance(entry, dict) else None
+    names = [annotations.get(key) for key in (_REF_NAME, _IMAGE_NAME)] if isinstance(annotations, dict) else []
+    return [text for text in names if isinstance(text, str)]
+
+
+def _digest_of(entry: object) -> object:
+    return entry.get("digest") if isinstance(entry, dict) else None
 
 
 def _blob(layout: Path, digest: str) -> Path:
@@ -100,7 +120,7 @@ def read_docker_archive(path: Path, selector: str, name: str, platform: Platform
         try:
             images = json.loads(_member(archive, members, "manifest.json", MAX_MANIFEST_BYTES, name))
             image = _choose_image(images, selector, name)
-            config_name, layer_names = image["Config"], image["Layers"]
+            config_name, layer_names = image["Config"], image["Layers"] or []  # an engine writes null for none
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BadArchive(f"{name} has a manifest.json that cannot be read") from error
         data = _member(archive, members, str(config_name), MAX_CONFIG_BYTES, name)

@@ -58,7 +58,7 @@ def resolve(
     key = hashlib.sha256(f"{here}\n{platform}".encode(errors="surrogateescape")).hexdigest()[:16]
     slug = re.sub(r"[^A-Za-z0-9.-]+", "_", str(reference))[-60:].strip("_.")
     record = workspace.bases / f"{slug}-{key}.json"
-    stamp = _stamp(here, name_or_reference)
+    stamp = _stamp(here, name_or_reference, platform)
     base = None if refresh else _recall(record, stamp, store)
     if base is None:
         before = _identity(record)
@@ -190,14 +190,14 @@ def _fetch(
             return read_rootfs(path, name, platform, store)
 
 
-def _stamp(reference: Reference, name: str) -> str:
+def _stamp(reference: Reference, name: str, platform: Platform) -> str:
     """What tells that the source is as it was; "" for sources that are asked only when the user wants it."""
     path = Path(reference.target)
     match reference.transport:
         case "oci":
             from recipes.bases.files import find_in_layout
 
-            return find_in_layout(path, reference.selector, name).digest
+            return find_in_layout(path, reference.selector, name, platform).digest
         case "docker-archive" | "rootfs":
             from recipes.bases.files import fingerprint
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -38,6 +39,7 @@ MAX_MANIFEST_BYTES = 4 << 20
 
 MAX_CONFIG_BYTES = 16 << 20
 _MAX_NESTING = 4
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 ReadManifest = Callable[[Descriptor], bytes]
 FetchBlob = Callable[[Descriptor], None]
@@ -151,18 +153,23 @@ def choose(index: dict[str, Any], platform: Platform, name: str) -> Descriptor:
 
     arm64 and arm64/v8 are the same; for arm the nearest lower variant will do, as its programs run on higher ones.
     """
-    offered: list[tuple[Platform, Descriptor]] = []
+    offered: list[tuple[Platform, object]] = []
+    nameless: list[object] = []
     for entry in list_in(index, "manifests", f"the index of {name}"):
-        descriptor = read_descriptor(entry, f"an entry of the index of {name}")
-        about = entry.get("platform")
-        if not isinstance(about, dict) or about.get("os") == "unknown":
-            continue  # an attestation or another attachment
-        offered.append((_platform(about), descriptor))
-    fitting = [(_variant_rank(have, platform), at) for have, at in offered if _variant_rank(have, platform) >= 0]
+        about = entry.get("platform") if isinstance(entry, dict) else None
+        if not isinstance(about, dict):
+            nameless.append(entry)
+        elif about.get("os") != "unknown":  # which an attestation or another attachment has
+            offered.append((_platform(about), entry))
+    fitting = [(_variant_rank(have, platform), entry) for have, entry in offered if _variant_rank(have, platform) >= 0]
     if fitting:
-        return max(fitting, key=lambda pair: pair[0])[1]
-    names = ", ".join(sorted({str(have) for have, _ in offered})) or "nothing that names its platform"
-    raise Unavailable(f"{name} has no image for {platform}", hint=f"there is: {names}")
+        chosen = max(fitting, key=lambda pair: pair[0])[1]
+    elif not offered and len(nameless) == 1:
+        chosen = nameless[0]  # its config will say what it is for
+    else:
+        names = ", ".join(sorted({str(have) for have, _ in offered})) or "nothing that names its platform"
+        raise Unavailable(f"{name} has no image for {platform}", hint=f"there is: {names}")
+    return read_descriptor(chosen, f"an entry of the index of {name}")
 
 
 def check_platform(config: dict[str, Any], platform: Platform, name: str) -> None:
@@ -187,18 +194,23 @@ def base_image(
         tuple(layers),
         tuple((key, value) for key, _, value in pairs if key),
         (*_texts(settings.get("Entrypoint")), *_texts(settings.get("Cmd"))),
-        str(settings.get("User") or ""),
-        str(settings.get("WorkingDir") or "/"),
+        _text(settings.get("User") or ""),
+        _text(settings.get("WorkingDir") or "/"),
     )
 
 
 def _texts(value: object) -> tuple[str, ...]:
-    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
+    return tuple(_text(text) for text in value if isinstance(text, str)) if isinstance(value, list) else ()
+
+
+def _text(value: object) -> str:
+    """Half of a surrogate pair is no character, and cannot be written: engines, being Go, take U+FFFD for it."""
+    return _HALF_A_PAIR.sub("\ufffd", str(value))
 
 
 def read_diff_ids(config: dict[str, Any], name: str) -> list[str]:
     rootfs = config.get("rootfs")
-    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    diff_ids = (rootfs.get("diff_ids") or []) if isinstance(rootfs, dict) else None  # Go leaves out an empty list
     if not isinstance(diff_ids, list) or not all(is_digest(diff_id) for diff_id in diff_ids):
         raise BadArchive(f"the config of {name} does not say what its layers hold")
     return diff_ids

@@ -122,6 +122,65 @@ def test_a_layout_by_tag_or_alone(tmp_path: Path, workspace: Workspace, store: S
         get(f"oci:{layout.folder}:3", workspace, store)
 
 
+def test_one_tag_for_two_platforms(tmp_path: Path, workspace: Workspace, store: Store) -> None:
+    """Where several images have the tag, the platform decides; a tag that only other platforms have lists them."""
+    layout = LayoutWriter(tmp_path / "layout")
+    images = {
+        name: layout.image(tar_of({name: b""}), platform=name, tag="t") for name in ("linux/amd64", "linux/arm64")
+    }
+    for platform, image in images.items():
+        assert get(f"oci:{layout.folder}:t", workspace, store, Platform.parse(platform)).digest == image["digest"]
+    with pytest.raises(Unavailable, match="no image for linux/s390x") as caught:
+        get(f"oci:{layout.folder}:t", workspace, store, Platform.parse("linux/s390x"))
+    assert "linux/amd64, linux/arm64" in caught.value.hint
+
+
+@pytest.mark.parametrize("where", ["layout", "index"])
+def test_a_neighbour_that_cannot_be_used(tmp_path: Path, workspace: Workspace, store: Store, where: str) -> None:
+    """Something with another kind of digest beside an image does no harm, and is an error where it is what is meant."""
+    layout = LayoutWriter(tmp_path / "layout")
+    image = layout.image(OLD, tag="good" if where == "layout" else "")
+    other = {**image, "digest": f"sha512:{'0' * 128}", "platform": {"os": "linux", "architecture": "arm64"}}
+    if where == "layout":
+        layout.add(other, "other")
+    else:
+        layout.index(image, other, tag="good")
+    assert get(f"oci:{layout.folder}:good", workspace, store).digest == image["digest"]
+    with pytest.raises(BadArchive, match="not a descriptor that can be used"):
+        asked = "other" if where == "layout" else "good"
+        get(f"oci:{layout.folder}:{asked}", workspace, store, Platform("linux", "arm64"))
+
+
+def test_an_index_that_names_no_platform(tmp_path: Path, workspace: Workspace, store: Store) -> None:
+    """The only image of an index needs no platform there: its config has one, which is held to it."""
+    layout = LayoutWriter(tmp_path / "layout")
+    image = {key: value for key, value in layout.image(OLD).items() if key != "platform"}
+    layout.index(image, tag="one")
+    assert get(f"oci:{layout.folder}:one", workspace, store).digest == image["digest"]
+    with pytest.raises(Unavailable, match="no image for linux/arm64"):
+        get(f"oci:{layout.folder}:one", workspace, store, Platform("linux", "arm64"))
+    layout.index(image, image, tag="two")
+    with pytest.raises(Unavailable, match="no image for linux/amd64"):
+        get(f"oci:{layout.folder}:two", workspace, store)
+
+
+def test_odd_configs(tmp_path: Path, workspace: Workspace, store: Store) -> None:
+    """Half a character in the environment is what engines make of it; without layers no list of them is needed."""
+    layout = LayoutWriter(tmp_path / "layout")
+    layout.image(OLD, env=("A=\ud800 \U0001f600",), tag="half")
+    base = get(f"oci:{layout.folder}:half", workspace, store)
+    assert base.env == (("A", "\ufffd \U0001f600"),)
+    config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers"}}
+    media_type = "application/vnd.oci.image.manifest.v1+json"
+    manifest = {
+        "schemaVersion": 2,
+        "config": layout.blob(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json"),
+        "layers": [],
+    }
+    layout.add(layout.blob(json.dumps(manifest).encode(), media_type), "empty")
+    assert get(f"oci:{layout.folder}:empty", workspace, store).layers == ()
+
+
 def test_a_damaged_layout(tmp_path: Path, workspace: Workspace, store: Store) -> None:
     """Every blob of a layout is checked: a changed, a shortened and a missing one are errors, whatever it is."""
     layout = LayoutWriter(tmp_path / "layout")

@@ -17,6 +17,7 @@ from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, RecipeError, Unavailable
 from recipes.model import BaseImage, Platform
 from recipes.package.store import Store
+from recipes.registry import credentials
 from recipes.registry.challenges import read_challenges
 from recipes.registry.session import ATTEMPTS
 from recipes.workspace import Workspace
@@ -398,7 +399,6 @@ def test_what_a_credential_helper_may_be(
     store: Store,
     docker_config: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
     program: str,
 ) -> None:
     """One that has an identity token gives that; one that is no program is noted and passed over."""
@@ -409,6 +409,8 @@ def test_what_a_credential_helper_may_be(
     helper.write_bytes(f"#!/bin/sh\necho '{answer}'\n".encode() if program == "identity" else b"\x7fELF no program")
     helper.chmod(0o755)
     monkeypatch.setenv("PATH", str(helper.parent), prepend=":")
+    said: list[str] = []
+    monkeypatch.setattr(credentials, "note", said.append)
     with serving(Proxy(registry.host, tokens=True)) as proxy:
         docker_config.write_text(json.dumps({"credHelpers": {proxy.host: "cave"}}))
         if program == "identity":
@@ -416,7 +418,7 @@ def test_what_a_credential_helper_may_be(
             return
         with pytest.raises(Unavailable, match="asks for a login"):
             pull(f"docker://{proxy.host}/helpers", workspace, store)
-    assert "docker-credential-cave is named in Docker's config.json, but cannot be run" in capfd.readouterr().err
+    assert "docker-credential-cave is named in Docker's config.json, but cannot be run" in said[0]
 
 
 def test_nobody_has_no_login() -> None:
