@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +15,15 @@ from recipes.package.layers import open_layer
 from recipes.package.store import Store
 from recipes.workspace import make_folder, replacing, write_atomically
 
+_PLAIN = re.compile(r"[\w./-]+")
+_SPECIAL = re.compile(r"""[\\"'$]""")
+_IN_QUOTES = re.compile(r'[\\"$]')
+
 
 def render(image: Image, program: str = "app") -> str:
     """Build it in a folder that holds the program as `program`, executable, and the data as `write_context` puts it.
 
-    Source: Dockerfile reference.
+    Raises: BadInput for what no Dockerfile can say. Source: Dockerfile reference.
     """
     settings, base = image.settings, image.base
     lines = [f"FROM {_from(image)}"]
@@ -29,12 +34,16 @@ def render(image: Image, program: str = "app") -> str:
     lines += [f"ENV {_pair(name, value)}" for name, value in settings.env]
     lines += [f"LABEL {_pair(name, value)}" for name, value in settings.labels]
     lines += [f"EXPOSE {port}" for port in settings.ports]
-    lines += [f"VOLUME {_array([volume])}" for volume in settings.volumes]
+    lines += [f"VOLUME {_array([_escape(volume)])}" for volume in settings.volumes]
     if settings.stop_signal:
         lines.append(f"STOPSIGNAL {settings.stop_signal}")
     if settings.healthcheck:
         lines.append(_healthcheck(settings.healthcheck))
-    lines += [f"WORKDIR {settings.workdir}", f"USER {settings.user}", f"ENTRYPOINT {_array(image.entrypoint)}"]
+    lines += [
+        f"WORKDIR {_word(settings.workdir)}",
+        f"USER {_word(settings.user)}",
+        f"ENTRYPOINT {_array(image.entrypoint)}",
+    ]
     if settings.cmd:
         lines.append(f"CMD {_array(settings.cmd)}")
     return "\n".join(lines) + "\n"
@@ -43,8 +52,9 @@ def render(image: Image, program: str = "app") -> str:
 def write_context(image: Image, store: Store, folder: Path) -> None:
     """Everything that `docker build` needs, in `folder`: the Dockerfile, the program, and its data as tars.
 
-    Raises: BadInput where the folder holds something already.
+    Raises: BadInput where the folder holds something already, or for what no Dockerfile can say.
     """
+    dockerfile = render(image)
     make_folder(folder)
     if any(folder.iterdir()):
         raise BadInput(f"{str(folder)!r} is not empty", hint="name a new folder")
@@ -53,7 +63,7 @@ def write_context(image: Image, store: Store, folder: Path) -> None:
             shutil.copyfileobj(stream, out)
     with open(image.binary.path, "rb") as program, replacing(folder / "app", 0o755) as out:
         shutil.copyfileobj(program, out)
-    write_atomically(folder / "Dockerfile", render(image).encode("utf-8", "surrogateescape"))
+    write_atomically(folder / "Dockerfile", dockerfile.encode("utf-8", "surrogateescape"))
 
 
 def _data_names(image: Image) -> list[str]:
@@ -83,6 +93,19 @@ def _array(words: Sequence[str]) -> str:
 
 
 def _pair(name: str, value: str) -> str:
-    # In double quotes a Dockerfile treats only these as special; a line break cannot be written at all.
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
-    return f'{name}="{escaped}"'
+    if "=" in name:
+        raise BadInput(f"a Dockerfile cannot say {name!r}", hint="a name has no = there")
+    key = name if _PLAIN.fullmatch(name) else f'"{_word(name, _IN_QUOTES)}"'
+    # In double quotes only these are special, so that an apostrophe stays as it is.
+    return f'{key}="{_word(value, _IN_QUOTES)}"'
+
+
+def _word(text: str, special: re.Pattern[str] = _SPECIAL) -> str:
+    if "\n" in text or "\r" in text:
+        raise BadInput(f"a Dockerfile cannot say {text!r}", hint="it has no line breaks")
+    return _escape(text, special)
+
+
+def _escape(text: str, special: re.Pattern[str] = _SPECIAL) -> str:
+    """`text` without variables and quotes that docker build would take out."""
+    return special.sub(r"\\\g<0>", text)
