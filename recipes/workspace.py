@@ -1,7 +1,8 @@
 """What lies where under `build/`, and how it gets there: beside its place first, then renamed into it.
 
 After a kill, a full disk or ^C there is the old file or the new one, never half of one. Whatever an ended process left
-in `build/tmp` is removed by the next one that needs a temporary folder.
+in `build/tmp` is removed by the next one that needs a temporary folder; a file that it left half written, by one that
+later writes into the same folder.
 """
 
 from __future__ import annotations
@@ -9,14 +10,22 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from recipes.errors import RecipeError
+
+_PART = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.part", re.DOTALL)
+_PART_SECONDS = 3600
+"""What is half written and younger is left alone: its lock may not be there yet."""
+
+_swept: set[Path] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +112,15 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
 def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
     """A file object that becomes `path` when the block ends well, and vanishes otherwise."""
     make_folder(path.parent)
+    if path.parent not in _swept:  # once in a process is enough
+        _swept.add(path.parent)
+        _sweep_parts(path.parent)
     # The name must fit even where the final one is as long as a name may be.
     beside = path.parent / f".{path.name[:100]}.{os.getpid()}.{os.urandom(4).hex()}.part"
     try:
         with open(beside, "xb") as file:
+            with contextlib.suppress(OSError):  # some file systems have no locks; then nobody sweeps there
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.fchmod(file.fileno(), mode)
             yield file
         os.replace(beside, path)
@@ -161,3 +175,16 @@ def _sweep(parent: Path) -> None:
         with contextlib.suppress(BlockingIOError, FileNotFoundError, RecipeError), open_locked(lock, wait=False):
             remove_tree(lock.with_suffix(""))
             lock.unlink(missing_ok=True)
+
+
+def _sweep_parts(folder: Path) -> None:
+    """Remove what an ended process left half written; a living one holds a lock on it."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not _PART.fullmatch(entry.name):
+                continue
+            with contextlib.suppress(OSError):  # its owner lives, or somebody else has swept
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime > _PART_SECONDS:
+                    with open(entry, "rb") as file:
+                        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                        os.unlink(entry)

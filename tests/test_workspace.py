@@ -85,6 +85,29 @@ def test_what_a_killed_process_left_is_swept(workspace: Workspace) -> None:
     assert list(tmp.iterdir()) == []
 
 
+def test_what_was_left_half_written_is_swept(tmp_path: Path) -> None:
+    """A file whose writer died by kill -9 is gone after a while; one whose writer lives stays, and so does all else."""
+    project = Path(__file__).parent.parent
+    start = "import os, signal; from pathlib import Path; from recipes.workspace import *\nwith replacing"
+    dying, writing = (
+        Command((sys.executable, "-c", f"{start}(Path({str(tmp_path / name)!r})) as file:\n    {work}"), cwd=project)
+        for name, work in [("dead", "os.kill(os.getpid(), signal.SIGKILL)"), ("new", "file.write(b'whole')")]
+    )
+    assert shell.run(dying).exit_code == 128 + signal.SIGKILL
+    (young,) = tmp_path.iterdir()
+    assert shell.run(dying).exit_code == 128 + signal.SIGKILL
+    (old,) = set(tmp_path.iterdir()) - {young}
+    (other := tmp_path / ".mine.part").write_text("not ours")
+    with replacing(tmp_path / "alive") as file:
+        (alive,) = set(tmp_path.iterdir()) - {young, old, other}
+        for path in (old, other, alive):
+            os.utime(path, (0, 0))
+        shell.check(writing)
+        assert set(tmp_path.iterdir()) == {young, other, alive, tmp_path / "new"}
+        file.write(b"whole")
+    assert (tmp_path / "alive").read_bytes() == b"whole"
+
+
 def test_a_tree_without_write_permission_is_removed(tmp_path: Path) -> None:
     """Unpacked layers hold folders that forbid removal."""
     tree = tmp_path / "tree"
