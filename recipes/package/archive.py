@@ -118,7 +118,7 @@ def export(images: Sequence[Image], start: Descriptor, store: Store, to: str) ->
             file.writelines(archive(images[0], store))
         return
     folder, _, tag = to.removeprefix("oci:").partition(":")
-    target = Store(Path(folder).resolve())
+    target = Store(Path(folder).resolve(), lock=store.root.parent / "export.lock")  # nothing of ours beside the layout
     contents = gather(store, start)
     for descriptor in (*contents.blobs, *(manifest for manifest, _ in contents.manifests)):
         _copy(descriptor, store, target)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -50,9 +50,10 @@ class BlobWriter:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An OCI image layout in the folder `root`."""
+    """An OCI image layout in the folder `root`. The lock on its index lies beside it, or where `lock` says."""
 
     root: Path
+    lock: Path | None = None
 
     # ── blobs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -130,43 +131,50 @@ class Store:
             entry["platform"] = platform_document(platform)
         if entry in self._manifests():
             return
-        with locked(self.root.parent / f"{self.root.name}.lock"):
+        with locked(self.lock or self.root.parent / f"{self.root.name}.lock"):
+            index = self._index()
             others = [old for old in self._manifests() if _name_of(old) != name]
             manifests = sorted([*others, entry], key=lambda item: (_name_of(item), str(item.get("digest"))))
             write_atomically(self.root / "oci-layout", LAYOUT)
-            write_atomically(self.root / "index.json", index_document(manifests))
+            write_atomically(self.root / "index.json", index_document(manifests, index))
 
     def _manifests(self) -> list[dict[str, Any]]:
+        manifests: list[dict[str, Any]] = self._index().get("manifests", [])
+        return manifests
+
+    def _index(self) -> dict[str, Any]:
+        """The whole index.json; {} where there is none yet. Raises: BadArchive."""
         path = self.root / "index.json"
         try:
             # A matrix tags hundreds of images: the index is read again only when it is another one.
             status = path.stat()
-            manifests = _read_index(path, (status.st_mtime_ns, status.st_size, status.st_ino))
+            index = _read_index(path, (status.st_mtime_ns, status.st_size, status.st_ino))
         except FileNotFoundError:
-            return []
+            return {}
         except (OSError, ValueError, RecursionError) as error:
             raise self._damaged() from error
-        if manifests is None:
+        if index is None:
             raise self._damaged()
-        return manifests
+        return index
 
     def _damaged(self) -> BadArchive:
         return BadArchive(f"{str(self.root / 'index.json')!r} is damaged", hint="remove it; images are made again")
 
 
 @lru_cache(maxsize=4)
-def _read_index(path: Path, identity: tuple[int, int, int]) -> list[dict[str, Any]] | None:
-    """The entries of an index.json; None where it is not as it should be."""
-    index = json.loads(path.read_bytes())
+def _read_index(path: Path, identity: tuple[int, int, int]) -> dict[str, Any] | None:
+    """An index.json; None where it is not as it should be."""
+    index: Any = json.loads(path.read_bytes())
     manifests = index.get("manifests") if isinstance(index, dict) else None
     if not isinstance(manifests, list) or not all(isinstance(entry, dict) for entry in manifests):
         return None
-    return manifests
+    whole: dict[str, Any] = index
+    return whole
 
 
-def index_document(manifests: list[dict[str, Any]]) -> bytes:
-    """index.json for these descriptors."""
-    return to_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests})
+def index_document(manifests: list[dict[str, Any]], before: Mapping[str, Any] = {}) -> bytes:  # never changed
+    """index.json for these descriptors; what else it held before stays."""
+    return to_json({**before, "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests})
 
 
 def platform_document(platform: Platform) -> dict[str, str]:

@@ -352,6 +352,21 @@ def test_any_name_makes_a_valid_tag(name: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", tag)
 
 
+def test_an_export_changes_its_own_entry_alone(store: Store, tmp_path: Path) -> None:
+    """What a layout's index held before stays, its own annotations too, and nothing is left beside the layout."""
+    place = tmp_path / "place"
+    place.mkdir()
+    image = assemble(binary_of(program(tmp_path)), SCRATCH, store=store, name="a:1")
+    archive.export([image], image.manifest, store, f"oci:{place / 'layout'}:one")
+    index = json.loads((place / "layout/index.json").read_bytes()) | {"annotations": {"a": "b"}, "org.example": [1]}
+    (place / "layout/index.json").write_text(json.dumps(index))
+    archive.export([image], image.manifest, store, f"oci:{place / 'layout'}:two")
+    after = json.loads((place / "layout/index.json").read_bytes())
+    assert {entry["annotations"]["org.opencontainers.image.ref.name"] for entry in after["manifests"]} == {"one", "two"}
+    assert {**after, "manifests": index["manifests"]} == index
+    assert [path.name for path in place.iterdir()] == ["layout"]
+
+
 def test_unknown_targets_of_an_export_are_bad_input(store: Store, tmp_path: Path) -> None:
     """Exit code 2, with what can be written instead."""
     image = assemble(binary_of(program(tmp_path)), SCRATCH, store=store, name="a:1")
