@@ -28,7 +28,7 @@ _LABEL = "fromscratch.owner"
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _ENDING = 60
 """Seconds for a container to end once its program has, or was killed."""
-_NO_EXEC = re.compile(r"(?:exec [^\n]*: [^\n]+|standard_init_linux\.go[^\n]*)\n?")
+_NO_EXEC = re.compile(r"(?:exec (?P<program>[^\n]*?): [^\n]+|standard_init_linux\.go[^\n]*)\n?")
 _TELLING = re.compile(r'((?:exec|chdir|stat|unable to find|mkdir)[^\n]*?: [^":]+?)(?:: unknown)?$')
 
 
@@ -113,7 +113,7 @@ class DockerEngine:
         try:
             container = self._create(image, args, bool(stdin), limits)
             self._running.add(container)
-            return self._converse(container, stdin, limits)
+            return self._converse(container, image.entrypoint[0], stdin, limits)
         except APIError as error:
             message = str(error.explanation or error)
             return RunOutcome(self.name, RunStatus.NOT_STARTED, stderr=message, reason=_telling(message))
@@ -162,7 +162,7 @@ class DockerEngine:
         )
         return str(made["Id"])
 
-    def _converse(self, container: str, stdin: bytes, limits: Limits) -> RunOutcome:
+    def _converse(self, container: str, program: str, stdin: bytes, limits: Limits) -> RunOutcome:
         api = self._client.api
         params = {"stdout": 1, "stderr": 1, "stream": 1, "stdin": int(bool(stdin))}
         stream = api.attach_socket(container, params=params)
@@ -198,7 +198,7 @@ class DockerEngine:
         if code == 137 and api.inspect_container(container)["State"].get("OOMKilled"):
             reason = f"stopped at the memory limit of {limits.memory_bytes} bytes"
             return RunOutcome(self.name, RunStatus.STOPPED, None, stdout, stderr, seconds, reason)
-        if code in (1, 126, 127, 255) and not stdout and _NO_EXEC.fullmatch(stderr):
+        if code in (1, 126, 127, 255) and not stdout and _is_about(program, stderr):
             return RunOutcome(self.name, RunStatus.NOT_STARTED, None, stdout, stderr, seconds, stderr.strip())
         return RunOutcome(self.name, RunStatus.EXITED, code, stdout, stderr, seconds)
 
@@ -312,6 +312,12 @@ def _collect(connection: Any, deadline: float, limit: int) -> tuple[tuple[bytes,
             if len(output) > limit:
                 del output[limit:]
                 return (bytes(outputs[1]), bytes(outputs[2])), "output limit"
+
+
+def _is_about(program: str, stderr: str) -> bool:
+    """Whether it is the engine that says there that it cannot start the program: it writes into the same stream."""
+    found = _NO_EXEC.fullmatch(stderr)
+    return found is not None and os.path.basename(found["program"] or program) == os.path.basename(program)
 
 
 def _telling(message: str) -> str:

@@ -132,6 +132,13 @@ def test_what_is_no_program_does_not_start(runner: Engine, workspace: Workspace)
     assert (outcome.status, outcome.reason) == (RunStatus.NOT_STARTED, "exec /app: exec format error")
 
 
+def test_a_program_may_speak_as_an_engine_does(runner: Engine, workspace: Workspace) -> None:
+    """A program that fails with a message about another one has been started."""
+    code = '#include <stdio.h>\nint main(void) { fputs("exec foo: no such file or directory\\n", stderr); return 1; }'
+    outcome = run(runner, workspace, code)
+    assert (outcome.status, outcome.exit_code) == (RunStatus.EXITED, 1)
+
+
 def test_what_hangs_is_stopped(runner: Engine, workspace: Workspace) -> None:
     """At the time limit the run ends, with what was written so far."""
     code = (
