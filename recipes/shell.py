@@ -1,7 +1,8 @@
 """The only door to other processes: argv, environment, time-out, captured output.
 
 Each process gets its own process group, so that ending it ends what it started. `stop_all` ends everything that is
-still running; it is called on ^C, where the children would otherwise outlive the task.
+still running, and `stopping` lets nothing new begin meanwhile; both are for ^C, where the children would otherwise
+outlive the task.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which as _which
@@ -25,6 +26,9 @@ from recipes.notes import note
 
 _running: set[subprocess.Popen[bytes]] = set()
 _running_lock = threading.Lock()
+_stoppers = 0
+"""How many blocks of `stopping` there are. What is started belongs to `_running` or is refused: one lock for both."""
+_slots: threading.Semaphore | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,38 +62,47 @@ def run(
     """Run `command` to its end, or end it at `timeout` seconds or `output_limit` bytes per stream.
 
     `environment` replaces the caller's; `command.env` goes on top of it. What was written before a limit is kept.
-    Raises: ToolMissing where the program is not there.
+    Raises: ToolMissing where the program is not there; KeyboardInterrupt while everything is being stopped.
     """
-    if echo:
-        note(str(command))
-    started = time.perf_counter()
-    base = os.environ if environment is None else environment
-    try:
-        process = subprocess.Popen(
-            command.argv,
-            cwd=command.cwd,
-            env={**base, **dict(command.env)},
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=pass_fds,
-            start_new_session=True,
-        )
-    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-        if command.cwd is not None and not command.cwd.is_dir():
-            raise CommandFailed(f"the folder {str(command.cwd)!r} is gone") from error
-        raise ToolMissing(f"{command.argv[0]} cannot be run: {error.strerror}") from error
-    with _running_lock:
-        _running.add(process)
-    try:
-        deadline = None if timeout is None else started + timeout
-        stdout, stderr, stopped = _converse(process, stdin, deadline, output_limit)
-        code = process.wait()
-    finally:
-        _kill(process)
-        with _running_lock:
-            _running.discard(process)
+    with _slots or contextlib.nullcontext():
+        started = time.perf_counter()
+        process = _start(command, os.environ if environment is None else environment, pass_fds, bool(stdin))
+        try:
+            if echo:
+                note(str(command))
+            deadline = None if timeout is None else started + timeout
+            stdout, stderr, stopped = _converse(process, stdin, deadline, output_limit)
+            code = process.wait()
+        finally:
+            _kill(process)
+            with _running_lock:
+                _running.discard(process)
     return Completed(command, 128 - code if code < 0 else code, stdout, stderr, time.perf_counter() - started, stopped)
+
+
+def _start(
+    command: Command, environment: Mapping[str, str], pass_fds: Sequence[int], has_input: bool
+) -> subprocess.Popen[bytes]:
+    with _running_lock:
+        if _stoppers:
+            raise KeyboardInterrupt
+        try:
+            process = subprocess.Popen(
+                command.argv,
+                cwd=command.cwd,
+                env={**environment, **dict(command.env)},
+                stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=pass_fds,
+                start_new_session=True,
+            )
+        except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+            if command.cwd is not None and not command.cwd.is_dir():
+                raise CommandFailed(f"the folder {str(command.cwd)!r} is gone") from error
+            raise ToolMissing(f"{command.argv[0]} cannot be run: {error.strerror}") from error
+        _running.add(process)
+    return process
 
 
 def check(
@@ -118,6 +131,34 @@ def stop_all() -> None:
         processes = tuple(_running)
     for process in processes:
         _kill(process)
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[None]:
+    """End all that runs, and start nothing until the block ends, which is where pools wait for their threads.
+
+    A thread that would start something meanwhile gets a KeyboardInterrupt, as if ^C had come to it.
+    """
+    global _stoppers
+    with _running_lock:
+        _stoppers += 1
+    try:
+        stop_all()
+        yield
+    finally:
+        with _running_lock:
+            _stoppers -= 1
+
+
+@contextlib.contextmanager
+def at_most(jobs: int) -> Iterator[None]:
+    """While the block runs, `jobs` processes run side by side at most, whichever threads start them."""
+    global _slots
+    before, _slots = _slots, threading.Semaphore(jobs)
+    try:
+        yield
+    finally:
+        _slots = before
 
 
 def _converse(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -15,25 +16,32 @@ Value = TypeVar("Value")
 
 
 class Work:
-    """A thread pool whose results come back as they are ready, and which can be given more work meanwhile."""
+    """A thread pool whose results come back as they are ready, and which can be given more work meanwhile.
+
+    `jobs` holds for the processes too, as work may have a pool of its own: a build does, for its sources.
+    """
 
     def __init__(self, jobs: int, engine: Engine | None = None) -> None:
         self._engine = engine
         self._pool = ThreadPoolExecutor(jobs)
+        self._limit = ExitStack()
+        self._jobs = jobs
         self._pending: dict[Future[Any], tuple[str, str]] = {}
         self._done: SimpleQueue[Future[Any]] = SimpleQueue()
 
     def __enter__(self) -> Work:
+        self._limit.enter_context(shell.at_most(self._jobs))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if kind is not None:
-            for future in self._pending:
-                future.cancel()  # first, or what is stopped makes room for the next
-            shell.stop_all()
-            if self._engine is not None:
-                self._engine.stop()
-        self._pool.shutdown(cancel_futures=True)
+        with self._limit, self._pool:
+            if kind is None:
+                return
+            self._pool.shutdown(wait=False, cancel_futures=True)  # first, or what is stopped makes room for the next
+            with shell.stopping():
+                if self._engine is not None:
+                    self._engine.stop()
+                self._pool.shutdown()
 
     def start(self, label: tuple[str, str], function: Callable[..., Any], *args: Any) -> None:
         future = self._pool.submit(function, *args)

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,34 @@ def test_stop_all_ends_what_other_threads_run() -> None:
     shell.stop_all()
     thread.join(10)
     assert results[0].exit_code == 137
+
+
+def test_nothing_is_started_while_all_is_stopped() -> None:
+    """A thread that would start something meanwhile is interrupted; afterwards commands run as before."""
+    begun = threading.Event()
+
+    def one_after_the_other() -> None:
+        begun.set()
+        while True:
+            shell.run(Command(("sleep", "60")))
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(one_after_the_other)
+        begun.wait()
+        with shell.stopping():
+            assert isinstance(future.exception(10), KeyboardInterrupt)
+    assert shell.run(Command(("true",))).exit_code == 0
+
+
+def test_no_more_side_by_side_than_allowed(tmp_path: Path) -> None:
+    """Whichever threads start them, the limit holds for all; it ends with its block."""
+    script = f'touch "{tmp_path}/$$"; ls "{tmp_path}" | wc -l; sleep 0.1; rm "{tmp_path}/$$"'
+
+    def most() -> int:
+        with ThreadPoolExecutor(6) as pool:
+            commands = [Command(("sh", "-c", script))] * 6
+            return max(int(done.stdout) for done in pool.map(shell.run, commands))
+
+    with shell.at_most(2):
+        assert most() <= 2
+    assert most() > 2

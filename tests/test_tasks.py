@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -280,6 +282,66 @@ def test_stopped_at_any_moment(project: Path, number: signal.Signals) -> None:
     ]
     assert digests[0] == digests[1]
     assert [path for path in (project / "build/tmp").rglob("*") if path.is_file()] == []
+
+
+def compilers(folder: Path) -> list[int]:
+    """The compilers proper that run in `folder` at this moment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if os.readlink(entry / "cwd") == str(folder) and b"cc1" in (entry / "cmdline").read_bytes().split(b"\0")[0]:
+                found.append(int(entry.name))
+    return found
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def blocked(project: Path) -> Path:
+    """A sample of four files, each of which keeps its compiler waiting for a header that never comes."""
+    folder = add(project, "blocked", "int main() {}\n")
+    for number in range(4):
+        (folder / f"f{number}.cpp").write_text('#include "block.h"\n')
+    os.mkfifo(folder / "block.h")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("line", "most"),
+    [
+        ("build-static blocked --recipe=gcc-static --jobs=2", 2),
+        ("compare-sizes --samples=blocked --recipes=gcc-static,gcc-dynamic --bases=scratch --jobs=3", 3),
+    ],
+)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_jobs_limit_the_compilers_and_none_is_started_after_a_signal(
+    project: Path, blocked: Path, line: str, most: int, number: signal.Signals
+) -> None:
+    """No more than `--jobs` run, however many builds there are; a signal ends them all, and the task at once."""
+    need_tool("g++")
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "DOCKER_HOST": "unix:///none"}
+    words = argv(*line.split(), "--engine=local")
+    with subprocess.Popen(
+        words, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            wait_for(lambda: len(compilers(blocked)) >= most, "the compilers did not start")
+            time.sleep(0.5)
+            assert len(compilers(blocked)) == most
+            process.send_signal(number)
+            out, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+            for compiler in compilers(blocked):
+                os.kill(compiler, signal.SIGKILL)
+    assert process.returncode == (130 if number == signal.SIGINT else 128 + number), err.decode()
+    assert (out, compilers(blocked)) == (b"", [])
+    assert b"Traceback" not in err
 
 
 @pytest.mark.slow

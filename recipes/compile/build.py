@@ -164,10 +164,9 @@ def _side_by_side(make: Callable[[Step], None], steps: list[Step], jobs: int) ->
             for future in pending:
                 future.result()
         except BaseException as error:
-            for future in pending:
-                future.cancel()
-            if not isinstance(error, RecipeError):  # ^C: what still runs would keep us waiting
-                shell.stop_all()
+            # After ^C what still runs would keep us waiting, and what is ended makes room for the next.
+            with contextlib.nullcontext() if isinstance(error, RecipeError) else shell.stopping():
+                pool.shutdown(cancel_futures=True)
             raise
 
 
