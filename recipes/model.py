@@ -79,7 +79,8 @@ BuildSystem = Literal["sources", "cmake", "meson", "autotools", "make", "go"]
 class Expect:
     """What a run of the sample has to show. `stdout` None: anything will do.
 
-    `serves` is for programs that do not end by themselves: the seconds after which one that still runs is well.
+    `serves` is for programs that do not end by themselves: the seconds after which one that still runs is well. One
+    that has ended by then is not, whatever its exit code.
     """
 
     stdout: str | None = None
@@ -499,6 +500,9 @@ _LOADER_FAILURES = (
 Go's runtime asks for the CPU's level by itself, and exits with 1.
 """
 
+_TOO_LONG = "argument list too long"
+"""What the kernel says of any program where its arguments are: no verdict knows them."""
+
 _EMULATOR_FAILURE = re.compile(r"^qemu-\S+: Could not open ", re.MULTILINE)
 """QEMU where the loader is missing; it exits with 255."""
 
@@ -535,8 +539,8 @@ class RunOutcome:
         """Whether this is what the sample expects; None where it was not run."""
         if self.status is RunStatus.NOT_RUN:
             return None
-        if expect.serves is not None and self.timed_out:
-            return expect.stdout is None or self.stdout.startswith(expect.stdout)
+        if expect.serves is not None:
+            return self.timed_out and (expect.stdout is None or self.stdout.startswith(expect.stdout))
         if self.status is not RunStatus.EXITED or self.exit_code != expect.exit_code:
             return False
         return expect.stdout is None or self.stdout == expect.stdout
@@ -592,7 +596,8 @@ class SizeRow:
     def disagrees(self) -> bool:
         """Verdict and run say different things: a bug in one of our rules.
 
-        A program that starts and then does not do what its sample expects is no matter of the verdict.
+        A program that starts and then does not do what its sample expects is no matter of the verdict, nor are arguments
+        with which none would start.
         """
         if self.run is None or self.observed is None:
             return False
@@ -601,7 +606,7 @@ class SizeRow:
         if self.verdict.status is Status.FAILS:
             exited = self.run.status is RunStatus.EXITED and self.run.exit_code not in _BROKEN_START
             return exited and self.run.started
-        return self.verdict.status is Status.RUNS and not self.run.started
+        return self.verdict.status is Status.RUNS and not self.run.started and not self.run.reason.endswith(_TOO_LONG)
 
 
 @dataclass(frozen=True, slots=True)

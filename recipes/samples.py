@@ -345,6 +345,8 @@ class _Settings(Table):
             raise self.wrong("expect", "has to be a string or a table with stdout, exit_code and serves")
         table = self.table("expect")
         table.only("stdout", "exit_code", "serves")
+        if "serves" in given and "exit_code" in given:
+            raise table.wrong("exit_code", "and serves exclude each other")
         return Expect(
             table.get("stdout", is_text, "a string", None),
             table.get("exit_code", _is_code, "a number 0 to 255", 0),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,16 @@ def test_not_run_is_neither_a_pass_nor_a_failure() -> None:
     assert RunOutcome("local", RunStatus.EXITED, 1, "hi").meets(Expect("hi")) is False
 
 
+def test_a_program_that_serves_has_to_be_stopped() -> None:
+    """It is well when its time was over and it had said what it should; not when it ended, whatever its exit code."""
+    expect = Expect("ready\n", serves=1)
+    stopped = RunOutcome("local", RunStatus.STOPPED, stdout="ready\nmore\n", timed_out=True)
+    assert stopped.meets(expect) is True
+    assert replace(stopped, stdout="read").meets(expect) is False
+    assert replace(stopped, timed_out=False).meets(expect) is False  # it went past another limit
+    assert RunOutcome("local", RunStatus.EXITED, 0, "ready\n").meets(expect) is False
+
+
 def test_a_loader_that_gives_up_did_not_start_the_program() -> None:
     """Exit code 127 with the loader's message is a failed start; the same code from a program is not."""
     message = "/app: error while loading shared libraries: libc.so.6: cannot open shared object file"
@@ -79,6 +90,13 @@ def test_a_program_that_starts_against_its_verdict(exit_code: int, stderr: str, 
     run = RunOutcome("local", RunStatus.EXITED, exit_code, stderr=stderr)
     assert rows.row(verdict=rows.FAILS, run=run).disagrees is wrong
     assert rows.row(verdict=rows.RUNS, run=run).disagrees is not run.started
+
+
+def test_arguments_that_are_too_long_are_no_matter_of_the_verdict() -> None:
+    """No program starts with them: a verdict of `runs` is not wrong for that."""
+    run = replace(rows.NOT_STARTED, reason="exec /app: argument list too long")
+    assert rows.row(run=run).disagrees is False
+    assert rows.row(run=rows.NOT_STARTED).disagrees is True
 
 
 @pytest.mark.slow

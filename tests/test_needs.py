@@ -262,4 +262,6 @@ def test_a_server_runs_when_it_goes_on_running(project: Project) -> None:
     image, _ = pipeline.package(
         project, taken, facts, resolve("scratch", project.platform, project.workspace, project.store)
     )
-    assert run(project, image).meets(Expect(exit_code=7, serves=0.5)) is False
+    outcome = run(project, image)
+    assert (outcome.exit_code, outcome.meets(ended.expect)) == (0, False)
+    assert outcome.meets(Expect(exit_code=7, serves=0.5)) is False

@@ -124,6 +124,7 @@ def test_a_file_name_may_look_like_a_pattern(workspace: Workspace) -> None:
         ("expect = 1", "'expect' has to be a string or a table", ""),
         ("expect = { exit_code = true }", "'expect.exit_code' has to be a number 0 to 255", ""),
         ("expect = { exit_code = 256 }", "'expect.exit_code' has to be a number 0 to 255", ""),
+        ("expect = { serves = 2, exit_code = 0 }", "'expect.exit_code' and serves exclude each other", ""),
         ("image = 'x'", "'image' has to be a table", ""),
         ("[image]\nenv = { A = 1 }", "'image.env' has to be a table of strings", ""),
         ("[image]\nworkdir = 'here'", "'image.workdir' has to be an absolute path", ""),
