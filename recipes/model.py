@@ -596,8 +596,8 @@ class SizeRow:
     def disagrees(self) -> bool:
         """Verdict and run say different things: a bug in one of our rules.
 
-        A program that starts and then does not do what its sample expects is no matter of the verdict, nor are arguments
-        with which none would start.
+        A program that starts and then does not do what its sample expects is no matter of the verdict. Nor are
+        arguments with which none would start.
         """
         if self.run is None or self.observed is None:
             return False

@@ -12,6 +12,7 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -125,11 +126,33 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
             yield file
         os.replace(beside, path)
     except OSError as error:
-        raise RecipeError(
-            f"cannot write {str(path)!r}: {error.strerror or error}", hint="is the disk full or read-only?"
-        ) from error
+        raise _cannot_write(path, error) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def output(path: Path) -> Iterator[IO[bytes]]:
+    """A file object for what the user wants at `path`.
+
+    A plain file is replaced as by `replacing`, keeps its mode, and may be reached by links; a pipe or a device is
+    written to as it is.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        mode = stat.S_IFREG | 0o644
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    if stat.S_ISREG(mode):
+        with replacing(Path(os.path.realpath(path)), stat.S_IMODE(mode)) as file:
+            yield file
+        return
+    try:
+        with open(path, "wb") as file:
+            yield file
+    except OSError as error:
+        raise _cannot_write(path, error) from error
 
 
 @contextlib.contextmanager
@@ -146,12 +169,14 @@ def open_locked(path: Path, *, wait: bool = True) -> Iterator[IO[bytes]]:
     try:
         file = open(path, "ab")  # noqa: SIM115  # closed below; only opening it may fail as 'cannot write'
     except OSError as error:
-        raise RecipeError(
-            f"cannot write {str(path)!r}: {error.strerror}", hint="is the disk full or read-only?"
-        ) from error
+        raise _cannot_write(path, error) from error
     with file:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield file
+
+
+def _cannot_write(path: Path, error: OSError) -> RecipeError:
+    return RecipeError(f"cannot write {str(path)!r}: {error.strerror or error}", hint="is the disk full or read-only?")
 
 
 def remove_tree(path: Path) -> None:

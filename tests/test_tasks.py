@@ -113,6 +113,27 @@ def test_formats(project: Path, style: str) -> None:
     assert file.read_bytes() == done.stdout
 
 
+def test_output_goes_where_it_is_sent(project: Path) -> None:
+    """A pipe gets it, a link stays one, and a file keeps its mode."""
+    words = ("compare-sizes", "--no-run", "--bases=scratch", "--recipes=zig-static-small", "--output")
+    usual = invoke(project, *words[:-1]).stdout
+    os.mkfifo(project / "pipe")
+    reader = os.open(project / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert invoke(project, *words, "pipe").exit_code == 0
+    assert os.read(reader, 65536) == usual
+    os.close(reader)
+    (project / "file").touch(0o600)
+    (project / "link").symlink_to("file")
+    assert invoke(project, *words, "link").exit_code == 0
+    assert (project / "link").is_symlink()
+    assert (project / "file").read_bytes() == usual
+    assert (project / "file").stat().st_mode & 0o777 == 0o600
+    (project / "image.tar").symlink_to("file")
+    assert invoke(project, "export", "hi", "--to=image.tar").exit_code == 0
+    assert (project / "image.tar").is_symlink()
+    assert (project / "file").stat().st_size > 10_240
+
+
 def test_no_colour_and_no_progress_without_a_terminal(project: Path) -> None:
     """Neither stdout nor stderr has an escape sequence when they are no terminals."""
     done = invoke(project, "compare-sizes", "--bases=scratch", "--engine=local")
@@ -222,6 +243,14 @@ def test_a_program_that_crashes(project: Path) -> None:
     assert done.exit_code == 3
     (row,) = json.loads(done.stdout)["rows"]
     assert (row["runs"], row["run"]["exit_code"]) == (False, 128 + signal.SIGILL)
+
+
+def test_arguments_that_are_too_long(project: Path) -> None:
+    """The program does not start with them, and the verdict is not blamed for it."""
+    add(project, "long", HELLO, f'args = ["{"x" * 140_000}"]\n')
+    done = build(project, "long")
+    assert done.exit_code == 3
+    assert b"exec /app: argument list too long\n" in done.stdout
 
 
 def test_a_static_recipe_that_is_not_static(project: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from recipes import shell
 from recipes.errors import RecipeError
 from recipes.model import Command
-from recipes.workspace import Workspace, locked, remove_tree, replacing, write_atomically
+from recipes.workspace import Workspace, locked, output, remove_tree, replacing, write_atomically
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -117,3 +117,35 @@ def test_a_tree_without_write_permission_is_removed(tmp_path: Path) -> None:
     remove_tree(tree)
     assert not tree.exists()
     remove_tree(tree)
+
+
+def test_output_is_whole_or_not_there(tmp_path: Path) -> None:
+    """What goes through a link is replaced at its end as a whole, keeping its mode; where nothing was, it is made."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder/new")
+    with output(tmp_path / "link") as file:
+        file.write(b"first")
+    (tmp_path / "folder/new").chmod(0o640)
+    with pytest.raises(ZeroDivisionError), output(tmp_path / "link") as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+    assert (tmp_path / "folder/new").read_bytes() == b"first"
+    assert (tmp_path / "folder/new").stat().st_mode & 0o777 == 0o640
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "link", "new"]
+
+
+def test_devices_are_written_to() -> None:
+    """Nothing is put in their place, and what they refuse is an error."""
+    with output(Path("/dev/null")) as file:
+        file.write(b"gone")
+    assert Path("/dev/null").is_char_device()
+    with pytest.raises(RecipeError, match="cannot write '/dev/full'"), output(Path("/dev/full")) as file:
+        file.write(b"x")
+
+
+def test_a_folder_and_a_link_to_itself_are_no_output(tmp_path: Path) -> None:
+    """Both are one clear error."""
+    (tmp_path / "loop").symlink_to("loop")
+    for place in (tmp_path, tmp_path / "loop"):
+        with pytest.raises(RecipeError, match="cannot write"), output(place) as file:
+            file.write(b"x")

@@ -20,7 +20,7 @@ from recipes.package.layers import layer_pieces, open_layer
 from recipes.package.reference import docker_tag
 from recipes.package.store import LAYOUT, REF_NAME, Store, index_document, platform_document, to_json
 from recipes.package.tar import Content, Entry, Joined, pieces
-from recipes.workspace import replacing
+from recipes.workspace import output
 
 
 def archive(
@@ -114,7 +114,7 @@ def export(images: Sequence[Image], start: Descriptor, store: Store, to: str) ->
     """
     check_target(to, several=len(images) > 1)
     if to.endswith(".tar") and not to.startswith("oci:"):
-        with replacing(Path(to)) as file:
+        with output(Path(to)) as file:
             file.writelines(archive(images[0], store))
         return
     folder, _, tag = to.removeprefix("oci:").partition(":")

@@ -166,9 +166,10 @@ def write(output: str, text: str) -> None:
     if not output:
         sys.stdout.write(text)
         return
-    from recipes.workspace import write_atomically
+    from recipes import workspace
 
-    write_atomically(Path(output), text.encode("utf-8", "surrogateescape"))
+    with workspace.output(Path(output)) as file:
+        file.write(text.encode("utf-8", "surrogateescape"))
     notes.note(f"written: {output}")
 
 
