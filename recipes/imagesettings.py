@@ -27,9 +27,10 @@ import json
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from recipes.errors import BadInput, unknown
@@ -42,8 +43,11 @@ KEYS = (
 )
 _LISTS = ("cmd", "ports", "volumes", "zones", "ca", "needs")
 _TABLES = ("env", "labels", "annotations", "files", "healthcheck")
-_PORT = re.compile(r"\d{1,5}(?:-\d{1,5})?(?:/(?:tcp|udp|sctp))?")
-_SIGNAL = re.compile(r"SIG[A-Z0-9+]+|\d{1,2}")
+_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(?:tcp|udp|sctp))?", re.ASCII)
+_REAL_TIME_SIGNAL = re.compile(r"SIGRT(?:MIN\+(?:[1-9]|1[0-5])|MAX-(?:[1-9]|1[0-4]))")
+_ACCOUNT = re.compile(r"[^\s:,/-][^\s:,/]*")
+_HIGHEST_ID = 2**31 - 1
+"""What engines take for a user or a group."""
 _OWNER = re.compile(r"(\d{1,7}):(\d{1,7})")
 _PROBE = "/probe"
 
@@ -56,16 +60,18 @@ def read(table: Table, locate: Locate, start: ImageSettings | None = None) -> Im
     start = start or ImageSettings()
     table.only(*KEYS)
     files = {entry.path: entry for entry in (*start.files, *_files(table.table("files"), locate))}
+    health = _health(table, start.healthcheck)
+    _check_places(table, files, health)
     return replace(
         start,
-        user=table.text("user", start.user),
+        user=_user(table, start.user),
         workdir=table.get("workdir", is_absolute, "an absolute path", start.workdir),
         cmd=table.texts("cmd", start.cmd),
-        env=_over(start.env, table.pairs("env")),
-        ports=_matching(table, "ports", _PORT, "a port, such as 8080 or 53/udp", start.ports),
+        env=_over(start.env, _variables(table)),
+        ports=_ports(table, start.ports),
         volumes=_volumes(table, start.volumes),
         stop_signal=_signal(table, start.stop_signal),
-        healthcheck=_health(table, start.healthcheck),
+        healthcheck=health,
         labels=_over(start.labels, table.pairs("labels")),
         annotations=_over(start.annotations, table.pairs("annotations")),
         files=tuple(files[path] for path in sorted(files)),
@@ -91,8 +97,8 @@ def from_command_line(words: Iterable[str], start: ImageSettings) -> ImageSettin
             example = f"{key}.NAME=VALUE" if key in _TABLES else "user=1000:1000"
             raise BadInput(f"not a setting of an image: {word!r}", hint=f"write it as --set {example}")
         value = _value(text, as_list=key in _LISTS and text not in ("auto", "none"))
-        if dot:
-            values.setdefault(key, {})[inner] = value
+        if key in _TABLES:
+            values.setdefault(key, {}).update({inner: value} if dot else value)
         else:
             values[key] = value
     return read(Table("--set", values), lambda path, key: Path(path).absolute(), start)
@@ -104,7 +110,7 @@ def _value(text: str, *, as_list: bool) -> Any:
 
         try:
             return tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise BadInput(f"not TOML: {text!r}: {error}") from error
     if as_list:
         return [part.strip() for part in text.split(",") if part.strip()]
@@ -115,11 +121,29 @@ def _over(start: Environment, more: dict[str, str]) -> Environment:
     return tuple({**dict(start), **more}.items())
 
 
-def _matching(table: Table, key: str, pattern: re.Pattern[str], wanted: str, start: tuple[str, ...]) -> tuple[str, ...]:
-    values = table.texts(key, start)
+def _user(table: Table, start: str) -> str:
+    """A name or a number, and perhaps a colon and a group as one of both; or "" for the root."""
+    value = table.text("user", start)
+    for part in value.split(":", 1) if value else ():
+        if not _ACCOUNT.fullmatch(part) or (part.isdecimal() and int(part) > _HIGHEST_ID):
+            raise table.wrong("user", f"is {value!r}", hint="for example 65532:65532, or a name")
+    return value
+
+
+def _variables(table: Table) -> dict[str, str]:
+    pairs = table.pairs("env")
+    for name in pairs:
+        if not name or "=" in name:
+            raise table.wrong("env", f"has {name!r}, which is no name of a variable", hint='for example LANG = "C"')
+    return pairs
+
+
+def _ports(table: Table, start: tuple[str, ...]) -> tuple[str, ...]:
+    values = table.texts("ports", start)
     for value in values:
-        if not pattern.fullmatch(value):
-            raise table.wrong(key, f"has {value!r}, which is not {wanted}")
+        match = _PORT.fullmatch(value)
+        if match is None or not 1 <= int(match[1]) <= int(match[2] or match[1]) <= 65535:
+            raise table.wrong("ports", f"has {value!r}, which is not a port, such as 8080 or 53/udp")
     return values
 
 
@@ -133,7 +157,9 @@ def _volumes(table: Table, start: tuple[str, ...]) -> tuple[str, ...]:
 
 def _signal(table: Table, start: str) -> str:
     value = table.text("stop_signal", start)
-    if value and not _SIGNAL.fullmatch(value):
+    number = int(value) if value.isascii() and value.isdecimal() else 0
+    known = value in signal.Signals.__members__ or _REAL_TIME_SIGNAL.fullmatch(value)
+    if value and not known and not 1 <= number <= signal.SIGRTMAX:
         raise table.wrong("stop_signal", f"is {value!r}", hint="for example SIGTERM")
     return value
 
@@ -162,7 +188,8 @@ def _health(table: Table, start: HealthCheck | None) -> HealthCheck | None:
     test, http = health.texts("test"), health.text("http")
     if bool(test) == bool(http):
         raise health.wrong("test", "or http: one of them has to say how health is checked")
-    if http and not re.fullmatch(r"http://(127\.0\.0\.1|localhost):\d{1,5}(/[!-~]*)?", http):
+    address = re.fullmatch(r"http://(?:127\.0\.0\.1|localhost):(\d{1,5})(?:/[!-~]*)?", http, re.ASCII)
+    if http and not (address and 1 <= int(address[1]) <= 65535):
         raise health.wrong("http", f"is {http!r}", hint="for example http://127.0.0.1:8080/healthz")
     standard = HealthCheck()
 
@@ -173,7 +200,7 @@ def _health(table: Table, start: HealthCheck | None) -> HealthCheck | None:
         return value
 
     retries = _number(health.values.get("retries", standard.retries))
-    if retries is None or retries != int(retries) or not 1 <= retries <= 1000:
+    if retries is None or not 1 <= retries <= 1000 or retries != int(retries):
         raise health.wrong("retries", "has to be a number from 1 on")
     return HealthCheck(
         test or (_PROBE, http),
@@ -199,7 +226,7 @@ def _number(value: Any) -> float | None:
 
 def _files(table: Table, locate: Locate) -> Iterator[FileEntry]:
     for path, value in table.values.items():
-        if not is_absolute(path) or path != posixpath.normpath(path) or path in ("/", "//"):
+        if not is_absolute(path) or path != posixpath.normpath(path) or path == "/" or path[:2] == "//":
             raise table.wrong(path, "has to be an absolute path, without . and ..")
         if is_text(value):
             yield from _copied(path, locate(value, table.prefix + path), None, (0, 0), table)
@@ -219,8 +246,31 @@ def _files(table: Table, locate: Locate) -> Iterator[FileEntry]:
             yield FileEntry(path, None, 0o755 if mode is None else mode, *owner)
 
 
+def _check_places(table: Table, files: Mapping[str, FileEntry], health: HealthCheck | None) -> None:
+    """Raises: BadInput where two things would be at one place, or one below another that is no folder."""
+    from recipes.package.assemble import PROGRAM
+
+    taken = {PROGRAM: "where the program is"}
+    if health is not None and health.http:
+        taken[_PROBE] = "where the probe is"
+    closed = {path: "which is a file" for path, entry in files.items() if entry.source is not None} | taken
+    for path in files:
+        if path in taken:
+            raise table.wrong("files", f"has {path!r}, {taken[path]}")
+        for above in map(str, PurePosixPath(path).parents):
+            if above in closed:
+                raise table.wrong("files", f"has {path!r} below {above!r}, {closed[above]}")
+
+
 def _copied(path: str, source: Path, mode: int | None, owner: tuple[int, int], table: Table) -> Iterator[FileEntry]:
     """A file; or a folder with all that is in it, where `mode` and `owner` are for its files."""
+    try:
+        yield from _found(path, source, mode, owner, table)
+    except OSError as error:
+        raise table.wrong(path, f"names {str(source)!r}, which cannot be read: {error.strerror}") from error
+
+
+def _found(path: str, source: Path, mode: int | None, owner: tuple[int, int], table: Table) -> Iterator[FileEntry]:
     if source.is_dir():
         yield FileEntry(path, None, 0o755, *owner)
         for name in sorted(os.listdir(source)):

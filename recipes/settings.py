@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,10 +43,18 @@ class Table:
         return str(self.get(key, is_text, "a string", default))
 
     def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        return tuple(self.get(key, is_texts, "a list of strings", default))
+        return tuple(self._without_nul(key, self.get(key, is_texts, "a list of strings", default)))
 
     def pairs(self, key: str) -> dict[str, str]:
-        return dict(self.get(key, is_pairs, "a table of strings", {}))
+        pairs: dict[str, str] = self.get(key, is_pairs, "a table of strings", {})
+        self._without_nul(key, (*pairs, *pairs.values()))
+        return dict(pairs)
+
+    def _without_nul(self, key: str, texts: Sequence[str]) -> Sequence[str]:
+        """`texts`, which become arguments and variables. Raises: BadInput for a NUL, as it would end them."""
+        if any("\0" in text for text in texts):
+            raise self.wrong(key, "has a string with a NUL")
+        return texts
 
     def table(self, key: str) -> Table:
         return Table(self.where, self.get(key, is_table, "a table", {}), f"{self.prefix}{key}.")

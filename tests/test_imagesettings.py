@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from recipes.imagesettings import from_command_line
 from recipes.model import FileEntry, HealthCheck, ImageSettings
 from recipes.samples import load
 from recipes.workspace import Workspace
+from tests.cli import ROOT
 
 
 def image(workspace: Workspace, settings: str) -> ImageSettings:
@@ -94,6 +97,33 @@ def test_files_come_with_mode_and_owner(workspace: Workspace) -> None:
         ("files = { '/x' = { mode = '0999' } }", "is '0999'"),
         ("files = { '/x' = { owner = 'root' } }", "is 'root'"),
         ("files = { '/x' = 3 }", "has to be a path, or a table"),
+        ("files = { '/a' = { text = 'x' }, '/a/b/c' = { text = 'y' } }", "has '/a/b/c' below '/a', which is a file"),
+        ("files = { '/app' = { text = 'x' } }", "has '/app', where the program is"),
+        ("files = { '//app' = { text = 'x' } }", "has to be an absolute path"),
+        ("files = { '/app/x' = { text = 'x' } }", "has '/app/x' below '/app', where the program is"),
+        (
+            "files = { '/probe' = { text = 'x' } }\nhealthcheck = { http = 'http://127.0.0.1:80' }",
+            "has '/probe', where the probe is",
+        ),
+        ("user = '-1'", "'image.user' is '-1'"),
+        ("user = '2147483648'", "'image.user' is '2147483648'"),
+        ("user = '0:99999999999'", "'image.user' is '0:99999999999'"),
+        ("user = 'a b c'", "'image.user' is 'a b c'"),
+        ("user = ':5'", "'image.user' is ':5'"),
+        ("user = 'a:b:c'", "'image.user' is 'a:b:c'"),
+        ("env = { '' = '1' }", "'image.env' has '', which is no name of a variable"),
+        ("env = { 'A=B' = '1' }", "'image.env' has 'A=B', which is no name of a variable"),
+        ('env = { A = "\\u0000" }', "'image.env' has a string with a NUL"),
+        ('cmd = ["\\u0000"]', "'image.cmd' has a string with a NUL"),
+        ("ports = ['99999']", "'image.ports' has '99999', which is not a port"),
+        ("ports = ['90-80']", "'image.ports' has '90-80', which is not a port"),
+        ("ports = ['0']", "'image.ports' has '0', which is not a port"),
+        ("stop_signal = 'SIGFOO'", "'image.stop_signal' is 'SIGFOO'"),
+        ("stop_signal = '65'", "'image.stop_signal' is '65'"),
+        ("healthcheck = { http = 'http://127.0.0.1:99999/' }", "'image.healthcheck.http' is"),
+        ("healthcheck = { test = ['/app'], retries = inf }", "'image.healthcheck.retries' has to be"),
+        ("healthcheck = { test = ['/app'], retries = nan }", "'image.healthcheck.retries' has to be"),
+        ("healthcheck = { test = ['/app'], interval = nan }", "'image.healthcheck.interval' has to be"),
     ],
 )
 def test_a_wrong_setting_is_named(settings: str, message: str, workspace: Workspace) -> None:
@@ -133,3 +163,58 @@ def test_a_wrong_word_is_one_clear_error(word: str, hint: str) -> None:
     with pytest.raises(BadInput, match="not a setting of an image") as caught:
         from_command_line([word], ImageSettings())
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("user=", "user=0", "user=2147483647:2147483647", "user=app", "user=www-data:1", "user=_x.y$"),
+        *("stop_signal=SIGRTMIN+3", "stop_signal=SIGRTMAX-1", "stop_signal=9", "ports=1-65535/udp"),
+        *("files./application=LICENSE", 'files={ "/data" = {}, "/data/x" = { text = "x" } }'),
+    ],
+)
+def test_what_engines_take_is_taken(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers to the last one, names as lists of users have them, every signal, a file in a folder of its own."""
+    monkeypatch.chdir(ROOT)
+    assert from_command_line([word], ImageSettings()) != ImageSettings()
+
+
+def test_files_of_both_places_may_not_meet(tmp_path: Path) -> None:
+    """What the command line adds must go with what sample.toml has."""
+    start = ImageSettings(files=(FileEntry("/a", b"x", 0o644),), healthcheck=HealthCheck(("/probe", "x"), "x"))
+    for word in ("files./a/b={ text = 'y' }", "files./probe={ text = 'y' }"):
+        with pytest.raises(BadInput, match="has '/"):
+            from_command_line([word], start)
+    assert from_command_line(["files./a={ text = 'y' }"], start).files == (FileEntry("/a", b"y", 0o644),)
+
+
+def test_tables_are_merged() -> None:
+    """A whole table goes with single names and with other whole ones; what comes later counts."""
+    words = ["env.A=1", "env.B=1", 'env={ B = "2", C = "2" }', 'env={ C = "3" }', "env.D=4"]
+    assert from_command_line(words, ImageSettings()).env == (("A", "1"), ("B", "2"), ("C", "3"), ("D", "4"))
+
+
+def test_a_value_that_is_nested_too_deeply() -> None:
+    """One error, as for other values that are not TOML."""
+    with pytest.raises(BadInput, match="not TOML"):
+        from_command_line([f"cmd={'[' * 3000}"], ImageSettings())
+
+
+def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
+    """It is named with the reason, whether it cannot be looked at or not be listed."""
+    closed = Path(tempfile.mkdtemp())  # beside tmp_path, which others than its owner cannot even look into
+    words = [f"files./x={place}" for place in (closed, tmp_path / "below")]
+    uid = os.geteuid()
+    if uid == 0:
+        os.seteuid(65532)
+    else:
+        closed.chmod(0)
+        tmp_path.chmod(0)
+    try:
+        for word in words:
+            with pytest.raises(BadInput, match="cannot be read: Permission denied"):
+                from_command_line([word], ImageSettings())
+    finally:
+        os.seteuid(uid)
+        tmp_path.chmod(0o700)
+        closed.rmdir()

@@ -119,6 +119,7 @@ def test_a_file_name_may_look_like_a_pattern(workspace: Workspace) -> None:
         ('[image]\nuzer = "x"', "unknown key 'image.uzer'", "did you mean 'user'?"),
         ("[expect]\nexitcode = 1", "unknown key 'expect.exitcode'", "did you mean 'exit_code'?"),
         ("args = 'x'", "'args' has to be a list of strings", ""),
+        ('args = ["a\\u0000b"]', "'args' has a string with a NUL", ""),
         ("args = [1]", "'args' has to be a list of strings", ""),
         ("stdin = 1", "'stdin' has to be a string", ""),
         ("expect = 1", "'expect' has to be a string or a table", ""),
