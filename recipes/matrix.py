@@ -57,11 +57,15 @@ def compare(
     """All that fit together. `engine` None: verdicts alone.
 
     What cannot be had is listed, what should have worked and did not is listed as failed; neither stops the rest.
-    `named` are the recipes and bases that the user asked for by name: one that cannot be had is a failure.
+    `named` are the recipes and bases that the user asked for by name: one that cannot be had, or that fits nothing, is
+    a failure.
     """
     missing: dict[str, errors.RecipeError] = {}
+    languages = {sample.language for sample in samples}
     for recipe in recipes:
-        if reason := compiling.available(recipe, project.platform, project.workspace):
+        if recipe.language not in languages and recipe.name in named:
+            missing[recipe.name] = errors.BadInput(f"it is for {recipe.language}, and no sample is")
+        elif reason := compiling.available(recipe, project.platform, project.workspace):
             missing[recipe.name] = errors.ToolMissing(reason)
     builds = [
         (sample, recipe)
@@ -130,6 +134,10 @@ class _Matrix:
                     work.start(("base", name), self._column, name)
             for (kind, name), result in work.results():
                 advance(self._take(kind, name, result))
+        for column in self._columns:
+            idle = not any(column.fits(facts) for _, facts in self._programs)
+            if idle and self._programs and not self.failed and column.name in self._named:
+                self.missing[column.name] = errors.BadInput("no program loads a library")
 
     def _take(self, kind: str, name: str, result: Any) -> int:
         """Have what became ready, or did not; returns how many cells are settled by that."""

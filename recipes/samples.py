@@ -54,12 +54,14 @@ _MODULE = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+/[^@\s]+@[^@\s/]+")
 
 
 def names(workspace: Workspace) -> tuple[str, ...]:
-    """The folders below samples/, sorted."""
+    """The folders below samples/, sorted; none where there is no such folder. Raises: BadInput."""
     try:
         with os.scandir(workspace.samples) as entries:
             return tuple(sorted(entry.name for entry in entries if _is_sample_folder(entry)))
-    except OSError:
+    except FileNotFoundError:
         return ()
+    except OSError as error:
+        raise BadInput(f"cannot read {str(workspace.samples)!r}: {error.strerror}") from error
 
 
 def load(name_or_path: str, workspace: Workspace, *, target: str = "", package: str = "") -> Sample:

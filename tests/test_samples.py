@@ -215,6 +215,13 @@ def test_a_name_under_samples_wins_over_a_path(workspace: Workspace, monkeypatch
     assert load("hello", workspace).folder == workspace.samples / "hello"
 
 
+def test_a_folder_of_samples_that_cannot_be_read(workspace: Workspace) -> None:
+    """That is an error, and not a project without samples."""
+    workspace.samples.write_text("")
+    with pytest.raises(BadInput, match=r"cannot read .*samples': Not a directory"):
+        names(workspace)
+
+
 def test_names_are_the_folders(workspace: Workspace) -> None:
     """Files and hidden folders below samples/ are not listed; a project without samples has none."""
     assert names(workspace) == ()

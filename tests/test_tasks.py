@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,66 @@ def test_formats(project: Path, style: str) -> None:
     file = project / "a file"
     assert invoke(project, *words, f"--output={file}").stdout == b""
     assert file.read_bytes() == done.stdout
+
+
+def table_of(project: Path, *words: str) -> tuple[int, dict[str, Any]]:
+    """The exit code and the document of a comparison that runs nothing."""
+    done = invoke(project, "compare-sizes", "--no-run", "--format=json", *words)
+    return done.exit_code, json.loads(done.stdout)
+
+
+def test_what_is_named_twice_is_compared_once(project: Path) -> None:
+    """Samples, also by path, recipes and bases."""
+    path = project / "samples/hi"
+    words = (f"--samples=hi,hi,{path}", "--recipes=gcc-static,gcc-static", "--bases=scratch,scratch")
+    code, document = table_of(project, *words)
+    assert (code, len(document["rows"])) == (0, 1)
+
+
+def test_two_samples_of_one_name(project: Path) -> None:
+    """Their images would have one tag, so that is bad input."""
+    shutil.copytree(project / "samples/hi", project / "other/hi")
+    done = invoke(project, "compare-sizes", "--samples=hi,other/hi")
+    assert done.exit_code == 2
+    assert "two samples are called 'hi'" in error(done)
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "reason"),
+    [
+        (("--recipes=go-static,gcc-static", "--bases=scratch"), "go-static", "it is for go, and no sample is"),
+        (("--recipes=gcc-static", "--bases=scratch,bundle"), "bundle", "no program loads a library"),
+    ],
+)
+def test_what_fits_nothing_is_told(project: Path, words: tuple[str, ...], name: str, reason: str) -> None:
+    """A recipe or base that was asked for by name and that no cell has is bad input; the others are compared."""
+    code, document = table_of(project, *words)
+    assert (code, len(document["rows"])) == (2, 1)
+    assert document["unavailable"] == [{"name": name, "reason": reason}]
+    assert document["failed"] == document["unavailable"]
+
+
+def test_csv_tells_of_failures_on_stderr(project: Path) -> None:
+    """The rows have no room for them."""
+    add(project, "bad", "int main() { return nothing; }\n")
+    words = ("compare-sizes", "--samples=bad,hi", "--recipes=gcc-static", "--bases=scratch", "--no-run", "--format=csv")
+    done = invoke(project, *words)
+    assert done.exit_code == 5
+    assert len(done.stdout.splitlines()) == 2
+    assert b"failed: bad with gcc-static: " in done.stderr
+
+
+def test_one_broken_folder_does_not_stop_the_others(project: Path) -> None:
+    """`samples` lists it below them, a comparison of all has it among what failed; by name it is an error."""
+    (project / "samples/common").mkdir()
+    done = invoke(project, "samples")
+    assert done.exit_code == 0
+    assert b"hi " in done.stdout
+    assert done.stdout.endswith(b"\nno samples: common (sample 'common' has no sources)\n")
+    code, document = table_of(project, "--recipes=gcc-static", "--bases=scratch")
+    assert (code, [row["sample"] for row in document["rows"]]) == (2, ["hi"])
+    assert document["failed"] == [{"name": "common", "reason": "sample 'common' has no sources"}]
+    error(invoke(project, "compare-sizes", "--samples=hi,common"))
 
 
 def test_output_goes_where_it_is_sent(project: Path) -> None:

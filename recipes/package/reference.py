@@ -143,12 +143,17 @@ def image_name(text: str) -> ImageName:
 def docker_tag(name: str) -> str:
     """`name` as a valid `repository:tag`: lower case, other characters become dashes.
 
+    Of a name without a letter or digit of ASCII nothing would be left: its hash tells it from others.
     Source: distribution, "reference" grammar.
     """
     repository, _, tag = name.partition(":")
     # Separators may neither begin nor end a component, nor follow each other in mixed pairs.
     cleaned = re.sub(r"[._-]{2,}", "-", _INVALID.sub("-", repository.lower())).strip("._-")
-    return f"{cleaned or 'sample'}:{_INVALID_TAG.sub('-', tag).lstrip('.-')[:128] or 'latest'}"
+    if not cleaned:
+        import hashlib
+
+        cleaned = f"sample-{hashlib.sha256(os.fsencode(repository)).hexdigest()[:8]}"
+    return f"{cleaned}:{_INVALID_TAG.sub('-', tag).lstrip('.-')[:128] or 'latest'}"
 
 
 def _split_path(text: str, folder: Path) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
@@ -21,6 +22,7 @@ from recipes.tasks.common import (
     ensure_assembler,
     find_base_image,
     load,
+    load_each,
     one_of,
     open_project,
     open_projects,
@@ -33,7 +35,7 @@ from recipes.tasks.finish import finish
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
-    from recipes.model import Sample
+    from recipes.model import Sample, Unavailable
     from recipes.pipeline import Project
 
 
@@ -162,7 +164,6 @@ def compare_sizes(
 ) -> int:
     """Build samples with every recipe on every base, run them, and print what each choice costs."""
     from recipes import matrix
-    from recipes import samples as sample_folder
     from recipes.bases.specs import MADE_HERE, known
     from recipes.bases.specs import find as find_base
     from recipes.compile.recipe import RECIPES, find
@@ -173,9 +174,7 @@ def compare_sizes(
     table.check_sort(sort)
     projects = open_projects(c, platform, compression, jobs)
     project = projects[0]
-    names = split(samples) or sample_folder.names(project.workspace)
-    if (target or package) and len(names) != 1:
-        raise errors.BadInput("--target and --package choose a program of one sample", hint="name it with --samples")
+    programs, broken = _load_all(project, split(samples), target, package)
     chosen_recipes = [find(name) for name in split(recipes)] or list(RECIPES.values())
     for name in {*split(bases)} - {*MADE_HERE}:
         find_base(name, project.workspace)  # a wrong name is told before anything is built
@@ -184,13 +183,16 @@ def compare_sizes(
         ensure_assembler()
     comparison = matrix.compare_platforms(
         projects,
-        [load(project, Wanted(name, target, package)) for name in names],
+        programs,
         chosen_recipes,
         chosen_bases,
         choose_engine(engine, project, run=run) if run else None,
         named=frozenset((*split(recipes), *split(bases))),
     )
+    comparison = replace(comparison, failed=(*broken, *comparison.failed))
     write(output, _render_comparison(comparison, format, sort, verbose))
+    if format == "csv" and (below := table.not_compared(comparison, verbose)):
+        notes.note(below)
     wrong = [row for row in comparison.rows if row.disagrees]
     for row in wrong:
         notes.note(
@@ -200,6 +202,29 @@ def compare_sizes(
     if comparison.failed:
         return comparison.failed[0].exit_code or errors.GateFailed.exit_code
     return errors.GateFailed.exit_code if wrong else 0
+
+
+def _load_all(
+    project: Project, named: Sequence[str], target: str, package: str
+) -> tuple[Sequence[Sample], Sequence[Unavailable]]:
+    """The samples that are named, each once; without names all there are, and those that cannot be loaded.
+
+    Raises: BadInput for a named one that cannot be loaded, and for two of one name, whose images would have one tag.
+    """
+    from recipes import samples as sample_folder
+
+    if (target or package) and len(named or sample_folder.names(project.workspace)) != 1:
+        raise errors.BadInput("--target and --package choose a program of one sample", hint="name it with --samples")
+    if not named:
+        return load_each(project, target, package)
+    found: dict[str, Sample] = {}
+    for name in named:
+        sample = load(project, Wanted(name, target, package))
+        if found.setdefault(sample.name, sample) != sample:
+            raise errors.BadInput(
+                f"two samples are called {sample.name!r}, and so would be their images", hint="compare them one by one"
+            )
+    return tuple(found.values()), ()
 
 
 def _print_plan(project: Project, sample: Sample, recipe: Recipe) -> None:

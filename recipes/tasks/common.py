@@ -15,7 +15,7 @@ from recipes import errors, notes
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
-    from recipes.model import BaseImage, Descriptor, Image, Sample
+    from recipes.model import BaseImage, Descriptor, Image, Sample, Unavailable
     from recipes.pipeline import Project
 
 COMMON = {
@@ -72,6 +72,22 @@ def load(project: Project, wanted: Wanted) -> Sample:
 
     sample = load(wanted.sample, project.workspace, target=wanted.target, package=wanted.package)
     return changed(sample, wanted.changes) if wanted.changes else sample
+
+
+def load_each(
+    project: Project, target: str = "", package: str = ""
+) -> tuple[tuple[Sample, ...], tuple[Unavailable, ...]]:
+    """All samples of the project, and the folders below samples/ that are none, with the reason."""
+    from recipes.model import Unavailable
+    from recipes.samples import names
+
+    found, broken = [], []
+    for name in names(project.workspace):
+        try:
+            found.append(load(project, Wanted(name, target, package)))
+        except errors.RecipeError as error:
+            broken.append(Unavailable(name, error.message, error.exit_code))
+    return tuple(found), tuple(broken)
 
 
 def load_any(project: Project, wanted: Wanted, args: str = "", stdin: str = "") -> Sample:
@@ -174,7 +190,8 @@ def write(output: str, text: str) -> None:
 
 
 def split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    """Those between commas, each once."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from recipes import errors
-from recipes.tasks.common import choose_recipe, open_project, split
+from recipes.tasks.common import choose_recipe, load_each, open_project, split
 from recipes.tasks.ending import ending_well
 
 if TYPE_CHECKING:
@@ -37,17 +37,18 @@ def recipes(c: Context) -> None:
 @ending_well
 def samples(c: Context) -> None:
     """List the samples."""
-    from recipes import samples as sample_folder
-    from recipes.report.table import list_table
+    from recipes.report.table import by_reason, list_table
 
     project = open_project(c)
+    found, broken = load_each(project)
     rows = []
-    for name in sample_folder.names(project.workspace):
-        sample = sample_folder.load(name, project.workspace)
+    for sample in found:
         sources = ", ".join(str(source) for source in sample.sources[:4]) + (", …" if len(sample.sources) > 4 else "")
         sources = sources or sample.module or f"built by {sample.build}"
         rows.append((sample.name, sample.language, choose_recipe(project, sample, "").name, sources))
     sys.stdout.write(list_table(("sample", "language", "default recipe", "sources"), rows) + "\n")
+    if broken:
+        sys.stdout.write(f"\nno samples: {by_reason(broken)}\n")
 
 
 @task(

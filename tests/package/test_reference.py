@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recipes.errors import BadInput
-from recipes.package.reference import ImageName, has_transport, image_name, parse
+from recipes.package.reference import ImageName, docker_tag, has_transport, image_name, parse
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -94,3 +94,28 @@ def test_names_are_no_references() -> None:
     assert has_transport("oci:x")
     assert not has_transport("alpine")
     assert not has_transport("alpine:3.20")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("hello:gcc-static-scratch", "hello:gcc-static-scratch"),
+        ("With Blank:x", "with-blank:x"),
+        ("ünder:x", "nder:x"),
+        ("a__b..c:-x y", "a-b-c:x-y"),
+        ("a", "a:latest"),
+    ],
+)
+def test_any_name_becomes_a_tag(name: str, expected: str) -> None:
+    """What a tag cannot hold becomes a dash, or is left out at the ends."""
+    assert docker_tag(name) == expected
+    assert image_name(docker_tag(name))
+
+
+def test_names_of_which_nothing_is_left_differ() -> None:
+    """Where a tag can hold none of its characters, the name is told from others by its hash."""
+    tags = [docker_tag(f"{name}:x") for name in ("日本", "привет", "ü", "\udcff", "--")]
+    assert len(set(tags)) == len(tags)
+    assert docker_tag("ü:x") == "sample-607474ca:x"
+    for tag in tags:
+        assert image_name(tag)
