@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from recipes.model import Comparison, SizeRow
-from recipes.report.table import arrange, not_compared, smallest
+from recipes.report.table import arrange, label, not_compared, smallest
 from recipes.report.units import exact, human, ratio
 
 _STYLE = """
@@ -27,19 +27,18 @@ _NUMBERS = {"binary", "image", "download", "overhead", "ratio"}
 
 def render_page(comparison: Comparison, sort: str = "image") -> str:
     """A whole page; exact bytes appear when the pointer rests on a size."""
-    sections = "\n".join(_section(group) for group in arrange(comparison.rows, sort))
+    sections = "\n".join(_section(group, label(group[0], comparison)) for group in arrange(comparison.rows, sort))
     notes = "".join(f"<p class='quiet'>{escape(line)}</p>" for line in not_compared(comparison, True).splitlines())
-    return (
+    page = (
         "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
         f"<title>What each base image costs</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         f"<h1>What each base image costs</h1>\n{sections}\n{notes}\n</body>\n</html>\n"
     )
+    return page.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # names may hold bytes that are no text
 
 
-def _section(group: list[SizeRow]) -> str:
-    binary = group[0].image.binary
-    title = binary.sample.name if binary.sample else binary.path.name
+def _section(group: list[SizeRow], title: str) -> str:
     best, largest = smallest(group), max(row.image.image_bytes for row in group)
     headers = "".join(f"<th{' class=number' if name in _NUMBERS else ''}>{name}</th>" for name in _HEADERS)
     rows = "\n".join(_row(row, best, largest) for row in group)

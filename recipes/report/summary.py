@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recipes.model import ElfFacts, Image, RunOutcome, RunStatus, SizeRow
+from recipes.report.table import printable
 from recipes.report.units import exact
 
 
@@ -28,7 +29,8 @@ def render(row: SizeRow) -> str:
     notes += [
         f"{finding.level} ({finding.code}): {finding.evidence}; fix: {finding.fix}" for finding in row.verdict.findings
     ]
-    return "\n".join([f"{name} on {image.base.name}, {image.platform}", "", *_columns(lines), *_below(notes)]) + "\n"
+    text = "\n".join([f"{name} on {image.base.name}, {image.platform}", "", *_columns(lines), *_below(notes)]) + "\n"
+    return printable(text)
 
 
 def render_twin(twin: Image, image: Image, outcome: RunOutcome) -> str:

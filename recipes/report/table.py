@@ -5,6 +5,7 @@ The only importer of tabulate. Nothing is parsed as a number on the way, so the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
@@ -30,6 +31,11 @@ _ALIGNMENT = ("left", "left", "left", "left", "left", "left", "right", "right", 
 SORT_KEYS = ("image", "binary", "download", "overhead", "recipe", "base", "linkage")
 
 _REASON_WIDTH = 48
+
+_BARRED = ("github", "pipe", "jira", "asciidoc")
+"""Formats with a line for each row, in which a bar ends the cell."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def formats() -> tuple[str, ...]:
@@ -80,18 +86,23 @@ def render(comparison: Comparison, style: str = "simple", sort: str = "image", v
 
     With several platforms the sample's column says which.
     """
-    from tabulate import tabulate
-
-    several = len({row.image.platform for row in comparison.rows}) > 1
     lines: list[Sequence[str]] = []
     for group in arrange(comparison.rows, sort):
         if lines and style == "simple":
             lines.append([""] * len(COLUMNS))
-        label = f"{_sample_name(group[0])} ({group[0].image.platform})" if several else _sample_name(group[0])
-        lines += _cells(group, label, verbose)
-    return tabulate(
-        lines, headers=COLUMNS, tablefmt=style, disable_numparse=True, colalign=_ALIGNMENT if lines else None
-    )
+        lines += _cells(group, label(group[0], comparison), verbose)
+    return _tabulate(COLUMNS, lines, style, _ALIGNMENT if lines else None)
+
+
+def label(row: SizeRow, comparison: Comparison) -> str:
+    """What the rows of one sample are called: with their platform, where there are several."""
+    several = len({row.image.platform for row in comparison.rows}) > 1
+    return f"{_sample_name(row)} ({row.image.platform})" if several else _sample_name(row)
+
+
+def printable(text: str) -> str:
+    """`text`, with what would steer a terminal written out: an escape becomes `\\x1b`."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def not_compared(comparison: Comparison, verbose: bool = False) -> str:
@@ -105,7 +116,7 @@ def not_compared(comparison: Comparison, verbose: bool = False) -> str:
         for entry in comparison.failed
         if entry.name not in left_out_names
     ]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def by_reason(unavailable: Iterable[Unavailable], verbose: bool = False) -> str:
@@ -118,17 +129,26 @@ def by_reason(unavailable: Iterable[Unavailable], verbose: bool = False) -> str:
 
 def list_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A plain listing, for `invoke recipes` and its like."""
-    from tabulate import tabulate
-
-    return tabulate(list(rows), headers=headers, tablefmt="simple", disable_numparse=True)
+    return _tabulate(headers, rows, "simple")
 
 
 def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of a document; what Markdown would take for its own is escaped."""
+    """A table of a document."""
+    return _tabulate(headers, rows, "github")
+
+
+def _tabulate(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], style: str, alignment: Sequence[str] | None = None
+) -> str:
     from tabulate import tabulate
 
-    escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    return tabulate(escaped, headers=headers, tablefmt="github", disable_numparse=True)
+    cells = [[_cell(text, style) for text in row] for row in rows]
+    return tabulate(cells, headers=headers, tablefmt=style, disable_numparse=True, colalign=alignment)
+
+
+def _cell(text: str, style: str) -> str:
+    text = printable(text)
+    return text.replace("|", "\\|").replace("\n", " ") if style in _BARRED else text
 
 
 def _cells(group: Sequence[SizeRow], label: str, verbose: bool) -> Iterator[Sequence[str]]:

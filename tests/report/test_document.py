@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
-from recipes.model import Comparison, Unavailable
+from recipes.model import Comparison, Platform, Unavailable
 from recipes.report.document import comparison_document, dumps, render_csv
 from recipes.report.html import render_page
 from recipes.report.summary import render
@@ -86,6 +87,23 @@ def test_the_page_is_whole_and_stands_alone() -> None:
     assert "script" not in page.tags
     assert "title='1,234,567 bytes'" in text
     assert "docker.io cannot be reached" in text
+
+
+def test_the_page_says_which_platform() -> None:
+    """Where there are several, each has a section of its own with its name."""
+    other = row()
+    other = replace(other, image=replace(other.image, platform=Platform("linux", "arm64")))
+    text = render_page(Comparison((row(), other)))
+    assert "<h2>hello (linux/amd64)</h2>" in text
+    assert "<h2>hello (linux/arm64)</h2>" in text
+    assert "<h2>hello</h2>" in render_page(Comparison((row(),)))
+
+
+def test_the_page_is_unicode() -> None:
+    """Stray bytes in names are shown as what cannot be shown."""
+    text = render_page(Comparison((row(sample="a\udcff"),)))
+    assert "<h2>a\ufffd</h2>" in text
+    assert text.encode()
 
 
 def test_one_build_in_a_few_lines() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from recipes.errors import BadInput
 from recipes.model import Comparison, SizeRow, Unavailable
 from recipes.report import table
 from recipes.report.units import exact, human, ratio
-from tests.report.rows import FAILS, NOT_RUN, NOT_STARTED, RUNS, row
+from tests.report.rows import FAILS, NOT_RUN, NOT_STARTED, RAN, RUNS, row
 
 
 @pytest.mark.parametrize(
@@ -91,8 +92,6 @@ def test_what_runs_says(given: SizeRow, text: str) -> None:
 
 def test_long_reasons_are_shortened() -> None:
     """In the table to one short line; `verbose` has them whole."""
-    from dataclasses import replace
-
     why = "a very long reason " * 10 + "\nwith a second line"
     long = replace(row(verdict=FAILS), run=replace(NOT_STARTED, reason=why))
     assert "second line" not in table.render(Comparison((long,)))
@@ -135,3 +134,26 @@ def test_sort_keys() -> None:
 
 def test_an_empty_comparison_is_an_empty_table() -> None:
     assert table.render(Comparison(())).splitlines()[0].split()[0] == "sample"
+
+
+@pytest.mark.parametrize("style", ["github", "pipe", "jira", "asciidoc"])
+def test_bars_in_names_do_not_become_columns(style: str) -> None:
+    """Where a bar separates columns, one in a cell is escaped; elsewhere it is itself."""
+    given = Comparison((row(sample="a|b"),))
+    assert "a\\|b" in table.render(given, style)
+    assert "a|b" in table.render(given, "simple")
+
+
+def test_reasons_of_several_lines_stay_in_their_cell() -> None:
+    """Markdown's tables have one line for each row."""
+    broken = replace(row(), run=replace(RAN, exit_code=1, stderr="first | line\nsecond"))
+    assert len(table.render(Comparison((broken,)), "github", verbose=True).splitlines()) == 3
+    assert "first \\| line second" in table.render(Comparison((broken,)), "github", verbose=True)
+
+
+def test_what_would_steer_a_terminal_is_written_out() -> None:
+    """A program's stderr may hold anything."""
+    steering = replace(row(), run=replace(RAN, exit_code=1, stderr="\x1b[2Jred\r\x9b1m\a"))
+    text = table.render(Comparison((steering,)), verbose=True)
+    assert r"no: \x1b[2Jred\x0d\x9b1m\x07" in text
+    assert table.not_compared(Comparison((), failed=(Unavailable("x", "a\x1b"),))) == r"failed: x: a\x1b"
