@@ -251,7 +251,7 @@ def try_run(project: Project, image: Image, engine: Engine) -> RunOutcome:
     sample = image.binary.sample
     expect = sample.expect if sample else Expect()
     limits = Limits() if expect.serves is None else Limits(seconds=expect.serves)
-    args, stdin = (sample.args, sample.stdin.encode()) if sample else ((), b"")
+    args, stdin = (sample.args, sample.stdin.encode("utf-8", "surrogateescape")) if sample else ((), b"")
     if emulation.runs_by_itself(image.platform):
         return engine.run(image, args=args, stdin=stdin, limits=limits)
     from recipes.run.local import LocalEngine

@@ -8,6 +8,7 @@ outlive the task.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import selectors
 import signal
@@ -20,7 +21,7 @@ from pathlib import Path
 from shutil import which as _which
 from typing import IO, cast
 
-from recipes.errors import CommandFailed, ToolMissing
+from recipes.errors import CommandFailed, RecipeError, ToolMissing
 from recipes.model import Command
 from recipes.notes import note
 
@@ -29,6 +30,9 @@ _running_lock = threading.Lock()
 _stoppers = 0
 """How many blocks of `stopping` there are. What is started belongs to `_running` or is refused: one lock for both."""
 _slots: threading.Semaphore | None = None
+
+_NO_PROGRAM = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENOEXEC)
+"""Why exec refuses a file. What else it says is about the call: too many words, too many processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ def run(
     """Run `command` to its end, or end it at `timeout` seconds or `output_limit` bytes per stream.
 
     `environment` replaces the caller's; `command.env` goes on top of it. What was written before a limit is kept.
-    Raises: ToolMissing where the program is not there; KeyboardInterrupt while everything is being stopped.
+    Raises: ToolMissing where the program is not there or is none; CommandFailed where it cannot be started like this;
+    KeyboardInterrupt while everything is being stopped.
     """
     with _slots or contextlib.nullcontext():
         started = time.perf_counter()
@@ -97,12 +102,19 @@ def _start(
                 pass_fds=pass_fds,
                 start_new_session=True,
             )
-        except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-            if command.cwd is not None and not command.cwd.is_dir():
-                raise CommandFailed(f"the folder {str(command.cwd)!r} is gone") from error
-            raise ToolMissing(f"{command.argv[0]} cannot be run: {error.strerror}") from error
+        except (OSError, ValueError) as error:
+            raise _cannot_start(command, error) from error
         _running.add(process)
     return process
+
+
+def _cannot_start(command: Command, error: OSError | ValueError) -> RecipeError:
+    if command.cwd is not None and not command.cwd.is_dir():
+        return CommandFailed(f"the folder {str(command.cwd)!r} is gone")
+    if not isinstance(error, OSError):  # a NUL in a word
+        return CommandFailed(f"{command.argv[0]} cannot be run: {error}")
+    kind = ToolMissing if error.errno in _NO_PROGRAM else CommandFailed
+    return kind(f"{command.argv[0]} cannot be run: {error.strerror}")
 
 
 def check(

@@ -79,6 +79,21 @@ def test_a_missing_program_is_a_missing_tool() -> None:
         shell.run(Command(("no-such-program",)))
 
 
+def test_what_is_no_program_cannot_be_run(tmp_path: Path) -> None:
+    """A file that the kernel takes for no program is a missing tool, too."""
+    (tmp_path / "tool").write_bytes(b"\1garbage")
+    (tmp_path / "tool").chmod(0o755)
+    with pytest.raises(ToolMissing, match="Exec format error"):
+        shell.run(Command((str(tmp_path / "tool"),)))
+
+
+@pytest.mark.parametrize("word", ["x" * 140_000, "\0"])
+def test_words_that_no_program_can_be_given(word: str) -> None:
+    """The tool is there: that is a command that failed."""
+    with pytest.raises(CommandFailed, match="true cannot be run"):
+        shell.run(Command(("true", word)))
+
+
 def test_a_failure_keeps_the_commands_own_message_whole() -> None:
     """`check` carries the whole stderr, however long."""
     with pytest.raises(CommandFailed) as caught:

@@ -21,6 +21,14 @@ from recipes.shell import Completed
 from tests.cli import HELLO, ROOT, add, argv, error, invoke
 from tests.need import need, need_tool
 
+CAT = """#include <stdio.h>
+int main(void) {
+    unsigned char data[9];
+    size_t size = fread(data, 1, 9, stdin);
+    printf("%zu byte, %d", size, data[0]);
+}
+"""
+
 
 def build(project: Path, name: str, *words: str, **variables: str) -> Completed:
     return invoke(project, "build-static", f"--sample={name}", "--engine=local", *words, **variables)
@@ -281,6 +289,18 @@ def test_a_missing_tool(project: Path) -> None:
     assert "hint: " in error(done)
 
 
+def test_a_compiler_that_is_none(project: Path) -> None:
+    """A file on PATH that is no program is a missing tool, and does not stop what needs it not."""
+    (project / "g++").write_bytes(b"\1garbage")
+    (project / "g++").chmod(0o755)
+    words = ("compare-sizes", "--recipes=gcc-static,zig-static-small", "--bases=scratch", "--no-run", "--format=json")
+    done = invoke(project, *words, PATH=f"{project}:{os.environ['PATH']}")
+    assert done.exit_code == 4, done.stderr.decode()
+    document = json.loads(done.stdout)
+    assert [row["recipe"] for row in document["rows"]] == ["zig-static-small"]
+    assert document["failed"][0]["name"] == "gcc-static"
+
+
 def test_an_engine_that_is_not_there(project: Path) -> None:
     """Asked for by name it is exit code 6; `auto` goes on without, and says so."""
     assert invoke(project, "build-static", "hi", "--engine=docker").exit_code == 6
@@ -339,6 +359,27 @@ def test_names(project: Path, name: str) -> None:
     again = invoke(project, "export", f"--sample={name}", "--to=-image \n'.tar", "--recipe=gcc-static")
     assert again.exit_code == 0, again.stderr.decode()
     assert (project / "-image \n'.tar").stat().st_size > row["binary_bytes"] / 5
+
+
+@pytest.mark.parametrize("style", ["simple", "csv", "html", "json"])
+def test_bytes_that_are_no_text(project: Path, style: str) -> None:
+    """A folder's name may hold any, and a strict stdout does not mind; a page is UTF-8 all the same."""
+    add(project, "\udcff\udcfe", HELLO)
+    words = ("compare-sizes", "--recipes=gcc-static", "--bases=scratch", "--no-run", f"--format={style}")
+    done = invoke(project, *words, PYTHONIOENCODING="utf-8:strict")
+    assert done.exit_code == 0, done.stderr.decode()
+    shown = {"html": "\ufffd\ufffd".encode(), "json": b"\\udcff\\udcfe"}.get(style, b"\xff\xfe")
+    assert shown in done.stdout
+
+
+def test_input_that_is_no_text(project: Path) -> None:
+    """A program that is packaged gets the bytes of --stdin as they are."""
+    program = project / "cat"
+    (project / "cat.c").write_text(CAT)
+    shell.check(Command((need_tool("gcc"), "-static", "-o", str(program), str(project / "cat.c"))))
+    done = invoke(project, "package", str(program), "--engine=local", "--format=json", "--stdin=\udcff")
+    (row,) = json.loads(done.stdout)["rows"]
+    assert (done.exit_code, row["run"]["stdout"]) == (0, "1 byte, 255")
 
 
 # ── being stopped, having no room, not being alone ───────────────────────────────────────────────────────────────────
@@ -408,7 +449,7 @@ def blocked(project: Path) -> Path:
         ("compare-sizes --samples=blocked --recipes=gcc-static,gcc-dynamic --bases=scratch --jobs=3", 3),
     ],
 )
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_jobs_limit_the_compilers_and_none_is_started_after_a_signal(
     project: Path, blocked: Path, line: str, most: int, number: signal.Signals
 ) -> None:
@@ -432,6 +473,22 @@ def test_jobs_limit_the_compilers_and_none_is_started_after_a_signal(
     assert process.returncode == (130 if number == signal.SIGINT else 128 + number), err.decode()
     assert (out, compilers(blocked)) == (b"", [])
     assert b"Traceback" not in err
+
+
+def test_a_terminal_that_closes_under_nohup(project: Path, blocked: Path) -> None:
+    """Who has it ignored goes on."""
+    need_tool("g++")
+    words = ("sh", "-c", 'trap "" HUP; exec "$@"', "sh", *argv("build-static", "blocked", "--recipe=gcc-static"))
+    with subprocess.Popen(words, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            wait_for(lambda: compilers(blocked), "the compilers did not start")
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.3)
+            assert process.poll() is None
+            assert compilers(blocked)
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import signal
 import sys
@@ -21,8 +22,13 @@ def ending_well(body: Body) -> Body:
 
     @functools.wraps(body)
     def guarded(*args: Any, **options: Any) -> None:
-        # ^C arrives as KeyboardInterrupt; a polite kill has to unwind the same way, so that engines can clean up.
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        # ^C arrives as KeyboardInterrupt; a polite kill and a terminal that closes have to unwind the same way, so that
+        # engines can clean up.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                signal.signal(number, lambda number, frame: sys.exit(128 + number))
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="surrogateescape")  # the names of files may hold any bytes
         try:
             code = body(*args, **options) or 0
             sys.stdout.flush()
