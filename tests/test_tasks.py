@@ -258,6 +258,7 @@ def test_unknown_names_get_the_nearest(project: Path, words: tuple[str, ...], ne
     [
         ("build-static", "hi", "--platform=linux"),
         ("build-static", "hi", "--jobs=-1"),
+        ("build-static", "hi", "--jobs=many"),
         ("build-static", "hi", "--recipe=go-static"),
         ("export", "hi", "--to=image.zip"),
         ("inspect", "/etc/passwd"),

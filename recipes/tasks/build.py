@@ -60,7 +60,7 @@ def build_static(
     engine: str = "auto",
     compression: str = "gzip",
     format: str = "text",  # noqa: A002  # the option's name
-    jobs: int = 0,
+    jobs: str = "",
     set_: Sequence[str] = MANY,
     run: bool = True,
     plan: bool = False,
@@ -111,7 +111,7 @@ def package(
     engine: str = "auto",
     compression: str = "gzip",
     format: str = "text",  # noqa: A002  # the option's name
-    jobs: int = 0,
+    jobs: str = "",
     set_: Sequence[str] = MANY,
     run: bool = True,
 ) -> int:
@@ -156,7 +156,7 @@ def compare_sizes(
     platform: str = "",
     engine: str = "auto",
     compression: str = "gzip",
-    jobs: int = 0,
+    jobs: str = "",
     run: bool = True,
     verbose: bool = False,
     target: str = "",

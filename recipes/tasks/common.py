@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -39,15 +40,20 @@ MANY: Sequence[str] = []
 """The default of an option that may be repeated. A list: with a tuple, Invoke would take one value's letters apart."""
 
 
-def open_project(c: Context, platform: str = "", compression: str = "gzip", jobs: int = 0) -> Project:
+def open_project(c: Context, platform: str = "", compression: str = "gzip", jobs: str = "") -> Project:
     from recipes.pipeline import Project
 
-    if jobs < 0:
+    return Project.at(Path(c.fromscratch.root), platform, compression, _number(jobs))
+
+
+def _number(jobs: str) -> int:
+    """Of `--jobs`; 0 where it is not given. A text for Invoke, which has a traceback for what is not a number."""
+    if jobs and not re.fullmatch("[0-9]{1,6}", jobs):
         raise errors.BadInput(f"--jobs {jobs} makes no sense", hint="give a number from 1 on")
-    return Project.at(Path(c.fromscratch.root), platform, compression, jobs)
+    return int(jobs or 0)
 
 
-def open_projects(c: Context, platforms: str, compression: str = "gzip", jobs: int = 0) -> tuple[Project, ...]:
+def open_projects(c: Context, platforms: str, compression: str = "gzip", jobs: str = "") -> tuple[Project, ...]:
     """One for each of the platforms between the commas of `--platform`, and one without any."""
     from recipes.model import Platform
 

@@ -153,7 +153,7 @@ def push(
     compression: str = "gzip",
     insecure: bool = False,
     force: bool = False,
-    jobs: int = 0,
+    jobs: str = "",
     format: str = "text",  # noqa: A002  # the option's name
     target: str = "",
     package: str = "",

@@ -48,7 +48,7 @@ def verify(
     platform: str = "",
     format: str = "text",  # noqa: A002  # the option's name
     verbose: bool = False,
-    jobs: int = 0,
+    jobs: str = "",
     build_target: str = "",
     package: str = "",
 ) -> int:

@@ -56,7 +56,7 @@ def bundle(
     engine: str = "auto",
     compression: str = "gzip",
     format: str = "text",  # noqa: A002  # the option's name
-    jobs: int = 0,
+    jobs: str = "",
     set_: Sequence[str] = MANY,
     run: bool = True,
 ) -> int:
@@ -111,7 +111,7 @@ def smallest(
     engine: str = "auto",
     compression: str = "gzip",
     format: str = "text",  # noqa: A002  # the option's name
-    jobs: int = 0,
+    jobs: str = "",
     set_: Sequence[str] = MANY,
     run: bool = True,
 ) -> int:

@@ -26,7 +26,7 @@ def walkthrough(
     engine: str = "auto",
     format: str = "text",  # noqa: A002  # the option's name
     output: str = "",
-    jobs: int = 0,
+    jobs: str = "",
 ) -> int:
     """Tell the story of static binaries in twelve steps, each done here and compared with what was predicted."""
     from recipes.report import walkthrough as report
