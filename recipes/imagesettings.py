@@ -125,7 +125,7 @@ def _user(table: Table, start: str) -> str:
     """A name or a number, and perhaps a colon and a group as one of both; or "" for the root."""
     value = table.text("user", start)
     for part in value.split(":", 1) if value else ():
-        if not _ACCOUNT.fullmatch(part) or (part.isdecimal() and int(part) > _HIGHEST_ID):
+        if not _ACCOUNT.fullmatch(part) or (part.isdecimal() and (len(part) > 10 or int(part) > _HIGHEST_ID)):
             raise table.wrong("user", f"is {value!r}", hint="for example 65532:65532, or a name")
     return value
 
@@ -157,9 +157,8 @@ def _volumes(table: Table, start: tuple[str, ...]) -> tuple[str, ...]:
 
 def _signal(table: Table, start: str) -> str:
     value = table.text("stop_signal", start)
-    number = int(value) if value.isascii() and value.isdecimal() else 0
     known = value in signal.Signals.__members__ or _REAL_TIME_SIGNAL.fullmatch(value)
-    if value and not known and not 1 <= number <= signal.SIGRTMAX:
+    if value and not known and value not in map(str, range(1, signal.SIGRTMAX + 1)):
         raise table.wrong("stop_signal", f"is {value!r}", hint="for example SIGTERM")
     return value
 

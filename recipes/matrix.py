@@ -114,7 +114,7 @@ class _Matrix:
         self._columns: list[_Column] = []
         self.rows: list[SizeRow] = []
         self.missing: dict[str, errors.RecipeError] = {}
-        """The bases that cannot be had."""
+        """The bases that cannot be had, or that were asked for and fit nothing."""
         self.failed: dict[str, errors.RecipeError] = {}
         """The builds and cells that should have worked."""
 
@@ -134,10 +134,7 @@ class _Matrix:
                     work.start(("base", name), self._column, name)
             for (kind, name), result in work.results():
                 advance(self._take(kind, name, result))
-        for column in self._columns:
-            idle = not any(column.fits(facts) for _, facts in self._programs)
-            if idle and self._programs and not self.failed and column.name in self._named:
-                self.missing[column.name] = errors.BadInput("no program loads a library")
+        self._name_idle()
 
     def _take(self, kind: str, name: str, result: Any) -> int:
         """Have what became ready, or did not; returns how many cells are settled by that."""
@@ -156,6 +153,14 @@ class _Matrix:
             for column in self._columns:
                 self._start_cell(result, column)
         return 0
+
+    def _name_idle(self) -> None:
+        """Tell of a base that was asked for and fits no program; where a build failed, its program may be meant."""
+        for column in self._columns:
+            if column.name not in self._named or self.failed or not self._programs:
+                continue
+            if not any(column.fits(facts) for _, facts in self._programs):
+                self.missing[column.name] = errors.BadInput("no program loads a library")
 
     def _start_cell(self, program: tuple[Binary, ElfFacts], column: _Column) -> None:
         binary, facts = program

@@ -108,6 +108,7 @@ def test_files_come_with_mode_and_owner(workspace: Workspace) -> None:
         ("user = '-1'", "'image.user' is '-1'"),
         ("user = '2147483648'", "'image.user' is '2147483648'"),
         ("user = '0:99999999999'", "'image.user' is '0:99999999999'"),
+        (f"user = '{'9' * 5000}'", "'image.user' is '99"),
         ("user = 'a b c'", "'image.user' is 'a b c'"),
         ("user = ':5'", "'image.user' is ':5'"),
         ("user = 'a:b:c'", "'image.user' is 'a:b:c'"),

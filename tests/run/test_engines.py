@@ -139,6 +139,12 @@ def test_a_program_may_speak_as_an_engine_does(runner: Engine, workspace: Worksp
     assert (outcome.status, outcome.exit_code) == (RunStatus.EXITED, 1)
 
 
+def test_arguments_that_are_too_long(runner: Engine, workspace: Workspace) -> None:
+    """The kernel starts no program with them: the reason says so, at its end, in the same words."""
+    outcome = run(runner, workspace, "int main(void) { return 0; }", args=("x" * 140_000,))
+    assert (outcome.status, outcome.reason) == (RunStatus.NOT_STARTED, "exec /app: argument list too long")
+
+
 def test_what_hangs_is_stopped(runner: Engine, workspace: Workspace) -> None:
     """At the time limit the run ends, with what was written so far."""
     code = (
