@@ -254,6 +254,8 @@ def _check_places(table: Table, files: Mapping[str, FileEntry], health: HealthCh
         taken[_PROBE] = "where the probe is"
     closed = {path: "which is a file" for path, entry in files.items() if entry.source is not None} | taken
     for path in files:
+        if any(name.startswith(".wh.") for name in path.split("/")):
+            raise table.wrong("files", f"has {path!r}, and such names take files of the base away")
         if path in taken:
             raise table.wrong("files", f"has {path!r}, {taken[path]}")
         for above in map(str, PurePosixPath(path).parents):

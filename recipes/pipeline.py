@@ -39,7 +39,7 @@ from recipes.package import assemble
 from recipes.package.store import Store
 from recipes.recall import facts_from_json, recall, verdict_from_json
 from recipes.run.engine import Engine
-from recipes.workspace import Workspace
+from recipes.workspace import Workspace, sweep_parts
 
 if TYPE_CHECKING:
     from recipes.inspect.rootfs import RootFs
@@ -241,7 +241,9 @@ def open_root(project: Project, base: BaseImage, more: tuple[Layer, ...] = ()) -
     from recipes.inspect.rootfs import RootFs
     from recipes.run.roots import layer_sources
 
-    return RootFs.from_layers(layer_sources(project.store, (*base.layers, *more)), project.workspace.cache / "roots")
+    cache = project.workspace.cache / "roots"
+    sweep_parts(cache)
+    return RootFs.from_layers(layer_sources(project.store, (*base.layers, *more)), cache)
 
 
 def try_run(project: Project, image: Image, engine: Engine) -> RunOutcome:

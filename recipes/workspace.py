@@ -113,9 +113,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
 def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
     """A file object that becomes `path` when the block ends well, and vanishes otherwise."""
     make_folder(path.parent)
-    if path.parent not in _swept:  # once in a process is enough
-        _swept.add(path.parent)
-        _sweep_parts(path.parent)
+    sweep_parts(path.parent)
     # The name must fit even where the final one is as long as a name may be.
     beside = path.parent / f".{path.name[:100]}.{os.getpid()}.{os.urandom(4).hex()}.part"
     try:
@@ -202,8 +200,11 @@ def _sweep(parent: Path) -> None:
             lock.unlink(missing_ok=True)
 
 
-def _sweep_parts(folder: Path) -> None:
-    """Remove what an ended process left half written; a living one holds a lock on it."""
+def sweep_parts(folder: Path) -> None:
+    """Remove what an ended process left half written, once in a process; a living one holds a lock on it."""
+    if folder in _swept:
+        return
+    _swept.add(folder)
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if not _PART.fullmatch(entry.name):

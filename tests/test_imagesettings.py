@@ -100,6 +100,7 @@ def test_files_come_with_mode_and_owner(workspace: Workspace) -> None:
         ("files = { '/a' = { text = 'x' }, '/a/b/c' = { text = 'y' } }", "has '/a/b/c' below '/a', which is a file"),
         ("files = { '/app' = { text = 'x' } }", "has '/app', where the program is"),
         ("files = { '//app' = { text = 'x' } }", "has to be an absolute path"),
+        ("files = { '/data/.wh.x' = { text = 'x' } }", "has '/data/.wh.x', and such names take files of the base away"),
         ("files = { '/app/x' = { text = 'x' } }", "has '/app/x' below '/app', where the program is"),
         (
             "files = { '/probe' = { text = 'x' } }\nhealthcheck = { http = 'http://127.0.0.1:80' }",

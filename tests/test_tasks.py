@@ -73,6 +73,19 @@ def test_a_clone_compiles_its_own_code_once(tmp_path: Path, variables: dict[str,
     assert {"lists", "pipeline"} <= compiled if kept else not compiled
 
 
+def test_a_verdict_that_a_run_disproves(project: Path) -> None:
+    """A rule that is wrong is a bug of ours, and no pass: it is said, and the exit code is that of a failed gate."""
+    assert build(project, "hi").exit_code == 0
+    (record,) = (project / "build/cache/verdicts").iterdir()
+    verdict = json.loads(record.read_bytes())
+    finding = {"level": "certain", "code": "x", "evidence": "", "message": "exec /app: no", "fix": ""}
+    record.write_text(json.dumps(verdict | {"status": "fails", "findings": [finding]}))
+    done = build(project, "hi")
+    assert done.exit_code == 3
+    assert b"BUG in fromscratch: hi:" in done.stderr
+    assert build(project, "hi", "--no-run").exit_code == 3
+
+
 def test_the_plan_is_what_is_run(project: Path) -> None:
     """`--plan` prints the commands, and runs nothing; pasted into a shell they make the program."""
     done = build(project, "hi", "--plan")

@@ -85,13 +85,25 @@ def test_what_a_killed_process_left_is_swept(workspace: Workspace) -> None:
     assert list(tmp.iterdir()) == []
 
 
-def test_what_was_left_half_written_is_swept(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "writer", ["recipes.workspace import replacing", "recipes.inspect.layertree import _replacing"]
+)
+def test_what_was_left_half_written_is_swept(tmp_path: Path, writer: str) -> None:
     """A file whose writer died by kill -9 is gone after a while; one whose writer lives stays, and so does all else."""
-    project = Path(__file__).parent.parent
-    start = "import os, signal; from pathlib import Path; from recipes.workspace import *\nwith replacing"
+    start = "import os, signal; from pathlib import Path; from"
     dying, writing = (
-        Command((sys.executable, "-c", f"{start}(Path({str(tmp_path / name)!r})) as file:\n    {work}"), cwd=project)
-        for name, work in [("dead", "os.kill(os.getpid(), signal.SIGKILL)"), ("new", "file.write(b'whole')")]
+        Command(
+            (
+                sys.executable,
+                "-c",
+                f"{start} {what} as new\nwith new(Path({str(tmp_path / name)!r})) as file:\n {work}",
+            ),
+            cwd=Path(__file__).parent.parent,
+        )
+        for what, name, work in [
+            (writer, "dead", "os.kill(os.getpid(), signal.SIGKILL)"),
+            ("recipes.workspace import replacing", "new", "file.write(b'whole')"),
+        ]
     )
     assert shell.run(dying).exit_code == 128 + signal.SIGKILL
     (young,) = tmp_path.iterdir()

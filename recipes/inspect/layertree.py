@@ -9,6 +9,7 @@ has to be made or a content is read; a root that is opened again and asked for n
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -187,17 +188,23 @@ def _read(stream: IO[bytes], layer: LayerSource) -> bytes:
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that becomes `path` when the block ends well. (The workspace is out of reach: this room is pure.)"""
+    """A file that becomes `path` when the block ends well. (The workspace is out of reach: this room is pure.)
+
+    Its name and its lock are those by which the workspace knows what a killed process has left.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
+        with open(beside, "xb") as file:
             try:
+                with contextlib.suppress(OSError):  # some file systems have no locks
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 yield file
                 os.fchmod(file.fileno(), 0o644)
-                os.replace(file.name, path)
+                os.replace(beside, path)
             finally:
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(file.name)
+                    os.unlink(beside)
     except OSError as error:
         raise RecipeError(
             f"cannot write {str(path)!r}: {error.strerror or error}", hint="is the disk full or read-only?"

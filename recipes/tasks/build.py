@@ -31,7 +31,7 @@ from recipes.tasks.common import (
     write,
 )
 from recipes.tasks.ending import ending_well
-from recipes.tasks.finish import finish
+from recipes.tasks.finish import finish, tell_wrong
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
@@ -193,12 +193,7 @@ def compare_sizes(
     write(output, _render_comparison(comparison, format, sort, verbose))
     if format == "csv" and (below := table.not_compared(comparison, verbose)):
         notes.note(below)
-    wrong = [row for row in comparison.rows if row.disagrees]
-    for row in wrong:
-        notes.note(
-            f"BUG in fromscratch: {row.image.name}: the verdict was {row.verdict.status}, and the run says otherwise; "
-            "please report it with the output of --format json"
-        )
+    wrong = tell_wrong(comparison.rows)
     if comparison.failed:
         return comparison.failed[0].exit_code or errors.GateFailed.exit_code
     return errors.GateFailed.exit_code if wrong else 0

@@ -33,7 +33,20 @@ def finish(project: Project, rows: Sequence[SizeRow], engine: str, style: str, h
         sys.stdout.write("\n".join(texts))
     for hint in filter(None, hints):
         notes.note(f"\nhint: {hint}")
+    if tell_wrong(rows):
+        return errors.GateFailed.exit_code
     return next((code for code in (_code(row, engine) for row in rows) if code), 0)
+
+
+def tell_wrong(rows: Sequence[SizeRow]) -> bool:
+    """Say which verdicts a run has disproved. Returns whether there is one."""
+    wrong = [row for row in rows if row.disagrees]
+    for row in wrong:
+        notes.note(
+            f"BUG in fromscratch: {row.image.name}: the verdict was {row.verdict.status}, and the run says otherwise; "
+            "please report it with the output of --format json"
+        )
+    return bool(wrong)
 
 
 def _code(row: SizeRow, engine: str) -> int:

@@ -11,21 +11,19 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from recipes import shell
-from recipes.model import Command
+from recipes.model import Command, RunOutcome
 from recipes.run.docker import DockerEngine
 from tests.bench.inputs import ROOT, Bench
 from tests.bench.measure import Goal, Row, Skipped
 
 TOOLCHAIN_CACHES = ("toolchains", "zig", "go")
 """What stays below build/cache: the compilers' own standard libraries, built once per machine."""
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +80,22 @@ def _measure(project: Path) -> Cold:
     """`invoke compare-sizes` in this very process, with a clock on each command, and on each container."""
     seconds: list[float] = []
 
-    def timed(work: Callable[..., Value]) -> Callable[..., Value]:
-        def run(*args: Any, **options: Any) -> Value:
-            started = time.perf_counter()
-            try:
-                return work(*args, **options)
-            finally:
-                seconds.append(time.perf_counter() - started)
+    start, contain = shell.run, DockerEngine.run_loaded
 
-        return run
+    def command(*args: Any, **options: Any) -> shell.Completed:
+        done = start(*args, **options)
+        seconds.append(done.seconds)  # its own: not what it waited for its turn
+        return done
 
-    shell.run = timed(shell.run)
-    DockerEngine.run_loaded = timed(DockerEngine.run_loaded)  # type: ignore[method-assign]
+    def container(*args: Any, **options: Any) -> RunOutcome:
+        started = time.perf_counter()
+        try:
+            return contain(*args, **options)
+        finally:
+            seconds.append(time.perf_counter() - started)
+
+    shell.run = command
+    DockerEngine.run_loaded = container  # type: ignore[method-assign]
     os.chdir(project)
     output = project / "build" / "matrix.json"
     started = time.perf_counter()
