@@ -83,11 +83,8 @@ def _ask(helper: str, key: str) -> Login | None:
     command = Command((f"docker-credential-{helper}", "get"))
     try:
         done = shell.run(command, stdin=key.encode(), timeout=30, output_limit=1 << 20)
-    except ToolMissing:
-        note(f"docker-credential-{helper} is named in Docker's config.json, but is not there")
-        return None
-    except OSError as error:
-        note(f"docker-credential-{helper} is named in Docker's config.json, but cannot be run: {error.strerror}")
+    except ToolMissing as error:
+        note(f"Docker's config.json names a credential helper, but {error.message}")
         return None
     if done.exit_code != 0:
         return None  # most often "credentials not found in native keychain"
