@@ -202,12 +202,12 @@ def _sample(
         folder,
         language,
         sources,
-        args=settings.words("args"),
+        args=settings.texts("args"),
         stdin=settings.text("stdin"),
         expect=settings.expect(),
         default_recipe=settings.recipe(language),
         image=settings.image(folder),
-        options=settings.words("options"),
+        options=settings.texts("options"),
         stamps=settings.stamps() if language == "go" else (),
         **more,
     )
@@ -313,13 +313,6 @@ class _Settings(Table):
 
     def has(self, key: str) -> bool:
         return key in self.values
-
-    def words(self, key: str) -> tuple[str, ...]:
-        """Words of a command, which cannot hold a NUL."""
-        words = self.texts(key)
-        if any("\0" in word for word in words):
-            raise self.wrong(key, "has a NUL in it, and no command takes that")
-        return words
 
     def without(self, keys: Iterable[str], why: str) -> None:
         for key in keys:
