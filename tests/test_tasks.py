@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -456,6 +456,15 @@ def blocked(project: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def hears_all() -> Iterator[None]:
+    """A process takes over what its parent ignores, as SIGHUP where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hears_all")
 @pytest.mark.parametrize(
     ("line", "most"),
     [
