@@ -133,7 +133,7 @@ class Store:
             return
         with locked(self.lock or self.root.parent / f"{self.root.name}.lock"):
             index = self._index()
-            others = [old for old in self._manifests() if _name_of(old) != name]
+            others = [old for old in index.get("manifests", ()) if _name_of(old) != name]
             manifests = sorted([*others, entry], key=lambda item: (_name_of(item), str(item.get("digest"))))
             write_atomically(self.root / "oci-layout", LAYOUT)
             write_atomically(self.root / "index.json", index_document(manifests, index))

@@ -298,12 +298,12 @@ def test_volumes_in_volumes(runner: Engine, workspace: Workspace) -> None:
         FileEntry("/data/closed", b"root's", 0o600), FileEntry("/data/deep/inner/seed", b"seed", 0o644),
         FileEntry("/tmp", None, 0o1777), FileEntry("/tmp/kept/seed", b"kept", 0o644),
     )  # fmt: skip
-    settings = ImageSettings(volumes=("/data/deep/inner", "/data", "/tmp/kept"), workdir="/data/work/here")
+    settings = ImageSettings(volumes=("/data/deep/inner", "/data", "/tmp/kept"), workdir="/data/new/here")
     names = ["/data/link", "/data/closed", "/data/deep/inner/seed", "/tmp/kept/seed"]
     said = probe(
         runner, workspace, *(f"r:{name}" for name in names), "w:/data/deep/file", files=files, settings=settings
     )
-    assert said[0] == "in /data/work/here"
+    assert said[0] == "in /data/new/here"
     contents = ["deep", DENIED, "seed", "kept", DENIED]
     assert said[1:] == [f"{name} {text}" for name, text in zip([*names, "/data/deep/file"], contents, strict=True)]
 
