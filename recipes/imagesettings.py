@@ -50,6 +50,8 @@ _HIGHEST_ID = 2**31 - 1
 """What engines take for a user or a group."""
 _OWNER = re.compile(r"(\d{1,7}):(\d{1,7})")
 _PROBE = "/probe"
+_KERNELS_OWN = ("/proc", "/sys", "/dev")
+_KERNELS_OWN_HINT = "/proc, /sys and /dev belong to the kernel in every container: choose another folder"
 
 Locate = Callable[[str, str], Path]
 """(path as it was written, key) → where it is. Raises: BadInput."""
@@ -61,15 +63,17 @@ def read(table: Table, locate: Locate, start: ImageSettings | None = None) -> Im
     table.only(*KEYS)
     files = {entry.path: entry for entry in (*start.files, *_files(table.table("files"), locate))}
     health = _health(table, start.healthcheck)
-    _check_places(table, files, health)
+    volumes, workdir = _volumes(table, start.volumes), _workdir(table, start.workdir)
+    folders = [*(("volumes", path) for path in volumes), ("workdir", workdir)]
+    _check_places(table, files, folders, health)
     return replace(
         start,
         user=_user(table, start.user),
-        workdir=table.get("workdir", is_absolute, "an absolute path", start.workdir),
+        workdir=workdir,
         cmd=table.texts("cmd", start.cmd),
         env=_over(start.env, _variables(table)),
         ports=_ports(table, start.ports),
-        volumes=_volumes(table, start.volumes),
+        volumes=volumes,
         stop_signal=_signal(table, start.stop_signal),
         healthcheck=health,
         labels=_over(start.labels, table.pairs("labels")),
@@ -152,7 +156,22 @@ def _volumes(table: Table, start: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         if not is_absolute(value) or posixpath.normpath(value) == "/":
             raise table.wrong("volumes", f"has {value!r}, which is not an absolute path of a folder")
+        if _is_kernels_own(value):
+            raise table.wrong("volumes", f"has {value!r}", hint=_KERNELS_OWN_HINT)
     return values
+
+
+def _workdir(table: Table, start: str) -> str:
+    value = str(table.get("workdir", is_absolute, "an absolute path", start))
+    if _is_kernels_own(value):
+        raise table.wrong("workdir", f"is {value!r}", hint=_KERNELS_OWN_HINT)
+    return value
+
+
+def _is_kernels_own(path: str) -> bool:
+    # Not collapsed by normpath: exactly two slashes at the start would stay.
+    place = PurePosixPath(posixpath.normpath(f"/{path.strip('/')}"))
+    return any(place.is_relative_to(own) for own in _KERNELS_OWN)
 
 
 def _signal(table: Table, start: str) -> str:
@@ -245,8 +264,13 @@ def _files(table: Table, locate: Locate) -> Iterator[FileEntry]:
             yield FileEntry(path, None, 0o755 if mode is None else mode, *owner)
 
 
-def _check_places(table: Table, files: Mapping[str, FileEntry], health: HealthCheck | None) -> None:
-    """Raises: BadInput where two things would be at one place, or one below another that is no folder."""
+def _check_places(
+    table: Table, files: Mapping[str, FileEntry], folders: Iterable[tuple[str, str]], health: HealthCheck | None
+) -> None:
+    """Raises: BadInput where two things would be at one place, or one below another that is not a folder.
+
+    `folders` are paths that have to be folders, with the keys that they come from.
+    """
     from recipes.package.assemble import PROGRAM
 
     taken = {PROGRAM: "where the program is"}
@@ -258,9 +282,13 @@ def _check_places(table: Table, files: Mapping[str, FileEntry], health: HealthCh
             raise table.wrong("files", f"has {path!r}, and such names take files of the base away")
         if path in taken:
             raise table.wrong("files", f"has {path!r}, {taken[path]}")
-        for above in map(str, PurePosixPath(path).parents):
+    for key, path in (*(("files", path) for path in files), *folders):
+        place = posixpath.normpath(path)
+        if key != "files" and place in closed:
+            raise table.wrong(key, f"has {path!r}, {closed[place]}")
+        for above in map(str, PurePosixPath(place).parents):
             if above in closed:
-                raise table.wrong("files", f"has {path!r} below {above!r}, {closed[above]}")
+                raise table.wrong(key, f"has {path!r} below {above!r}, {closed[above]}")
 
 
 def _copied(path: str, source: Path, mode: int | None, owner: tuple[int, int], table: Table) -> Iterator[FileEntry]:

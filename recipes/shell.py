@@ -62,16 +62,18 @@ def run(
     echo: bool = False,
     environment: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
+    program: str | None = None,
 ) -> Completed:
     """Run `command` to its end, or end it at `timeout` seconds or `output_limit` bytes per stream.
 
     `environment` replaces the caller's; `command.env` goes on top of it. What was written before a limit is kept.
+    `program` is the file that is executed, where that is not the first word's.
     Raises: ToolMissing where the program is not there or is none; CommandFailed where it cannot be started like this;
     KeyboardInterrupt while everything is being stopped.
     """
     with _slots or contextlib.nullcontext():
         started = time.perf_counter()
-        process = _start(command, os.environ if environment is None else environment, pass_fds, bool(stdin))
+        process = _start(command, os.environ if environment is None else environment, pass_fds, bool(stdin), program)
         try:
             if echo:
                 note(str(command))
@@ -86,7 +88,11 @@ def run(
 
 
 def _start(
-    command: Command, environment: Mapping[str, str], pass_fds: Sequence[int], has_input: bool
+    command: Command,
+    environment: Mapping[str, str],
+    pass_fds: Sequence[int],
+    has_input: bool,
+    program: str | None,
 ) -> subprocess.Popen[bytes]:
     with _running_lock:
         if _stoppers:
@@ -94,6 +100,7 @@ def _start(
         try:
             process = subprocess.Popen(
                 command.argv,
+                executable=program,
                 cwd=command.cwd,
                 env={**environment, **dict(command.env)},
                 stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,

@@ -10,6 +10,7 @@ import hashlib
 import marshal
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +19,19 @@ from recipes.inspect.accounts import Account, UnknownAccount, look_up
 from recipes.model import BaseImage, Command, Image, Limits, RunOutcome, RunStatus
 from recipes.package.config import DEFAULT_PATH
 from recipes.package.store import Store
+from recipes.run.cgroups import control_group
 from recipes.run.emulation import FOLDER, emulator_layer
+from recipes.run.interpreter import library_path, sealed_interpreter
 from recipes.run.mounts import Held, place_of, volume
 from recipes.run.roots import root_beneath, writable_folders
+from recipes.run.seccomp import FAMILIES, filter_for
 from recipes.run.unpack import NOBODY, unpack
 from recipes.workspace import Workspace, make_folder, open_to_others, write_atomically
 
 _SKELETON = "skeleton-1"
 """What Docker puts into every container. The number changes with its contents."""
 
-_JAIL = Path(__file__).with_name("jail.py")
+_JAIL = Path(__file__).parent / "jail/start.py"
 
 _GRACE = 10.0
 """Seconds for starting and ending; the jail itself keeps the time of the program."""
@@ -69,38 +73,57 @@ class LocalEngine:
             account = self._account(image)
         except UnknownAccount as unknown:
             return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=str(unknown))
-        skeleton = self._skeleton()
-        layers = image.layers[len(image.base.layers) :]
-        lower = [skeleton.name, *(unpack([layer], self.store, self.workspace).name for layer in reversed(layers))]
-        if image.base.layers:
-            lower.append(unpack(image.base.layers, self.store, self.workspace).name)
-        if emulator is not None:
-            lower.append(emulator_layer(emulator, self.workspace).name)
+        filtered = filter_for(os.uname().machine)
+        if not filtered:
+            reason = f"the local engine cannot filter system calls on this CPU ({os.uname().machine})"
+            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=reason)
         writable = writable_folders(image, self.store)
         made, volumes = self._folders(image, account)
-        lower += [self._folder(place).name for place in made]
+        # The program itself, and before it what emulates its CPU: the image must not choose what that is.
         through = [f"{FOLDER}/{emulator.name}"] if emulator is not None else []
+        programs = [*through, image.entrypoint[0]]
         env = {"PATH": DEFAULT_PATH, "HOSTNAME": "fromscratch"} | dict(image.base.env) | dict(image.settings.env)
         spec = {
             "parent": os.getpid(),
             "folder": str(self.workspace.roots.absolute()),
-            "lower": lower,
+            "lower": [folder.name for folder in self._lower(image, made, emulator)],
             "mountpoint": "mountpoint",
             "uid": account.uid,
             "gid": account.gid,
             "nobody": NOBODY,
+            "programs": programs,
             "argv": [*through, *image.entrypoint, *(args or image.settings.cmd)],
             "env": {"HOME": account.home} | env,
             "workdir": image.settings.workdir,
             "volumes": {place: held for place, held in volumes.items() if place not in writable},
             "writable": writable,
+            "filter": filtered,
+            "families": FAMILIES,
             "seconds": limits.seconds,
             "memory": limits.memory_bytes,
             "processes": limits.processes,
         }
-        return self._start(spec, stdin, limits)
+        with control_group(limits) as group:
+            return self._start({**spec, "group": group}, stdin, limits)
+
+    def _lower(self, image: Image, made: Sequence[str], emulator: Path | None) -> Iterator[Path]:
+        """The folders that are the root, the topmost first: what is ours above what the image has."""
+        yield self._skeleton()
+        if emulator is not None:
+            yield emulator_layer(emulator, self.workspace)
+        for layer in reversed(image.layers[len(image.base.layers) :]):
+            yield unpack([layer], self.store, self.workspace)
+        if image.base.layers:
+            yield unpack(image.base.layers, self.store, self.workspace)
+        for place in made:
+            yield self._folder(place)
 
     def _start(self, spec: dict[str, object], stdin: bytes, limits: Limits) -> RunOutcome:
+        try:
+            interpreter = sealed_interpreter()
+        except OSError as error:
+            reason = f"no sealed copy of the interpreter can be made here ({error.strerror})"
+            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=reason)
         # In memory and by descriptor: arguments may be longer than a command line, and are nobody else's business.
         given = os.memfd_create("jail")
         read, write = os.pipe()
@@ -110,11 +133,12 @@ class LocalEngine:
             os.lseek(given, 0, os.SEEK_SET)
             done = shell.run(
                 Command((sys.executable, "-I", "-S", str(_JAIL), str(given), str(write))),
+                program=f"/proc/self/fd/{interpreter}",
                 stdin=stdin,
                 timeout=limits.seconds + _GRACE,
                 output_limit=limits.output_bytes,
-                environment={"PATH": os.defpath},
-                pass_fds=(given, write),
+                environment={"PATH": os.defpath, **library_path()},
+                pass_fds=(given, write, interpreter),
             )
         finally:
             os.close(given)

@@ -85,6 +85,19 @@ def test_who_and_where_it_is(runner: Engine, workspace: Workspace) -> None:
     assert run(runner, workspace, code).stdout == "1 65532 65532 1 1 1\n"
 
 
+def test_every_port_may_be_bound(runner: Engine, workspace: Workspace) -> None:
+    """A server that is not root gets port 53 on loopback."""
+    code = r"""
+    #include <arpa/inet.h>
+    #include <stdio.h>
+    #include <sys/socket.h>
+    #include <unistd.h>
+    int main(void) {
+        struct sockaddr_in place = {AF_INET, htons(53), {htonl(INADDR_LOOPBACK)}};
+        printf("%d %d", getuid() != 0, bind(socket(AF_INET, SOCK_DGRAM, 0), (void *)&place, sizeof place)); }"""
+    assert run(runner, workspace, code).stdout == "1 0"
+
+
 def test_a_base_whose_top_is_closed(runner: Engine, workspace: Workspace) -> None:
     """A container's `/` is the engine's own folder, whatever mode the layers give it."""
     base = workspace.root / "base.tar"

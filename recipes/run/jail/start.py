@@ -1,0 +1,273 @@
+"""What the local engine starts: makes a container around a child, which becomes the program, and tells how it went.
+
+It runs as `python -I -S start.py SPEC STATUS`, two descriptors: a marshalled dict to read, and lines `word\\tvalue` to
+write: `refused` why a namespace or mount was not allowed, `failed` why the program could not be started, `stopped`
+the limit that it met, `seconds` that it took. Its own exit code is the program's, 128+n after signal n.
+
+Three processes: this one, which makes the namespaces; process 1 of the first pid namespace, which builds the root and
+watches; and process 1 of a second one within it, which becomes the program. The program sees the second one alone, so
+it can neither signal nor trace what watches it, and both namespaces end with their first process.
+
+The folder is a program of its own: it imports nothing of the project, and nothing that imports much, as it is started
+for every run. Source: namespaces(7), pid_namespaces(7), user_namespaces(7).
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import resource
+import select
+import stat
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import kernel
+import root
+import sockets
+from kernel import Refused
+from watch import Footprint, Lifeline, wait
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # without importing `typing`
+    from typing import NoReturn
+
+    from root import Spec
+
+_HOST = b"fromscratch"
+_STACK = 8 << 20
+_FILES = 1 << 20
+_OURS = 2
+"""Processes of the same user that are not the program's: this one, and the one that watches."""
+
+
+def main(spec: Spec, status: int) -> NoReturn:
+    """The outermost process: everything that has to be done before the namespaces, and the exit code after them."""
+    lifeline, held = os.pipe()  # nothing is ever written: its end tells process 1 that we are gone
+    first = 0
+    try:
+        kernel.forget_keys()
+        group = _open_group(spec)
+        _leave_root(spec)
+        _unshare(spec)
+        kernel.die_with_parent()
+        if os.getppid() != spec["parent"]:
+            os._exit(1)  # it went before we could tie ourselves to it
+        first = os.fork()
+        if first == 0:
+            os.close(held)
+            _watch_over(spec, status, lifeline, group)
+    except Refused as refused:
+        _tell(status, "refused", str(refused))
+    except Exception as error:  # whatever it is, it must read as "not run", never as the program's own failure
+        _tell(status, "refused", f"the local engine itself failed ({type(error).__name__}: {error})")
+    if first == 0:
+        os._exit(1)
+    os._exit(_exit_code(os.waitpid(first, 0)[1]))
+
+
+def _watch_over(spec: Spec, status: int, lifeline: int, group: tuple[int, int] | None) -> NoReturn:
+    """Process 1 of the outer namespace. With its end the kernel ends everything in there."""
+    os.setsid()
+    kernel.die_with_parent()
+    if select.select([lifeline], [], [], 0)[0]:
+        os._exit(1)  # it went before we could tie ourselves to it
+    proc, memory = root.build(spec)
+    kernel.set_host_name(_HOST)
+    kernel.loopback_up()
+    program, listener = _start(spec, status, group)
+    started = time.monotonic()
+    footprint = Footprint(spec["memory"], proc, memory) if group is None else None
+    asked = listener, lambda: sockets.answer(listener, proc, spec["families"])
+    try:
+        ending, stopped = wait(program, started + spec["seconds"], lifeline, footprint, asked)
+    except Lifeline:
+        os._exit(1)
+    if group is not None and _was_full(group[1]):
+        stopped = "memory limit"
+    if stopped:
+        _tell(status, "stopped", stopped)
+    _tell(status, "seconds", repr(time.monotonic() - started))
+    os._exit(_exit_code(ending))
+
+
+def _start(spec: Spec, status: int, group: tuple[int, int] | None) -> tuple[int, int]:
+    """(process, descriptor on which its filter asks), when it has become the program; else its end is ours."""
+    begun, beginning = os.pipe()  # closed by exec
+    going, go = os.pipe()
+    kernel.unshare(kernel.NEWPID, "namespaces are not allowed here")
+    program = os.fork()
+    if program == 0:
+        os.close(go)
+        _become(spec, status, beginning, going, group)
+    os.close(beginning)
+    kernel.keep_only_the_right_to_look()
+    if number := os.read(begun, 16):
+        listener = kernel.take_descriptor(os.pidfd_open(program), int(number))
+        os.write(go, b"!")
+        os.read(begun, 1)
+        return program, listener
+    os._exit(_exit_code(os.waitpid(program, 0)[1]))
+
+
+def _become(spec: Spec, status: int, beginning: int, going: int, group: tuple[int, int] | None) -> NoReturn:
+    """Process 1 of the inner namespace, as which the program starts."""
+    try:
+        os.setsid()
+        root.mount_proc()
+        if group is not None:
+            os.write(group[0], b"0")
+        _close_all_but(status, beginning, going)
+        _enter(spec["workdir"], status)
+        _give_up_rights(spec)
+        for program in spec["programs"]:
+            _check(program, status)
+        kernel.default_signals(kernel.SIGPIPE, kernel.SIGXFSZ)
+        os.write(beginning, b"%d" % kernel.filter_calls(spec["filter"]))
+        if os.read(going, 1):
+            os.execve(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606  # which is what this program is for
+    except Refused as refused:
+        _tell(status, "refused", str(refused))
+    except OSError as error:
+        _fail(status, f"exec {spec['argv'][0]}", error)
+    os._exit(1)
+
+
+def _enter(workdir: str, status: int) -> None:
+    try:
+        place = kernel.open_path(workdir, os.O_DIRECTORY)
+        root.refuse_kernels_own(place, workdir)
+        os.fchdir(place)
+    except OSError as error:
+        _fail(status, f'chdir to cwd ("{workdir}") set in config.json failed', error)
+    os.close(place)
+
+
+def _check(program: str, status: int) -> None:
+    """What runc looks at before it tries, so the messages are Docker's; and that the program is the image's own."""
+    try:
+        place = kernel.open_path(program)
+    except OSError as error:
+        if error.errno == 40 and os.path.exists(program):  # ELOOP of a link of /proc, which is none for stat
+            raise Refused(f"{program} leads into /proc, where the local engine runs nothing") from error
+        _fail(status, f'exec: "{program}": stat {program}', error)
+    root.refuse_kernels_own(place, program)
+    mode = os.fstat(place).st_mode
+    os.close(place)
+    if stat.S_ISDIR(mode) or not mode & 0o111:
+        _fail(status, f'exec: "{program}"', PermissionError(13, "permission denied"))
+
+
+def _leave_root(spec: Spec) -> None:
+    """Real root first becomes somebody without rights, so that limits bind and nothing of root's can be reached."""
+    os.umask(0o022)
+    os.chdir(spec["folder"])  # as root: the way to it may be closed to others, and paths from here on are relative
+    if os.geteuid() != 0:
+        return
+    try:  # noqa: SIM105  # contextlib takes long to import
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))  # as Docker; only root may raise it
+    except (OSError, ValueError):
+        pass  # then it is as many as this machine allows
+    nobody = spec["nobody"]
+    try:
+        for number in range(3):  # pipes are root's, and the program may open them by name, as /dev/stdout
+            if stat.S_ISFIFO(os.fstat(number).st_mode):
+                os.fchown(number, nobody, nobody)
+        os.setgroups([])
+        os.setresgid(nobody, nobody, nobody)
+        os.setresuid(nobody, nobody, nobody)
+    except OSError as error:
+        with open("/proc/self/uid_map") as file:
+            outside = file.read().split()[1]
+        if outside == "0":
+            raise Refused(f"root's rights cannot be given up here ({error.strerror})") from error
+        # Root of a user namespace that maps nobody else is an ordinary user already.
+    kernel.be_readable()
+
+
+def _unshare(spec: Spec) -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    kernel.unshare(kernel.NEWUSER, "user namespaces are not allowed here")
+    others = kernel.NEWNS | kernel.NEWPID | kernel.NEWNET | kernel.NEWIPC | kernel.NEWUTS
+    kernel.unshare(others, "namespaces are not allowed here")
+    kernel.unshare(kernel.NEWCGROUP)  # hides a path, no more
+    maps = ("setgroups", "deny"), ("uid_map", f"{spec['uid']} {uid} 1"), ("gid_map", f"{spec['gid']} {gid} 1")
+    for name, text in maps:
+        try:
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+        except OSError as error:
+            raise Refused(f"users cannot be mapped here ({error.strerror})") from error
+
+
+def _give_up_rights(spec: Spec) -> None:
+    os.setresgid(spec["gid"], spec["gid"], spec["gid"])
+    os.setresuid(spec["uid"], spec["uid"], spec["uid"])
+    kernel.never_gain_rights()
+    for what, most in (
+        # Not RLIMIT_AS: Go reserves address space that it never uses. The stacks of threads count before they are used.
+        # This holds a program back between two looks of the watch; the watch is what ends it.
+        (resource.RLIMIT_DATA, 2 * spec["memory"] + spec["processes"] * _STACK),
+        (resource.RLIMIT_NPROC, spec["processes"] + _OURS),
+        (resource.RLIMIT_FSIZE, spec["memory"]),
+        (resource.RLIMIT_NOFILE, _FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(what, _at_most(what, most))
+
+
+def _at_most(what: int, most: int) -> tuple[int, int]:
+    """(soft, hard) for `most`, or for as much of it as is allowed."""
+    hard = resource.getrlimit(what)[1]
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    return most, most
+
+
+def _open_group(spec: Spec) -> tuple[int, int] | None:
+    """Descriptors of the control group's `cgroup.procs` and `memory.events`, where there is one for this run."""
+    folder = spec["group"]
+    if not folder:
+        return None
+    return os.open(f"{folder}/cgroup.procs", os.O_WRONLY), os.open(f"{folder}/memory.events", os.O_RDONLY)
+
+
+def _was_full(events: int) -> bool:
+    counts = dict(line.split() for line in os.pread(events, 4096, 0).splitlines())
+    return counts.get(b"oom_kill", b"0") != b"0"
+
+
+def _close_all_but(*kept: int) -> None:
+    """Nothing of ours may be reached through /proc/self/fd, not even on the way through exec."""
+    for number in map(int, os.listdir("/proc/self/fd")):
+        if number > 2 and number not in kept:
+            try:  # noqa: SIM105  # contextlib takes long to import
+                os.close(number)
+            except OSError:
+                pass  # that of the list itself
+
+
+def _exit_code(status: int) -> int:
+    code = os.waitstatus_to_exitcode(status)
+    return 128 - code if code < 0 else code
+
+
+def _fail(status: int, what: str, error: OSError) -> NoReturn:
+    _tell(status, "failed", f"{what}: {(error.strerror or str(error)).lower()}")
+    os._exit(126)
+
+
+def _tell(status: int, word: str, value: str) -> None:
+    value = value.replace("\n", " ").replace("\t", " ")
+    os.write(status, f"{word}\t{value}\n".encode(errors="surrogateescape"))
+
+
+if __name__ == "__main__":
+    with open(int(sys.argv[1]), "rb") as spec_file:
+        given = marshal.load(spec_file)  # noqa: S302  # written by local.py, our own parent
+    told = int(sys.argv[2])
+    os.set_inheritable(told, False)
+    _close_all_but(told)
+    main(given, told)
