@@ -263,6 +263,30 @@ def test_memory_that_is_not_mapped_counts(project: Project, words: tuple[str, ..
     assert (outcome.status, outcome.reason) == (RunStatus.STOPPED, f"stopped at the memory limit of {64 << 20} bytes")
 
 
+BLINDS = r"""
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+static char block[1 << 20];
+int main(void) {
+    int file = open("/dev/null", O_RDONLY);
+    for (int i = 0; i < 16; i++)
+        if (fork() == 0) { for (int j = 0; j < 200000 && dup(file) >= 0; j++); for (;;) pause(); }
+    sleep(2);
+    int hoard = memfd_create("hoard", 0);
+    for (;;) { write(hoard, block, sizeof block); usleep(1000); }
+}"""
+
+
+def test_nobody_blinds_the_watch(project: Project) -> None:
+    """Millions of open files keep the watch from looking in time: that itself ends the program."""
+    outcome = run(project, BLINDS)
+    assert (outcome.status, outcome.reason) == (RunStatus.STOPPED, f"stopped at the memory limit of {64 << 20} bytes")
+
+
 @pytest.mark.parametrize(
     "words",
     [("memfd", "40", "mapped", "twice"), ("sysv", "40"), ("sent", "40"), ("/data/file", "50")],

@@ -19,7 +19,10 @@ _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"))
 _KERNELS_OWN = ("/proc", "/sys", "/dev", "/dev/shm", "/dev/pts")
 # As in Docker: files that tell of the machine and not of the container.
-_HIDDEN = ("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list")
+_HIDDEN = (
+    *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats"),
+    *("/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/sys/devices/virtual/powercap", "/sys/firmware"),
+)
 _PORTS = "sys/net/ipv4/ip_unprivileged_port_start"
 
 
@@ -45,7 +48,7 @@ def build(spec: Spec) -> tuple[int, list[int]]:
 def mount_proc() -> None:
     """The /proc of the program's own processes, over the one that shows what watches them."""
     kernel.mount("proc", "/proc", "proc", _QUIET, None, "/proc cannot be mounted here")
-    for path in (f"/proc/{name}" for name in _HIDDEN if os.path.lexists(f"/proc/{name}")):
+    for path in filter(os.path.lexists, _HIDDEN):
         if os.path.isdir(path):
             kernel.mount("none", path, "tmpfs", _QUIET | RDONLY, "size=4k", f"{path} cannot be hidden here")
         else:

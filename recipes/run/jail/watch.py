@@ -16,18 +16,25 @@ from kernel import SIGKILL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # without importing `typing`
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _STEP = 0.02
 """Seconds between two looks at the memory."""
 _SHARE = 9
 """How many times longer than a look the pause after it is at least: a tenth of one processor is enough."""
 
+_LOOK_SECONDS = 0.5
+"""A look that takes longer sees nothing in time: who makes it so is taken to be past the limit."""
+
 _PAGE = resource.getpagesize()
 
 
 class Lifeline(Exception):
     """Whoever started us is gone."""
+
+
+class _Slow(Exception):
+    """There is so much to look at that it takes too long."""
 
 
 def wait(
@@ -76,11 +83,21 @@ class Footprint:
         self._proc = proc
         self._memory = memory
         self._own = {os.fstat(place).st_dev for place in memory}
+        self._memfds: dict[tuple[int, int], int] = {}
+        self._until = float("inf")
         self._shared_before = self._machines_shared()
 
     def is_over(self) -> bool:
-        """Whether it is more than the limit. What is cheap to count comes first, and counts some things twice."""
-        self._memfds: dict[tuple[int, int], int] = {}
+        """Whether it is more than the limit, or cannot be counted in time."""
+        self._until = time.monotonic() + _LOOK_SECONDS
+        self._memfds = {}
+        try:
+            return self._count()
+        except _Slow:
+            return True
+
+    def _count(self) -> bool:
+        """What is cheap to count comes first, and counts some things twice."""
         mapped = sum(self._resident(pid) for pid in self._pids())
         for pid in self._pids():
             self._find_memfds(pid)
@@ -92,11 +109,16 @@ class Footprint:
         # A descriptor on its way through a socket is nobody's: what nobody has, and the machine has more, counts then.
         return self._machines_shared() - self._shared_before > self._limit and self._any_on_its_way()
 
+    def _in_time(self) -> None:
+        if time.monotonic() > self._until:
+            raise _Slow
+
     def _pids(self) -> list[str]:
         return [name for name in os.listdir(self._proc) if name.isdigit() and name != "1"]
 
     def _read(self, path: str) -> bytes:
         """What is in a file of /proc; nothing where its process has ended meanwhile."""
+        self._in_time()
         try:
             file = os.open(path, os.O_RDONLY, dir_fd=self._proc)
         except OSError:
@@ -105,6 +127,7 @@ class Footprint:
         try:
             while piece := os.read(file, 1 << 16):
                 pieces.append(piece)
+                self._in_time()
         except OSError:
             pass
         finally:
@@ -131,20 +154,27 @@ class Footprint:
         return total
 
     def _find_memfds(self, pid: str) -> None:
+        for folder, name in self._descriptors(pid, "fd"):
+            try:
+                if os.readlink(name, dir_fd=folder).startswith("/memfd:"):
+                    status = os.stat(name, dir_fd=folder)
+                    self._memfds[status.st_dev, status.st_ino] = status.st_blocks * 512
+            except OSError:
+                continue  # closed meanwhile
+
+    def _descriptors(self, pid: str, kind: str) -> Iterator[tuple[int, str]]:
+        """(descriptor of the folder, name in it) of all that a process has open."""
         try:
-            folder = os.open(f"{pid}/fd", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._proc)
+            folder = os.open(f"{pid}/{kind}", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._proc)
+        except OSError:
+            return  # it has ended meanwhile
+        try:
+            with os.scandir(folder) as entries:  # one by one: there may be a million
+                for entry in entries:
+                    self._in_time()
+                    yield folder, entry.name
         except OSError:
             return
-        try:
-            for name in os.listdir(folder):
-                try:
-                    if os.readlink(name, dir_fd=folder).startswith("/memfd:"):
-                        status = os.stat(name, dir_fd=folder)
-                        self._memfds[status.st_dev, status.st_ino] = status.st_blocks * 512
-                except OSError:
-                    continue  # closed meanwhile
-        except OSError:
-            pass
         finally:
             os.close(folder)
 
@@ -170,11 +200,7 @@ class Footprint:
 
     def _any_on_its_way(self) -> bool:
         for pid in self._pids():
-            try:
-                names = os.listdir(os.open(f"{pid}/fdinfo", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._proc))
-            except OSError:
-                continue
-            for name in names:
+            for _, name in self._descriptors(pid, "fdinfo"):
                 count = self._read(f"{pid}/fdinfo/{name}").partition(b"\nscm_fds:")[2].split(None, 1)
                 if count and count[0] != b"0":
                     return True
