@@ -11,6 +11,7 @@ from recipes import errors, notes
 from recipes.model import Image, RunOutcome, RunStatus
 from recipes.package.debug import FOLDER
 from recipes.pipeline import Project, open_root
+from recipes.printable import shell_word
 from recipes.run.engine import Engine
 
 TOOLS = "deb-busybox"
@@ -69,4 +70,4 @@ def how_to_start(project: Project, twin: Image, engine: str) -> Iterator[str]:
         from recipes.run.docker import REPOSITORY
 
         yield f"docker run --rm -it --entrypoint {FOLDER}/sh {REPOSITORY}{twin.name}"
-    yield f"podman run --rm -it --entrypoint {FOLDER}/sh {shlex.quote(f'oci:{project.store.root}:{twin.name}')}"
+    yield f"podman run --rm -it --entrypoint {FOLDER}/sh {shell_word(f'oci:{project.store.root}:{twin.name}')}"

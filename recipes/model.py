@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from recipes.errors import BadInput
+from recipes.printable import shell_word
 
 Environment = tuple[tuple[str, str], ...]
 
@@ -191,12 +192,9 @@ class Command:
     env: Environment = ()
 
     def __str__(self) -> str:
-        """The command as it can be pasted into a POSIX shell."""
-        import shlex
-
-        words = [f"{name}={shlex.quote(value)}" for name, value in self.env] + [shlex.join(self.argv)]
-        line = " ".join(words)
-        return line if self.cwd is None or self.cwd == Path.cwd() else f"(cd {shlex.quote(str(self.cwd))} && {line})"
+        """The command as it can be pasted into a shell: one line, in which nothing is invisible."""
+        line = " ".join((*(f"{name}={shell_word(value)}" for name, value in self.env), *map(shell_word, self.argv)))
+        return line if self.cwd is None or self.cwd == Path.cwd() else f"(cd {shell_word(str(self.cwd))} && {line})"
 
 
 @dataclass(frozen=True, slots=True)

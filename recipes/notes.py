@@ -1,6 +1,7 @@
-"""Everything that is said on stderr: notes, echoed commands, progress. stdout belongs to results.
+"""Everything that is said on stderr: errors, notes, echoed commands, progress. stdout belongs to results.
 
-Progress is shown on a terminal and nowhere else; `NO_COLOR` is respected.
+Each note is one line, and what is invisible in it is written out (see `printable`). Progress is shown on a terminal and
+nowhere else; `NO_COLOR` is respected.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from recipes import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -23,14 +26,34 @@ Advance = Callable[[int], None]
 
 
 def note(text: str) -> None:
-    """Write one line (or several) to stderr, above the progress display if there is one."""
-    if quiet:
+    """Write one line to stderr, above the progress display if there is one."""
+    _write([text])
+
+
+def quote(output: str) -> None:
+    """What another program wrote, in lines of its own."""
+    _write(printable.quoted(output))
+
+
+def hint(text: str) -> None:
+    _write(["", f"hint: {text}"])
+
+
+def error(message: str, hint: str = "", output: str = "") -> None:
+    """The one error of a task: below `output`, which another program wrote, and above its hint."""
+    above = printable.quoted(output)
+    _write([*above, *([""] if above else []), f"error: {message}", *(["", f"hint: {hint}"] if hint else [])])
+
+
+def _write(lines: list[str]) -> None:
+    if quiet or not lines:
         return
+    text = printable.page(lines)
     with _lock:
         if _live is not None:
-            _live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            _live.console.print(text, end="", markup=False, emoji=False, highlight=False, soft_wrap=True)
         else:
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(text)
             sys.stderr.flush()
 
 
@@ -54,7 +77,7 @@ def progress(title: str, total: int, unit: str = "") -> Iterator[Advance]:
             _live = _display()
             _live.start()
         display = _live
-        task = display.add_task(title, total=total or None, bytes=unit == "bytes")
+        task = display.add_task(printable.line(title), total=total or None, bytes=unit == "bytes")
     try:
         yield lambda step: display.advance(task, step)
     finally:

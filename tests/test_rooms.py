@@ -35,7 +35,7 @@ EARLIER = {  # a room may know the ones before it, the values, and nothing after
     "report": {"report", "inspect"},
 }
 EXCEPTIONS = {("bases/resolve.py", "recipes.run.docker")}  # a base may come out of an engine; one file talks to it
-SHARED = {"model", "errors", "notes", "shell", "workspace", "samples", "system"}
+SHARED = {"model", "errors", "notes", "printable", "shell", "workspace", "samples", "system"}
 IMPURE = {"subprocess", "socket", "ssl", "http", "urllib", "recipes.shell", "recipes.workspace", "recipes.system"}
 
 
@@ -103,6 +103,16 @@ def test_inspect_and_report_are_pure(path: Path) -> None:
     for name, _ in imports(path):
         parts = name.split(".")
         assert not {parts[0], ".".join(parts[:2])} & IMPURE, f"{within(path)} imports {name}"
+
+
+def test_each_stream_has_one_door() -> None:
+    """What is printed goes through the function that makes it safe: stdout in one file, stderr in another."""
+    doors = {"stdout": {"tasks/common.py", "tasks/ending.py"}, "stderr": {"notes.py"}}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Attribute) and ast.unparse(node) in ("sys.stdout", "sys.stderr"):
+                assert within(path) in doors[node.attr], f"{within(path)} uses {ast.unparse(node)}"
+            assert not (isinstance(node, ast.Name) and node.id == "print"), f"{within(path)} prints"
 
 
 def test_tasks_are_the_only_way_to_invoke() -> None:

@@ -102,11 +102,14 @@ def test_a_failure_keeps_the_commands_own_message_whole() -> None:
     assert "exit code 3" in caught.value.message
 
 
-@pytest.mark.parametrize("word", ["a b", "it's", 'say "hi"', "new\nline", "-dash", "$HOME", "ü", "*", ""])
+@pytest.mark.parametrize(
+    "word", ["a b", "it's", 'say "hi"', "new\nline", "\x1b[2J\u202e", "-dash", "$HOME", "ü", "*", ""]
+)
 def test_an_echoed_command_can_be_pasted(word: str) -> None:
-    """What `str(command)` gives does the same in a shell, whatever the words hold."""
+    """What `str(command)` gives is one line, and does the same in a shell, whatever the words hold."""
     command = Command(("printf", "%s|%s", word, "end"), cwd=Path("/"), env=(("NAME", word),))
-    pasted = shell.run(Command(("sh", "-c", str(command))))
+    assert str(command).isprintable()
+    pasted = shell.run(Command(("bash" if "$'" in str(command) else "sh", "-c", str(command))))
     assert pasted.stdout == f"{word}|end".encode() == shell.run(command).stdout
 
 

@@ -47,6 +47,9 @@ class Look:
     time: datetime
 
 
+_PLATFORM = re.compile(r"[\w.-]+(?:/[\w.-]+){1,2}", re.ASCII)
+"""What is written into the lock: a stranger's index may call a platform anything, also what TOML cannot hold."""
+
 Pins = dict[str, Pin]
 """Reference (`docker://docker.io/library/alpine:3.23`) → Pin."""
 
@@ -90,7 +93,8 @@ def render(pins: Pins) -> str:
     parts = [_HEAD]
     for reference, pin in sorted(pins.items()):
         lines = [f'\n["{reference}"]']
-        lines += [f"base = {json.dumps(pin.base, ensure_ascii=False)}"] if pin.base else []
+        base = json.dumps(pin.base, ensure_ascii=False).replace("\x7f", r"\u007f")  # TOML escapes one more than JSON
+        lines += [f"base = {base}"] if pin.base else []
         lines.append(f'digest = "{pin.digest}"')
         lines += [f"platforms = {json.dumps(pin.platforms)}"] if pin.platforms else []
         lines.append(f"since = {pin.since:%Y-%m-%dT%H:%M:%SZ}\n")
@@ -118,7 +122,7 @@ def platforms_of(index: bytes) -> tuple[str, ...]:
         about = entry.get("platform") if isinstance(entry, dict) else None
         if isinstance(about, dict) and about.get("os") != "unknown":
             found.add("/".join(str(about[key]) for key in ("os", "architecture", "variant") if about.get(key)))
-    return tuple(sorted(found))
+    return tuple(sorted(filter(_PLATFORM.fullmatch, found)))
 
 
 # ── the last look ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -28,7 +28,7 @@ from recipes.compile.recipe import RECIPES, Recipe
 from recipes.compile.record import Made, Record
 from recipes.errors import BadInput, CommandFailed, RecipeError
 from recipes.model import Binary, Platform, Sample
-from recipes.notes import note
+from recipes.notes import note, quote
 from recipes.workspace import Workspace, make_folder, open_locked, replacing, write_atomically
 
 _NOWHERE: Recorded = ("", "", (0, 0, 0, 0))
@@ -195,7 +195,7 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
     else:
         warnings = linker_warnings(message) if step.links else ()
         if message.strip() and not warnings:  # the linker's are in the result
-            note(message.rstrip("\n"))
+            quote(message)
     if step.map_on_stdout and step.linker_map is not None:
         write_atomically(step.linker_map, done.stdout)
     if not planned.whole and not step.output.is_file():

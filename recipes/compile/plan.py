@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from recipes.compile.product import Product
 from recipes.compile.recipe import Recipe
 from recipes.compile.toolchain import Toolchain, require
 from recipes.model import Command, Environment, Platform, Sample
+from recipes.printable import shell_word
 from recipes.workspace import Workspace
 
 
@@ -52,10 +52,10 @@ class Step:
 
     @property
     def pasted(self) -> str:
-        """The step as it can be pasted into a POSIX shell."""
+        """The step as it can be pasted into a shell."""
         if self.text is None:
             return str(self.command)
-        name = shlex.quote(str(self.output))
+        name = shell_word(str(self.output))
         made_executable = f"\nchmod +x -- {name}" if self.is_script else ""
         return f"cat > {name} <<'END OF FILE'\n{self.text}END OF FILE{made_executable}"
 

@@ -8,16 +8,19 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from recipes import printable
 from recipes.errors import BadInput
 from recipes.model import HealthCheck, Image
 from recipes.package.assemble import PROGRAM
 from recipes.package.layers import open_layer
+from recipes.package.reference import docker_tag
 from recipes.package.store import Store
 from recipes.workspace import make_folder, replacing, write_atomically
 
 _PLAIN = re.compile(r"[\w./-]+")
 _SPECIAL = re.compile(r"""[\\"'$]""")
 _IN_QUOTES = re.compile(r'[\\"$]')
+_NAME = re.compile(r"[\w./:@+-]+", re.ASCII)
 
 
 def render(image: Image, program: str = "app") -> str:
@@ -28,7 +31,9 @@ def render(image: Image, program: str = "app") -> str:
     settings, base = image.settings, image.base
     lines = [f"FROM {_from(image)}"]
     if not base.reference.startswith("docker://") and base.layers:
-        lines.insert(0, f"# {base.name} is no registry image: load it first, for example with `invoke export`.")
+        # The first word is ours: a comment that begins `# syntax=` would choose the program that reads all this.
+        name = _plain(base.name)
+        lines.insert(0, f"# The base {name} is not a registry image: load it first, for example with `invoke export`.")
     lines += [f"ADD {_array([name, '/'])}" for name in _data_names(image)]
     lines.append(f"COPY {_array([program, PROGRAM])}")
     lines += [f"ENV {_pair(name, value)}" for name, value in settings.env]
@@ -40,8 +45,8 @@ def render(image: Image, program: str = "app") -> str:
     if settings.healthcheck:
         lines.append(_healthcheck(settings.healthcheck))
     lines += [
-        f"WORKDIR {_word(settings.workdir)}",
-        f"USER {_word(settings.user)}",
+        f"WORKDIR {_bare(settings.workdir)}",
+        f"USER {_bare(settings.user)}",
         f"ENTRYPOINT {_array(image.entrypoint)}",
     ]
     if settings.cmd:
@@ -63,7 +68,7 @@ def write_context(image: Image, store: Store, folder: Path) -> None:
             shutil.copyfileobj(stream, out)
     with open(image.binary.path, "rb") as program, replacing(folder / "app", 0o755) as out:
         shutil.copyfileobj(program, out)
-    write_atomically(folder / "Dockerfile", dockerfile.encode("utf-8", "surrogateescape"))
+    write_atomically(folder / "Dockerfile", dockerfile.encode())
 
 
 def _data_names(image: Image) -> list[str]:
@@ -84,26 +89,44 @@ def _from(image: Image) -> str:
     if base.reference.startswith("docker://"):
         name = base.reference.removeprefix("docker://").partition("@")[0]
         return f"{name}@{base.digest}"
-    return base.name
+    return base.name if _NAME.fullmatch(base.name) else docker_tag(base.name)
 
 
 def _array(words: Sequence[str]) -> str:
     """A JSON array: the exec form, which needs no shell."""
+    if any("\ud800" <= character <= "\udfff" for word in words for character in word):
+        raise _cannot_say(words, "its words are Unicode")
     return json.dumps(list(words))
 
 
 def _pair(name: str, value: str) -> str:
     if "=" in name:
-        raise BadInput(f"a Dockerfile cannot say {name!r}", hint="a name has no = there")
+        raise _cannot_say(name, "a name has no = there")
     key = name if _PLAIN.fullmatch(name) else f'"{_word(name, _IN_QUOTES)}"'
     # In double quotes only these are special, so that an apostrophe stays as it is.
     return f'{key}="{_word(value, _IN_QUOTES)}"'
 
 
+def _bare(text: str) -> str:
+    """The rest of an instruction, without quotes: a backslash at its end would make the next line a part of it."""
+    if text != text.strip() or text.endswith("\\"):
+        raise _cannot_say(text, "outside quotes nothing ends in a blank or a backslash there")
+    return _word(text)
+
+
 def _word(text: str, special: re.Pattern[str] = _SPECIAL) -> str:
-    if "\n" in text or "\r" in text:
-        raise BadInput(f"a Dockerfile cannot say {text!r}", hint="it has no line breaks")
-    return _escape(text, special)
+    return _escape(_plain(text), special)
+
+
+def _plain(text: str) -> str:
+    """`text` that ends no line and hides nothing from who reads it."""
+    if printable.line(text) != text:
+        raise _cannot_say(text, "it has no line breaks and no other invisible characters")
+    return text
+
+
+def _cannot_say(text: object, hint: str) -> BadInput:
+    return BadInput(f"a Dockerfile cannot say {text!r}", hint)
 
 
 def _escape(text: str, special: re.Pattern[str] = _SPECIAL) -> str:

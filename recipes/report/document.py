@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from recipes.model import Comparison, ElfFacts, RunOutcome, SizeRow, Verdict
-from recipes.report.table import arrange
+from recipes.printable import line
+from recipes.report.table import arrange, no_formula
 
 _CSV_COLUMNS = (
     *("sample", "recipe", "linkage", "base", "base_digest", "platform", "predicted", "runs"),
@@ -69,13 +70,19 @@ def facts_document(facts: ElfFacts) -> dict[str, Any]:
 
 
 def render_csv(comparison: Comparison, sort: str = "image") -> str:
-    """One line per row: those keys of the JSON row that hold one value."""
+    """One line per row: those keys of the JSON row that hold one value. Texts are made safe, numbers stay numbers."""
     rows = comparison_document(comparison, sort)["rows"]
     out = io.StringIO()
-    writer = csv.DictWriter(out, _CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(out, _CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**row, "predicted": row["verdict"]["status"], "runs": _CSV_ANSWERS[row["runs"]]} for row in rows)
+    for row in rows:
+        row |= {"predicted": row["verdict"]["status"], "runs": _CSV_ANSWERS[row["runs"]]}
+        writer.writerow({key: _csv_cell(row[key]) for key in _CSV_COLUMNS})
     return out.getvalue()
+
+
+def _csv_cell(value: object) -> object:
+    return no_formula(line(value)) if isinstance(value, str) else value
 
 
 def dumps(document: object) -> str:

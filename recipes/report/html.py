@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from html import escape
+import html
 
 from recipes.model import Comparison, SizeRow
+from recipes.printable import line, plain
 from recipes.report.table import arrange, label, not_compared, smallest
 from recipes.report.units import exact, human, ratio
 
@@ -24,18 +25,21 @@ td.size { width: 14rem; } h2 { margin: 0 0 .5rem; } .scroll { overflow-x: auto; 
 _HEADERS = ("recipe", "linkage", "base", "runs?", "binary", "image", "", "download", "overhead", "ratio")
 _NUMBERS = {"binary", "image", "download", "overhead", "ratio"}
 
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""A second wall behind the escaping: nothing is fetched or run, whatever the page says."""
+
 
 def render_page(comparison: Comparison, sort: str = "image") -> str:
     """A whole page; exact bytes appear when the pointer rests on a size."""
     sections = "\n".join(_section(group, label(group[0], comparison)) for group in arrange(comparison.rows, sort))
-    notes = "".join(f"<p class='quiet'>{escape(line)}</p>" for line in not_compared(comparison, True).splitlines())
-    page = (
+    notes = "".join(f"<p class='quiet'>{_escape(each)}</p>" for each in not_compared(comparison, True))
+    return (
         "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
         f"<title>What each base image costs</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         f"<h1>What each base image costs</h1>\n{sections}\n{notes}\n</body>\n</html>\n"
     )
-    return page.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # names may hold bytes that are no text
 
 
 def _section(group: list[SizeRow], title: str) -> str:
@@ -43,7 +47,7 @@ def _section(group: list[SizeRow], title: str) -> str:
     headers = "".join(f"<th{' class=number' if name in _NUMBERS else ''}>{name}</th>" for name in _HEADERS)
     rows = "\n".join(_row(row, best, largest) for row in group)
     return (
-        f"<section>\n<h2>{escape(title)}</h2>\n<div class='scroll'>\n<table>\n"
+        f"<section>\n<h2>{_escape(title)}</h2>\n<div class='scroll'>\n<table>\n"
         f"<thead><tr>{headers}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>\n</section>"
     )
 
@@ -53,9 +57,9 @@ def _row(row: SizeRow, best: SizeRow | None, largest: int) -> str:
     width = 100 * image.image_bytes / largest if largest else 0
     unit = best.image.image_bytes if best else 0
     cells = [
-        f"<td>{escape(image.binary.recipe or 'prebuilt')}</td>",
-        f"<td>{escape(row.facts.linkage)}</td>",
-        f"<td>{escape(image.base.name)}</td>",
+        f"<td>{_escape(image.binary.recipe or 'prebuilt')}</td>",
+        f"<td>{_escape(row.facts.linkage)}</td>",
+        f"<td>{_escape(image.base.name)}</td>",
         _answer(row),
         _size(image.binary.size),
         _size(image.image_bytes),
@@ -74,7 +78,11 @@ def _answer(row: SizeRow) -> str:
         return "<td>unknown</td>"
     if row.runs:
         return f"<td>yes{seen}{wrong}</td>"
-    return f"<td><span class='no'>no</span>{seen}{wrong}<br><span class='quiet'>{escape(row.reason)}</span></td>"
+    return f"<td><span class='no'>no</span>{seen}{wrong}<br><span class='quiet'>{_escape(row.reason)}</span></td>"
+
+
+def _escape(value: str) -> str:
+    return html.escape(line(plain(value)))
 
 
 def _size(size: int) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from recipes import printable
 from recipes.model import ElfFacts, Image, RunOutcome, RunStatus, SizeRow
-from recipes.report.table import printable
 from recipes.report.units import exact
 
 
@@ -29,8 +29,16 @@ def render(row: SizeRow) -> str:
     notes += [
         f"{finding.level} ({finding.code}): {finding.evidence}; fix: {finding.fix}" for finding in row.verdict.findings
     ]
-    text = "\n".join([f"{name} on {image.base.name}, {image.platform}", "", *_columns(lines), *_below(notes)]) + "\n"
-    return printable(text)
+    said = _said(row)
+    return printable.page(
+        [
+            f"{name} on {image.base.name}, {image.platform}",
+            "",
+            *_columns(lines),
+            *(said if len(said) > 1 else ()),
+            *(["", *notes] if notes else []),
+        ]
+    )
 
 
 def render_twin(twin: Image, image: Image, outcome: RunOutcome) -> str:
@@ -46,7 +54,7 @@ def render_twin(twin: Image, image: Image, outcome: RunOutcome) -> str:
         ("layers", f"{len(image.layers)} of the image{' unchanged' if same else ', CHANGED'}, and one with the tools"),
         ("check", f"{said} ({seen})"),
     ]
-    return "\n".join([f"{twin.name}, {twin.platform}", "", *_columns(lines)]) + "\n"
+    return printable.page([f"{twin.name}, {twin.platform}", "", *_columns(lines)])
 
 
 def render_facts(name: str, facts: ElfFacts) -> str:
@@ -67,7 +75,7 @@ def render_facts(name: str, facts: ElfFacts) -> str:
         ("build id", facts.build_id or "none"),
         ("size", exact(facts.size)),
     ]
-    return "\n".join([name, "", *_columns(lines)]) + "\n"
+    return printable.page([name, "", *_columns(lines)])
 
 
 def _verdict(row: SizeRow) -> str:
@@ -83,13 +91,18 @@ def _run(row: SizeRow) -> str:
         return f"not run: {run.reason}"
     seen = f"{run.engine} engine, {run.seconds:.3f} s"
     wrong = " — WRONGLY PREDICTED, please report it" if row.disagrees else ""
-    return f"as expected ({seen}){wrong}" if row.runs else f"not as expected ({seen}): {row.reason}{wrong}"
+    if row.runs:
+        return f"as expected ({seen}){wrong}"
+    said = _said(row)
+    why = ", as shown below" if len(said) > 1 else f": {''.join(said).strip()}"
+    return f"not as expected ({seen}){why}{wrong}"
+
+
+def _said(row: SizeRow) -> list[str]:
+    """Why a run was not as expected, which may be what the program wrote; [] where it was."""
+    return printable.quoted(row.reason) if row.run is not None and not row.runs else []
 
 
 def _columns(lines: list[tuple[str, str]]) -> list[str]:
     width = max(len(name) for name, _ in lines)
     return [f"{name:<{width}}  {value}" for name, value in lines]
-
-
-def _below(notes: list[str]) -> list[str]:
-    return ["", *notes] if notes else []

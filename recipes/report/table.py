@@ -11,6 +11,7 @@ from itertools import groupby
 
 from recipes import errors
 from recipes.model import Comparison, Platform, RunStatus, SizeRow, Status, Unavailable
+from recipes.printable import line, plain
 from recipes.report.units import human, ratio
 
 COLUMNS = (
@@ -32,10 +33,14 @@ SORT_KEYS = ("image", "binary", "download", "overhead", "recipe", "base", "linka
 
 _REASON_WIDTH = 48
 
-_BARRED = ("github", "pipe", "jira", "asciidoc")
-"""Formats with a line for each row, in which a bar ends the cell."""
+_BARRED = ("jira", "asciidoc")
+"""Formats in which a bar ends the cell; Markdown's are in `_MARKDOWN`."""
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_MARKDOWN = ("github", "pipe")
+_MARKUP = re.compile(r"[\\`\[\]|]")
+
+_ESCAPING = {"unsafehtml": "html", "latex_raw": "latex"}
+"""tabulate's formats in which a cell may be markup, and those in which it is text."""
 
 
 def formats() -> tuple[str, ...]:
@@ -100,13 +105,8 @@ def label(row: SizeRow, comparison: Comparison) -> str:
     return f"{_sample_name(row)} ({row.image.platform})" if several else _sample_name(row)
 
 
-def printable(text: str) -> str:
-    """`text`, with what would steer a terminal written out: an escape becomes `\\x1b`."""
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
-
-
-def not_compared(comparison: Comparison, verbose: bool = False) -> str:
-    """The lines below the table: what was left out and why, what failed. "" where there is nothing to say."""
+def not_compared(comparison: Comparison, verbose: bool = False) -> list[str]:
+    """The lines below the table: what was left out and why, what failed. [] where there is nothing to say."""
     lines = []
     if comparison.unavailable:
         lines.append(f"not compared: {by_reason(comparison.unavailable, verbose)}")
@@ -116,7 +116,7 @@ def not_compared(comparison: Comparison, verbose: bool = False) -> str:
         for entry in comparison.failed
         if entry.name not in left_out_names
     ]
-    return printable("\n".join(lines))
+    return lines
 
 
 def by_reason(unavailable: Iterable[Unavailable], verbose: bool = False) -> str:
@@ -142,13 +142,31 @@ def _tabulate(
 ) -> str:
     from tabulate import tabulate
 
-    cells = [[_cell(text, style) for text in row] for row in rows]
-    return tabulate(cells, headers=headers, tablefmt=style, disable_numparse=True, colalign=alignment)
+    style = _ESCAPING.get(style, style)
+    cells = [[_cell(text, style) for text in row] for row in (headers, *rows)]
+    return tabulate(cells[1:], headers=cells[0], tablefmt=style, disable_numparse=True, colalign=alignment)
 
 
 def _cell(text: str, style: str) -> str:
-    text = printable(text)
-    return text.replace("|", "\\|").replace("\n", " ") if style in _BARRED else text
+    if style in _MARKDOWN:
+        return markdown(text)
+    text = line(text)
+    if style == "tsv":
+        return no_formula(text)
+    return text.replace("|", "\\|") if style in _BARRED else text
+
+
+def markdown(text: str) -> str:
+    """`text` as itself in a Markdown document: no HTML, code, link or picture comes of it, and no cell ends in it.
+
+    Source: GitHub Flavored Markdown Spec, "Backslash escapes", "Entity and numeric character references".
+    """
+    return _MARKUP.sub(r"\\\g<0>", line(text).replace("&", "&amp;").replace("<", "&lt;"))
+
+
+def no_formula(text: str) -> str:
+    """`text` as a spreadsheet's cell that is not computed. Source: OWASP, "CSV Injection"."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def _cells(group: Sequence[SizeRow], label: str, verbose: bool) -> Iterator[Sequence[str]]:
@@ -173,7 +191,7 @@ def _cells(group: Sequence[SizeRow], label: str, verbose: bool) -> Iterator[Sequ
 
 
 def _runs(row: SizeRow, verbose: bool) -> str:
-    why = row.reason
+    why = plain(row.reason)
     if not verbose:
         why = _shorten(why.partition("\n")[0])
     if row.run is None:

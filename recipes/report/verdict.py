@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from recipes.model import Finding, Level, Library, Unavailable, Verification
+from recipes.printable import page
 from recipes.report.document import verdict_document
 from recipes.report.table import by_reason, list_table
 
@@ -34,18 +35,18 @@ def render(verification: Verification, verbose: bool = False) -> str:
         lines += ["", "libraries, in the order in which they are loaded"]
         for library in verdict.libraries:
             lines += _library(library, verbose)
-    return "\n".join(lines) + "\n"
+    return page(lines)
 
 
 def render_all(verifications: Sequence[Verification], unavailable: Iterable[Unavailable]) -> str:
     """One line per base: the verdict, and the finding that decides it, or how many others there are."""
     rows = [(each.base, str(each.verdict.status), _summary(each)) for each in verifications]
     lines = [f"{verifications[0].target}, {verifications[0].platform}", ""] if verifications else []
-    lines.append(list_table(("base", "verdict", "why, or what to know"), rows))
+    lines += list_table(("base", "verdict", "why, or what to know"), rows).split("\n")
     left_out = by_reason(unavailable)
     if left_out:
         lines += ["", f"not judged: {left_out}"]
-    return "\n".join(lines) + "\n"
+    return page(lines)
 
 
 def document(verification: Verification) -> dict[str, Any]:

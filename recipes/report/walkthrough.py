@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
 from recipes.model import Command, WalkStep
-from recipes.report.table import list_table, markdown_table
+from recipes.printable import page, shell_word
+from recipes.report.table import list_table, markdown, markdown_table
 
 _WIDTH = 100
 _ANSWERS = {True: "yes", False: "NO", None: "not done"}
@@ -23,9 +24,9 @@ def render_step(step: WalkStep) -> str:
         lines += ["", *(f"   $ {shown(command)}" for command in step.commands)]
     for part in (list_table(step.table[0], step.table[1:]) if step.table else "", step.listing.rstrip("\n")):
         if part:
-            lines += ["", textwrap.indent(part, "   ")]
+            lines += ["", *(f"   {row}" if row else "" for row in part.split("\n"))]
     lines += ["", *([f"   predicted  {step.predicted}"] if step.predicted else []), f"   observed   {step.observed}"]
-    return "\n".join(lines) + "\n"
+    return page(lines)
 
 
 def render_summary(steps: Sequence[WalkStep]) -> str:
@@ -45,14 +46,14 @@ def render_markdown(steps: Sequence[WalkStep]) -> str:
     ]
     for step in steps:
         lines += _section(step)
-    lines += ["## All steps", "", markdown_table(_HEADINGS, [_summary(step) for step in steps])]
-    return "\n".join(lines) + "\n"
+    lines += ["## All steps", "", *markdown_table(_HEADINGS, [_summary(step) for step in steps]).split("\n")]
+    return page(lines)
 
 
 def shown(command: Command) -> str:
     """A command as one would type it: programs by their names, without the environment that makes builds repeatable."""
     program, *words = command.argv
-    return shlex.join((os.path.basename(program), *(_short(word) for word in words)))
+    return " ".join(map(shell_word, (os.path.basename(program), *(_short(word) for word in words))))
 
 
 def _section(step: WalkStep) -> Iterator[str]:
@@ -61,16 +62,21 @@ def _section(step: WalkStep) -> Iterator[str]:
     yield from textwrap.wrap(step.explanation, 120, break_long_words=False, break_on_hyphens=False)
     yield ""
     if step.commands:
-        yield from ("```sh", *(shown(command) for command in step.commands), "```", "")
+        yield from _fenced("sh", [shown(command) for command in step.commands])
     if step.table:
-        yield markdown_table(step.table[0], step.table[1:])
-        yield ""
+        yield from (*markdown_table(step.table[0], step.table[1:]).split("\n"), "")
     if step.listing:
-        yield from ("```dockerfile", step.listing.rstrip("\n"), "```", "")
+        yield from _fenced("dockerfile", step.listing.rstrip("\n").split("\n"))
     if step.predicted:
-        yield f"- Predicted: {step.predicted}"
-    yield f"- Observed: {step.observed}"
+        yield f"- Predicted: {markdown(step.predicted)}"
+    yield f"- Observed: {markdown(step.observed)}"
     yield ""
+
+
+def _fenced(language: str, lines: Sequence[str]) -> Iterator[str]:
+    """A block of code; a longer fence where a line has one. Source: CommonMark, "Fenced code blocks"."""
+    fence = "`" * max(3, 1 + max(len(run) for each in lines for run in re.findall("^ *(`*)", each)))
+    yield from (f"{fence}{language}", *lines, fence, "")
 
 
 def _summary(step: WalkStep) -> tuple[str, ...]:

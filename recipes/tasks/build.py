@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from recipes.tasks.common import (
     one_of,
     open_project,
     open_projects,
+    show,
     split,
     words,
     write,
@@ -191,8 +191,8 @@ def compare_sizes(
     )
     comparison = replace(comparison, failed=(*broken, *comparison.failed))
     write(output, _render_comparison(comparison, format, sort, verbose))
-    if format == "csv" and (below := table.not_compared(comparison, verbose)):
-        notes.note(below)
+    for line in table.not_compared(comparison, verbose) if format == "csv" else ():
+        notes.note(line)
     wrong = tell_wrong(comparison.rows)
     if comparison.failed:
         return comparison.failed[0].exit_code or errors.GateFailed.exit_code
@@ -226,7 +226,7 @@ def _print_plan(project: Project, sample: Sample, recipe: Recipe) -> None:
     from recipes import compile as compiling
 
     for step in compiling.plan(sample, recipe, project.platform, project.workspace).steps:
-        sys.stdout.write(f"{step.pasted}\n")
+        show(f"{step.pasted}\n")
 
 
 def _render_comparison(comparison: Any, style: str, sort: str, verbose: bool) -> str:
@@ -242,8 +242,9 @@ def _render_comparison(comparison: Any, style: str, sort: str, verbose: bool) ->
         from recipes.report.html import render_page
 
         return render_page(comparison, sort)
+    from recipes.printable import page
     from recipes.report import table
 
-    below = table.not_compared(comparison, verbose)
     marked = "\n* the smallest image that runs\n" if any(row.runs for row in comparison.rows) else ""
-    return f"{table.render(comparison, style, sort, verbose)}\n{marked}{below}{chr(10) if below else ''}"
+    below = page(table.not_compared(comparison, verbose))
+    return f"{table.render(comparison, style, sort, verbose)}\n{marked}{below}"

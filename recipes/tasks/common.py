@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 
-from recipes import errors, notes
+from recipes import errors, notes, printable
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
@@ -184,14 +184,21 @@ def is_file(project: Project, target: str) -> bool:
     return target not in names(project.workspace) and not Path(target).is_dir() and os.path.lexists(target)
 
 
+def show(text: str) -> None:
+    """Results on stdout, at once. It has no other door: what would steer a terminal is written out."""
+    sys.stdout.write(printable.text(text))
+    sys.stdout.flush()
+
+
 def write(output: str, text: str) -> None:
+    """Results in the file `output`, as they would be shown; "" shows them."""
     if not output:
-        sys.stdout.write(text)
+        show(text)
         return
     from recipes import workspace
 
     with workspace.output(Path(output)) as file:
-        file.write(text.encode("utf-8", "surrogateescape"))
+        file.write(printable.text(text).encode())
     notes.note(f"written: {output}")
 
 

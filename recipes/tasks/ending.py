@@ -7,8 +7,9 @@ import io
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from invoke.exceptions import Exit
 
@@ -28,12 +29,13 @@ def ending_well(body: Body) -> Body:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 signal.signal(number, lambda number, frame: sys.exit(128 + number))
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="surrogateescape")  # the names of files may hold any bytes
+            sys.stdout.reconfigure(errors="backslashreplace")  # a terminal of ASCII gets all else as escapes
         try:
             code = body(*args, **options) or 0
             sys.stdout.flush()
         except errors.RecipeError as error:
-            _fail(error)
+            notes.error(error.message, error.hint, getattr(error, "output", ""))
+            raise Exit(code=error.exit_code) from error
         except BrokenPipeError:
             # The reader has gone (`… | head`); python would complain once more when it closes stdout.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -45,16 +47,13 @@ def ending_well(body: Body) -> Body:
         except SystemExit:
             shell.stop_all()
             raise
+        except Exception as error:
+            # Its message may hold anything, and Python would print it as it is.
+            shell.stop_all()
+            what = f"BUG in fromscratch: {type(error).__name__}: {error}"
+            notes.error(what, "please report it with the lines above", traceback.format_exc())
+            raise Exit(code=1) from error
         if code:
             raise Exit(code=code)
 
     return guarded  # type: ignore[return-value]  # same signature, as functools.wraps tells inspect
-
-
-def _fail(error: errors.RecipeError) -> NoReturn:
-    if isinstance(error, errors.CommandFailed) and error.output:
-        notes.note(error.output.rstrip("\n") + "\n")
-    notes.note(f"error: {error.message}")
-    if error.hint:
-        notes.note(f"\nhint: {error.hint}")
-    raise Exit(code=error.exit_code) from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from recipes import errors, notes
+from recipes.tasks.common import show
 
 if TYPE_CHECKING:
     from recipes.model import RunOutcome, SizeRow
@@ -23,16 +23,16 @@ def finish(project: Project, rows: Sequence[SizeRow], engine: str, style: str, h
         from recipes.report.document import comparison_document, dumps
 
         document = comparison_document(Comparison(tuple(rows)))
-        sys.stdout.write(dumps(document | {"index": joined.digest} if len(rows) > 1 else document))
+        show(dumps(document | {"index": joined.digest} if len(rows) > 1 else document))
     else:
         from recipes.report.summary import render
 
         texts = [render(row) for row in rows]
         if len(rows) > 1:
             texts.append(f"index     {joined.digest}\ntag       {pipeline.latest_name(rows[0].image)}\n")
-        sys.stdout.write("\n".join(texts))
+        show("\n".join(texts))
     for hint in filter(None, hints):
-        notes.note(f"\nhint: {hint}")
+        notes.hint(hint)
     if tell_wrong(rows):
         return errors.GateFailed.exit_code
     return next((code for code in (_code(row, engine) for row in rows) if code), 0)

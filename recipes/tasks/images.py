@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from recipes import errors, notes
+from recipes.printable import shell_word
 from recipes.tasks.common import (
     COMMON,
     MANY,
@@ -22,6 +21,7 @@ from recipes.tasks.common import (
     one_of,
     open_project,
     open_projects,
+    show,
 )
 from recipes.tasks.ending import ending_well
 
@@ -55,8 +55,8 @@ def dockerfile(
     image = make_image(project, Wanted(sample, target, package, set_, recipe, base))
     if context:
         write_context(image, project.store, Path(context))
-        notes.note(f"written: {context}; to build it: docker build {shlex.quote(context)}")
-    sys.stdout.write(render(image))
+        notes.note(f"written: {context}; to build it: docker build {shell_word(context)}")
+    show(render(image))
     if not context:
         more = " and its data (--context writes all of it)" if image.outfit.layers else ""
         notes.note(f"# the binary to copy is {image.binary.path}{more}")
@@ -90,7 +90,7 @@ def debug(
     running = choose_engine(engine, project, run=True)
     running.load(twin)
     outcome = debugging.check(twin, running)
-    sys.stdout.write(render_twin(twin, image, outcome))
+    show(render_twin(twin, image, outcome))
     for line in debugging.how_to_start(project, twin, running.name):
         notes.note(line)
     if outcome.status is RunStatus.NOT_RUN:
@@ -128,7 +128,7 @@ def export(
     archive.check_target(to, several=len(projects) > 1)  # before anything is built
     images, start = make_images(projects, wanted)
     archive.export(images, start, projects[0].store, to)
-    sys.stdout.write(f"{start.digest}\n")
+    show(f"{start.digest}\n")
 
 
 @task(
@@ -174,4 +174,4 @@ def push(
     first = projects[0]
     pushed = push_image(first.store, start, where, workspace=first.workspace, jobs=first.jobs, insecure=insecure)
     notes.note(report.summary(pushed))
-    sys.stdout.write(dumps(report.document(pushed)) if format == "json" else f"{pushed}\n")
+    show(dumps(report.document(pushed)) if format == "json" else f"{pushed}\n")

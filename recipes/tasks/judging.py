@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from recipes.tasks.common import (
     load,
     one_of,
     open_project,
+    show,
     split,
 )
 from recipes.tasks.ending import ending_well
@@ -76,7 +76,7 @@ def verify(
         text = verdict.render_all(found, missing)
         if verbose:
             text += "".join(f"\n{verdict.render(each, verbose)}" for each in found)
-    sys.stdout.write(text)
+    show(text)
     for entry in missing:
         if entry.name in named:
             return entry.exit_code
@@ -116,7 +116,7 @@ def inspect(
 
         program = load(project, Wanted(target, build_target, package))
         _, facts = pipeline.build_binary(project, program, choose_recipe(project, program, recipe))
-    sys.stdout.write(dumps(facts_document(facts)) if format == "json" else render_facts(target, facts))
+    show(dumps(facts_document(facts)) if format == "json" else render_facts(target, facts))
 
 
 def _verify_program(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from invoke.context import Context
@@ -21,6 +20,7 @@ from recipes.tasks.common import (
     one_of,
     open_project,
     open_projects,
+    show,
 )
 from recipes.tasks.ending import ending_well
 from recipes.tasks.finish import finish
@@ -127,8 +127,8 @@ def smallest(
     climber = Climber(project, choose_engine(engine, project, run=run), run, from_, tuple(dlopen))
     rungs = tuple(climber.climb(program))
     passed = None if rungs[-1].left else rungs[-1].row
-    sys.stdout.write(document(rungs) if format == "json" else render(rungs))
+    show(document(rungs) if format == "json" else render(rungs))
     if passed is None:
-        notes.note(f"error: no image of {program.name} was found that runs")
+        notes.error(f"no image of {program.name} was found that runs")
         return errors.GateFailed.exit_code
     return 0

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.tasks import task
 
 from recipes import errors
-from recipes.tasks.common import choose_recipe, load_each, open_project, split
+from recipes.tasks.common import choose_recipe, load_each, open_project, show, split
 from recipes.tasks.ending import ending_well
 
 if TYPE_CHECKING:
@@ -30,13 +29,14 @@ def recipes(c: Context) -> None:
     for recipe in RECIPES.values():
         missing = compiling.available(recipe, project.platform, project.workspace)
         rows.append((recipe.name, recipe.language, recipe.summary, missing or "yes"))
-    sys.stdout.write(list_table(("recipe", "for", "what it does", "available"), rows) + "\n")
+    show(list_table(("recipe", "for", "what it does", "available"), rows) + "\n")
 
 
 @task(auto_shortflags=False)
 @ending_well
 def samples(c: Context) -> None:
     """List the samples."""
+    from recipes.printable import page
     from recipes.report.table import by_reason, list_table
 
     project = open_project(c)
@@ -46,9 +46,9 @@ def samples(c: Context) -> None:
         sources = ", ".join(str(source) for source in sample.sources[:4]) + (", …" if len(sample.sources) > 4 else "")
         sources = sources or sample.module or f"built by {sample.build}"
         rows.append((sample.name, sample.language, choose_recipe(project, sample, "").name, sources))
-    sys.stdout.write(list_table(("sample", "language", "default recipe", "sources"), rows) + "\n")
+    show(list_table(("sample", "language", "default recipe", "sources"), rows) + "\n")
     if broken:
-        sys.stdout.write(f"\nno samples: {by_reason(broken)}\n")
+        show(page(("", f"no samples: {by_reason(broken)}")))
 
 
 @task(
@@ -76,7 +76,7 @@ def bases(c: Context, update: bool = False, bases: str = "") -> int:
         pin = pins.pop(spec.reference, None)
         rows.append((spec.name, spec.reference, _locked_to(project, spec.reference, pin), spec.summary))
     rows += [("", reference, _locked_to(project, reference, pin), "") for reference, pin in pins.items()]
-    sys.stdout.write(list_table(("base", "reference", "locked to", "what it is"), rows) + "\n")
+    show(list_table(("base", "reference", "locked to", "what it is"), rows) + "\n")
     return 0
 
 
@@ -86,7 +86,7 @@ def _update_lock(project: Project, names: tuple[str, ...]) -> int:
 
     changes = update(project.workspace, names, project.jobs)
     rows = [(change.base, _short(change.old), _short(change.new), change.what) for change in changes]
-    sys.stdout.write(list_table(("base", "was", "is", ""), rows) + "\n")
+    show(list_table(("base", "was", "is", ""), rows) + "\n")
     failed = [change.error for change in changes if change.error]
     return failed[0].exit_code if failed and names else 0
 
@@ -118,4 +118,4 @@ def doctor(c: Context) -> None:
     project = open_project(c)
     rows = [*compiling.doctor(project.workspace), *buildtools.doctor(), *system.doctor()]
     lines = [(row.what, row.version or "missing", str(row.path or ""), "" if row.version else row.lost) for row in rows]
-    sys.stdout.write(list_table(("what", "version", "where", "without it"), lines) + "\n")
+    show(list_table(("what", "version", "where", "without it"), lines) + "\n")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 from invoke.context import Context
 from invoke.tasks import task
 
 from recipes import errors
-from recipes.tasks.common import COMMON, choose_engine, ensure_assembler, one_of, open_project, write
+from recipes.tasks.common import COMMON, choose_engine, ensure_assembler, one_of, open_project, show, write
 from recipes.tasks.ending import ending_well
 
 
@@ -39,12 +37,11 @@ def walkthrough(
     for step in walk(project, choose_engine(engine, project, run=True)):
         steps.append(step)
         if format == "text" and not output:
-            sys.stdout.write(report.render_step(step) + "\n")
-            sys.stdout.flush()
+            show(report.render_step(step) + "\n")
     if format == "markdown":
         write(output, report.render_markdown(steps))
     elif output:
         write(output, "\n".join(map(report.render_step, steps)) + "\n" + report.render_summary(steps))
     else:
-        sys.stdout.write(report.render_summary(steps))
+        show(report.render_summary(steps))
     return errors.GateFailed.exit_code if any(step.agrees is False for step in steps) else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 
-from recipes.report.table import markdown_table
+from recipes.report.table import markdown, markdown_table
 from recipes.report.units import human
 from tests.gallery.program import Row
 
@@ -38,9 +38,9 @@ def render(rows: Sequence[Row], failed: Sequence[str]) -> str:
         "",
     ]
     for row in rows:
-        lines += [f"- {row.name} with {recipe}: {said}" for recipe, said in row.tried]
+        lines += [f"- {markdown(f'{row.name} with {recipe}: {said}')}" for recipe, said in row.tried]
     if failed:
-        lines += ["", "Not had:", "", *(f"- {line}" for line in failed)]
+        lines += ["", "Not had:", "", *(f"- {markdown(line)}" for line in failed)]
     machine = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     engine = next((row.best.run.engine for row in rows if row.best and row.best.run), "no")
     lines += ["", f"Measured on {machine}, {platform.machine()}; run by the {engine} engine."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -115,10 +116,17 @@ def test_docker_build_gives_the_same_image(
         ImageSettings(labels=(("a\nb", ""),)),
         ImageSettings(labels=(("a=b", "c"),)),
         ImageSettings(workdir="/a\rb"),
+        ImageSettings(workdir="/a\\"),
+        ImageSettings(workdir="/a "),
+        ImageSettings(user="a\\"),
+        ImageSettings(env=(("A", "\x1b[2J"),)),
+        ImageSettings(labels=(("a", "\u202e"),)),
+        ImageSettings(cmd=("\udcff",)),
     ],
 )
 def test_what_no_dockerfile_can_say(workspace: Workspace, tmp_path: Path, settings: ImageSettings) -> None:
-    """A line break, or a name with a =, is an error before anything is written."""
+    """A line break or another invisible character, a backslash that would join two lines, a name with a =, a word that
+    is not Unicode: each is an error before anything is written."""
     store = Store(workspace.images)
     binary = compile_c(workspace, "int main(void) { return 0; }")
     scratch = BaseImage("scratch", "scratch", Platform.host())
@@ -137,7 +145,12 @@ def test_what_a_base_is_called(workspace: Workspace) -> None:
     (root / "file").write_text("text")
     base = resolve(f"rootfs:{root}", Platform.host(), workspace, store)
     local = render(assemble(binary, base, store=store, name="a:1"))
-    assert local.splitlines()[0].startswith("# ")
+    assert local.splitlines()[0].startswith("# The base ")
+    named = render(assemble(binary, replace(base, name="syntax=evil $x y"), store=store, name="a:1")).splitlines()
+    assert re.match(r"#\s*\w+\s*=", named[0]) is None, "a directive would choose the program that reads the file"
+    assert named[1] == "FROM syntax-evil-x-y:latest"
+    with pytest.raises(BadInput, match="a Dockerfile cannot say"):
+        render(assemble(binary, replace(base, name="a\nRUN evil"), store=store, name="a:1"))
     remote = replace(base, reference="docker://example.org/base:1", digest="sha256:" + "0" * 64)
     lines = render(assemble(binary, remote, store=store, name="a:2")).splitlines()
     assert lines[0] == "FROM example.org/base:1@sha256:" + "0" * 64

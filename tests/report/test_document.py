@@ -8,6 +8,8 @@ import json
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import pytest
+
 from recipes.model import Comparison, Platform, Unavailable
 from recipes.report.document import comparison_document, dumps, render_csv
 from recipes.report.html import render_page
@@ -51,11 +53,22 @@ def test_names_that_are_no_unicode_survive_json() -> None:
 
 
 def test_csv_reads_back() -> None:
-    """Commas, quotes and newlines in names do not move a column."""
+    """Commas, quotes and newlines in names do not move a column; what is invisible is written out."""
     odd = 'a "b", c\nd'
     lines = list(csv.DictReader(io.StringIO(render_csv(Comparison((row(sample=odd),))))))
-    assert [line["sample"] for line in lines] == [odd]
+    assert [line["sample"] for line in lines] == ['a "b", c\\nd']
     assert lines[0]["image_bytes"] == "1000"
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r="])
+def test_no_cell_of_a_spreadsheet_is_a_formula(start: str) -> None:
+    """A text that would be computed is none; numbers of ours stay numbers, also below zero."""
+    given = row(sample=f'{start}HYPERLINK("http://a.example")', size=1000)
+    given = replace(given, image=replace(given.image, binary=replace(given.image.binary, size=1500)))
+    (line,) = csv.DictReader(io.StringIO(render_csv(Comparison((given,)))))
+    assert line["sample"].startswith(("'", "\\"))
+    assert line["sample"].endswith('HYPERLINK("http://a.example")')
+    assert line["overhead_bytes"] == "-500"
 
 
 class Page(HTMLParser):
@@ -85,6 +98,7 @@ def test_the_page_is_whole_and_stands_alone() -> None:
     assert page.open == []
     assert page.addresses == []
     assert "script" not in page.tags
+    assert "default-src 'none'" in text
     assert "title='1,234,567 bytes'" in text
     assert "docker.io cannot be reached" in text
 
@@ -100,9 +114,9 @@ def test_the_page_says_which_platform() -> None:
 
 
 def test_the_page_is_unicode() -> None:
-    """Stray bytes in names are shown as what cannot be shown."""
-    text = render_page(Comparison((row(sample="a\udcff"),)))
-    assert "<h2>a\ufffd</h2>" in text
+    """Stray bytes in names are written out, as is half of a character."""
+    text = render_page(Comparison((row(sample="a\udcff\ud800"),)))
+    assert r"<h2>a\xff\ud800</h2>" in text
     assert text.encode()
 
 

@@ -105,11 +105,12 @@ def test_what_was_left_out_is_named_below() -> None:
     comparison = Comparison(
         (row(),), (Unavailable("x", gone), Unavailable("y", gone), Unavailable("z", "else")), (broken,)
     )
-    assert table.not_compared(comparison) == (
-        "not compared: x, y (a.example cannot be reached); z (else)\nfailed: hello with gcc-static: it broke"
-    )
-    assert "in detail" in table.not_compared(comparison, verbose=True)
-    assert table.not_compared(Comparison((row(),))) == ""
+    assert table.not_compared(comparison) == [
+        "not compared: x, y (a.example cannot be reached); z (else)",
+        "failed: hello with gcc-static: it broke",
+    ]
+    assert "in detail" in table.not_compared(comparison, verbose=True)[0]
+    assert table.not_compared(Comparison((row(),))) == []
 
 
 def test_texts_that_look_like_numbers_stay_texts() -> None:
@@ -145,15 +146,40 @@ def test_bars_in_names_do_not_become_columns(style: str) -> None:
 
 
 def test_reasons_of_several_lines_stay_in_their_cell() -> None:
-    """Markdown's tables have one line for each row."""
+    """A row is one line in every format that has a line for each."""
     broken = replace(row(), run=replace(RAN, exit_code=1, stderr="first | line\nsecond"))
-    assert len(table.render(Comparison((broken,)), "github", verbose=True).splitlines()) == 3
-    assert "first \\| line second" in table.render(Comparison((broken,)), "github", verbose=True)
+    for style in ("simple", "github", "tsv"):
+        lines = table.render(Comparison((broken,)), style, verbose=True).splitlines()
+        assert len(lines) == (2 if style == "tsv" else 3)
+        assert "line\\nsecond" in lines[-1].replace("\\\\", "\\")
 
 
 def test_what_would_steer_a_terminal_is_written_out() -> None:
-    """A program's stderr may hold anything."""
-    steering = replace(row(), run=replace(RAN, exit_code=1, stderr="\x1b[2Jred\r\x9b1m\a"))
+    """A program's stderr may hold anything; only its colours are left out."""
+    steering = replace(row(), run=replace(RAN, exit_code=1, stderr="\x1b[2J\x1b[31mred\r\x9b1m\a"))
     text = table.render(Comparison((steering,)), verbose=True)
-    assert r"no: \x1b[2Jred\x0d\x9b1m\x07" in text
-    assert table.not_compared(Comparison((), failed=(Unavailable("x", "a\x1b"),))) == r"failed: x: a\x1b"
+    assert r"no: \x1b[2Jred\r\x07" in text
+
+
+MARKUP = "<img src=x onerror=a> &amp; [a](b) ![c](d) `e` \\| f|g\\"
+
+
+@pytest.mark.parametrize("style", ["github", "pipe"])
+def test_a_cell_of_markdown_is_text(style: str) -> None:
+    """No HTML, no entity, no link, picture or code comes of a name, and no bar or backslash ends its cell."""
+    text = table.render(Comparison((row(sample=MARKUP),)), style)
+    escaped = r"&lt;img src=x onerror=a> &amp;amp; \[a\](b) !\[c\](d) \`e\` \\\| f\|g\\"
+    assert f"| {escaped} |" in text.replace("  ", "")
+
+
+@pytest.mark.parametrize(
+    ("style", "raw"), [("html", "<img"), ("unsafehtml", "<img"), ("latex", r"\input"), ("latex_raw", r"\input")]
+)
+def test_no_format_takes_a_name_for_markup(style: str, raw: str) -> None:
+    """Also those of tabulate's formats that would let it through."""
+    assert raw not in table.render(Comparison((row(sample=r"<img> \input{x}"),)), style)
+
+
+def test_a_cell_of_tabs_is_no_formula() -> None:
+    """`tsv` is for spreadsheets, as csv is."""
+    assert table.render(Comparison((row(sample="=1+1"),)), "tsv").splitlines()[-1].startswith("'=1+1")

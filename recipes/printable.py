@@ -1,0 +1,82 @@
+r"""Text that is not ours, made safe to print: names, messages of other hosts and libraries, what programs wrote.
+
+A terminal obeys what it is given: an escape sequence clears it, a carriage return writes over a line, a bidi control
+turns one around, and a newline in a file's name begins a line that looks like one of ours. Four rules keep that out:
+
+- A line is one line. Whatever is invisible in it is written as an escape (`\x1b`, `\n`, `\u202e`; `\xff` for a byte
+  that is not text). `notes` treats all that goes to stderr so, and `page` all that a report is made of: a value needs
+  no care where it is put into a sentence, so none can be forgotten.
+- What has lines of its own, such as a compiler's message, is `quoted`: without colours, each line made safe and
+  indented, so that none of it begins where our lines begin.
+- stdout has one door, `tasks.common.show`, which writes `text`: newlines and tabs go through, nothing else invisible.
+- JSON holds the raw text, as its own escapes are plain ASCII.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+_COLOUR = re.compile(r"(?:\x1b\[|\x9b)[0-9;:]*m")
+_SEEN = ("Zs", "Co")
+"""Categories that `str.isprintable` refuses and that steer nothing: spaces, and what fonts define for themselves."""
+
+
+def line(value: str) -> str:
+    r"""`value` as part of one line: controls, newlines, format characters and stray bytes are written as escapes."""
+    return value if value.isprintable() else "".join(map(_visible, value))
+
+
+def text(value: str) -> str:
+    """Text whose lines and tabs are ours: all else in it that is invisible is written as an escape."""
+    return "\n".join("\t".join(map(line, row.split("\t"))) for row in value.split("\n"))
+
+
+def page(lines: Iterable[str]) -> str:
+    """The lines of a report as one text that ends in a newline."""
+    return "".join(f"{line(each)}\n" for each in lines)
+
+
+def plain(output: str) -> str:
+    """What a program wrote, without its colours."""
+    return _COLOUR.sub("", output)
+
+
+def quoted(output: str, indent: str = "  ") -> list[str]:
+    """What a program wrote, as lines that cannot be taken for ours; [] for nothing."""
+    rows = re.split(r"\r?\n", plain(output).strip("\r\n"))
+    return [f"{indent}{line(row.expandtabs())}".rstrip() for row in rows] if rows != [""] else []
+
+
+def shell_word(word: str) -> str:
+    r"""`word` for a shell, on one line: as `shlex.quote` writes it, or as `$'…\033…'` where something is invisible.
+
+    Source: POSIX.1-2024, "Dollar-Single-Quotes", which bash, zsh, ksh and busybox know, and dash does not yet.
+    """
+    import shlex
+
+    if line(word) == word:
+        return shlex.quote(word)
+    return f"$'{''.join(map(_octal, word))}'"
+
+
+def _is_seen(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) in _SEEN
+
+
+def _visible(character: str) -> str:
+    if _is_seen(character):
+        return character
+    if "\udc80" <= character <= "\udcff":  # how Python keeps a byte that is not text
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
+
+
+def _octal(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if _is_seen(character):
+        return character
+    errors = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
+    return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", errors))

@@ -1,0 +1,147 @@
+"""Whatever text a value holds, no report of it steers a terminal or has a line that the value began."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import unicodedata
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from recipes.model import (
+    Command,
+    Comparison,
+    ElfFacts,
+    Finding,
+    Level,
+    Library,
+    Linkage,
+    Provision,
+    Pushed,
+    Rung,
+    RunOutcome,
+    RunStatus,
+    Searched,
+    SizeRow,
+    Status,
+    Unavailable,
+    Verdict,
+    Verification,
+    WalkStep,
+)
+from recipes.report import document, html, ladder, pushed, summary, table, verdict, walkthrough
+from tests.report.rows import AMD64, NOT_RUN, NOT_STARTED, RAN, row
+
+EVIL = "error: a\r\nerror: forged\n\x1b]0;t\x07\x1b[2J\x1b[31m\x9b1m\x7f\t\u202e\u2028\u200b\ufeff\udc9b\ud800`<b>|"
+
+Value = TypeVar("Value")
+
+
+def poisoned(value: Value) -> Value:
+    """`value` with EVIL for every text in it, however deep."""
+    found: Any = value
+    if isinstance(value, Enum):
+        return value
+    if isinstance(value, str):
+        found = EVIL
+    elif isinstance(value, Path):
+        found = Path(f"/{EVIL}")
+    elif isinstance(value, tuple):
+        found = tuple(map(poisoned, value))
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: poisoned(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        found = dataclasses.replace(value, **fields)
+    return found  # type: ignore[no-any-return]  # of the type of `value`
+
+
+FINDINGS = tuple(Finding(level, "code", "evidence", "message", "fix") for level in Level)
+VERDICT = Verdict(Status.FAILS, FINDINGS, (Library("a", None, "b", (Searched("c", "d", "e"),)), Library("f", "g", "h")))
+WROTE = RunOutcome("local", RunStatus.EXITED, 1, "out", "err", 0.1)
+
+
+def full(run: RunOutcome | None) -> SizeRow:
+    """A row in which every value has something."""
+    one = row(run=run, verdict=VERDICT, base_size=3)
+    binary = dataclasses.replace(
+        one.image.binary, commands=(Command(("a",), Path("b"), (("c", "d"),)),), warnings=("e",)
+    )
+    outfit = dataclasses.replace(one.image.outfit, provisions=(Provision("a", "b"),))
+    image = dataclasses.replace(one.image, binary=binary, outfit=outfit)
+    return poisoned(dataclasses.replace(one, image=image))
+
+
+ROWS = tuple(full(run) for run in (None, RAN, NOT_STARTED, NOT_RUN, WROTE))
+GONE = poisoned((Unavailable("a", "b"),))
+COMPARISON = Comparison(ROWS, GONE, (Unavailable("another", EVIL),))
+VERIFICATION = poisoned(Verification("target", "base", AMD64, VERDICT))
+FACTS = poisoned(
+    ElfFacts(1, 64, True, 0, "DYN", "amd64", 0, Linkage.DYNAMIC, "ld", ("a",), "b", ("c",), ("d",), build_id="e")
+)
+STEP = dataclasses.replace(
+    poisoned(WalkStep(1, "", "", "c", "d", "e", False, (Command(("f",)),), (("g",), ("h",)))),
+    title="these are ours",
+    explanation="as is this",
+    listing="FROM scratch\n",
+)
+PUSHED = poisoned(Pushed("a", "b", "c", mounted=((row().image.manifest, "d"),), manifests_sent=1))
+
+REPORTS: dict[str, Callable[[], str]] = {
+    **{f"row-{number}": lambda each=each: summary.render(each) for number, each in enumerate(ROWS)},  # type: ignore[misc]
+    "twin": lambda: summary.render_twin(ROWS[0].image, ROWS[1].image, poisoned(WROTE)),
+    "facts": lambda: summary.render_facts(EVIL, FACTS),
+    "verdict": lambda: verdict.render(VERIFICATION, verbose=True),
+    "verdicts": lambda: verdict.render_all((VERIFICATION,), GONE),
+    "ladder": lambda: ladder.render(poisoned((Rung("a", "b"), Rung("c", "", ROWS[1])))),
+    "step": lambda: walkthrough.render_step(STEP),
+    "steps": lambda: walkthrough.render_summary((STEP,)),
+    "walkthrough": lambda: walkthrough.render_markdown((STEP,)),
+    "page": lambda: html.render_page(COMPARISON),
+    "csv": lambda: document.render_csv(COMPARISON),
+    **{
+        style: lambda style=style: table.render(COMPARISON, style, verbose=True)  # type: ignore[misc]
+        for style in table.formats()
+        if style not in ("json", "csv")
+    },
+}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_no_value_steers_or_forges(name: str) -> None:
+    """All that a report prints can be seen, but for its own newlines (and tabs, where they part columns)."""
+    shown = REPORTS[name]()
+    structure = "\n\t" if name == "tsv" else "\n"
+    hidden = {each for each in shown if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp")} - {*structure}
+    assert not hidden
+    # A name that begins so may stand at the start of its line; what follows a newline in it may not.
+    assert not re.search("^error: forged", shown, re.MULTILINE)
+
+
+def test_the_lines_below_a_table_are_lines() -> None:
+    """As many as there are things to say."""
+    assert len(table.not_compared(COMPARISON)) == 2
+
+
+@pytest.mark.parametrize("name", ["walkthrough", "github", "pipe"])
+def test_no_value_is_markup(name: str) -> None:
+    """Outside its blocks of code Markdown has no tag that a value brought along."""
+    text = re.sub(r"^(`{3,})\w+\n.*?^\1$", "", REPORTS[name](), flags=re.MULTILINE | re.DOTALL)
+    assert "<b>" not in text
+    assert "&lt;b>" in text
+
+
+def test_json_has_the_raw_text() -> None:
+    """What is read back is what was there, to the last surrogate; the document itself is printable ASCII."""
+    text = document.dumps(
+        [document.comparison_document(COMPARISON), verdict.document(VERIFICATION), pushed.document(PUSHED)]
+    )
+    assert text.replace("\n", "").isprintable()
+    assert text.isascii()
+    read = json.loads(text)
+    assert read[0]["rows"][0]["sample"] == EVIL
+    assert read[1]["findings"][0]["message"] == EVIL
+    assert read[2]["mounted"][0]["from"] == EVIL
