@@ -38,6 +38,10 @@ class BadArchive(BadInput):
     """A tar, layer or image layout that cannot be trusted: truncated, out of bounds, digest mismatch."""
 
 
+class CannotWrite(RecipeError):
+    """A file that had to be written: the disk is full or read-only, or the folder belongs to another user. Exit code 2."""
+
+
 class GateFailed(RecipeError):
     """A verdict or a gate failed, such as a static recipe whose result is not static. Exit code 3."""
 

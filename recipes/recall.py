@@ -5,7 +5,6 @@ The key holds everything that the answer depends on, this project's own rules in
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -15,9 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from recipes.errors import RecipeError
 from recipes.model import ElfFacts, Finding, Level, Library, Linkage, Searched, Status, Verdict
-from recipes.workspace import write_atomically
+from recipes.workspace import keep
 
 Answer = TypeVar("Answer", ElfFacts, Verdict)
 
@@ -33,8 +31,7 @@ def recall(
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not there, or damaged: ask
     answer = ask()
-    with contextlib.suppress(RecipeError):  # a full or read-only disk makes the next time slower, no more
-        write_atomically(record, json.dumps(asdict(answer)).encode())
+    keep(record, json.dumps(asdict(answer)).encode())
     return answer
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from recipes.errors import RecipeError
+from recipes.errors import CannotWrite
 
 _PART = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.part", re.DOTALL)
 _PART_SECONDS = 3600
@@ -77,20 +77,20 @@ class Workspace:
         folder = parent / f"{os.getpid()}-{threading.get_ident()}-{purpose}-{os.urandom(4).hex()}"
         # The lock tells a living owner from a dead one, also across pid namespaces, where pids mean nothing.
         with open_locked(Path(f"{folder}.lock")) as lock:
-            folder.mkdir()
+            make_folder(folder)
             try:
                 yield folder
             finally:
                 remove_tree(folder)
-                Path(lock.name).unlink(missing_ok=True)
+                drop(Path(lock.name))
 
 
 def make_folder(path: Path) -> None:
-    """Raises RecipeError where the folder cannot be made."""
+    """Raises: CannotWrite."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RecipeError(
+        raise CannotWrite(
             f"cannot write to {str(path)!r}: {error.strerror}", hint="run it in a folder that you may write to"
         ) from error
 
@@ -107,6 +107,30 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Put `data` at `path`: beside it first, then renamed into place."""
     with replacing(path, mode) as file:
         file.write(data)
+
+
+def keep(path: Path, data: bytes) -> None:
+    """Put at `path` what only saves work the next time. Where that cannot be, the next time is slower, no more.
+
+    All that is kept goes through here and `keeping`; what others need is written so that a failure is an error.
+    """
+    with contextlib.suppress(CannotWrite):
+        write_atomically(path, data)
+
+
+def drop(path: Path) -> None:
+    """Take away what was kept at `path`, if that can be."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+@contextlib.contextmanager
+def keeping(path: Path) -> Iterator[None]:
+    """`locked`, for finding out what will be kept: where nothing can be, each finds it out without waiting."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(CannotWrite):
+            stack.enter_context(locked(path))
+        yield
 
 
 @contextlib.contextmanager
@@ -126,7 +150,7 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
-        beside.unlink(missing_ok=True)
+        drop(beside)
 
 
 @contextlib.contextmanager
@@ -173,8 +197,8 @@ def open_locked(path: Path, *, wait: bool = True) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _cannot_write(path: Path, error: OSError) -> RecipeError:
-    return RecipeError(f"cannot write {str(path)!r}: {error.strerror or error}", hint="is the disk full or read-only?")
+def _cannot_write(path: Path, error: OSError) -> CannotWrite:
+    return CannotWrite(f"cannot write {str(path)!r}: {error.strerror or error}", hint="is the disk full or read-only?")
 
 
 def remove_tree(path: Path) -> None:
@@ -195,7 +219,7 @@ def remove_tree(path: Path) -> None:
 
 def _sweep(parent: Path) -> None:
     for lock in parent.glob("*.lock"):
-        with contextlib.suppress(BlockingIOError, FileNotFoundError, RecipeError), open_locked(lock, wait=False):
+        with contextlib.suppress(BlockingIOError, FileNotFoundError, CannotWrite), open_locked(lock, wait=False):
             remove_tree(lock.with_suffix(""))
             lock.unlink(missing_ok=True)
 

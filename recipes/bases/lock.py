@@ -19,7 +19,7 @@ from typing import Any
 from recipes.errors import BadInput
 from recipes.package.manifests import INDEXES, is_digest, parse_json
 from recipes.package.reference import Reference, image_name, parse
-from recipes.workspace import Workspace, locked, write_atomically
+from recipes.workspace import Workspace, keep, locked, write_atomically
 
 VERSION = 1
 _KEYS = {"base", "digest", "platforms", "since"}
@@ -131,7 +131,7 @@ def platforms_of(index: bytes) -> tuple[str, ...]:
 def remember_look(workspace: Workspace, reference: Reference, digest: str) -> None:
     """The tag stands for `digest` now."""
     saved = {"reference": str(reference), "digest": digest, "time": now().isoformat()}
-    write_atomically(_look(workspace, reference), json.dumps(saved).encode())
+    keep(_look(workspace, reference), json.dumps(saved).encode())
 
 
 def last_look(workspace: Workspace, reference: Reference) -> Look | None:

@@ -20,7 +20,7 @@ from recipes import notes
 from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.package import reference as references
 from recipes.package.reference import Reference
-from recipes.workspace import Workspace, locked, write_atomically
+from recipes.workspace import Workspace, keep, keeping
 
 if TYPE_CHECKING:
     from recipes.package.store import Store
@@ -62,7 +62,7 @@ def resolve(
     base = None if refresh else _recall(record, stamp, store)
     if base is None:
         before = _identity(record)
-        with locked(record.with_suffix(".lock")):
+        with keeping(record.with_suffix(".lock")):
             # Somebody else may have fetched it while we waited: then that is fresh enough, even for a refresh.
             changed = _identity(record) != before
             base = _recall(record, stamp, store) if changed or not refresh else None
@@ -70,7 +70,7 @@ def resolve(
                 with _naming_the_lock(is_locked=meant != reference):
                     base = _fetch(here, name_or_reference, platform, workspace, store, retry=retry or refresh)
                 saved = {"version": RECORD_VERSION, "stamp": stamp, "base": asdict(base)}
-                write_atomically(record, json.dumps(saved, indent=1).encode())
+                keep(record, json.dumps(saved, indent=1).encode())
     if note:
         _say_once(workspace, note)  # now that there is a base that it is about
     return replace(base, name=name_or_reference, reference=str(reference), platform=platform)

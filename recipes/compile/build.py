@@ -29,7 +29,7 @@ from recipes.compile.record import Made, Record
 from recipes.errors import BadInput, CommandFailed, RecipeError
 from recipes.model import Binary, Platform, Sample
 from recipes.notes import note, quote
-from recipes.workspace import Workspace, make_folder, open_locked, replacing, write_atomically
+from recipes.workspace import Workspace, keep, keeping, make_folder, open_locked, replacing, write_atomically
 
 _NOWHERE: Recorded = ("", "", (0, 0, 0, 0))
 """The output of a step whose plan is carried out whole: nobody asks for it again."""
@@ -67,7 +67,7 @@ def keep_prebuilt(sample: Sample, platform: Platform, workspace: Workspace) -> B
     except OSError as error:
         raise BadInput(f"cannot read {str(path)!r}: {error.strerror}") from error
     place = workspace.cache / "binaries" / digest / "app"
-    if not place.is_file() or place.stat().st_size != size:
+    if not _is_there(place, size):
         _copy(path, place, 0o755)
         if sha256(place) != digest:
             place.unlink(missing_ok=True)
@@ -100,8 +100,7 @@ def _current(planned: Plan, workspace: Workspace) -> Record | None:
         return None
     if files.reread:  # touched, but the same: know it at once the next time
         records.refresh(record, files, now)
-        with contextlib.suppress(RecipeError):  # a read-only project: reading them again is only slower
-            records.write(planned.work, record)
+        records.rewrite(planned.work, record)
     return record
 
 
@@ -260,8 +259,7 @@ def _first_use_of_zig(planned: Plan, step: Step, workspace: Workspace) -> Iterat
     if used.exists():
         yield
         return
-    make_folder(used.parent)
-    with open_locked(used.with_suffix(".lock")):
+    with keeping(used.with_suffix(".lock")):
         if used.exists():
             yield
             return
@@ -274,7 +272,7 @@ def _first_use_of_zig(planned: Plan, step: Step, workspace: Workspace) -> Iterat
             yield
         finally:
             over.set()
-        write_atomically(used, b"")
+        keep(used, b"")
 
 
 def _keep_saying(planned: Plan, over: threading.Event) -> None:
@@ -292,9 +290,13 @@ def _kept(workspace: Workspace, record: Record) -> Path:
 
 def _is_kept(workspace: Workspace, record: Record) -> bool:
     path = _kept(workspace, record)
-    there = not record.mapped or path.with_name("app.map").is_file()
+    return _is_there(path, record.size) and (not record.mapped or path.with_name("app.map").is_file())
+
+
+def _is_there(path: Path, size: int) -> bool:
+    """Whether a file of this size is there to be read."""
     try:
-        return there and path.stat().st_size == record.size
+        return path.stat().st_size == size
     except OSError:
         return False
 

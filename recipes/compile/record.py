@@ -10,7 +10,7 @@ from typing import Any
 
 from recipes.compile.files import Files, Recorded
 from recipes.compile.plan import Plan, Step
-from recipes.workspace import write_atomically
+from recipes.workspace import keep, write_atomically
 
 _VERSION = 3
 
@@ -47,7 +47,7 @@ class Record:
 def read(work: Path) -> Record:
     """An empty record where there is none, or it is not ours."""
     try:
-        data: dict[str, Any] = json.loads((work / "record.json").read_bytes())
+        data: dict[str, Any] = json.loads(_place(work).read_bytes())
         if data["version"] != _VERSION:
             return Record()
         steps = {title: _made(made) for title, made in data["steps"].items()}
@@ -57,6 +57,20 @@ def read(work: Path) -> Record:
 
 
 def write(work: Path, record: Record) -> None:
+    """Raises: CannotWrite."""
+    write_atomically(_place(work), _document(record))
+
+
+def rewrite(work: Path, record: Record) -> None:
+    """The same in newer words: where that cannot be written, the older ones still hold."""
+    keep(_place(work), _document(record))
+
+
+def _place(work: Path) -> Path:
+    return work / "record.json"
+
+
+def _document(record: Record) -> bytes:
     steps = {
         title: [made.key, made.checked, made.inputs, made.output, made.warnings, made.seconds, made.sound, made.argv]
         for title, made in record.steps.items()
@@ -68,7 +82,7 @@ def write(work: Path, record: Record) -> None:
         "mapped": record.mapped,
         "steps": steps,
     }
-    write_atomically(work / "record.json", json.dumps(document).encode())
+    return json.dumps(document).encode()
 
 
 def all_unchanged(planned: Plan, record: Record, files: Files) -> bool:

@@ -6,7 +6,6 @@ that it looked at has changed.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -22,7 +21,7 @@ from recipes.compile.targets import gnu_target, go_level, zig_target
 from recipes.errors import RecipeError, ToolMissing
 from recipes.model import Command, Platform, Sample
 from recipes.notes import note
-from recipes.workspace import Workspace, write_atomically
+from recipes.workspace import Workspace, keep
 
 if TYPE_CHECKING:
     from recipes.system import Found
@@ -86,8 +85,7 @@ def _probed(name: ToolchainName, tool: str, record: Path) -> Toolchain:
     if known is not None:
         return known
     probe = _PROBES[name](tool)
-    with contextlib.suppress(RecipeError):  # a read-only project: probing again is only slower
-        write_atomically(record, json.dumps([_PROBE_VERSION, asdict(probe)]).encode())
+    keep(record, json.dumps([_PROBE_VERSION, asdict(probe)]).encode())
     return probe.toolchain
 
 

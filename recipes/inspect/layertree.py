@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from recipes.errors import BadArchive, BadInput, RecipeError
+from recipes.errors import BadArchive, BadInput, CannotWrite
 from recipes.inspect.layering import Merger
 from recipes.inspect.rootindex import VERSION, Index, encode
 from recipes.inspect.segments import Reader
@@ -93,7 +93,7 @@ class LayerTree:
             sizes.append(tar.size)
         data = encode(merger, sizes)
         if self._cache is not None:
-            with _replacing(self._index_path(self._cache)) as file:
+            with contextlib.suppress(CannotWrite), _replacing(self._index_path(self._cache)) as file:
                 file.write(data)
         return Index(data)
 
@@ -139,12 +139,11 @@ class _Part:
 def _uncompressed(layer: LayerSource, cache: Path | None, size: int | None) -> int:
     """A descriptor of the layer's tar: from the cache where it is there (and `size` bytes long), else from its source.
 
-    Raises: BadArchive where the content is not what the diff ID says.
+    What cannot be cached is unpacked for this process alone. Raises: BadArchive where the content is not what the diff
+    ID says; CannotWrite.
     """
     if cache is None:
-        with tempfile.TemporaryFile() as file:
-            _copy(layer, file)
-            return os.dup(file.fileno())
+        return _unnamed(layer)
     path = cache / f"{hashlib.sha256(layer.diff_id.encode()).hexdigest()}.tar"
     for _ in range(2):
         descriptor = _opened(path)
@@ -152,25 +151,40 @@ def _uncompressed(layer: LayerSource, cache: Path | None, size: int | None) -> i
             if size in (None, os.fstat(descriptor).st_size):
                 return descriptor
             os.close(descriptor)
-        with _replacing(path) as file:
-            _copy(layer, file)
+        try:
+            with _replacing(path) as file:
+                _copy(layer, file)
+        except CannotWrite:
+            return _unnamed(layer)
     raise BadArchive(f"the layer {layer.diff_id} has changed since it was indexed", hint=f"remove {str(cache)!r}")
 
 
+def _unnamed(layer: LayerSource) -> int:
+    try:
+        with tempfile.TemporaryFile() as file:
+            _copy(layer, file)
+            return os.dup(file.fileno())
+    except OSError as error:
+        raise CannotWrite(
+            f"no temporary file for the layer {layer.diff_id}: {error.strerror}", hint="TMPDIR names another folder"
+        ) from error
+
+
 def _opened(path: Path) -> int | None:
+    """None where it is not there, or not ours to read."""
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
+    except OSError:
         return None
-    except OSError as error:
-        raise RecipeError(
-            f"cannot read {str(path)!r}: {error.strerror}", hint="is the cache somebody else's?"
-        ) from error
 
 
 def _copy(layer: LayerSource, out: IO[bytes]) -> None:
     digest = hashlib.sha256()
-    with layer.open() as stream:
+    try:
+        opened = layer.open()
+    except OSError as error:
+        raise BadArchive(f"the layer {layer.diff_id} cannot be read: {error.strerror}") from error
+    with opened as stream:
         while data := _read(stream, layer):
             digest.update(data)
             out.write(data)
@@ -203,9 +217,9 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
                 os.fchmod(file.fileno(), 0o644)
                 os.replace(beside, path)
             finally:
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     os.unlink(beside)
     except OSError as error:
-        raise RecipeError(
+        raise CannotWrite(
             f"cannot write {str(path)!r}: {error.strerror or error}", hint="is the disk full or read-only?"
         ) from error

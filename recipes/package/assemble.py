@@ -14,7 +14,7 @@ from recipes.errors import BadInput
 from recipes.model import BaseImage, Binary, Compression, Descriptor, FileEntry, Image, Layer, Outfit
 from recipes.package.config import config_document, manifest_document, source_date_epoch
 from recipes.package.store import CONFIG, INDEX, MANIFEST, Store, index_document, platform_document, to_json
-from recipes.workspace import write_atomically
+from recipes.workspace import keep
 
 PROGRAM = "/app"
 """Where the program is, whatever its own name: so equal programs make equal layers, and the name needs no quoting."""
@@ -92,7 +92,7 @@ def data_layer(
     from recipes.package.layers import write_layer
 
     layer = write_layer(store, entries, compression)
-    write_atomically(record, json.dumps(dataclasses.asdict(layer)).encode())
+    keep(record, json.dumps(dataclasses.asdict(layer)).encode())
     return layer
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from recipes.errors import BadInput
 from recipes.package.manifests import is_digest
 from recipes.package.reference import ImageName, image_name
-from recipes.workspace import Workspace, locked, write_atomically
+from recipes.workspace import Workspace, keep, keeping
 
 _REPOSITORIES = 4
 _BLOBS = 5000
@@ -34,7 +34,7 @@ def remember(
 ) -> None:
     """The repository of `image` holds the blobs `digests`; of `gone`, each repository does not hold its digest."""
     record = _record(workspace, image.host)
-    with locked(record.with_suffix(".lock")):
+    with keeping(record.with_suffix(".lock")):
         before = _read(record, image.host)
         after = dict(before)
         for digest, repository in gone:
@@ -45,7 +45,7 @@ def remember(
         after = {digest: names for digest, names in after.items() if names}
         if after != before:
             kept = dict(list(after.items())[-_BLOBS:])
-            write_atomically(record, json.dumps({"host": image.host, "blobs": kept}, indent=1).encode())
+            keep(record, json.dumps({"host": image.host, "blobs": kept}, indent=1).encode())
 
 
 def _record(workspace: Workspace, host: str) -> Path:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recipes.errors import Unavailable
-from recipes.workspace import Workspace, locked, write_atomically
+from recipes.workspace import Workspace, drop, keep, keeping
 
 SECONDS = 300.0
 _started = time.time()
@@ -35,15 +35,15 @@ def reaching(host: str, workspace: Workspace, *, retry: bool, alone: bool = True
     if record in _answered:
         yield
         return
-    with locked(record.with_suffix(".lock")) if alone else contextlib.nullcontext():
+    with keeping(record.with_suffix(".lock")) if alone else contextlib.nullcontext():
         _recall(record, since=_started if retry else time.time() - SECONDS)
         try:
             yield
         except Unreachable as error:
             text = {"time": time.time(), "message": error.message, "hint": error.hint}
-            write_atomically(record, json.dumps(text).encode())
+            keep(record, json.dumps(text).encode())
             raise
-        record.unlink(missing_ok=True)
+        drop(record)
         _answered.add(record)
 
 
