@@ -39,7 +39,9 @@ class BadArchive(BadInput):
 
 
 class CannotWrite(RecipeError):
-    """A file that had to be written: the disk is full or read-only, or the folder belongs to another user. Exit code 2."""
+    """A file that had to be written: the disk is full or read-only, the folder belongs to another user. Exit code 2."""
+
+    exit_code = 2
 
 
 class GateFailed(RecipeError):

@@ -129,6 +129,60 @@ def test_a_whole_image_in_its_own_root(project: Path, tmp_path: Path) -> None:
     assert "without an entry point" in error(bare)
 
 
+@pytest.mark.parametrize("kind", ["static", "dynamic", "script", "its loader"])
+def test_a_file_is_never_executed(project: Path, tmp_path: Path, kind: str) -> None:
+    """Neither the program, nor the interpreter or loader that it names, here or on a base, by any task."""
+    mark, root = tmp_path / "executed", project / "root"
+    marking = f'#include <fcntl.h>\nint main(void) {{ return creat("{mark}", 0600) < 0; }}\n'
+    (project / "mark.c").write_text(marking)
+    words = {"static": ("-static",), "its loader": (f"-Wl,--dynamic-linker={tmp_path}/loader",)}.get(kind, ())
+    compiler = (need_tool("gcc"), "-o")
+    shell.check(Command((*compiler, str(tmp_path / "loader"), "-static", str(project / "mark.c"))))
+    shell.check(Command((*compiler, str(project / "program"), *words, str(project / "mark.c"))))
+    if kind == "script":
+        (project / "program").write_text(f"#!{tmp_path}/loader\n")
+    place = root / str(tmp_path / "loader").lstrip("/")
+    place.parent.mkdir(parents=True)
+    shutil.copy(tmp_path / "loader", place)
+    for line in (
+        "inspect program",
+        "verify program --base=scratch",
+        "verify program --base=rootfs:root --verbose",
+        "package program --no-run --base=rootfs:root",
+        "bundle program --no-run --from=rootfs:root",
+    ):
+        assert b"BUG" not in invoke(project, *line.split()).stderr
+    assert not mark.exists()
+    shell.run(Command((str(tmp_path / "loader" if kind == "its loader" else project / "program"),)))
+    assert mark.exists(), "it can be executed here, and would have left its mark"
+
+
+@pytest.mark.parametrize("line", ["verify made --base=scratch", "inspect made", "dockerfile made"])
+def test_a_folder_with_a_build_system_says_what_it_runs(project: Path, tmp_path: Path, line: str) -> None:
+    """Before the first of its commands, with the folder and the system; what is built already runs nothing."""
+    need_tool("make")
+    plain = tmp_path / "plain"  # make takes no quotes in a path
+    shutil.copytree(project, plain)
+    folder = plain / "samples/made"
+    folder.mkdir()
+    (folder / "main.c").write_text("int main(void) { return 0; }\n")
+    (folder / "Makefile").write_text(f"app: main.c\n\ttouch {tmp_path}/executed\n\t$(CC) -o app main.c\n")
+    done = invoke(plain, *line.split(), "--recipe=gcc-static")
+    assert done.exit_code == 0, done.stderr.decode()
+    first = done.stderr.decode().splitlines()[0]
+    assert first == f"note: building '{folder}' with make runs the commands that its build files name"
+    assert (tmp_path / "executed").exists()
+    assert b"note: building" not in invoke(plain, *line.split(), "--recipe=gcc-static").stderr
+
+
+@pytest.mark.parametrize("task", ["verify", "inspect", "dockerfile"])
+def test_help_says_that_a_folder_is_built(project: Path, task: str) -> None:
+    """And, where files can be named, that these are not executed."""
+    text = " ".join(invoke(project, "--help", task).stdout.decode().split())
+    assert "built first, by its own build system" in text
+    assert ("executed" in text) is (task != "dockerfile")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("dockerfile", "code"),

@@ -55,6 +55,9 @@ def build(
         known = _current(planned, workspace)  # somebody else may have built it while we waited
         if known is not None:
             return _binary(planned, known, workspace, cached=True)
+        if planned.sample.build not in ("sources", "go"):  # these two run nothing that the folder chooses
+            where = str(planned.sample.folder)
+            note(f"note: building {where!r} with {planned.sample.build} runs the commands that its build files name")
         made = _carry_out(planned, workspace, jobs, echo, lock)
     return _binary(planned, made, workspace, cached=False)
 

@@ -28,6 +28,7 @@ COMMON = {
     "format": "text or json",
     "recipe": "how to build; `invoke recipes` lists them (default: the smallest usual one for the language)",
     "set_": "a setting of the image, as in [image] of sample.toml: user=0:0, env.LANG=C, needs=none; may be repeated",
+    "folder": "a name under samples/ or a path; it is built first, by its own build system where it has one",
     "target": "which program, where the sample's build system makes several",
     "package": "Go: which main package, for example ./cmd/server",
     "base": "what to put it on; `invoke bases` lists them, or use docker://…, docker-daemon:…, oci:…, rootfs:…",

@@ -31,6 +31,7 @@ _WANTED = ("recipe", "base", "target", "package", "set_")
 @task(
     auto_shortflags=False,
     help={
+        "sample": COMMON["folder"],
         "context": "a new folder for all that `docker build` needs: Dockerfile, program and data",
         **{name: COMMON[name] for name in ("platform", *_WANTED)},
     },
@@ -48,7 +49,7 @@ def dockerfile(
     package: str = "",
     set_: Sequence[str] = MANY,
 ) -> None:
-    """Print the Dockerfile that builds the same image."""
+    """Build a sample, and print the Dockerfile that makes the same image."""
     from recipes.package.dockerfile import render, write_context
 
     project = open_project(c, platform)

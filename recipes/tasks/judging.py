@@ -1,4 +1,4 @@
-"""Tasks that look and judge, and run nothing: verify and inspect."""
+"""Tasks that look and judge: verify and inspect. A file is only read; a folder is built first."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 @task(
     auto_shortflags=False,
     help={
-        "target": "a sample, a file, or a whole image: docker-daemon:…, docker-archive:…, oci:…, docker://…",
+        "target": f"{COMMON['folder']}; or a file, or a whole image (docker-daemon:…, docker-archive:…, oci:…, "
+        "docker://…), of which nothing is executed",
         "base": "where it shall run, or several with commas between; `invoke bases` lists them (default: all of them)",
         "format": COMMON["format"],
         "verbose": "show for every library where the loader looks",
@@ -52,7 +53,7 @@ def verify(
     build_target: str = "",
     package: str = "",
 ) -> int:
-    """Say whether a program will start on a base, what it will miss there, and why: without running anything."""
+    """Say whether a program will start on a base, what it will miss there, and why: without running it."""
     from recipes import verify as verifying
     from recipes.model import Status
     from recipes.report import verdict
@@ -86,7 +87,7 @@ def verify(
 @task(
     auto_shortflags=False,
     help={
-        "target": "a sample or a file",
+        "target": f"{COMMON['folder']}; or a file, which is not executed",
         "build_target": COMMON["target"],
         **{name: COMMON[name] for name in ("recipe", "platform", "format", "package")},
     },
