@@ -216,6 +216,18 @@ def test_only_tags_are_locked(workspace: Workspace, names: str) -> None:
 _ENTRY = '["docker://docker.io/library/a:1"]\ndigest = "sha256:%s"\nsince = 2026-01-01T00:00:00Z\n' % ("0" * 64)
 
 
+@pytest.mark.parametrize("name", ["usual", 'quo"te\\', "\x7f\x1b\n", "\U0001f600 \u202e"])
+def test_what_is_written_is_read_back(workspace: Workspace, name: str) -> None:
+    """A base may be called what TOML has to escape; what cannot be a platform in a stranger's index is left out."""
+    names = ["amd64", "a\n[b]", "\ud800", "\U0001f600", 'x"y', "arm64"]
+    entries = [{"platform": {"os": "linux", "architecture": each}} for each in names]
+    platforms = lock.platforms_of(json.dumps({"manifests": entries}).encode())
+    assert platforms == ("linux/amd64", "linux/arm64")
+    pin = lock.Pin("sha256:" + "0" * 64, lock.now(), name, platforms)
+    lock.write(workspace, {"docker://docker.io/library/a:1": pin})
+    assert lock.read(workspace) == {"docker://docker.io/library/a:1": pin}
+
+
 @pytest.mark.parametrize(
     "text",
     [
