@@ -80,3 +80,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
     return BadInput(f"unknown {kind} {name!r}", hint)
+
+
+def shortened(text: str, length: int = 200) -> str:
+    """Words that others have chosen, no longer than may stand in a message."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -17,12 +17,12 @@ OWNERS = {
     "docker": {"run/docker.py"},
     "tabulate": {"report/table.py"},
     "invoke": {"tasks/"},  # a whole room: one task a function, and nothing else
-    "oras": {"registry/permission.py"},
     "requests": {"registry/", "run/docker.py"},
+    "urllib3": {"registry/", "run/docker.py"},
     "rich": {"notes.py"},
 }
 
-HEAVY = {"docker", "oras", "requests", "elftools", "tabulate", "zstandard", "deflate", "isal", "rich"}
+HEAVY = {"docker", "requests", "urllib3", "elftools", "tabulate", "zstandard", "deflate", "isal", "rich"}
 """Imported inside the functions that use them: what starts slowly is not started for nothing."""
 
 EARLIER = {  # a room may know the ones before it, the values, and nothing after

@@ -1,8 +1,6 @@
-"""What can be told of a registry's host before it is asked: whether its name is known, and whether it speaks TLS."""
+"""Whether the name of a registry's host is known, before it is asked."""
 
 from __future__ import annotations
-
-import re
 
 SECONDS = 3.0
 """Who does not answer in that time is not there."""
@@ -29,19 +27,3 @@ def look_up(host: str) -> None:
         raise TimeoutError(f"looking up {host} timed out")
     if failures[0]:
         raise failures[0]
-
-
-def speaks_http(host: str) -> bool:
-    """Whether a registry on this machine speaks plain HTTP: one with a certificate keeps its TLS."""
-    import http.client
-
-    name, _, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "80")
-    connection = http.client.HTTPConnection(name.strip("[]"), int(port), timeout=SECONDS)
-    try:
-        connection.request("GET", "/v2/")
-        # A TLS server answers plain HTTP with 400 or not at all; a registry never answers this with 400.
-        return connection.getresponse().status != 400
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

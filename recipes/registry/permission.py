@@ -1,25 +1,25 @@
 """What to say to a registry that asks who is there: basic logins, and tokens for what will really be done.
 
-The one place that imports oras, which asks token servers. It starts slowly, so a registry that wants no token does
-without it. Source: Docker Registry HTTP API V2, "Authentication", "Token Scope" and "OAuth 2".
+Source: Docker Registry HTTP API V2, "Authentication", "Token Scope" and "OAuth 2".
 """
 
 from __future__ import annotations
 
 import base64
-import re
+import json
 import threading
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from recipes.errors import BadInput, Unavailable
+from recipes.errors import BadArchive, BadInput, Unavailable, shortened
 from recipes.package.reference import ImageName
+from recipes.registry.addresses import origin
+from recipes.registry.answer import Answer
 from recipes.registry.challenges import Challenge, read_challenges
 from recipes.registry.credentials import IDENTITY, Login, find_login
 from recipes.registry.refusals import PASSING, Busy
+from recipes.registry.transport import Transport
 
-if TYPE_CHECKING:
-    from requests import Response, Session
+_MAX_TOKEN_BYTES = 1 << 20
 
 Scopes = tuple[str, ...]
 
@@ -30,10 +30,10 @@ class Permissions:
     `user` is who was logged in, "" for a visitor.
     """
 
-    def __init__(self, image: ImageName, session: Session) -> None:
+    def __init__(self, image: ImageName, transport: Transport) -> None:
         self.user = ""
         self._image = image
-        self._session = session
+        self._transport = transport
         self._lock = threading.Lock()
         self._login: Login | None = None
         self._looked_for_login = False
@@ -62,53 +62,59 @@ class Permissions:
                 token = self._token(challenges["bearer"], scopes)
                 self._known[scopes] = f"Bearer {token}" if token else ""
             elif "basic" in challenges and self._login and self._login[0] != IDENTITY:
-                self._known[scopes] = f"Basic {base64.b64encode(':'.join(self._login).encode()).decode()}"
+                self._known[scopes] = _basic(self._login)
             return self.known(scopes)
 
     def _token(self, challenge: Challenge, scopes: Scopes) -> str:
         asked = challenge.parameters
         realm = asked.get("realm", "")
-        if not re.match("https?:" if self._image.is_loopback else "https:", realm):
-            raise BadInput(f"{self._image.host} asks to send the login to {realm!r}, which is not safe")
+        if why := self._transport.guard.objection(realm, plain=True):
+            raise BadInput(
+                f"{self._image.host} asks to send the login to {shortened(realm)!r}, which is not safe: {why}"
+            )
         # What will be done, too, and not only what the first question was: some registries answer a push with a token
         # for pulling by a refusal, not by a new challenge.
         wanted = list(dict.fromkeys((*scopes, *asked.get("scope", "").split())))
-        try:
-            return self._ask(realm, asked.get("service", ""), wanted)
-        except (AttributeError, ValueError) as error:
-            raise Unavailable(f"{urlsplit(realm).netloc} does not answer as a server does that gives tokens") from error
+        with self._request(realm, asked.get("service", ""), wanted) as answer:
+            if answer.status in PASSING:
+                answered = f"{answer.status} {answer.reason}"
+                raise Busy(f"{_host(realm)}, which gives the tokens, answered {answered}", hint="try again later")
+            return self._read(answer, realm) if answer.status == 200 else ""
 
-    def _ask(self, realm: str, service: str, scopes: list[str]) -> str:
-        session = _TokenSession(self._session)
+    def _request(self, realm: str, service: str, scopes: list[str]) -> Answer:
+        """A login goes in a header, an identity token in a form; a visitor asks without either."""
+        about = {"service": service} if service else {}
         if self._login and self._login[0] == IDENTITY:
-            form = {"grant_type": "refresh_token", "client_id": "fromscratch", "service": service}
-            form |= {"scope": " ".join(scopes), "refresh_token": self._login[1]}
-            answer = session.request("POST", realm, data=form, allow_redirects=False)
-            return str(answer.json().get("access_token") or "") if answer.status_code == 200 else ""
-        from oras.auth.token import TokenAuth
-        from oras.auth.utils import authHeader
+            form = {**about, "grant_type": "refresh_token", "client_id": "fromscratch", "scope": " ".join(scopes)}
+            form["refresh_token"] = self._login[1]
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            return self._send("POST", realm, headers, urlencode(form).encode())
+        parts = urlsplit(realm)
+        query = "&".join(filter(None, (parts.query, urlencode({**about, "scope": scopes}, doseq=True))))
+        url = urlunsplit((*parts[:3], query, ""))
+        return self._send("GET", url, {"Authorization": _basic(self._login)} if self._login else {}, None)
 
-        where = authHeader({"realm": realm, "service": service, "scope": scopes})
-        server = TokenAuth()
-        server.session, server._tls_verify = session, bool(self._session.verify)
-        if not self._login:
-            return str(server.request_anonymous_token(where) or "")
-        server.set_basic_auth(*self._login)
-        return str(server.request_token(where) or "")
+    def _send(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
+        def hop(to: str) -> Answer:
+            if origin(to) != origin(url):
+                raise Unavailable(f"{_host(url)}, which gives the tokens, sends the login on to {_host(to)}")
+            return self._transport.send(method, to, headers, body)
+
+        return self._transport.redirected(method, url, hop)
+
+    @staticmethod
+    def _read(answer: Answer, realm: str) -> str:
+        try:
+            found = json.loads(answer.body(_MAX_TOKEN_BYTES, "its token"))
+            return str(found.get("token") or found.get("access_token") or "")
+        except (AttributeError, ValueError, RecursionError, BadArchive) as error:
+            raise Unavailable(f"{_host(realm)} does not answer as a server does that gives tokens") from error
 
 
-class _TokenSession:
-    """What token servers are asked through: oras would take one that fails for one that refuses the login."""
+def _basic(login: Login) -> str:
+    return f"Basic {base64.b64encode(':'.join(login).encode()).decode()}"
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
-    def request(self, method: str, url: str, **options: Any) -> Response:
-        response = self._session.request(method, url, **options)
-        if response.status_code in PASSING:
-            answered = f"{response.status_code} {response.reason}"
-            raise Busy(f"{urlsplit(url).netloc}, which gives the tokens, answered {answered}", hint="try again later")
-        return response
-
-    def get(self, url: str, **options: Any) -> Response:
-        return self.request("GET", url, **options)
+def _host(url: str) -> str:
+    """Host and port, without a login that a realm may hold."""
+    return shortened(urlsplit(url).netloc.rpartition("@")[2])

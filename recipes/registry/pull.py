@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from recipes import notes
-from recipes.errors import BadArchive, Unavailable
+from recipes.errors import BadArchive, Unavailable, shortened
 from recipes.model import BaseImage, Descriptor, Platform
 from recipes.package.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES, read_image
 from recipes.package.reference import ImageName
 from recipes.package.store import Store
-from recipes.registry.client import Answer, BrokenOff, Client
+from recipes.registry.answer import Answer, BrokenOff
+from recipes.registry.client import Client
 from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, MAX_WAIT_SECONDS
 
 
@@ -54,6 +55,8 @@ class Remote:
         return Descriptor(media_type, digest, len(data))
 
     def manifest(self, descriptor: Descriptor) -> bytes:
+        if descriptor.size > MAX_MANIFEST_BYTES:
+            raise BadArchive(f"{self.image} names a manifest of {descriptor.size} bytes")
         if descriptor.digest not in self._known:
             self._known[descriptor.digest] = self._get_manifest(descriptor.digest)[0]
         return self._known[descriptor.digest]
@@ -97,13 +100,13 @@ class Remote:
 
     def _open(self, digest: str, start: int) -> Answer:
         """The blob from `start` on, or all of it where the registry cannot go on there."""
-        where, headers = f"blobs/{digest}", {"Accept-Encoding": "identity"}
+        where = f"blobs/{digest}"
         if start:
-            answer = self._ask(where, {**headers, "Range": f"bytes={start}-"})
+            answer = self._ask(where, {"Range": f"bytes={start}-"})
             if answer.status != 416:
                 return answer
             answer.close()
-        return self._ask(where, headers)
+        return self._ask(where)
 
     def _get_manifest(self, selector: str) -> tuple[bytes, str, str]:
         """(bytes, media type, digest) of a manifest or an index."""
@@ -116,10 +119,11 @@ class Remote:
             # A proxy in between may send something else with "200": the registry's own word tells.
             promised = answer.headers.get("Docker-Content-Digest", actual)
             if promised.startswith("sha256:") and promised != actual:
-                raise BadArchive(f"{self.image}: the manifest that came has digest {actual}, not {promised}")
-            return data, answer.headers.get("Content-Type", "").partition(";")[0].strip(), actual
+                raise BadArchive(f"{self.image}: the manifest that came has digest {actual}, not {shortened(promised)}")
+            media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+            return data, shortened(media_type), actual
 
-    def _ask(self, where: str, headers: dict[str, str]) -> Answer:
+    def _ask(self, where: str, headers: Mapping[str, str] = {}) -> Answer:  # never changed
         """A GET, which is sent once more when the registry has asked to come back in a few seconds."""
         for _ in range(ATTEMPTS - 1):
             answer = self._client.ask("GET", where, headers)

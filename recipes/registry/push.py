@@ -18,14 +18,15 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from recipes import notes
-from recipes.errors import BadInput, Unavailable
+from recipes.errors import BadInput, Unavailable, shortened
 from recipes.model import Descriptor, Pushed
 from recipes.package.contents import Contents, gather
 from recipes.package.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES
 from recipes.package.reference import ImageName
 from recipes.package.store import Store
+from recipes.registry.answer import Answer, BrokenOff
 from recipes.registry.body import FileBody, Stopped, check_file
-from recipes.registry.client import Answer, BrokenOff, Client
+from recipes.registry.client import Client
 from recipes.registry.holdings import holders, remember
 from recipes.registry.reach import Unreachable
 from recipes.registry.refusals import Busy
@@ -113,7 +114,7 @@ class _Push:
         after = self._again(partial(self._digest_of, self.target.tag))
         if after != start.digest:
             raise Unavailable(
-                f"{self.target} stands for {after or 'nothing'} after the push, and not for {start.digest}",
+                f"{self.target} stands for {shortened(after) or 'nothing'} after the push, and not for {start.digest}",
                 hint="did somebody else push to the same tag? try again",
             )
         return Pushed(
@@ -236,7 +237,7 @@ class _Push:
             digest = answer.headers.get("Docker-Content-Digest", descriptor.digest)
             if digest != descriptor.digest:
                 raise Unavailable(
-                    f"{self.target.host} took {descriptor.digest} for {digest}", hint="its data was changed"
+                    f"{self.target.host} took {descriptor.digest} for {shortened(digest)}", hint="its data was changed"
                 )
 
     def _refusal(self, answer: Answer, what: str) -> Unavailable:

@@ -8,13 +8,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from recipes.errors import Unavailable
+from recipes.errors import Unavailable, shortened
 from recipes.package.reference import DOCKER_HUB, ImageName
 
 PASSING = frozenset((408, 425, 429, 500, 502, 503, 504))
 """Statuses that another try a moment later may not get."""
-
-_WORDS = 200
 
 
 class Busy(Unavailable):
@@ -90,6 +88,6 @@ def _registrys_words(document: bytes) -> tuple[str, str]:
     try:
         error = json.loads(document)["errors"][0]
         words = " ".join(str(error.get("message") or "").split())
-        return str(error.get("code") or ""), words[:_WORDS]
+        return str(error.get("code") or ""), shortened(words)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return "", ""

@@ -1,4 +1,4 @@
-"""requests, as a client of registries needs it: time-outs and retries that a user can wait for, errors in our words."""
+"""requests, as a client of registries needs it: nothing done behind our back, errors in our words."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from recipes.errors import Unavailable
+from recipes.errors import Unavailable, shortened
 from recipes.package.reference import ImageName
 from recipes.registry import hosts
+from recipes.registry.addresses import Guard
+from recipes.registry.connections import meter, meter_and_check
 from recipes.registry.reach import Unreachable
 
 if TYPE_CHECKING:
-    from requests import PreparedRequest, Response, Session
+    from requests import Response, Session
 
 READ_SECONDS = 30.0
 ATTEMPTS = 4
@@ -23,46 +25,60 @@ MAX_WAIT_SECONDS = 10.0
 """A registry that asks to wait longer is not waited for."""
 
 
-def new_session(retries: int, *, insecure: bool) -> Session:
-    """A session that keeps no cookies: some registries take one as a sign of a browser.
+def new_session(guard: Guard, *, insecure: bool) -> Session:
+    """A session that follows no redirection, knows no ~/.netrc, and takes no cookies and no compressed bodies.
 
-    `retries` is how often a GET or HEAD is asked again that fails in passing; `insecure` accepts any certificate.
+    It goes only where `guard` lets it, except through a proxy, which looks up names by itself. `insecure` accepts any
+    certificate.
     """
     from http.cookiejar import DefaultCookiePolicy
 
     import requests
     import urllib3
 
-    session = requests.Session()
+    class Session(requests.Session):
+        def get_redirect_target(self, resp: Response) -> None:
+            """None: or requests would read the whole answer, and prepare the next request with what netrc holds."""
+
+    session = Session()
     session.verify = not insecure
     if insecure:  # that is what was asked for: once is enough
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    # Some registries take a cookie as a sign of a browser.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.auth = lambda request: request  # or requests would put in what ~/.netrc holds for the host
+    session.headers["Accept-Encoding"] = "identity"
     for scheme in ("https://", "http://"):
-        session.mount(scheme, _adapter(retries))
+        session.mount(scheme, _adapter(guard))
     return session
 
 
-def _adapter(retries: int) -> Any:
+def _adapter(guard: Guard) -> Any:
     from requests.adapters import HTTPAdapter
-    from urllib3.util import Retry
 
     class Adapter(HTTPAdapter):
-        def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-            kwargs["timeout"] = kwargs.get("timeout") or (hosts.SECONDS, READ_SECONDS)  # oras's own requests have none
-            return super().send(request, *args, **kwargs)
+        def init_poolmanager(self, *args: Any, **options: Any) -> None:
+            super().init_poolmanager(*args, **options)
+            meter_and_check(self.poolmanager, guard)
 
-    retry = Retry(
-        total=retries,
-        connect=0,  # who does not answer once is not there
-        backoff_factor=BACKOFF_SECONDS,
-        status_forcelist=(500, 502, 503, 504) if retries else (),
-        allowed_methods=("GET", "HEAD"),
-        raise_on_status=False,
-        respect_retry_after_header=False,  # it may ask for an hour
-    )
-    return Adapter(max_retries=retry, pool_maxsize=32)
+        def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+            is_new = proxy not in self.proxy_manager
+            manager = super().proxy_manager_for(proxy, **options)
+            if is_new:
+                meter(manager)
+            return manager
+
+    return Adapter(pool_maxsize=32)
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether what requests raised is a connection that broke after it was made: who does not answer is not there."""
+    from requests.exceptions import ConnectionError as Broken
+    from requests.exceptions import ReadTimeout
+    from urllib3.exceptions import ProtocolError
+
+    broke = type(error) is Broken and bool(error.args) and isinstance(error.args[0], ProtocolError)
+    return broke or isinstance(error, ReadTimeout)
 
 
 def check_name(url: str) -> None:
@@ -105,5 +121,5 @@ def plain(error: BaseException) -> str:
     text = str(error)
     for pattern in (r"\[Errno -?\d+\] ([^'\")>]+)", r"(Read timed out|timed out|certificate verify failed[^(]*)"):
         if match := re.search(pattern, text):
-            return match[1].strip()
-    return text.rpartition(": ")[2].strip("()'\" ") or type(error).__name__
+            return shortened(match[1].strip())
+    return shortened(text.rpartition(": ")[2].strip("()'\" ") or type(error).__name__)

@@ -38,6 +38,7 @@ class Proxy:
         self.methods: Counter[str] = Counter()
         self.ranges: list[str] = []
         self.body_bytes = 0
+        self.connections = 0
         self.host = ""
 
 
@@ -61,6 +62,10 @@ def serving(proxy: Proxy) -> Iterator[Proxy]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            proxy.connections += 1
 
         def log_message(self, *_: object) -> None:
             pass

@@ -72,6 +72,18 @@ def test_an_image_is_pulled(registry: LocalRegistry, layout: LayoutWriter, works
     assert by_digest.layers == base.layers
 
 
+def test_a_pull_needs_one_connection(
+    registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, store: Store
+) -> None:
+    """Which protocol, index, manifest, config and layers: all come through one connection."""
+    image = layout.image(tar_of({"etc/a": b"one"}), tar_of({"etc/b": NOISE}))
+    layout.index(image, tag="x")
+    registry.push(layout.folder, "one-connection")
+    with serving(Proxy(registry.host)) as proxy:
+        assert pull(f"docker://{proxy.host}/one-connection", workspace, store).digest == image["digest"]
+        assert (proxy.seen.total(), proxy.connections) == (6, 1)
+
+
 def test_the_platform_chooses(
     registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, store: Store
 ) -> None:

@@ -97,6 +97,20 @@ def test_the_second_push_moves_nothing(
     assert digest_of(registry.read(f"{name}:1")) == start.digest
 
 
+def test_a_push_connects_as_often_as_it_sends_side_by_side(
+    registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, name: str
+) -> None:
+    """Three blobs at a time are three connections, for all that is asked and sent; alone, one does."""
+    for jobs in (3, 1):
+        start = image(layout, f"{name}-{jobs}")
+        with serving(Proxy(registry.host)) as proxy:
+            target = image_name(f"{proxy.host}/{name}:{jobs}")
+            done = push(Store(layout.folder), start, target, workspace=workspace, jobs=jobs)
+            assert len(done.sent) == 3
+            assert proxy.methods.total() > 10
+            assert proxy.connections <= jobs
+
+
 def test_a_new_tag_costs_a_manifest(
     registry: LocalRegistry, layout: LayoutWriter, workspace: Workspace, name: str
 ) -> None:
