@@ -36,7 +36,7 @@ from recipes.model import (
     Verdict,
 )
 from recipes.package import assemble
-from recipes.package.store import Store
+from recipes.package.store import MAX_BLOB, Store
 from recipes.recall import facts_from_json, recall, verdict_from_json
 from recipes.run.engine import Engine
 from recipes.workspace import Workspace, sweep_parts
@@ -56,13 +56,13 @@ class Project:
     jobs: int = 1
 
     @classmethod
-    def at(cls, root: Path, platform: str = "", compression: str = "gzip", jobs: int = 0) -> Project:
+    def at(cls, root: Path, platform: str = "", compression: str = "gzip", jobs: int = 0, max_blob: int = 0) -> Project:
         workspace = Workspace(root.resolve())
         if compression not in ("gzip", "zstd", "none"):
             raise errors.unknown("compression", compression, ("gzip", "zstd", "none"))
         return cls(
             workspace,
-            Store(workspace.images),
+            Store(workspace.images, max_blob=max_blob or MAX_BLOB),
             Platform.parse(platform) if platform else Platform.host(),
             compression,  # type: ignore[arg-type]  # checked just above
             jobs or processors(),

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from recipes.errors import BadArchive, Unavailable
+from recipes.errors import BadArchive, Unavailable, shortened
 from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.package.layers import layer_from_blob
 from recipes.package.store import Store
@@ -38,6 +38,12 @@ MAX_MANIFEST_BYTES = 4 << 20
 """What the distribution-spec asks registries to accept at least; nobody makes larger ones in earnest."""
 
 MAX_CONFIG_BYTES = 16 << 20
+_MAX_LAYERS = 500
+"""As many as the kernel's overlayfs stacks (OVL_MAX_STACK); Docker's limit is lower."""
+
+_MAX_BYTES = (1 << 63) - 1
+"""A size is an int64. Source: OCI image-spec, "Content Descriptors"."""
+
 _MAX_NESTING = 4
 _HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
@@ -69,7 +75,8 @@ def read_descriptor(value: object, what: str) -> Descriptor:
     """A descriptor from JSON. Raises: BadArchive, for another hash than sha256 too."""
     if isinstance(value, dict):
         media_type, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
-        if isinstance(media_type, str) and isinstance(size, int) and size >= 0 and is_digest(digest):
+        # A type, and not isinstance: true and false are integers too.
+        if isinstance(media_type, str) and type(size) is int and 0 <= size <= _MAX_BYTES and is_digest(digest):
             return Descriptor(media_type, str(digest), size)
     raise BadArchive(f"{what} is not a descriptor that can be used: {json.dumps(value)[:200]}")
 
@@ -100,7 +107,9 @@ def read_image(
     """Follow `start` through indexes to the image for `platform`, and put its layers into the store.
 
     `read` gives a manifest's bytes, `fetch` puts a blob into the store; the digests of both are checked.
-    Raises: Unavailable where there is none for the platform, BadArchive for what cannot be trusted.
+    Nothing is fetched before the store has agreed to the sizes of all of it.
+    Raises: Unavailable where there is none for the platform, BadArchive for what cannot be trusted, RecipeError where
+    there is no room.
     """
     descriptor, manifest = start, _read_checked(start, read, name)
     for _ in range(_MAX_NESTING):
@@ -111,17 +120,22 @@ def read_image(
     else:
         raise BadArchive(f"{name}: indexes within indexes, more than {_MAX_NESTING} deep")
     if manifest.get("schemaVersion") != 2 or "config" not in manifest:
+        kind = shortened(str(manifest.get("mediaType") or descriptor.media_type))
         raise BadArchive(
-            f"{name} is not an image that can be read: {manifest.get('mediaType') or descriptor.media_type}",
+            f"{name} is not an image that can be read: {kind}",
             hint="images of Docker's schema 1 have to be pushed again by a newer engine",
         )
     config_at = read_descriptor(manifest["config"], f"the config of {name}")
     if config_at.size > MAX_CONFIG_BYTES:
         raise BadArchive(f"{name} has a config of {config_at.size} bytes")
+    found = list_in(manifest, "layers", f"the manifest of {name}")
+    if len(found) > _MAX_LAYERS:
+        raise BadArchive(f"{name} has {len(found)} layers", hint=f"more than {_MAX_LAYERS} cannot be mounted")
+    layers_at = [_layer_descriptor(value, name) for value in found]
+    store.check_room((config_at, *layers_at), name)
     fetch_checked(store, config_at, fetch, name)
     config = parse_json(store.read(config_at.digest), f"the config of {name}")
     check_platform(config, platform, name)
-    layers_at = [_layer_descriptor(value, name) for value in list_in(manifest, "layers", f"the manifest of {name}")]
     diff_ids = read_diff_ids(config, name)
     if len(diff_ids) != len(layers_at):
         raise BadArchive(f"{name} has {len(layers_at)} layers, but its config names {len(diff_ids)}")
@@ -168,7 +182,7 @@ def choose(index: dict[str, Any], platform: Platform, name: str) -> Descriptor:
         chosen = nameless[0]  # its config will say what it is for
     else:
         names = ", ".join(sorted({str(have) for have, _ in offered})) or "nothing that names its platform"
-        raise Unavailable(f"{name} has no image for {platform}", hint=f"there is: {names}")
+        raise Unavailable(f"{name} has no image for {platform}", hint=f"there is: {shortened(names)}")
     return read_descriptor(chosen, f"an entry of the index of {name}")
 
 
@@ -176,7 +190,7 @@ def check_platform(config: dict[str, Any], platform: Platform, name: str) -> Non
     """Raises: Unavailable where the config is one for another platform."""
     have = _platform(config)
     if _variant_rank(have, platform) < 0:
-        raise Unavailable(f"{name} has no image for {platform}", hint=f"it is for {have}")
+        raise Unavailable(f"{name} has no image for {platform}", hint=f"it is for {shortened(str(have))}")
 
 
 def base_image(
@@ -245,5 +259,7 @@ def _layer_descriptor(value: object, name: str) -> Descriptor:
     descriptor = read_descriptor(value, f"a layer of {name}")
     if descriptor.media_type not in LAYERS:
         hint = "foreign layers are not kept in registries" if "foreign" in descriptor.media_type else ""
-        raise BadArchive(f"{name} has a layer of a kind that cannot be read: {descriptor.media_type!r}", hint=hint)
+        raise BadArchive(
+            f"{name} has a layer of a kind that cannot be read: {shortened(descriptor.media_type)!r}", hint=hint
+        )
     return Descriptor(LAYERS[descriptor.media_type], descriptor.digest, descriptor.size)

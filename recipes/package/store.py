@@ -10,14 +10,15 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
-from recipes.errors import BadArchive
+from recipes.errors import BadArchive, RecipeError
 from recipes.model import Descriptor, Environment, Platform
 from recipes.workspace import locked, replacing, write_atomically
 
@@ -26,6 +27,12 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 REF_NAME = "org.opencontainers.image.ref.name"
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+
+MAX_BLOB = 16 << 30
+"""The largest blob that is taken from elsewhere, in bytes, unless the user says something else."""
+
+_RESERVE = 64 << 20
+"""What is left free for all that is written beside blobs, in bytes."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -50,10 +57,14 @@ class BlobWriter:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An OCI image layout in the folder `root`. The lock on its index lies beside it, or where `lock` says."""
+    """An OCI image layout in the folder `root`. The lock on its index lies beside it, or where `lock` says.
+
+    `max_blob` is the largest blob of an image from elsewhere that it takes, in bytes.
+    """
 
     root: Path
     lock: Path | None = None
+    max_blob: int = MAX_BLOB
 
     # ── blobs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -86,6 +97,27 @@ class Store:
         if not self.has(digest, len(data)):
             write_atomically(self.place(digest), data)
         return Descriptor(media_type, digest, len(data))
+
+    def check_room(self, blobs: Iterable[Descriptor], name: str) -> None:
+        """Before the blobs of the image `name` are fetched: whether those that are not here may come.
+
+        Raises: BadArchive for one larger than `max_blob`, RecipeError where the file system has not enough room.
+        """
+        lacking = {(blob.digest, blob.size) for blob in blobs if not self.has(blob.digest, blob.size)}
+        sizes = [size for _, size in lacking]
+        largest, total = max(sizes, default=0), sum(sizes)
+        if largest > self.max_blob:
+            raise BadArchive(
+                f"{name} has a blob of {largest:,} bytes, and no more than {self.max_blob:,} are taken",
+                hint="give a larger --max-blob, if the image is worth it",
+            )
+        there = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        room = shutil.disk_usage(there).free - _RESERVE
+        if lacking and total > room:
+            raise RecipeError(
+                f"{name} needs {total:,} bytes, and there is room for {max(0, room):,} at {str(there)!r}",
+                hint="remove what is no longer needed, such as build/ of other projects",
+            )
 
     @contextmanager
     def writer(self, expect: str | None = None) -> Iterator[BlobWriter]:

@@ -66,12 +66,13 @@ def build_static(
     plan: bool = False,
     target: str = "",
     package: str = "",
+    max_blob: str = "",
 ) -> int:
     """Build a sample, prove from the file that it is static, package it into scratch, and run it."""
     from recipes import pipeline
 
     one_of("format", format, ("text", "json"))
-    projects = open_projects(c, platform, compression, jobs)
+    projects = open_projects(c, platform, compression, jobs, max_blob)
     program = load(projects[0], Wanted(sample, target, package, set_))
     chosen = [(project, choose_recipe(project, program, recipe)) for project in projects]
     if plan:
@@ -114,6 +115,7 @@ def package(
     jobs: str = "",
     set_: Sequence[str] = MANY,
     run: bool = True,
+    max_blob: str = "",
 ) -> int:
     """Package a program that is built already: inspect, judge, add the data that it needs, and run it."""
     from recipes import pipeline
@@ -121,7 +123,7 @@ def package(
 
     one_of("format", format, ("text", "json"))
     program = changed(prebuilt(file, words(args), stdin), set_)
-    project = open_project(c, platform, compression, jobs)
+    project = open_project(c, platform, compression, jobs, max_blob)
     binary, facts = pipeline.take_binary(project, program)
     row = pipeline.package_and_run(
         project, binary, facts, find_base_image(project, base), choose_engine(engine, project, run=run), run=run
@@ -141,7 +143,7 @@ def package(
         "run": "do not run anything: verdicts alone",
         "verbose": "whole reasons instead of shortened ones",
         "platform": COMMON["platforms"].replace("which become one index", "each with rows of its own"),
-        **{name: COMMON[name] for name in ("engine", "compression", "jobs", "target", "package")},
+        **{name: COMMON[name] for name in ("engine", "compression", "jobs", "max_blob", "target", "package")},
     },
 )
 @ending_well
@@ -161,6 +163,7 @@ def compare_sizes(
     verbose: bool = False,
     target: str = "",
     package: str = "",
+    max_blob: str = "",
 ) -> int:
     """Build samples with every recipe on every base, run them, and print what each choice costs."""
     from recipes import matrix
@@ -172,7 +175,7 @@ def compare_sizes(
 
     table.check_format(format)
     table.check_sort(sort)
-    projects = open_projects(c, platform, compression, jobs)
+    projects = open_projects(c, platform, compression, jobs, max_blob)
     project = projects[0]
     programs, broken = _load_all(project, split(samples), target, package)
     chosen_recipes = [find(name) for name in split(recipes)] or list(RECIPES.values())

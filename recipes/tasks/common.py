@@ -26,6 +26,7 @@ COMMON = {
     "compression": "of the layer: gzip, zstd or none",
     "jobs": "how many things to do at once (default: one per processor)",
     "format": "text or json",
+    "max_blob": "the largest layer that is fetched, for example 500MB (default: 16GiB)",
     "recipe": "how to build; `invoke recipes` lists them (default: the smallest usual one for the language)",
     "set_": "a setting of the image, as in [image] of sample.toml: user=0:0, env.LANG=C, needs=none; may be repeated",
     "folder": "a name under samples/ or a path; it is built first, by its own build system where it has one",
@@ -34,17 +35,19 @@ COMMON = {
     "base": "what to put it on; `invoke bases` lists them, or use docker://…, docker-daemon:…, oci:…, rootfs:…",
 }
 
-RUNNING = ("engine", "compression", "jobs", "format")
+RUNNING = ("engine", "compression", "jobs", "format", "max_blob")
 """The options of every task that runs what it makes."""
 
 MANY: Sequence[str] = []
 """The default of an option that may be repeated. A list: with a tuple, Invoke would take one value's letters apart."""
 
 
-def open_project(c: Context, platform: str = "", compression: str = "gzip", jobs: str = "") -> Project:
+def open_project(
+    c: Context, platform: str = "", compression: str = "gzip", jobs: str = "", max_blob: str = ""
+) -> Project:
     from recipes.pipeline import Project
 
-    return Project.at(Path(c.fromscratch.root), platform, compression, _number(jobs))
+    return Project.at(Path(c.fromscratch.root), platform, compression, _number(jobs), _bytes(max_blob))
 
 
 def _number(jobs: str) -> int:
@@ -54,11 +57,25 @@ def _number(jobs: str) -> int:
     return int(jobs or 0)
 
 
-def open_projects(c: Context, platforms: str, compression: str = "gzip", jobs: str = "") -> tuple[Project, ...]:
+def _bytes(max_blob: str) -> int:
+    """Of `--max-blob`; 0 where it is not given."""
+    if not max_blob:
+        return 0
+    match = re.fullmatch(r"([0-9]{1,15}) ?(?:([kmgt])(i?))?b?", max_blob.lower())
+    if match is None or int(match[1]) == 0:
+        raise errors.BadInput(f"not a size: --max-blob {max_blob}", hint="write it as 500MB or 16GiB")
+    size: int = int(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index(match[2] or " ")
+    return size
+
+
+def open_projects(
+    c: Context, platforms: str, compression: str = "gzip", jobs: str = "", max_blob: str = ""
+) -> tuple[Project, ...]:
     """One for each of the platforms between the commas of `--platform`, and one without any."""
     from recipes.model import Platform
 
-    return tuple(open_project(c, str(platform), compression, jobs) for platform in Platform.parse_list(platforms))
+    wanted = Platform.parse_list(platforms)
+    return tuple(open_project(c, str(platform), compression, jobs, max_blob) for platform in wanted)
 
 
 @dataclass(frozen=True, slots=True)

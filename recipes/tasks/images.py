@@ -25,7 +25,7 @@ from recipes.tasks.common import (
 )
 from recipes.tasks.ending import ending_well
 
-_WANTED = ("recipe", "base", "target", "package", "set_")
+_WANTED = ("recipe", "base", "target", "package", "set_", "max_blob")
 
 
 @task(
@@ -48,11 +48,12 @@ def dockerfile(
     target: str = "",
     package: str = "",
     set_: Sequence[str] = MANY,
+    max_blob: str = "",
 ) -> None:
     """Build a sample, and print the Dockerfile that makes the same image."""
     from recipes.package.dockerfile import render, write_context
 
-    project = open_project(c, platform)
+    project = open_project(c, platform, max_blob=max_blob)
     image = make_image(project, Wanted(sample, target, package, set_, recipe, base))
     if context:
         write_context(image, project.store, Path(context))
@@ -65,7 +66,7 @@ def dockerfile(
 
 @task(
     auto_shortflags=False,
-    help={name: COMMON[name] for name in ("recipe", "base", "platform", "engine", "compression", "set_")},
+    help={name: COMMON[name] for name in ("recipe", "base", "platform", "engine", "compression", "max_blob", "set_")},
     iterable=["set_"],
 )
 @ending_well
@@ -78,13 +79,14 @@ def debug(
     engine: str = "auto",
     compression: str = "gzip",
     set_: Sequence[str] = MANY,
+    max_blob: str = "",
 ) -> int:
     """Make a twin of an image with a shell and tools to look around in it; the image itself stays as it is."""
     from recipes import debug as debugging
     from recipes.model import RunStatus
     from recipes.report.summary import render_twin
 
-    project = open_project(c, platform, compression)
+    project = open_project(c, platform, compression, max_blob=max_blob)
     image = make_image(project, Wanted(sample, changes=set_, recipe=recipe, base=base))
     ensure_assembler()
     twin = debugging.make_twin(project, image)
@@ -120,11 +122,12 @@ def export(
     target: str = "",
     package: str = "",
     set_: Sequence[str] = MANY,
+    max_blob: str = "",
 ) -> None:
     """Write an image to a file or layout that Docker, podman and skopeo read."""
     from recipes.package import archive
 
-    projects = open_projects(c, platform, compression)
+    projects = open_projects(c, platform, compression, max_blob=max_blob)
     wanted = Wanted(sample, target, package, set_, recipe, base)
     archive.check_target(to, several=len(projects) > 1)  # before anything is built
     images, start = make_images(projects, wanted)
@@ -159,6 +162,7 @@ def push(
     target: str = "",
     package: str = "",
     set_: Sequence[str] = MANY,
+    max_blob: str = "",
 ) -> None:
     """Build an image and push it to a registry, without a daemon: only what the registry lacks is sent."""
     from recipes.package.reference import image_name
@@ -168,7 +172,7 @@ def push(
     from recipes.report.document import dumps
 
     one_of("format", format, ("text", "json"))
-    projects = open_projects(c, platform, compression, jobs)
+    projects = open_projects(c, platform, compression, jobs, max_blob)
     where = image_name(to.removeprefix("docker://"))
     check_target(where, insecure=insecure)  # before anything is built
     _, start = make_images(projects, Wanted(sample, target, package, set_, recipe, base), gate=not force)

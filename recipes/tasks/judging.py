@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         "format": COMMON["format"],
         "verbose": "show for every library where the loader looks",
         "build_target": COMMON["target"],
-        **{name: COMMON[name] for name in ("recipe", "platform", "jobs", "package")},
+        **{name: COMMON[name] for name in ("recipe", "platform", "jobs", "max_blob", "package")},
     },
 )
 @ending_well
@@ -52,6 +52,7 @@ def verify(
     jobs: str = "",
     build_target: str = "",
     package: str = "",
+    max_blob: str = "",
 ) -> int:
     """Say whether a program will start on a base, what it will miss there, and why: without running it."""
     from recipes import verify as verifying
@@ -60,7 +61,7 @@ def verify(
     from recipes.report.document import dumps
 
     one_of("format", format, ("text", "json"))
-    project = open_project(c, platform, jobs=jobs)
+    project = open_project(c, platform, jobs=jobs, max_blob=max_blob)
     named = split(base)
     if verifying.is_image(target):
         if named or recipe:

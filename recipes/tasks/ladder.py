@@ -59,13 +59,14 @@ def bundle(
     jobs: str = "",
     set_: Sequence[str] = MANY,
     run: bool = True,
+    max_blob: str = "",
 ) -> int:
     """Package a dynamic program with its loader and exactly the libraries that it will load, and run it."""
     from recipes import bundle as bundling
     from recipes import pipeline
 
     one_of("format", format, ("text", "json"))
-    projects = open_projects(c, platform, compression, jobs)
+    projects = open_projects(c, platform, compression, jobs, max_blob)
     program = load_any(projects[0], Wanted(target, build_target, package, set_, recipe), args, stdin)
     if from_.startswith("deb-"):
         ensure_assembler()
@@ -114,13 +115,14 @@ def smallest(
     jobs: str = "",
     set_: Sequence[str] = MANY,
     run: bool = True,
+    max_blob: str = "",
 ) -> int:
     """Find the smallest image that runs: static, bundled, or on a base; say of each that was left why."""
     from recipes.report.ladder import document, render
     from recipes.smallest import Climber
 
     one_of("format", format, ("text", "json"))
-    project = open_project(c, platform, compression, jobs)
+    project = open_project(c, platform, compression, jobs, max_blob)
     program = load_any(project, Wanted(target, build_target, package, set_), args, stdin)
     if not run:
         notes.note("nothing is run: the first image that is judged to run is taken as the smallest")

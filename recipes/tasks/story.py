@@ -15,7 +15,7 @@ from recipes.tasks.ending import ending_well
     help={
         "format": "text or markdown",
         "output": "write there instead of to stdout",
-        **{name: COMMON[name] for name in ("engine", "jobs")},
+        **{name: COMMON[name] for name in ("engine", "jobs", "max_blob")},
     },
 )
 @ending_well
@@ -25,13 +25,14 @@ def walkthrough(
     format: str = "text",  # noqa: A002  # the option's name
     output: str = "",
     jobs: str = "",
+    max_blob: str = "",
 ) -> int:
     """Tell the story of static binaries in twelve steps, each done here and compared with what was predicted."""
     from recipes.report import walkthrough as report
     from recipes.walkthrough import walk
 
     one_of("format", format, ("text", "markdown"))
-    project = open_project(c, jobs=jobs)
+    project = open_project(c, jobs=jobs, max_blob=max_blob)
     ensure_assembler()
     steps = []
     for step in walk(project, choose_engine(engine, project, run=True)):
