@@ -1,8 +1,8 @@
 """What lies where under `build/`, and how it gets there: beside its place first, then renamed into it.
 
-After a kill, a full disk or ^C there is the old file or the new one, never half of one. Whatever an ended process left
-in `build/tmp` is removed by the next one that needs a temporary folder; a file that it left half written, by one that
-later writes into the same folder.
+After a kill, a full disk, ^C or a loss of power there is the old file or the new one, never half of one. Whatever an
+ended process left in `build/tmp` is removed by the next one that needs a temporary folder; a file that it left half
+written, by one that later writes into the same folder.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import shutil
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from recipes import disk
 from recipes.errors import CannotWrite
 
 _PART = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.part", re.DOTALL)
@@ -103,9 +104,9 @@ def open_to_others(*folders: Path) -> None:
                 folder.chmod(0o755)
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write_atomically(path: Path, data: bytes, mode: int = 0o644, *, sync: bool = True) -> None:
     """Put `data` at `path`: beside it first, then renamed into place."""
-    with replacing(path, mode) as file:
+    with replacing(path, mode, sync=sync) as file:
         file.write(data)
 
 
@@ -115,7 +116,7 @@ def keep(path: Path, data: bytes) -> None:
     All that is kept goes through here and `keeping`; what others need is written so that a failure is an error.
     """
     with contextlib.suppress(CannotWrite):
-        write_atomically(path, data)
+        write_atomically(path, data, sync=False)  # what is damaged is found out anew
 
 
 def drop(path: Path) -> None:
@@ -134,8 +135,14 @@ def keeping(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
-    """A file object that becomes `path` when the block ends well, and vanishes otherwise."""
+def replacing(
+    path: Path, mode: int = 0o644, *, sync: bool = True, becomes: Callable[[], Path] | None = None
+) -> Iterator[IO[bytes]]:
+    """A file object that becomes `path` when the block ends well, and vanishes otherwise.
+
+    `becomes` gives another name in the same folder, where that is known only at the end. Without `sync` a loss of power
+    may leave an empty file: for what its readers check anyway, or what is temporary.
+    """
     make_folder(path.parent)
     sweep_parts(path.parent)
     # The name must fit even where the final one is as long as a name may be.
@@ -146,7 +153,11 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.fchmod(file.fileno(), mode)
             yield file
-        os.replace(beside, path)
+            if sync:
+                disk.sync_file(file)
+        os.replace(beside, becomes() if becomes else path)
+        if sync:
+            disk.sync_folder(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:

@@ -30,12 +30,12 @@ EARLIER = {  # a room may know the ones before it, the values, and nothing after
     "inspect": {"inspect"},
     "package": {"package", "inspect"},
     "registry": {"registry", "package"},
-    "bases": {"bases", "registry", "package"},
+    "bases": {"bases", "registry", "package", "inspect"},
     "run": {"run", "package", "inspect"},
     "report": {"report", "inspect"},
 }
 EXCEPTIONS = {("bases/resolve.py", "recipes.run.docker")}  # a base may come out of an engine; one file talks to it
-SHARED = {"model", "errors", "notes", "printable", "shell", "workspace", "samples", "system"}
+SHARED = {"model", "errors", "notes", "printable", "shell", "workspace", "disk", "samples", "system"}
 IMPURE = {"subprocess", "socket", "ssl", "http", "urllib", "recipes.shell", "recipes.workspace", "recipes.system"}
 
 
