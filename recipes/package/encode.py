@@ -15,7 +15,6 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import IO, TYPE_CHECKING, Protocol
 
 from recipes.errors import BadArchive
@@ -40,8 +39,18 @@ _SMALL_LEVEL, _UNKNOWN_LEVEL, _LARGE_LEVEL = 7, 6, 1
 # 9 takes twice as long as 7 for 0.3 % less.
 _ZSTD_LEVEL = 3
 
-_FHCRC, _FEXTRA, _FNAME, _FCOMMENT = 2, 4, 8, 16
-_MAX_HEADER_BYTES = 1 << 18
+_GZIP_MAGIC, _ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_READ = 256 << 10
+_PIECE = 256 << 10
+
+_MAX_WINDOW = 32 << 20
+"""What a zstd frame may ask the reader to remember. containers/image and BuildKit write 4 to 32 MiB, by level; `zstd`
+writes 8 MiB up to level 19, 32 MiB with 20, and more only with --ultra -21, -22 or --long."""
+
+_MAX_BLOCK = 128 << 10
+_BLOCK_HEADER = 3
+_RUN = 1
+"""The type of a zstd block that is one byte, repeated."""
 
 
 class Sink(Protocol):
@@ -127,17 +136,25 @@ def encoding(sink: Sink, compression: Compression, length: int | None) -> Iterat
         encoder.close()
 
 
+def compression_of(start: bytes) -> Compression:
+    """How a layer is compressed that starts with these four bytes."""
+    if start[:2] == _GZIP_MAGIC:
+        return "gzip"
+    return "zstd" if start == _ZSTD_MAGIC or _is_skippable(start) else "none"
+
+
 def decompressed(source: IO[bytes]) -> IO[bytes]:
     """The uncompressed bytes of a gzip, zstd or plain stream, told apart by their first bytes. Closes `source`.
 
+    Whatever comes in, it takes less than 64 MiB of memory: what is not read waits compressed.
     Raises: BadArchive, while reading, where the stream is truncated or damaged.
     """
-    head = source.read(4)
-    if head[:2] == b"\x1f\x8b":
-        return io.BufferedReader(_Decoded(source, head, _GzipDecoder()), 1 << 20)
-    if head == b"\x28\xb5\x2f\xfd":
-        return io.BufferedReader(_Decoded(source, head, _ZstdDecoder()), 1 << 20)
-    return io.BufferedReader(_Decoded(source, head, _PlainDecoder()), 1 << 20)
+    stream = _Source(source, _READ)  # type: ignore[arg-type]  # any binary file will do
+    compression = compression_of(stream.peek(4)[:4])
+    if compression == "none":
+        return stream
+    pieces = _gunzipped(stream) if compression == "gzip" else _unzstd(stream)
+    return io.BufferedReader(_Decoded(stream, pieces), 1 << 20)
 
 
 def _new_pool() -> ThreadPoolExecutor:
@@ -170,135 +187,110 @@ def _zstd_compressor(length: int | None) -> _Compressor:
     )
 
 
-class _Decoder(Protocol):
-    @property
-    def error(self) -> type[Exception]:
-        """What `feed` raises for a damaged stream."""
+class _Source(io.BufferedReader):
+    """A compressed stream."""
 
-    def feed(self, data: bytes) -> bytes: ...
-
-    @property
-    def complete(self) -> bool:
-        """Whether the stream may end here."""
-
-
-class _PlainDecoder:
-    error = ValueError
-    complete = True
-
-    def feed(self, data: bytes) -> bytes:
+    def exactly(self, count: int) -> bytes:
+        """Raises: EOFError."""
+        data = self.read(count)
+        if len(data) < count:
+            raise EOFError
         return data
 
 
-class _GzipDecoder:
+def _gunzipped(source: _Source) -> Iterator[bytes]:
     """All members of a gzip file. Decoders all give the same bytes, so the fastest does; as an encoder it would not."""
+    from isal import igzip, isal_zlib
 
-    def __init__(self) -> None:
-        from isal import isal_zlib
-
-        self.error: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its stub names an instance
-        self._new = partial(isal_zlib.decompressobj, wbits=31)
-        self._member = self._new()
-        self._begun = False
-        self._held = b""
-        self.complete = False
-
-    def feed(self, data: bytes) -> bytes:
-        out = []
-        data, self._held = self._held + data, b""
-        while data:
-            if not self._begun:
-                # Some writers pad the file with zero bytes behind the last member.
-                if self.complete and not data.strip(b"\0"):
-                    break
-                # ISA-L misreads a header that comes in pieces.
-                if not _has_header(data):
-                    self._held, self.complete = data, False
-                    break
-                self._member, self._begun = self._new(), True
-            out.append(self._member.decompress(data))
-            data = self._member.unused_data
-            self.complete = self._member.eof
-            self._begun = not self.complete
-        return b"".join(out)
+    damage: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment]  # its stub names an instance
+    # The last is for a header without an end.
+    with _in_words(source, igzip.BadGzipFile, damage, OverflowError):
+        file = igzip.GzipFile(fileobj=source, mode="rb")  # type: ignore[no-untyped-call]
+        while piece := file.read(_PIECE):
+            yield piece
 
 
-def _has_header(data: bytes) -> bool:
-    """Whether `data`, where a gzip member starts, has its header to the end. Source: RFC 1952, section 2.3.
+def _unzstd(source: _Source) -> Iterator[bytes]:
+    """All frames of a zstd file. Source: RFC 8878, section 3.1."""
+    import zstandard
 
-    Raises: ValueError for one that does not end within reason.
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+    with _in_words(source, zstandard.ZstdError, ValueError):
+        while start := source.read(4):
+            if _is_skippable(start):
+                left = int.from_bytes(source.exactly(4), "little")
+                while left:
+                    left -= len(source.exactly(min(left, _READ)))
+                continue
+            start += source.exactly(1)
+            header = start + source.exactly(zstandard.frame_header_size(start) - len(start))
+            about = zstandard.get_frame_parameters(header)
+            if about.window_size > _MAX_WINDOW:
+                raise BadArchive(
+                    f"a layer's zstd window of {about.window_size:,} bytes is more than the {_MAX_WINDOW:,} allowed",
+                    hint="compress it with a level up to 20, and without --long",
+                )
+            frame = decompressor.decompressobj()
+            frame.decompress(header)
+            yield from map(frame.decompress, _blocks(source))
+            if about.has_checksum:
+                frame.decompress(source.exactly(4))
+
+
+def _blocks(source: _Source) -> Iterator[bytes]:
+    """A frame in pieces of one block each, which is at most 128 KiB: libzstd gives at once all that a piece stands for.
+
+    A piece ends with the header of the next block.
     """
-    flags, end = int.from_bytes(data[3:4], "little"), 10
-    if flags & _FEXTRA:
-        end += 2 + int.from_bytes(data[10:12], "little")
-    for text in (_FNAME, _FCOMMENT):
-        if flags & text:
-            end = data.find(b"\0", end) + 1 or len(data) + 1
-    if flags & _FHCRC:
-        end += 2
-    if end > _MAX_HEADER_BYTES:
-        raise ValueError("the header of a gzip member has no end")
-    return end <= len(data)
+    data = source.exactly(_BLOCK_HEADER)
+    is_last = False
+    while not is_last:
+        word = int.from_bytes(data[-_BLOCK_HEADER:], "little")
+        is_last, kind, size = bool(word & 1), word >> 1 & 3, word >> 3
+        if size > _MAX_BLOCK:
+            raise ValueError(f"a block of {size} bytes")
+        yield data
+        data = source.exactly((1 if kind == _RUN else size) + (0 if is_last else _BLOCK_HEADER))
+    yield data
 
 
-class _ZstdDecoder:
-    """All frames of a zstd file."""
+def _is_skippable(start: bytes) -> bool:
+    return start[1:] == b"\x2a\x4d\x18" and start[0] >> 4 == 5
 
-    def __init__(self) -> None:
-        import zstandard
 
-        self.error = zstandard.ZstdError
-        # Layers come from anywhere: a frame may not ask for more than 128 MiB of window.
-        self._new = zstandard.ZstdDecompressor(max_window_size=128 << 20).decompressobj
-        self._frame = self._new()
-        self.complete = False
-
-    def feed(self, data: bytes) -> bytes:
-        out = []
-        while data:
-            if self._frame.eof:
-                self._frame = self._new()
-            out.append(self._frame.decompress(data))
-            data = self._frame.unused_data
-            self.complete = self._frame.eof
-        return b"".join(out)
+@contextmanager
+def _in_words(source: _Source, *errors: type[Exception]) -> Iterator[None]:
+    """What a decoder raises as a BadArchive, unless the source has something to say of itself at its end."""
+    kinds: tuple[type[Exception], ...] = (EOFError, *errors)
+    try:
+        yield
+    except kinds as error:
+        while source.read(_READ):
+            pass
+        words = "ends too early" if isinstance(error, EOFError) else f"is damaged: {error}"
+        raise BadArchive(f"a compressed layer {words}", hint="fetch it again") from error
 
 
 class _Decoded(io.RawIOBase):
-    """A decoder as a raw stream. It reads little at a time, so that a bomb costs time but never memory."""
+    """Pieces as a raw stream, each made when the one before it has been read."""
 
-    _READ = 64 << 10
-
-    def __init__(self, source: IO[bytes], head: bytes, decoder: _Decoder) -> None:
-        self._source = source
-        self._next = head
-        self._decoder = decoder
+    def __init__(self, source: _Source, pieces: Iterator[bytes]) -> None:
+        self._source, self._pieces = source, pieces
         self._ready = memoryview(b"")
-        self._ended = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the buffer that BufferedReader hands over
-        while not self._ready and not self._ended:
-            data = self._next or self._source.read(self._READ)
-            self._next = b""
-            if not data:
-                self._ended = True
-                if not self._decoder.complete:
-                    raise BadArchive("a compressed layer ends too early", hint="fetch it again")
-                break
-            self._ready = memoryview(self._feed(data))
+        while not self._ready:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._ready = memoryview(piece)
         count = min(len(buffer), len(self._ready))
         buffer[:count] = self._ready[:count]
         self._ready = self._ready[count:]
         return count
-
-    def _feed(self, data: bytes) -> bytes:
-        try:
-            return self._decoder.feed(data)
-        except (self._decoder.error, ValueError) as error:
-            raise BadArchive(f"a compressed layer is damaged: {error}", hint="fetch it again") from error
 
     def close(self) -> None:
         self._source.close()

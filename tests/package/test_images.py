@@ -134,7 +134,7 @@ def test_a_gzip_header_may_have_all_its_parts(flags: int) -> None:
 
 def test_a_gzip_header_without_end_is_an_error() -> None:
     """A name that never ends is not collected for ever."""
-    with pytest.raises(BadArchive, match="no end"):
+    with pytest.raises(BadArchive, match="header exceeds"):
         decompressed(io.BytesIO(b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * (1 << 20))).read()
 
 
