@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,8 @@ def _to_keep(image: Image, store: Store, tag: str) -> Iterator[Entry]:
     yield _document("index.json", index_document([entry]))
     layers = [layer.descriptor for layer in image.layers]
     for descriptor in dict.fromkeys((image.manifest, image.config, *layers)):
-        blob = store.blob(descriptor.digest)
-        yield _entry(_blob_name(descriptor.digest), blob.stat().st_size, partial(io.FileIO, blob))
+        size = store.blob(descriptor.digest).stat().st_size
+        yield _entry(_blob_name(descriptor.digest), size, partial(store.open, descriptor.digest))
     yield _docker_manifest(_blob_name(image.config.digest), tag, [_blob_name(layer.digest) for layer in layers])
 
 
@@ -120,17 +121,20 @@ def export(images: Sequence[Image], start: Descriptor, store: Store, to: str) ->
     folder, _, tag = to.removeprefix("oci:").partition(":")
     target = Store(Path(folder).resolve(), lock=store.root.parent / "export.lock")  # nothing of ours beside the layout
     contents = gather(store, start)
-    for descriptor in (*contents.blobs, *(manifest for manifest, _ in contents.manifests)):
-        _copy(descriptor, store, target)
-    platform = images[0].platform if len(images) == 1 else None
-    target.tag(tag or docker_tag(images[0].name).partition(":")[2], start, platform=platform)
+    with ExitStack() as undo:
+        for descriptor in (*contents.blobs, *(manifest for manifest, _ in contents.manifests)):
+            if not target.is_whole(descriptor.digest):
+                _copy(descriptor, store, target)
+                undo.callback(target.drop, descriptor.digest)
+        platform = images[0].platform if len(images) == 1 else None
+        target.tag(tag or docker_tag(images[0].name).partition(":")[2], start, platform=platform)
+        undo.pop_all()
 
 
 def _copy(descriptor: Descriptor, store: Store, target: Store) -> None:
-    if not target.has(descriptor.digest, descriptor.size):
-        with target.writer(expect=descriptor.digest) as writer, open(store.blob(descriptor.digest), "rb") as file:
-            while data := file.read(1 << 20):
-                writer.write(data)
+    with target.writer(expect=descriptor.digest) as writer, store.open(descriptor.digest) as file:
+        while data := file.read(1 << 20):
+            writer.write(data)
 
 
 def _blob_name(digest: str) -> str:

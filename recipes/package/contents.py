@@ -8,7 +8,6 @@ from recipes.errors import BadArchive
 from recipes.model import Descriptor
 from recipes.package.manifests import (
     MAX_MANIFEST_BYTES,
-    check_digest,
     is_index,
     list_in,
     parse_json,
@@ -38,7 +37,6 @@ def gather(store: Store, start: Descriptor) -> Contents:
         if depth > _MAX_NESTING or at.size > MAX_MANIFEST_BYTES:
             raise BadArchive(f"{what} is too large, or nested too deeply")
         data = store.read(at.digest)
-        check_digest(data, at.digest, what)
         document = parse_json(data, what)
         if is_index(at, document):
             for value in list_in(document, "manifests", what):
@@ -48,7 +46,8 @@ def gather(store: Store, start: Descriptor) -> Contents:
                 blob = read_descriptor(value, f"an entry of {what}")
                 if not store.has(blob.digest, blob.size):
                     raise BadArchive(
-                        f"the blob {blob.digest} is not whole in the store", hint="remove build/ and build again"
+                        f"the blob {blob.digest} is not whole in the store",
+                        hint="run it again: it is made or fetched anew",
                     )
                 blobs[blob.digest] = blob
         manifests[at.digest] = at, data

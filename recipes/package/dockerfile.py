@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -63,12 +64,16 @@ def write_context(image: Image, store: Store, folder: Path) -> None:
     make_folder(folder)
     if any(folder.iterdir()):
         raise BadInput(f"{str(folder)!r} is not empty", hint="name a new folder")
-    for name, layer in zip(_data_names(image), image.outfit.layers, strict=True):
-        with open_layer(store, layer) as stream, replacing(folder / name) as out:
-            shutil.copyfileobj(stream, out)
-    with open(image.binary.path, "rb") as program, replacing(folder / "app", 0o755) as out:
-        shutil.copyfileobj(program, out)
-    write_atomically(folder / "Dockerfile", dockerfile.encode())
+    with contextlib.ExitStack() as undo:
+        for name, layer in zip(_data_names(image), image.outfit.layers, strict=True):
+            with open_layer(store, layer) as stream, replacing(folder / name) as out:
+                shutil.copyfileobj(stream, out)
+            undo.callback((folder / name).unlink)
+        with open(image.binary.path, "rb") as program, replacing(folder / "app", 0o755) as out:
+            shutil.copyfileobj(program, out)
+        undo.callback((folder / "app").unlink)
+        write_atomically(folder / "Dockerfile", dockerfile.encode())
+        undo.pop_all()
 
 
 def _data_names(image: Image) -> list[str]:

@@ -6,13 +6,15 @@ Source: OCI image-spec, "Image Index", "Image Manifest" and "Image Configuration
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from recipes.errors import BadArchive, Unavailable, shortened
+from recipes.errors import BadArchive, DamagedBlob, RecipeError, Unavailable, shortened
 from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.package.layers import layer_from_blob
 from recipes.package.store import Store
@@ -49,6 +51,7 @@ _HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 ReadManifest = Callable[[Descriptor], bytes]
 FetchBlob = Callable[[Descriptor], None]
+Used = TypeVar("Used")
 
 
 def check_digest(data: bytes, digest: str, what: str) -> None:
@@ -133,33 +136,34 @@ def read_image(
         raise BadArchive(f"{name} has {len(found)} layers", hint=f"more than {_MAX_LAYERS} cannot be mounted")
     layers_at = [_layer_descriptor(value, name) for value in found]
     store.check_room((config_at, *layers_at), name)
-    fetch_checked(store, config_at, fetch, name)
-    config = parse_json(store.read(config_at.digest), f"the config of {name}")
+    data = _obtain(store, config_at, fetch, name, lambda at: store.read(at.digest))
+    config = parse_json(data, f"the config of {name}")
     check_platform(config, platform, name)
     diff_ids = read_diff_ids(config, name)
     if len(diff_ids) != len(layers_at):
         raise BadArchive(f"{name} has {len(layers_at)} layers, but its config names {len(diff_ids)}")
     layers = []
     for layer_at, diff_id in zip(layers_at, diff_ids, strict=True):
-        fetch_checked(store, layer_at, fetch, name)
-        layer = layer_from_blob(store, layer_at)
+        layer = _obtain(store, layer_at, fetch, name, partial(layer_from_blob, store))
         if layer.diff_id != diff_id:
             raise BadArchive(f"{name}: the content of layer {layer_at.digest} is not the one that its config names")
         layers.append(layer)
     return base_image(name, platform, descriptor.digest, layers, config)
 
 
-def fetch_checked(store: Store, descriptor: Descriptor, fetch: FetchBlob, name: str) -> None:
-    """Have the blob in the store, with the size that was promised. What is there already is not fetched again."""
-    if not has_whole(store, descriptor):
-        fetch(descriptor)
-        if not has_whole(store, descriptor):
-            raise BadArchive(f"{name}: blob {descriptor.digest} does not have the size that its manifest gives")
-
-
-def has_whole(store: Store, descriptor: Descriptor) -> bool:
-    """Whether the blob is in the store with its size: a file that lost its end counts as absent."""
-    return store.has(descriptor.digest, descriptor.size)
+def _obtain(store: Store, at: Descriptor, fetch: FetchBlob, name: str, use: Callable[[Descriptor], Used]) -> Used:
+    """What `use` makes of a blob: of the one in the store, else of one that is fetched, which stays if it is of use."""
+    if store.has(at.digest, at.size):
+        with contextlib.suppress(DamagedBlob):
+            return use(at)
+    fetch(at)
+    if not store.has(at.digest, at.size):
+        raise BadArchive(f"{name}: blob {at.digest} does not have the size that its manifest gives")
+    try:
+        return use(at)
+    except RecipeError:
+        store.drop(at.digest)
+        raise
 
 
 def choose(index: dict[str, Any], platform: Platform, name: str) -> Descriptor:

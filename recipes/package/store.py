@@ -2,15 +2,19 @@
 
 Blobs are written beside their place and renamed into it; the index is replaced as a whole under a lock. It is read by
 skopeo, podman, crane and newer Docker as it is. Source: OCI image-spec, "Image Layout".
+
+Every blob is checked on its way out, as its bytes pass by anyway; one that is not what its digest says is removed. The
+records that speak of it (layers, bases) are believed only while it is there, so they go with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +22,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
-from recipes.errors import BadArchive, RecipeError
+from recipes.disk import Room
+from recipes.errors import BadArchive, DamagedBlob
 from recipes.model import Descriptor, Environment, Platform
 from recipes.workspace import locked, replacing, write_atomically
 
@@ -31,9 +36,7 @@ LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 MAX_BLOB = 16 << 30
 """The largest blob that is taken from elsewhere, in bytes, unless the user says something else."""
 
-_RESERVE = 64 << 20
-"""What is left free for all that is written beside blobs, in bytes."""
-
+_READ = 256 << 10
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -42,10 +45,13 @@ class BlobWriter:
     """Takes a blob's bytes; `digest` and `size` are right when the block of `Store.writer` has ended."""
 
     _file: IO[bytes]
+    _room: Room
     size: int = 0
     _hash: Any = field(default_factory=hashlib.sha256)
 
     def write(self, data: bytes | bytearray) -> int:
+        """Raises: RecipeError where the disk would be full."""
+        self._room.take(len(data))
         self._hash.update(data)
         self.size += len(data)
         return self._file.write(data)
@@ -86,15 +92,39 @@ class Store:
         """Raises: BadArchive where there is no such blob."""
         path = self.place(digest)
         if not path.is_file():
-            raise BadArchive(f"the blob {digest} is not in the store", hint="remove build/ and build again")
+            raise BadArchive(f"the blob {digest} is not in the store", hint="run it again: it is made or fetched anew")
         return path
 
+    def open(self, digest: str) -> IO[bytes]:
+        """A blob as a stream. Raises: BadArchive where it is not there; at its end DamagedBlob where it was damaged."""
+        path = self.blob(digest)
+        try:
+            return io.BufferedReader(_Blob(path, digest), _READ)
+        except OSError as error:
+            raise BadArchive(f"cannot read {str(path)!r}: {error.strerror}") from error
+
     def read(self, digest: str) -> bytes:
-        return self.blob(digest).read_bytes()
+        """Raises: BadArchive where it is not there, DamagedBlob."""
+        with self.open(digest) as blob:
+            return blob.read()
+
+    def is_whole(self, digest: str) -> bool:
+        """Whether the blob is there and what its digest says: it is read to its end."""
+        try:
+            with self.open(digest) as blob:
+                while blob.read(_READ):
+                    pass
+        except BadArchive:
+            return False
+        return True
+
+    def drop(self, digest: str) -> None:
+        with contextlib.suppress(OSError):  # it has gone already, or must stay
+            self.place(digest).unlink()
 
     def add(self, data: bytes, media_type: str) -> Descriptor:
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        if not self.has(digest, len(data)):
+        if not self.has(digest, len(data)) or not self.is_whole(digest):
             write_atomically(self.place(digest), data)
         return Descriptor(media_type, digest, len(data))
 
@@ -112,28 +142,21 @@ class Store:
                 hint="give a larger --max-blob, if the image is worth it",
             )
         there = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
-        room = shutil.disk_usage(there).free - _RESERVE
-        if lacking and total > room:
-            raise RecipeError(
-                f"{name} needs {total:,} bytes, and there is room for {max(0, room):,} at {str(there)!r}",
-                hint="remove what is no longer needed, such as build/ of other projects",
-            )
+        Room(there, f"{name}'s layers").need(total)
 
     @contextmanager
     def writer(self, expect: str | None = None) -> Iterator[BlobWriter]:
         """A blob as a stream; it is there once the block has ended well.
 
-        Raises: BadArchive where its digest is not the one that was expected.
+        Raises: BadArchive where its digest is not the one that was expected, RecipeError where the disk would be full.
         """
         folder = self.root / "blobs" / "sha256"
-        unnamed = folder / f"incoming-{os.getpid()}-{os.urandom(6).hex()}"
-        # The name is known only at the end: write it under another one, and rename that once more.
-        with replacing(unnamed) as file:
-            writer = BlobWriter(file)
+        unnamed = folder / f"incoming-{os.urandom(6).hex()}"
+        with replacing(unnamed, becomes=lambda: self.place(writer.digest)) as file:
+            writer = BlobWriter(file, Room(folder, "a blob"))
             yield writer
             if expect is not None and writer.digest != expect:
                 raise BadArchive(f"a blob has the digest {writer.digest}, not {expect}", hint="fetch it again")
-        os.replace(unnamed, self.place(writer.digest))
 
     # ── the index ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -167,8 +190,15 @@ class Store:
             index = self._index()
             others = [old for old in index.get("manifests", ()) if _name_of(old) != name]
             manifests = sorted([*others, entry], key=lambda item: (_name_of(item), str(item.get("digest"))))
-            write_atomically(self.root / "oci-layout", LAYOUT)
+            if not self._is_layout():
+                write_atomically(self.root / "oci-layout", LAYOUT)
             write_atomically(self.root / "index.json", index_document(manifests, index))
+
+    def _is_layout(self) -> bool:
+        try:
+            return (self.root / "oci-layout").read_bytes() == LAYOUT
+        except OSError:
+            return False
 
     def _manifests(self) -> list[dict[str, Any]]:
         manifests: list[dict[str, Any]] = self._index().get("manifests", [])
@@ -191,6 +221,43 @@ class Store:
 
     def _damaged(self) -> BadArchive:
         return BadArchive(f"{str(self.root / 'index.json')!r} is damaged", hint="remove it; images are made again")
+
+
+class _Blob(io.RawIOBase):
+    """A blob on its way out, which at its end is what its digest says."""
+
+    def __init__(self, path: Path, digest: str) -> None:
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115  # closed with this
+        self._path, self._digest = path, digest
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the buffer that BufferedReader hands over
+        try:
+            count = self._file.readinto(buffer)
+        except OSError as error:
+            raise self._damaged(f"cannot be read: {error.strerror}") from error
+        self._hash.update(buffer[:count])
+        if not count and f"sha256:{self._hash.hexdigest()}" != self._digest:
+            raise self._damaged("is damaged")
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def _damaged(self, words: str) -> DamagedBlob:
+        hint = "it was removed: run it again, and it is made or fetched anew"
+        try:
+            if os.path.samestat(os.fstat(self._file.fileno()), self._path.stat()):  # not one that was put there since
+                self._path.unlink()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            hint = f"it could not be removed ({error.strerror}): remove {str(self._path)!r}"
+        return DamagedBlob(f"the blob {self._digest} {words} in the store", hint=hint)
 
 
 @lru_cache(maxsize=4)
