@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recipes import notes
+from recipes.disk import Room
 from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.package import reference as references
 from recipes.package.reference import Reference
-from recipes.workspace import Workspace, keep, keeping
+from recipes.workspace import Workspace, keep, keeping, replacing
 
 if TYPE_CHECKING:
     from recipes.package.store import Store
@@ -173,8 +174,8 @@ def _fetch(
 
             with workspace.temporary("save") as folder:
                 archive = folder / "image.tar"
-                with open(archive, "wb") as out:
-                    out.writelines(docker.save_archive(reference.target))
+                with replacing(archive, sync=False) as out:
+                    out.writelines(Room(folder, name).each(docker.save_archive(reference.target)))
                 return read_docker_archive(archive, "", name, platform, store)
         case "docker-archive":
             from recipes.bases.files import read_docker_archive

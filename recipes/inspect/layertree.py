@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from recipes import disk
 from recipes.errors import BadArchive, BadInput, CannotWrite
 from recipes.inspect.layering import Merger
 from recipes.inspect.rootindex import VERSION, Index, encode
@@ -119,7 +120,15 @@ class _Tar:
         weakref.finalize(self, os.close, descriptor)
 
     def read_at(self, offset: int, length: int) -> bytes:
-        return os.pread(self._descriptor, min(length, self.size - offset), offset) if offset < self.size else b""
+        """Raises: BadArchive where the disk fails."""
+        if offset >= self.size:
+            return b""
+        try:
+            return os.pread(self._descriptor, min(length, self.size - offset), offset)
+        except OSError as error:
+            raise BadArchive(
+                f"an unpacked layer cannot be read: {error.strerror}", hint="is the disk failing?"
+            ) from error
 
 
 class _Part:
@@ -153,7 +162,7 @@ def _uncompressed(layer: LayerSource, cache: Path | None, size: int | None) -> i
             os.close(descriptor)
         try:
             with _replacing(path) as file:
-                _copy(layer, file)
+                _copy(layer, file, cache)
         except CannotWrite:
             return _unnamed(layer)
     raise BadArchive(f"the layer {layer.diff_id} has changed since it was indexed", hint=f"remove {str(cache)!r}")
@@ -162,7 +171,7 @@ def _uncompressed(layer: LayerSource, cache: Path | None, size: int | None) -> i
 def _unnamed(layer: LayerSource) -> int:
     try:
         with tempfile.TemporaryFile() as file:
-            _copy(layer, file)
+            _copy(layer, file, Path(tempfile.gettempdir()))
             return os.dup(file.fileno())
     except OSError as error:
         raise CannotWrite(
@@ -178,14 +187,15 @@ def _opened(path: Path) -> int | None:
         return None
 
 
-def _copy(layer: LayerSource, out: IO[bytes]) -> None:
-    digest = hashlib.sha256()
+def _copy(layer: LayerSource, out: IO[bytes], folder: Path) -> None:
+    digest, room = hashlib.sha256(), disk.Room(folder, "an unpacked layer")
     try:
         opened = layer.open()
     except OSError as error:
         raise BadArchive(f"the layer {layer.diff_id} cannot be read: {error.strerror}") from error
     with opened as stream:
         while data := _read(stream, layer):
+            room.take(len(data))
             digest.update(data)
             out.write(data)
     out.flush()
@@ -215,6 +225,7 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 yield file
                 os.fchmod(file.fileno(), 0o644)
+                disk.sync_file(file)
                 os.replace(beside, path)
             finally:
                 with contextlib.suppress(OSError):

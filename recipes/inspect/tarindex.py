@@ -1,7 +1,8 @@
 """The members of a tar, by their headers alone: what each is and where its content stands.
 
 Written for layers that nobody vouches for: nothing is allocated that the file does not hold, every number is checked
-before it is used, and the only error is BadArchive. Reads ustar, GNU (long names, base-256 numbers), PAX and star.
+before it is used, and the only error is BadArchive. Reads ustar, GNU (long names, base-256 numbers), PAX and star, and
+only forwards, so that a layer may be read while it is fetched: what measures, judges and unpacks it reads the same.
 Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"; GNU tar manual, "Basic Tar Format".
 """
 
@@ -9,10 +10,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from recipes.errors import BadArchive
-from recipes.inspect.segments import Reader
 
 _BLOCK = 512
 _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12s")
@@ -24,6 +24,16 @@ _KINDS = {
 }  # fmt: skip
 _WITHOUT_CONTENT = b"123456"
 _OMITTED = b"gVMN"  # global headers, volume labels, continuations: they describe the archive, not a file
+
+
+class Tar(Protocol):
+    """An uncompressed tar. It is never asked for what lies before what it was asked for last."""
+
+    @property
+    def size(self) -> int:
+        """The bytes of all of it, right as soon as `read_at` has given fewer than it was asked for."""
+
+    def read_at(self, offset: int, length: int) -> bytes: ...
 
 
 class Member(NamedTuple):
@@ -44,14 +54,13 @@ class Member(NamedTuple):
     offset: int
 
 
-def read_members(tar: Reader) -> Iterator[Member]:
+def read_members(tar: Tar) -> Iterator[Member]:
     """The members in the order of the archive. Raises: BadArchive."""
     extended: dict[bytes, bytes] = {}
-    at = names = 0
-    while at < tar.size:
-        block = _block(tar, at)
+    at = end = names = 0
+    while block := _block(tar, at):
         if not any(block):
-            if at + _BLOCK < tar.size and any(tar.read_at(at + _BLOCK, _BLOCK)):
+            if any(tar.read_at(at + _BLOCK, _BLOCK)):
                 raise BadArchive(f"the tar has a lone empty block at byte {at}")
             return
         fields = _HEADER.unpack(block)
@@ -71,13 +80,13 @@ def read_members(tar: Reader) -> Iterator[Member]:
             yield member
             extended = {}
         end = at + size
-        if end > tar.size:
-            raise BadArchive(f"the tar is truncated: a member ends at byte {end}, the tar at byte {tar.size}")
         at = end + -end % _BLOCK
+    if end > tar.size:
+        raise BadArchive(f"the tar is truncated: a member ends at byte {end}, the tar at byte {tar.size}")
 
 
 def _member(
-    tar: Reader, block: bytes, fields: tuple[bytes, ...], extended: dict[bytes, bytes], at: int
+    tar: Tar, block: bytes, fields: tuple[bytes, ...], extended: dict[bytes, bytes], at: int
 ) -> tuple[Member, int, int]:
     """The member, where its content starts, and how many bytes of the archive that takes."""
     flag = fields[7]
@@ -92,9 +101,9 @@ def _member(
     real = stored
     if sparse:
         real = _size(block[483:495])
-        more = block[482]
-        while more:
-            more = _block(tar, at)[504]
+        more = block[482:483]
+        while any(more):
+            more = _block(tar, at)[504:505]
             at += _BLOCK
     if extended:
         name = extended.get(b"GNU.sparse.name", extended.get(b"path", name))
@@ -119,17 +128,19 @@ def _member(
     return Member(name, kind, *limits, seconds, target, -1 if sparse else at), at, stored
 
 
-def _block(tar: Reader, at: int) -> bytes:
+def _block(tar: Tar, at: int) -> bytes:
+    """A header; b"" where the tar has ended."""
     block = tar.read_at(at, _BLOCK)
-    if len(block) != _BLOCK:
+    if block and len(block) != _BLOCK:
         raise BadArchive(f"the tar is truncated: it ends inside a header at byte {at}")
     return block
 
 
-def _small(tar: Reader, at: int, size: int) -> bytes:
-    if size > _MOST_EXTENDED_BYTES or at + size > tar.size:
+def _small(tar: Tar, at: int, size: int) -> bytes:
+    data = tar.read_at(at, size) if size <= _MOST_EXTENDED_BYTES else b""
+    if len(data) != size:
         raise BadArchive(f"the tar has an extended header of {size} bytes")
-    return tar.read_at(at, size)
+    return data
 
 
 def _check_sum(block: bytes, field: bytes, at: int) -> None:

@@ -10,19 +10,19 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING
 
+from recipes.disk import Room
 from recipes.errors import BadArchive
+from recipes.inspect.layering import Merger
+from recipes.inspect.tarindex import read_members
 from recipes.model import Compression, Descriptor, FileEntry, Layer
 from recipes.package.config import source_date_epoch
 from recipes.package.encode import MEDIA_TYPES, Encoder, decompressed, encoding
 from recipes.package.store import Store
 
 if TYPE_CHECKING:
-    from tarfile import TarFile
-
     from recipes.package.tar import Entry
 
 _READ = 1 << 20
@@ -68,31 +68,30 @@ def layer_from_entries(
 def layer_from_tar(store: Store, stream: IO[bytes], compression: Compression) -> Layer:
     """A plain tar as a layer, kept byte for byte. `stream` need not be seekable and is read to its end.
 
-    Raises: BadArchive where it is no tar.
+    Raises: BadArchive where it is no tar, RecipeError where there is no room for what is in it.
     """
     with store.writer() as blob, encoding(blob, compression, None) as encoder:
-        tee = _Tee(stream, encoder)
-        content = _measure(tee)
+        passing = _Passing(stream, encoder, store)
+        content = _measure(passing)
         diff_id = encoder.finish()
-    return Layer(Descriptor(MEDIA_TYPES[compression], blob.digest, blob.size), diff_id, content, tee.length)
+    return Layer(Descriptor(MEDIA_TYPES[compression], blob.digest, blob.size), diff_id, content, passing.size)
 
 
 def layer_from_blob(store: Store, descriptor: Descriptor) -> Layer:
     """The layer that a blob of the store holds: unpacked once, to find its diff ID and its size.
 
-    Raises: BadArchive where the blob is damaged or no tar.
+    Raises: BadArchive where the blob is damaged or no tar, RecipeError where there is no room for what is in it.
     """
-    blob = open(store.blob(descriptor.digest), "rb")  # noqa: SIM115  # the decompressed stream closes it
-    with decompressed(blob) as stream, encoding(_Nowhere(), "none", None) as encoder:
-        tee = _Tee(stream, encoder)
-        content = _measure(tee)
+    with decompressed(store.open(descriptor.digest)) as stream, encoding(_Nowhere(), "none", None) as encoder:
+        passing = _Passing(stream, encoder, store)
+        content = _measure(passing)
         diff_id = encoder.finish()
-    return Layer(descriptor, diff_id, content, tee.length)
+    return Layer(descriptor, diff_id, content, passing.size)
 
 
 def open_layer(store: Store, layer: Layer) -> IO[bytes]:
     """The layer's uncompressed tar. Raises: BadArchive, also while reading."""
-    return decompressed(open(store.blob(layer.descriptor.digest), "rb"))
+    return decompressed(store.open(layer.descriptor.digest))
 
 
 def _entries(files: Iterable[FileEntry]) -> list[Entry]:
@@ -125,50 +124,63 @@ class _Nowhere:
         return len(data)
 
 
-class _Tee:
-    """Hands the stream to tarfile, and everything that is read to the encoder."""
+class _Passing:
+    """A tar that passes by, once: as `read_members` wants it, and all of it on its way to the encoder.
 
-    def __init__(self, stream: IO[bytes], encoder: Encoder) -> None:
-        self._stream = stream
-        self._encoder = encoder
-        self.length = 0
+    It ends where it would not fit into the free space, whether or not this run unpacks it.
+    """
 
-    def read(self, size: int = _READ) -> bytes:
-        data = self._stream.read(size)
-        self.length += len(data)
-        self._encoder.write(data)
+    def __init__(self, stream: IO[bytes], encoder: Encoder, store: Store) -> None:
+        self._stream, self._encoder = stream, encoder
+        self._room = Room(store.root, "an unpacked layer")
+        self._most = self._room.need(0)
+        self._chunk = b""
+        self.size = 0
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        data = b""
+        while len(data) < length and self._reach(offset + len(data)):
+            start = offset + len(data) - (self.size - len(self._chunk))
+            data += self._chunk[start : start + length - len(data)]
         return data
 
+    def pass_on(self) -> bool:
+        """Go on by one chunk; False at the end."""
+        self._chunk = self._stream.read(_READ)
+        self.size += len(self._chunk)
+        self._check(self.size)
+        self._encoder.write(self._chunk)
+        return bool(self._chunk)
 
-def _measure(stream: _Tee) -> int:
+    def _reach(self, offset: int) -> bool:
+        self._check(offset)
+        while offset >= self.size:
+            if not self.pass_on():
+                return False
+        return True
+
+    def _check(self, size: int) -> None:
+        if size > self._most:
+            self._room.need(size)
+
+
+def _measure(passing: _Passing) -> int:
     """What the layer adds to the size that an engine shows: the bytes of its files, and of its links' targets.
 
     Docker's overlay2 adds up `st_size` of everything but folders in the unpacked layer, each inode once; a symbolic
     link's `st_size` is the length of its target. Source: moby, `daemon/graphdriver/overlay2` and `pkg/directory`.
     """
-    sizes: dict[str, int] = {}
-    with _as_tar(stream) as archive:
-        for member in archive:
-            name = member.name.strip("/").removeprefix("./")
-            if member.issym():
-                sizes[name] = len(os.fsencode(member.linkname))
-            elif member.isreg() and not name.rpartition("/")[2].startswith(".wh."):
-                sizes[name] = member.size
-            elif not member.islnk():
-                sizes.pop(name, None)
-            # Nobody asks for a member again, and a list of a hundred thousand would be kept for nothing.
-            archive.members = []  # type: ignore[attr-defined]
-    while stream.read():
-        pass  # padding behind the end of the archive belongs to the layer too
-    return sum(sizes.values())
-
-
-@contextmanager
-def _as_tar(stream: _Tee) -> Iterator[TarFile]:
-    import tarfile
-
+    merger = Merger()
     try:
-        with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|", bufsize=_READ) as archive:
-            yield archive
-    except (tarfile.TarError, ValueError, OverflowError) as error:
-        raise BadArchive(f"a layer is not a readable tar: {error}", hint="fetch or make it again") from error
+        merger.add(read_members(passing), 0)
+    except BadArchive:
+        _pass_all(passing)  # a blob that is not what its digest says is told as that
+        raise
+    _pass_all(passing)  # padding behind the end of the archive belongs to the layer too
+    members = {node.inode: node.member for _, _, node in merger.walk()}
+    return sum(len(each.target) if each.kind == "symlink" else each.size for each in members.values())
+
+
+def _pass_all(passing: _Passing) -> None:
+    while passing.pass_on():
+        pass

@@ -382,9 +382,10 @@ def test_bad_roots(tmp_path: Path, workspace: Workspace, store: Store) -> None:
     """No such folder is Unavailable, a file that is no tar is BadArchive."""
     with pytest.raises(Unavailable, match="not there"):
         get(f"rootfs:{tmp_path}/absent", workspace, store)
-    (tmp_path / "no.tar").write_bytes(b"hello" * 1000)
-    with pytest.raises(BadArchive):
-        get(f"rootfs:{tmp_path}/no.tar", workspace, store)
+    for content in (b"hello" * 1000, b""):
+        (tmp_path / "no.tar").write_bytes(content)
+        with pytest.raises(BadArchive):
+            get(f"rootfs:{tmp_path}/no.tar", workspace, store)
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:

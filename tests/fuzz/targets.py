@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import hashlib
 import io
+import os
 import shutil
 import struct
 import sys
@@ -169,7 +170,7 @@ def _with_check_sums(data: bytes) -> bytes:
 
 
 def layer(folder: Path) -> Target:
-    """A compressed layer of an image: measured, and read to its end."""
+    """A compressed layer of an image: what was measured is judged too, and both find files of the same size."""
     store = Store(folder / "layers")
     plain = _tar(tarfile.PAX_FORMAT)
     import zstandard
@@ -178,11 +179,16 @@ def layer(folder: Path) -> Target:
     originals = [b"g" + gzip.compress(plain, mtime=0), b"z" + zstandard.compress(plain), b"-" + plain]
 
     def feed(data: bytes) -> None:
-        descriptor = store.add(data[1:], kinds.get(data[:1], "application/vnd.oci.image.layer.v1.tar"))
+        kind, content = data[:1], data[1:]
+        descriptor = store.add(content if kind in kinds else _with_check_sums(content), kinds.get(kind, ""))
         try:
-            with open_layer(store, layer_from_blob(store, descriptor)) as stream:
-                while stream.read(1 << 20):
-                    pass
+            found = layer_from_blob(store, descriptor)
+            try:
+                root = RootFs.from_layers([LayerSource(found.diff_id, lambda: open_layer(store, found))])
+            except RecipeError as error:
+                raise AssertionError("it was measured, and is not judged") from error
+            entries = {entry.inode: entry for _, entry in root.entries() if entry.kind != "dir"}
+            assert found.content_bytes == sum(e.size + len(os.fsencode(e.target)) for e in entries.values())
         finally:
             store.blob(descriptor.digest).unlink()
 
