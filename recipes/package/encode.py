@@ -15,7 +15,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from recipes.errors import BadArchive
 from recipes.model import Compression
@@ -51,6 +51,9 @@ _MAX_BLOCK = 128 << 10
 _BLOCK_HEADER = 3
 _RUN = 1
 """The type of a zstd block that is one byte, repeated."""
+
+
+Source: TypeAlias = "io.BufferedReader[Any]"
 
 
 class Sink(Protocol):
@@ -149,7 +152,7 @@ def decompressed(source: IO[bytes]) -> IO[bytes]:
     Whatever comes in, it takes less than 64 MiB of memory: what is not read waits compressed.
     Raises: BadArchive, while reading, where the stream is truncated or damaged.
     """
-    stream = _Source(source, _READ)  # type: ignore[arg-type]  # any binary file will do
+    stream = source if isinstance(source, io.BufferedReader) else io.BufferedReader(source, _READ)  # type: ignore[type-var]
     compression = compression_of(stream.peek(4)[:4])
     if compression == "none":
         return stream
@@ -187,18 +190,7 @@ def _zstd_compressor(length: int | None) -> _Compressor:
     )
 
 
-class _Source(io.BufferedReader):
-    """A compressed stream."""
-
-    def exactly(self, count: int) -> bytes:
-        """Raises: EOFError."""
-        data = self.read(count)
-        if len(data) < count:
-            raise EOFError
-        return data
-
-
-def _gunzipped(source: _Source) -> Iterator[bytes]:
+def _gunzipped(source: Source) -> Iterator[bytes]:
     """All members of a gzip file. Decoders all give the same bytes, so the fastest does; as an encoder it would not."""
     from isal import igzip, isal_zlib
 
@@ -210,7 +202,7 @@ def _gunzipped(source: _Source) -> Iterator[bytes]:
             yield piece
 
 
-def _unzstd(source: _Source) -> Iterator[bytes]:
+def _unzstd(source: Source) -> Iterator[bytes]:
     """All frames of a zstd file. Source: RFC 8878, section 3.1."""
     import zstandard
 
@@ -218,12 +210,12 @@ def _unzstd(source: _Source) -> Iterator[bytes]:
     with _in_words(source, zstandard.ZstdError, ValueError):
         while start := source.read(4):
             if _is_skippable(start):
-                left = int.from_bytes(source.exactly(4), "little")
+                left = int.from_bytes(_exactly(source, 4), "little")
                 while left:
-                    left -= len(source.exactly(min(left, _READ)))
+                    left -= len(_exactly(source, min(left, _READ)))
                 continue
-            start += source.exactly(1)
-            header = start + source.exactly(zstandard.frame_header_size(start) - len(start))
+            start += _exactly(source, 1)
+            header = start + _exactly(source, zstandard.frame_header_size(start) - len(start))
             about = zstandard.get_frame_parameters(header)
             if about.window_size > _MAX_WINDOW:
                 raise BadArchive(
@@ -234,15 +226,15 @@ def _unzstd(source: _Source) -> Iterator[bytes]:
             frame.decompress(header)
             yield from map(frame.decompress, _blocks(source))
             if about.has_checksum:
-                frame.decompress(source.exactly(4))
+                frame.decompress(_exactly(source, 4))
 
 
-def _blocks(source: _Source) -> Iterator[bytes]:
+def _blocks(source: Source) -> Iterator[bytes]:
     """A frame in pieces of one block each, which is at most 128 KiB: libzstd gives at once all that a piece stands for.
 
     A piece ends with the header of the next block.
     """
-    data = source.exactly(_BLOCK_HEADER)
+    data = _exactly(source, _BLOCK_HEADER)
     is_last = False
     while not is_last:
         word = int.from_bytes(data[-_BLOCK_HEADER:], "little")
@@ -250,8 +242,16 @@ def _blocks(source: _Source) -> Iterator[bytes]:
         if size > _MAX_BLOCK:
             raise ValueError(f"a block of {size} bytes")
         yield data
-        data = source.exactly((1 if kind == _RUN else size) + (0 if is_last else _BLOCK_HEADER))
+        data = _exactly(source, (1 if kind == _RUN else size) + (0 if is_last else _BLOCK_HEADER))
     yield data
+
+
+def _exactly(source: Source, count: int) -> bytes:
+    """Raises: EOFError."""
+    data = source.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data
 
 
 def _is_skippable(start: bytes) -> bool:
@@ -259,7 +259,7 @@ def _is_skippable(start: bytes) -> bool:
 
 
 @contextmanager
-def _in_words(source: _Source, *errors: type[Exception]) -> Iterator[None]:
+def _in_words(source: Source, *errors: type[Exception]) -> Iterator[None]:
     """What a decoder raises as a BadArchive, unless the source has something to say of itself at its end."""
     kinds: tuple[type[Exception], ...] = (EOFError, *errors)
     try:
@@ -274,7 +274,7 @@ def _in_words(source: _Source, *errors: type[Exception]) -> Iterator[None]:
 class _Decoded(io.RawIOBase):
     """Pieces as a raw stream, each made when the one before it has been read."""
 
-    def __init__(self, source: _Source, pieces: Iterator[bytes]) -> None:
+    def __init__(self, source: Source, pieces: Iterator[bytes]) -> None:
         self._source, self._pieces = source, pieces
         self._ready = memoryview(b"")
 
