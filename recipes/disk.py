@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TypeVar
 
-from recipes.errors import RecipeError
+from recipes.errors import CannotWrite
 
 _RESERVE = 16 << 20
 _STEP = 64 << 20
@@ -34,17 +34,17 @@ class Room:
         self._left = 0
 
     def take(self, count: int) -> None:
-        """`count` bytes are about to be written. Raises: RecipeError where the disk would be full."""
+        """`count` bytes are about to be written. Raises: CannotWrite where the disk would be full."""
         self._left -= count
         if self._left < 0:
             free = self.need(count)
             self._left = min(free, _STEP) - count
 
     def need(self, size: int) -> int:
-        """The bytes that are free, if `size` fit in. Raises: RecipeError where they do not."""
+        """The bytes that are free, if `size` fit in. Raises: CannotWrite where they do not."""
         free = free_bytes(self._folder)
         if size > free:
-            raise RecipeError(
+            raise CannotWrite(
                 f"cannot write {self._what} into {str(self._folder)!r}: the disk would be full: "
                 f"{size:,} more bytes are needed, {free:,} are free",
                 hint="free some space there; nothing of it was kept",

@@ -50,7 +50,7 @@ class BlobWriter:
     _hash: Any = field(default_factory=hashlib.sha256)
 
     def write(self, data: bytes | bytearray) -> int:
-        """Raises: RecipeError where the disk would be full."""
+        """Raises: CannotWrite where the disk would be full."""
         self._room.take(len(data))
         self._hash.update(data)
         self.size += len(data)
@@ -131,7 +131,7 @@ class Store:
     def check_room(self, blobs: Iterable[Descriptor], name: str) -> None:
         """Before the blobs of the image `name` are fetched: whether those that are not here may come.
 
-        Raises: BadArchive for one larger than `max_blob`, RecipeError where the file system has not enough room.
+        Raises: BadArchive for one larger than `max_blob`, CannotWrite where the file system has not enough room.
         """
         lacking = {(blob.digest, blob.size) for blob in blobs if not self.has(blob.digest, blob.size)}
         sizes = [size for _, size in lacking]
@@ -148,7 +148,7 @@ class Store:
     def writer(self, expect: str | None = None) -> Iterator[BlobWriter]:
         """A blob as a stream; it is there once the block has ended well.
 
-        Raises: BadArchive where its digest is not the one that was expected, RecipeError where the disk would be full.
+        Raises: BadArchive where its digest is not the one that was expected, CannotWrite where the disk would be full.
         """
         folder = self.root / "blobs" / "sha256"
         unnamed = folder / f"incoming-{os.urandom(6).hex()}"

@@ -232,16 +232,16 @@ def test_what_turns_out_too_large_is_not_read_to_its_end(small: Callable[[int], 
     assert used(store.root.parent) - before < 1 << 20
 
 
-@pytest.mark.parametrize(("disk", "left"), [(48, "an unpacked layer"), (150, "unpacked layers")])
-def test_unpacking_leaves_room(small: Callable[[int], Path], disk: int, left: str) -> None:
-    """Neither the tar of a layer nor its files are written where they would fill the disk, and nothing is left."""
+@pytest.mark.parametrize("disk", [48, 150])
+def test_unpacking_leaves_room(small: Callable[[int], Path], disk: int) -> None:
+    """Neither the tar of a layer, which is only kept, nor its files are written where they would fill the disk."""
     workspace = Workspace(small(disk))
     store = Store(workspace.images)
     with store.writer() as writer:
         writer.write(gzip.compress(b"".join(zeros(80 << 20))))
     digest = f"sha256:{hashlib.sha256(b''.join(zeros(80 << 20))).hexdigest()}"
     layer = Layer(Descriptor(MEDIA_TYPES["gzip"], writer.digest, writer.size), digest, 80 << 20, (80 << 20) + 1536)
-    with pytest.raises(RecipeError, match=f"cannot write {left} into .*: the disk would be full"):
+    with pytest.raises(RecipeError, match="cannot write unpacked layers into .*: the disk would be full"):
         unpack([layer], store, workspace)
     assert [path for path in workspace.roots.iterdir() if path.is_dir()] == []
     assert list((workspace.build / "tmp").glob("*")) == []

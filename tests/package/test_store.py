@@ -330,7 +330,7 @@ def test_what_cannot_be_written_is_not_there(
 ) -> None:
     """A disk that takes bytes and then fails to keep them is one error, and no blob is there by its name."""
     done = failing(call, _KEEP)
-    assert b"RecipeError: cannot write" in done.stderr
+    assert b"CannotWrite: cannot write" in done.stderr
     assert b"Input/output error" in done.stderr
     assert list((store.root / "blobs/sha256").iterdir()) == []
     assert store.tags() == {}

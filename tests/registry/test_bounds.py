@@ -91,7 +91,9 @@ def test_what_there_is_no_room_for(workspace: Workspace, parts: int) -> None:
     """Layers that do not fit on the disk, alone or together, are an error before anything is fetched."""
     size = shutil.disk_usage(workspace.root).total // parts + 1
     layers = [layer(size, number) for number in range(parts)]
-    check_refused(workspace, manifest(*layers), r"needs [\d,]+ bytes, and there is room for", max_blob=1 << 60)
+    check_refused(
+        workspace, manifest(*layers), r"the disk would be full: [\d,]+ more bytes are needed", max_blob=1 << 60
+    )
 
 
 def check_refused(workspace: Workspace, document: object, message: str, max_blob: int = MAX_BLOB) -> None:
