@@ -241,7 +241,7 @@ def test_unpacking_leaves_room(small: Callable[[int], Path], disk: int) -> None:
         writer.write(gzip.compress(b"".join(zeros(80 << 20))))
     digest = f"sha256:{hashlib.sha256(b''.join(zeros(80 << 20))).hexdigest()}"
     layer = Layer(Descriptor(MEDIA_TYPES["gzip"], writer.digest, writer.size), digest, 80 << 20, (80 << 20) + 1536)
-    with pytest.raises(RecipeError, match="cannot write unpacked layers into .*: the disk would be full"):
+    with pytest.raises(RecipeError, match=r"cannot write unpacked layers into .*: the disk would be full"):
         unpack([layer], store, workspace)
     assert [path for path in workspace.roots.iterdir() if path.is_dir()] == []
     assert list((workspace.build / "tmp").glob("*")) == []
