@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from recipes.errors import BadInput
-from recipes.printable import shell_word
+from recipes.support.printable import shell_word
 
 Environment = tuple[tuple[str, str], ...]
 
@@ -125,6 +125,10 @@ class HealthCheck:
     timeout: float = 5.0
     start_period: float = 0.0
     retries: int = 3
+
+
+PROGRAM = "/app"
+"""Where the program is in an image, whatever its own name: equal programs make equal layers, and nobody quotes it."""
 
 
 @dataclass(frozen=True, slots=True)

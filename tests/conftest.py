@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 from tests.cli import HELLO, ROOT, add
 
-pytest_plugins = ["tests.fixtures_engine", "tests.fixtures_registry"]
+pytest_plugins = ["tests.compilers", "tests.fixtures_engine", "tests.fixtures_registry"]
 
 
 @pytest.fixture

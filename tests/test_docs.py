@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from recipes import errors, shell
-from recipes.inspect.hazards import RULES
-from recipes.inspect.startup import LOADER_CODES
+from recipes import errors
 from recipes.model import Command
+from recipes.support import shell
+from recipes.verdict.hazards import RULES
+from recipes.verdict.startup import LOADER_CODES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
@@ -154,9 +155,9 @@ def test_files_named_in_the_readme_exist() -> None:
 
 
 def codes_of_findings() -> set[str]:
-    """Every code that a finding of recipes/inspect can have: those of its tables, and those written into a call."""
+    """Every code that a finding can have: those of the tables of rules, and those written into a call."""
     found = {rule.code for rule in RULES} | {code for code, _ in LOADER_CODES.values()}
-    for path in (ROOT / "recipes/inspect").glob("*.py"):
+    for path in [*(ROOT / "recipes/verdict").glob("*.py"), *(ROOT / "recipes/loader").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_bytes())):
             values: list[ast.expr] = []
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

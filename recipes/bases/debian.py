@@ -22,16 +22,16 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from recipes import notes, shell
 from recipes.errors import Unavailable
 from recipes.model import BaseImage, Command, Platform
-from recipes.package.layers import layer_from_entries
+from recipes.oci.layers import layer_from_entries
+from recipes.oci.reference import Reference
+from recipes.oci.store import Store
+from recipes.oci.tar import Entry, new_entry
 from recipes.package.provide import NSSWITCH
-from recipes.package.reference import Reference
-from recipes.package.store import Store
-from recipes.package.tar import Entry, new_entry
 from recipes.registry.reach import Unreachable, reaching
-from recipes.workspace import Workspace
+from recipes.support import notes, shell
+from recipes.support.workspace import Workspace
 
 _ARCHITECTURES = {"amd64": "amd64", "arm64": "arm64", "386": "i386", "riscv64": "riscv64", "ppc64le": "ppc64el",
                   "s390x": "s390x"}  # fmt: skip

@@ -14,14 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from recipes.elf.segments import FileReader
 from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
-from recipes.inspect.segments import FileReader
-from recipes.inspect.tarindex import Member, read_members
 from recipes.model import BaseImage, Descriptor, Layer, Platform
-from recipes.package import tar
-from recipes.package.encode import MEDIA_TYPES, compression_of
-from recipes.package.layers import layer_from_blob, layer_from_entries, layer_from_tar
-from recipes.package.manifests import (
+from recipes.oci import tar
+from recipes.oci.encode import MEDIA_TYPES, compression_of
+from recipes.oci.layers import layer_from_blob, layer_from_entries, layer_from_tar
+from recipes.oci.manifests import (
     INDEXES,
     MANIFESTS,
     MAX_CONFIG_BYTES,
@@ -36,8 +35,9 @@ from recipes.package.manifests import (
     read_diff_ids,
     read_image,
 )
-from recipes.package.reference import ImageName, image_name
-from recipes.package.store import Store
+from recipes.oci.reference import ImageName, image_name
+from recipes.oci.store import Store
+from recipes.rootfs.tarindex import Member, read_members
 
 _CHUNK = 1 << 20
 _REF_NAME = "org.opencontainers.image.ref.name"

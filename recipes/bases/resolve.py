@@ -16,15 +16,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recipes import notes
-from recipes.disk import Room
 from recipes.model import BaseImage, Descriptor, Layer, Platform
-from recipes.package import reference as references
-from recipes.package.reference import Reference
-from recipes.workspace import Workspace, keep, keeping, replacing
+from recipes.oci import reference as references
+from recipes.oci.reference import Reference
+from recipes.support import notes
+from recipes.support.disk import Room
+from recipes.support.workspace import Workspace, keep, keeping, replacing
 
 if TYPE_CHECKING:
-    from recipes.package.store import Store
+    from recipes.oci.store import Store
 
 RECORD_VERSION = 3
 

@@ -16,7 +16,7 @@ from recipes.compile.targets import ELF_MACHINES, go_level, zig_target
 from recipes.compile.toolchain import Toolchain, numbers
 from recipes.errors import BadInput
 from recipes.model import Command, Environment, Platform, Sample
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 
 _LOCAL_REPLACEMENT = re.compile(r"""=>\s*["`]?(\.{0,2}/[^\s"`]*|\.{1,2})["`]?\s*(?://.*)?$""", re.MULTILINE)
 

@@ -23,7 +23,7 @@ from recipes.compile.targets import ELF_MACHINES, zig_target
 from recipes.compile.toolchain import Toolchain, which
 from recipes.errors import BadInput
 from recipes.model import Command, Platform, Sample
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 
 _KEPT = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "ZIG_GLOBAL_CACHE_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")

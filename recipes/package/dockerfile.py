@@ -9,14 +9,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from recipes import printable
 from recipes.errors import BadInput
-from recipes.model import HealthCheck, Image
-from recipes.package.assemble import PROGRAM
-from recipes.package.layers import open_layer
-from recipes.package.reference import docker_tag
-from recipes.package.store import Store
-from recipes.workspace import make_folder, replacing, write_atomically
+from recipes.model import PROGRAM, HealthCheck, Image
+from recipes.oci.layers import open_layer
+from recipes.oci.reference import docker_tag
+from recipes.oci.store import Store
+from recipes.support import printable
+from recipes.support.workspace import make_folder, replacing, write_atomically
 
 _PLAIN = re.compile(r"[\w./-]+")
 _SPECIAL = re.compile(r"""[\\"'$]""")

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 
 from recipes.model import Descriptor
-from recipes.notes import Advance
-from recipes.package.store import Store
+from recipes.oci.store import Store
+from recipes.support.notes import Advance
 
 _CHUNK = 1 << 17
 

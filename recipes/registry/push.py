@@ -17,13 +17,12 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import quote
 
-from recipes import notes
 from recipes.errors import BadInput, Unavailable, shortened
 from recipes.model import Descriptor, Pushed
-from recipes.package.contents import Contents, gather
-from recipes.package.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES
-from recipes.package.reference import ImageName
-from recipes.package.store import Store
+from recipes.oci.contents import Contents, gather
+from recipes.oci.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES
+from recipes.oci.reference import ImageName
+from recipes.oci.store import Store
 from recipes.registry.answer import Answer, BrokenOff
 from recipes.registry.body import FileBody, Stopped
 from recipes.registry.client import Client
@@ -31,7 +30,8 @@ from recipes.registry.holdings import holders, remember
 from recipes.registry.reach import Unreachable
 from recipes.registry.refusals import Busy
 from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, MAX_WAIT_SECONDS, READ_SECONDS
-from recipes.workspace import Workspace
+from recipes.support import notes
+from recipes.support.workspace import Workspace
 
 _UPLOAD_SECONDS = (READ_SECONDS, 180.0)
 """For a chunk to go out, and for the answer at the end: the registry may move or check a large blob first."""

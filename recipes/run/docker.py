@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from recipes.errors import DamagedBlob, RecipeError, Unavailable
 from recipes.model import BaseImage, Image, Limits, RunOutcome, RunStatus
-from recipes.package.archive import archive
-from recipes.package.reference import docker_tag
-from recipes.package.store import Store
+from recipes.oci.archive import archive
+from recipes.oci.reference import docker_tag
+from recipes.oci.store import Store
 from recipes.run.roots import writable_folders
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import shutil
 from pathlib import Path
 
 from recipes.model import Platform
-from recipes.shell import which
-from recipes.workspace import Workspace, make_folder, open_to_others, replacing
+from recipes.support.shell import which
+from recipes.support.workspace import Workspace, make_folder, open_to_others, replacing
 
 FOLDER = "/.fromscratch"
 """Where the emulator is in the root; no program looks there."""

@@ -13,13 +13,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from recipes import disk
 from recipes.errors import RecipeError
-from recipes.inspect.rootfs import RootFs
 from recipes.model import Layer
-from recipes.package.store import Store
+from recipes.oci.store import Store
+from recipes.rootfs.root import RootFs
 from recipes.run.roots import layer_sources
-from recipes.workspace import Workspace, locked, make_folder
+from recipes.support import disk
+from recipes.support.workspace import Workspace, locked, make_folder
 
 NOBODY = 65532
 """The user and the group that root becomes before a program runs."""

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from invoke.exceptions import Exit
 
-from recipes import errors, notes, shell
+from recipes import errors
+from recipes.support import notes, shell
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 

@@ -16,11 +16,11 @@ from recipes.bases.resolve import resolve
 from recipes.bases.suites import complete, host_suite
 from recipes.errors import BadInput, Unavailable
 from recipes.model import BaseImage, Platform
-from recipes.package.layers import open_layer
-from recipes.package.reference import parse
-from recipes.package.store import Store
-from recipes.package.tar import pieces
-from recipes.workspace import Workspace
+from recipes.oci.layers import open_layer
+from recipes.oci.reference import parse
+from recipes.oci.store import Store
+from recipes.oci.tar import pieces
+from recipes.support.workspace import Workspace
 from tests.need import need, need_tool
 
 AMD64 = Platform("linux", "amd64")

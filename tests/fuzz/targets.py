@@ -16,19 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.bases.files import read_docker_archive, read_layout
+from recipes.elf.facts import read_facts
+from recipes.elf.segments import BytesReader, Reader
 from recipes.errors import RecipeError
-from recipes.inspect.elf import read_facts
-from recipes.inspect.entry import judge_entry
-from recipes.inspect.judge import judge
-from recipes.inspect.ldcache import read_ldcache
-from recipes.inspect.rootfs import Entry, LayerSource, RootFs
-from recipes.inspect.segments import BytesReader, Reader
+from recipes.loader.ldcache import read_ldcache
 from recipes.model import Platform
-from recipes.package.layers import layer_from_blob, open_layer
-from recipes.package.store import Store
-from tests.inspect.compilers import Compilers
+from recipes.oci.layers import layer_from_blob, open_layer
+from recipes.oci.store import Store
+from recipes.rootfs.root import Entry, LayerSource, RootFs
+from recipes.verdict.entry import judge_entry
+from recipes.verdict.judge import judge
+from tests.compilers import Compilers
 
-FIXTURES = Path(__file__).parents[1] / "inspect" / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "elf/fixtures"
 AMD64 = Platform("linux", "amd64")
 _PCLNTAB = b"\xf1\xff\xff\xff\0\0\x01\x08"
 

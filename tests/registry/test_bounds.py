@@ -19,13 +19,13 @@ import pytest
 from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, RecipeError, Unavailable
 from recipes.model import Descriptor, Platform
-from recipes.package.reference import image_name
-from recipes.package.store import MAX_BLOB, Store
+from recipes.oci.reference import image_name
+from recipes.oci.store import MAX_BLOB, Store
 from recipes.registry import connections
 from recipes.registry.client import Client
 from recipes.registry.connections import Pace
 from recipes.registry.pull import find
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 from tests.cli import ROOT, error, invoke
 from tests.fixtures_registry import LayoutWriter, LocalRegistry, tar_of
 from tests.registry.faults import Proxy, serving
@@ -206,7 +206,7 @@ _ASK = """
 import re, sys
 from pathlib import Path
 from recipes.errors import RecipeError
-from recipes.package.reference import image_name
+from recipes.oci.reference import image_name
 from recipes.registry.pull import find
 try:
     find(image_name(f"{sys.argv[1]}/a:1"))

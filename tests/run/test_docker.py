@@ -17,9 +17,9 @@ from recipes.model import Limits, Platform, RunStatus, Status
 from recipes.pipeline import Project
 from recipes.run import docker
 from recipes.run.docker import DockerEngine
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 from tests.need import need, need_tool
-from tests.package.test_measure import NASTY, packed
+from tests.oci.test_measure import NASTY, packed
 from tests.programs import compile_c, image_of
 from tests.run.faults import between
 
