@@ -25,11 +25,12 @@ OWNERS = {
 HEAVY = {"docker", "requests", "urllib3", "elftools", "tabulate", "zstandard", "deflate", "isal", "rich"}
 """Imported inside the functions that use them: what starts slowly is not started for nothing."""
 
-EVERYWHERE = {"errors", "model"}
+EVERYWHERE = {"architecture", "errors", "model"}
 _READING = {"elf", "rootfs", "loader", "verdict"}
 _STAGES = {*_READING, "samples", "compile", "oci", "package", "bases", "registry", "run"}
 
 KNOWS = {  # each room, in the order of the pipeline, and which others it may know beside EVERYWHERE
+    "architecture": set(),
     "errors": set(),
     "model": {"support"},
     "support": set(),

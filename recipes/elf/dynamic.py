@@ -10,6 +10,7 @@ import struct
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from recipes.architecture import of_elf_machine
 from recipes.elf.segments import (
     PT_DYNAMIC,
     PT_LOAD,
@@ -41,8 +42,6 @@ _LONGEST_NAME = 65536
 _BLOCK = 65536
 _HIDDEN, _FIRST_VERSION = 0x8000, 2
 _NOTE_ABI_TAG, _NOTE_PROPERTIES, _X86_ISA_NEEDED = 1, 5, 0xC0008002
-# R_*_COPY by ELF machine: the program holds the variable, but the loader must find the original elsewhere.
-_COPY = {3: 5, 62: 5, 40: 20, 183: 1024, 243: 4, 21: 19, 22: 9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +323,8 @@ class _Symbols:
 
     def imports(self) -> Iterator[Import]:
         """The symbols that relocations name and that another file must define, each once."""
-        copy = _COPY.get(self._memory.header.machine)
+        # Of what is copied the program holds the variable, but the loader must find the original elsewhere.
+        copy = of_elf_machine(self._memory.header.machine).copy_relocation
         relocated: dict[int, bool] = {}
         at_once: set[int] = set()
         for index, kind, lazy in self._relocations():

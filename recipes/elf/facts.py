@@ -11,26 +11,12 @@ import io
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
+from recipes.architecture import name_of_elf
 from recipes.elf.dynamic import Dynamic, read_dynamic
 from recipes.elf.segments import FileReader, Header, Reader, read_header, read_notes, section_of_type
 from recipes.errors import BadInput
 from recipes.model import ElfFacts, Linkage
 
-_ARCHITECTURES = {
-    ("EM_X86_64", 64, True): "amd64",
-    ("EM_386", 32, True): "386",
-    ("EM_AARCH64", 64, True): "arm64",
-    ("EM_ARM", 32, True): "arm",
-    ("EM_RISCV", 64, True): "riscv64",
-    ("EM_PPC64", 64, True): "ppc64le",
-    ("EM_PPC64", 64, False): "ppc64",
-    ("EM_S390", 64, False): "s390x",
-    ("EM_LOONGARCH", 64, True): "loong64",
-    ("EM_MIPS", 64, True): "mips64le",
-    ("EM_MIPS", 64, False): "mips64",
-    ("EM_MIPS", 32, True): "mipsle",
-    ("EM_MIPS", 32, False): "mips",
-}
 _NT_GNU_BUILD_ID = 3
 _PF_X = 1
 _SHT_SYMTAB = 2
@@ -64,7 +50,6 @@ def read_facts(reader: Reader) -> ElfFacts:
         segments.setdefault(segment["p_type"], segment)
     pie = kind == "DYN" and dynamic.pie
     linkage = _linkage("PT_INTERP" in segments, bool(dynamic.needed), kind, pie)
-    machine = elf["e_machine"]
     stack = segments.get("PT_GNU_STACK")
     return ElfFacts(
         size=reader.size,
@@ -72,7 +57,7 @@ def read_facts(reader: Reader) -> ElfFacts:
         little_endian=elf.little_endian,
         os_abi=elf.e_ident_raw[7],
         type=kind,
-        machine=_ARCHITECTURES.get((machine, elf.elfclass, elf.little_endian), str(header.machine)),
+        machine=name_of_elf(header.machine, header.bits, little_endian=header.little_endian),
         entry=elf["e_entry"],
         linkage=linkage,
         interpreter=dynamic.interpreter,

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from recipes.architecture import of_elf_machine
 from recipes.elf.segments import Header, Reader
 
 _BUILD_INFO = b"\xff Go buildinf:"
@@ -21,8 +22,6 @@ _CHUNK = 1 << 20
 _EXECUTABLE, _WRITABLE = 1, 2
 # Go 1.20 and later, Go 1.18 and 1.19; the header is the same in both.
 _PCLNTAB = (0xFFFFFFF1, 0xFFFFFFF0)
-# By ELF machine: x86-64, 386, s390x; all others have 4.
-_SMALLEST_INSTRUCTION = {62: 1, 3: 1, 22: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ def _inline_string(reader: Reader, at: int) -> tuple[bytes, int]:
 def _find_names(reader: Reader, header: Header) -> bytes:
     form = header.order + ("8Q" if header.bits == 64 else "8I")
     size = 8 + struct.calcsize(form)
-    smallest = bytes((_SMALLEST_INSTRUCTION.get(header.machine, 4), header.bits // 8))
+    smallest = bytes((of_elf_machine(header.machine).smallest_instruction, header.bits // 8))
     for magic in _PCLNTAB:
         start = struct.pack(header.order + "I", magic) + b"\0\0" + smallest
         for at in _occurrences(reader, header, start, 4, writable=False):

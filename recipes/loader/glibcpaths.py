@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from recipes.architecture import of_elf_machine
 from recipes.elf.dynamic import Dynamic
 from recipes.loader.objects import Object
 
@@ -18,8 +19,6 @@ _TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-
 # Of printable characters, and nothing of that kind before it: so each byte of a hostile file is looked at once.
 _FOLDERS = re.compile(rb"(?<![!-~])(?:/(?:[!-.0-9;-~]++/)++\0)+")
 _OTHERS_DEFAULT = ("/lib64/", "/usr/lib64/")
-# On newer CPUs of Intel alone it says "haswell"; no image can count on whose CPU it meets.
-_PLATFORMS = {62: "x86_64", 183: "aarch64", 3: "i686", 243: "riscv64", 40: "v7l", 22: "z900", 21: "power8"}
 
 
 @dataclass(slots=True, eq=False)
@@ -56,7 +55,9 @@ class Machine:
     def expand(self, text: str, origin: str) -> str:
         """Replace $ORIGIN, $LIB and $PLATFORM."""
         first = self.system_folders[0].strip("/").removeprefix("usr/") if self.system_folders else "lib"
-        values = {"ORIGIN": origin, "LIB": first, "PLATFORM": _PLATFORMS.get(self.number, "")}
+        # On newer CPUs of Intel alone it is "haswell"; no image can count on whose CPU it meets.
+        platform = of_elf_machine(self.number).at_platform
+        values = {"ORIGIN": origin, "LIB": first, "PLATFORM": platform}
         return _TOKEN.sub(lambda match: values[match[1] or match[2]], text)
 
     def split(self, text: str, origin: str, separators: str) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ import os
 import struct
 from dataclasses import dataclass
 
+from recipes.architecture import architecture as row_of
+
 _OLD_MAGIC, _NEW_MAGIC = b"ld.so-1.7.0", b"glibc-ld.so.cache1.1"
 _OLD_HEADER, _NEW_HEADER = 16, 48
 _OLD_ENTRY, _NEW_ENTRY = "iII", "iIIIQ"  # flags, name, path; and: kernel version, hardware
@@ -20,17 +22,6 @@ _IGNORED_HWCAPS = 1 << 63  # TLS, which every machine has
 _MOST_SECTIONS = 64
 _LONGEST = 4096
 
-# What an entry's flags must be for a library of this machine: ELF, libc6, and the machine's own mark.
-_FLAGS = {
-    ("amd64", 64): 0x0303,
-    ("amd64", 32): 0x0803,
-    ("386", 32): 0x0003,
-    ("arm64", 64): 0x0A03,
-    ("riscv64", 64): 0x1003,
-    ("ppc64le", 64): 0x0503,
-    ("s390x", 64): 0x0403,
-}
-_ARM_HARD_FLOAT, _ARM_SOFT_FLOAT = 0x0903, 0x0B03
 _PLAIN_ELF = 1
 
 
@@ -51,9 +42,7 @@ class LdCache:
 
     def find(self, name: str, architecture: str, bits: int, hwcaps: tuple[str, ...] = ()) -> str | None:
         """The path that the loader tries for `name`. `hwcaps` are the folders this machine uses, the best first."""
-        wanted = {_FLAGS.get((architecture, bits), 0), _PLAIN_ELF}
-        if architecture == "arm":
-            wanted |= {_ARM_HARD_FLOAT, _ARM_SOFT_FLOAT}
+        wanted = {_PLAIN_ELF, *row_of(architecture).cache_flags.get(bits, (0,))}
         fitting = [entry for entry in self.entries.get(name, ()) if entry.flags in wanted]
         for hwcap in hwcaps:
             for entry in fitting:

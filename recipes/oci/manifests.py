@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
+from recipes.architecture import architecture
 from recipes.errors import BadArchive, DamagedBlob, RecipeError, Unavailable, shortened
 from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.oci.layers import layer_from_blob
@@ -238,7 +239,7 @@ def _variant_rank(have: Platform, want: Platform) -> int:
     """How well `have` serves `want`: -1 not at all, else the higher the better."""
     if (have.os, have.architecture) != (want.os, want.architecture):
         return -1
-    default = {"arm64": "v8", "arm": "v7", "amd64": "v1"}.get(want.architecture, "")
+    default = architecture(want.architecture).default_variant
     mine, wanted = have.variant or default, want.variant or default
     if mine == wanted:
         return 100

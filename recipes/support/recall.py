@@ -58,7 +58,11 @@ def verdict_from_json(data: dict[str, Any]) -> Verdict:
 def _rules() -> str:
     """Which version of the rules this is: a digest of the files that they are written in."""
     digest = hashlib.sha256()
-    for path in (f"{_HERE}/model.py", *(path for room in _RULES for path in _modules(f"{_HERE}/{room}"))):
+    for path in (
+        f"{_HERE}/model.py",
+        f"{_HERE}/architecture.py",
+        *(path for room in _RULES for path in _modules(f"{_HERE}/{room}")),
+    ):
         with open(path, "rb", buffering=0) as file:
             content = file.read()
         digest.update(b"%d " % len(content) + content)

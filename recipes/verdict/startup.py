@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass, replace
 
+from recipes.architecture import architecture
 from recipes.loader.explain import explain
 from recipes.loader.glibcpaths import absolute
 from recipes.loader.loading import Problem
@@ -16,9 +17,6 @@ from recipes.rootfs.accounts import Account, UnknownAccount, look_up
 from recipes.rootfs.root import RootFs
 from recipes.verdict.case import Case, Root, read_text
 
-# What a kernel for the first also runs: 32-bit code of the same family. Only some arm64 CPUs can.
-_ALSO_RUNS = {("amd64", "386")}
-_MAY_RUN = {("arm64", "arm")}
 _ACCOUNTS = ("/etc/passwd", "/etc/group")
 _LEVELS = {1: "v1", 2: "v2", 4: "v3", 8: "v4"}
 _LINUX_GO = ("linux", "android")
@@ -92,8 +90,8 @@ def closed_top(case: Case) -> Finding | None:
 def refused_by_kernel(case: Case) -> Finding | None:
     """What is wrong with the file whatever the root holds."""
     facts, offered = case.facts, case.platform.architecture
-    if facts.machine != offered and (offered, facts.machine) not in _ALSO_RUNS:
-        certain = (offered, facts.machine) not in _MAY_RUN
+    if facts.machine != offered and facts.machine not in architecture(offered).also_runs:
+        certain = facts.machine not in architecture(offered).may_run
         return Finding(
             Level.CERTAIN if certain else Level.POSSIBLE,
             "wrong-cpu",

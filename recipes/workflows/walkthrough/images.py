@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from recipes import pipeline
+from recipes.architecture import architecture as row_of
 from recipes.compile.recipe import RECIPES
 from recipes.errors import Unavailable
 from recipes.package.dockerfile import render
@@ -110,5 +111,4 @@ def another_cpu(stage: Stage) -> Found:
 
 def _is_emulated(architecture: str) -> bool:
     """Source: Linux, Documentation/admin-guide/binfmt-misc.rst."""
-    name = {"arm64": "aarch64", "amd64": "x86_64"}.get(architecture, architecture)
-    return Path(f"/proc/sys/fs/binfmt_misc/qemu-{name}").exists()
+    return Path(f"/proc/sys/fs/binfmt_misc/qemu-{row_of(architecture).qemu}").exists()
