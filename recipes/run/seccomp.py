@@ -1,5 +1,6 @@
-"""Which system calls the local engine's programs may not make: what Docker's default profile denies a container without
-capabilities, as data, and as the program for the kernel that it becomes.
+"""Which system calls the local engine's programs may not make, as data, and as the program for the kernel.
+
+They are those that Docker's default profile denies a container without capabilities, and those that hide memory.
 
 Source: seccomp(2); Linux, Documentation/userspace-api/seccomp_filter.rst; the numbers are those of Linux's headers.
 """
@@ -54,6 +55,9 @@ _DENIED = {
     "move_pages": (279, 317, 239, 344),
     "set_mempolicy": (238, 276, 237, 321),
     "set_mempolicy_home_node": (450, 450, 450, 450),
+    # Memory that stays when no process has it, and that nothing shows: a page in a pipe may hold 2 MiB.
+    "memfd_secret": (447, 447, 447, 0),
+    "vmsplice": (278, 316, 75, 343),
     # The machine itself.
     "acct": (163, 51, 89, 51),
     "clock_settime": (227, 264, 112, 262),

@@ -263,6 +263,111 @@ def test_memory_that_is_not_mapped_counts(project: Project, words: tuple[str, ..
     assert (outcome.status, outcome.reason) == (RunStatus.STOPPED, f"stopped at the memory limit of {64 << 20} bytes")
 
 
+ELUDES = r"""
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#define MB (1l << 20)
+#define SIZE 200
+static char block[MB];
+static char *map(long size, int kind, int file) {
+    char *place = mmap(0, size, PROT_READ | PROT_WRITE, kind | (file < 0 ? MAP_ANONYMOUS : 0), file, 0);
+    if (place == MAP_FAILED) exit(1);
+    return place;
+}
+static void keep(void) { sleep(2); puts("kept"); exit(0); }
+static void memfds(void) {
+    for (int i = 0; i < SIZE; i += 8) {
+        int file = memfd_create("hoard", 0);
+        for (int j = 0; j < 8; j++) if (write(file, block, MB) != MB) exit(1);
+    }
+}
+static void *mapped(void *unused) {
+    sleep(1);
+    for (int i = 0; i < SIZE; i++) memset(map(MB, MAP_PRIVATE, -1), 1, MB);
+    keep();
+    return unused;
+}
+static void *opened(void *unused) {
+    if (syscall(436, 1000, 1001, 2)) exit(1);  // close_range, with CLOSE_RANGE_UNSHARE
+    memfds();
+    keep();
+    return unused;
+}
+int main(int argc, char **argv) {
+    const char *way = argv[1];
+    pthread_t thread;
+    memset(block, 1, MB);
+    if (strcmp(way, "first thread ended") == 0) {
+        pthread_create(&thread, 0, mapped, 0);
+        syscall(SYS_exit, 0);
+    } else if (strcmp(way, "own descriptors") == 0) {
+        pthread_create(&thread, 0, opened, 0);
+        pause();
+    } else if (strcmp(way, "unreadable descriptors") == 0) {
+        prctl(PR_SET_DUMPABLE, 0);
+        memfds();
+    } else if (strcmp(way, "shared, then left") == 0) {
+        char *place = map(SIZE * MB, MAP_SHARED, -1);
+        for (int i = 0; i < SIZE; i++) { memset(place + i * MB, 1, MB); madvise(place + i * MB, MB, MADV_DONTNEED); }
+        munmap(place + 4096, SIZE * MB - 4096);
+    } else if (strcmp(way, "copies of a file") == 0) {
+        int file = open("/dev/shm/file", O_RDWR | O_CREAT, 0600);
+        ftruncate(file, 10 * MB);
+        for (int i = 0; i < SIZE; i += 10) memset(map(10 * MB, MAP_PRIVATE, file), 1, 10 * MB);
+    } else if (strcmp(way, "tables of pages") == 0) {
+        long count = SIZE * 256, each = 2 * MB;
+        char *place = mmap(0, count * each, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        madvise(place, count * each, MADV_NOHUGEPAGE);
+        for (long i = 0; i < count; i++) *(volatile char *)(place + i * each);
+    } else if (strcmp(way, "empty files") == 0) {
+        for (int i = 0; i < SIZE * 1024; i++) {
+            char name[32];
+            sprintf(name, "/dev/shm/%d", i);
+            close(open(name, O_CREAT | O_WRONLY, 0600));
+        }
+    }
+    keep();
+}"""
+
+
+@pytest.mark.parametrize(
+    "way",
+    ["first thread ended", "own descriptors", "unreadable descriptors", "shared, then left", "copies of a file",
+     "tables of pages", "empty files"],
+)  # fmt: skip
+def test_memory_is_found_wherever_it_is(project: Project, way: str) -> None:
+    """What the first thread does not show, no mapping shows, or no process may be asked for, counts as well."""
+    outcome = run(project, ELUDES, "-static", "-O1", "-pthread", args=(way,))
+    assert (outcome.status, outcome.reason) == (RunStatus.STOPPED, f"stopped at the memory limit of {64 << 20} bytes")
+
+
+LENDS = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int main(void) {
+    int size = 40 << 20;
+    memset(malloc(size), 1, size);
+    if (vfork() == 0) { usleep(500000); _exit(0); }
+    puts("kept");
+}"""
+
+
+def test_memory_lent_to_a_child_counts_once(project: Project) -> None:
+    """Until a child of vfork becomes another program it uses its parent's memory, which is then no more than it was."""
+    outcome = run(project, LENDS)
+    assert (outcome.status, outcome.stdout) == (RunStatus.EXITED, "kept\n"), outcome
+
+
 BLINDS = r"""
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -13,6 +13,7 @@ _libc.syscall.restype = ctypes.c_long
 NEWNS, NEWCGROUP, NEWUTS, NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
 NEWUSER, NEWPID, NEWNET = 0x10000000, 0x20000000, 0x40000000
 RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC, PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
+SAME_MEMORY, SAME_FILES = 1, 2  # of two threads: KCMP_VM, KCMP_FILES
 SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25  # the module `signal` takes longer to import than the jail to build
 
 _MNT_DETACH = 2
@@ -24,10 +25,10 @@ _CAPABILITY_VERSION = 0x20080522
 _OPENAT2, _PIDFD_GETFD = 437, 438
 _AT_FDCWD = -100
 _NO_XDEV, _NO_MAGICLINKS = 1, 2
-_GENERIC = (41, 219, 277, 91)
-_PIVOT_ROOT, _KEYCTL, _SECCOMP, _CAPSET = {
-    "x86_64": (155, 250, 317, 126), "aarch64": _GENERIC, "riscv64": _GENERIC
-}.get(os.uname().machine, (-1, -1, -1, -1))  # fmt: skip
+_GENERIC = (41, 219, 277, 91, 272)
+_PIVOT_ROOT, _KEYCTL, _SECCOMP, _CAPSET, _KCMP = {
+    "x86_64": (155, 250, 317, 126, 312), "aarch64": _GENERIC, "riscv64": _GENERIC
+}.get(os.uname().machine, (-1, -1, -1, -1, -1))  # fmt: skip
 
 
 class Refused(Exception):
@@ -120,6 +121,11 @@ def take_descriptor(process: int, number: int) -> int:
     if taken < 0:
         raise Refused(f"system calls cannot be filtered here ({_reason()})")
     return int(taken)
+
+
+def have_same(kind: int, one: int, other: int) -> bool:
+    """Whether two threads share it. Where the kernel does not say, they are taken not to."""
+    return bool(_libc.syscall(_KCMP, one, other, kind, 0, 0) == 0)
 
 
 def new_socket(family: int, kind: int, protocol: int) -> int:

@@ -27,8 +27,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kernel
 import root
 import sockets
+from footprint import Footprint
 from kernel import Refused
-from watch import Footprint, Lifeline, wait
+from watch import Lifeline, wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # without importing `typing`
