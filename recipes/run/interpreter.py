@@ -7,12 +7,14 @@ Source: memfd_create(2); fcntl(2), "File Sealing".
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sys
 from functools import cache
 
 _MFD_EXEC = 0x10  # since Linux 6.3, where a machine may be set to make no memfd executable unless it is said
+_SEAL_EXEC = 0x20  # since then as well: it stays executable
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
@@ -23,6 +25,8 @@ def sealed_interpreter() -> int:
     with open(sys.executable, "rb") as program:
         while os.sendfile(copy, program.fileno(), None, 1 << 30):
             pass
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(copy, fcntl.F_ADD_SEALS, _SEAL_EXEC)
     fcntl.fcntl(copy, fcntl.F_ADD_SEALS, _SEALS)
     return copy
 

@@ -144,7 +144,7 @@ class LocalEngine:
             os.close(given)
             os.close(write)
             with open(read, "rb") as pipe:
-                lines = pipe.read().decode(errors="surrogateescape").splitlines()
+                lines = pipe.read().decode(errors="surrogateescape").split("\n")
         told = dict(line.partition("\t")[::2] for line in lines)
         return self._outcome(told, done, limits)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from recipes.elf.facts import read_elf
 from recipes.model import ImageSettings, Limits, Outfit, RunOutcome, RunStatus
 from recipes.pipeline import Project
 from recipes.run import cgroups
@@ -22,7 +22,7 @@ from recipes.run.local import LocalEngine
 from recipes.support.workspace import Workspace
 from tests.need import need
 from tests.programs import compile_c, image_of
-from tests.run.outside import Outside, marked, outside, wait_until
+from tests.run.outside import Outside, marked, outside, processes, wait_until
 
 LIMITS = Limits(seconds=10, memory_bytes=64 << 20)
 
@@ -77,44 +77,41 @@ def test_nothing_is_executed_by_a_link_of_proc(project: Project, target: str) ->
     assert "/start leads into /proc" in outcome.reason
 
 
-# A loader has to do without what a C library sets up.
-LOADER = r"""
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-void _start(void) {
-    char place[] = "PLACE=?", *argv[] = {"/writer", 0}, *env[] = {place, 0};
-    place[6] = '0' + syscall(SYS_openat, AT_FDCWD, "/proc/self/exe", O_PATH);
-    syscall(SYS_execve, "/writer", argv, env);
-}"""
-
-WRITER = r"""
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-int main(void) {
-    char link[4096] = {0}, self[64];
-    snprintf(self, sizeof self, "/proc/self/fd/%s", getenv("PLACE"));
-    readlink(self, link, sizeof link - 1);
-    int file = open(self, O_WRONLY), error = file == -1 || write(file, "#!", 2) == -1 ? errno : 0;
-    printf("%.8s %d", link, error);
-}"""
+@pytest.mark.parametrize("lines", ["#!/proc/self/exe", "#! \t/link with words", "#!/script", "#!./link"])
+def test_no_script_is_run_by_a_link_of_proc(project: Project, lines: str) -> None:
+    """A script's interpreter, or that of its interpreter, is the image's own as well: else it would be our Python."""
+    base = root_with(project, {"link": "/proc/self/exe"})
+    for name, text in (("start", lines), ("script", "#!/link")):
+        (project.workspace.root / "root" / name).write_text(f"{text}\n")
+        (project.workspace.root / "root" / name).chmod(0o755)
+    outcome = run(project, SAYS.format("program"), base=base, entrypoint="/start")
+    assert outcome.status is RunStatus.NOT_RUN
+    assert "leads into /proc" in outcome.reason
 
 
-def test_no_host_file_is_behind_the_process(project: Project) -> None:
-    """A hostile loader that is started on the interpreter's own file finds a copy that cannot be written to."""
-    interpreter = read_elf(Path(sys.executable).resolve()).interpreter
-    need(interpreter, "a Python that is linked dynamically")
-    assert interpreter is not None
-    script = project.workspace.root / "script"
-    script.write_text("#!/proc/self/exe\n")
-    loader = compile_c(project.workspace, LOADER, "-static", "-nostartfiles", "-O1").path
-    files = {interpreter.lstrip("/"): loader, "writer": compile_c(project.workspace, WRITER).path, "start": script}
-    outcome = run(project, SAYS.format("program"), base=root_with(project, {}, files), entrypoint="/start")
-    assert outcome.stdout == f"/memfd:p {errno.ETXTBSY}", outcome  # busy: what watches is the same file
+@pytest.mark.parametrize("bits", ["-m64", "-m32"])
+def test_no_loader_is_a_link_of_proc(project: Project, bits: str) -> None:
+    """The loader that a program names is the image's own."""
+    base = root_with(project, {"loader": "/proc/self/exe"})
+    code = "void _start(void) {}"
+    outcome = run(project, code, bits, "-nostdlib", "-pie", "-fPIC", "-Wl,--dynamic-linker=/loader", base=base)
+    assert outcome.status is RunStatus.NOT_RUN
+    assert "/loader leads into /proc" in outcome.reason
+
+
+def test_an_interpreter_that_is_a_pipe(project: Project) -> None:
+    """Nobody waits for what will never be written into it."""
+    base = root_with(project, {"link": "pipe"})
+    os.mkfifo(project.workspace.root / "root/pipe", 0o755)
+    assert run(project, SAYS.format("program"), base=base, entrypoint="/link").status is RunStatus.NOT_STARTED
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\x85", "\r", "\x0b", "\n"])
+def test_a_name_forges_no_outcome(project: Project, mark: str) -> None:
+    """What the jail tells has a line for each word, whatever the names in it are."""
+    outcome = run(project, SAYS.format("program"), entrypoint=f"/none{mark}seconds{mark}refused{mark}")
+    assert outcome.status is RunStatus.NOT_STARTED
+    assert "no such file" in outcome.reason
 
 
 def test_the_interpreter_is_sealed() -> None:
@@ -125,6 +122,18 @@ def test_the_interpreter_is_sealed() -> None:
         for size in (0, 1 << 30):
             with pytest.raises(PermissionError):
                 copy.truncate(size)
+
+
+def test_the_interpreter_stays_executable() -> None:
+    """Whoever reaches the copy cannot make it useless for the next run."""
+    need(tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 3), "Linux 6.3")
+    copy = sealed_interpreter()
+    mode = os.fstat(copy).st_mode
+    try:
+        with pytest.raises(PermissionError):
+            os.fchmod(copy, mode & 0o666)
+    finally:
+        os.fchmod(copy, mode & 0o7777)
 
 
 # ── how long it lives ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -171,6 +180,20 @@ def test_nothing_outlives_its_run(other: Outside, way: str) -> None:
         if not way.startswith("SIG"):
             assert said.startswith("stopped|") or "not allowed here" in said, said
         assert wait_until(False, word)
+
+
+def test_what_watches_runs_from_a_copy(other: Outside) -> None:
+    """No file of this machine is behind the process that is closest to the program."""
+    project = Project.at(other.workspace.root, compression="none")
+    with marked() as word:
+        process = other.start(image_of(project, compile_c(other.workspace, CLINGS)), (word, "wait"))
+        assert wait_until(True, word), end(process)
+        programs = processes(word)
+        parents = {int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) for pid in programs}
+        for parent in parents - {*programs}:
+            assert os.readlink(f"/proc/{parent}/exe").startswith("/memfd:")
+        process.kill()
+        end(process)
 
 
 def test_what_watches_is_out_of_reach(project: Project) -> None:
@@ -411,6 +434,33 @@ def test_a_control_group_counts_where_there_is_one(project: Project) -> None:
     outcome = run(project, HOARDS, args=("memfd", "200"))
     assert (outcome.status, outcome.reason) == (RunStatus.STOPPED, f"stopped at the memory limit of {64 << 20} bytes")
     assert not Path(folder).exists()
+
+
+URGES = r"""
+#include <sched.h>
+#include <stdio.h>
+#include <sys/resource.h>
+int main(void) {
+    struct sched_param first = {1};
+    struct rlimit core;
+    int real = sched_setscheduler(0, SCHED_FIFO, &first), nice = setpriority(PRIO_PROCESS, 0, -5);
+    getrlimit(RLIMIT_CORE, &core);
+    printf("%d %d %d", real, nice, (int) core.rlim_cur);
+}"""
+
+
+def test_no_program_goes_first(project: Project) -> None:
+    """Where the caller may, a program may not take the processors from what watches it, nor leave a core outside."""
+    kinds = resource.RLIMIT_RTPRIO, resource.RLIMIT_NICE
+    before = [resource.getrlimit(kind) for kind in kinds]
+    try:
+        for kind in kinds:
+            with contextlib.suppress(ValueError):  # root of a container may not either
+                resource.setrlimit(kind, (30, 30))
+        assert run(project, URGES).stdout == "-1 -1 1"
+    finally:
+        for kind, limits in zip(kinds, before, strict=True):
+            resource.setrlimit(kind, limits)
 
 
 # ── where it may write, and what it may open ─────────────────────────────────────────────────────────────────────────

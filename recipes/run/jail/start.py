@@ -28,6 +28,7 @@ import kernel
 import root
 import sockets
 from footprint import Footprint
+from interpreters import interpreters
 from kernel import Refused
 from watch import Lifeline, wait
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:  # without importing `typing`
 _HOST = b"fromscratch"
 _STACK = 8 << 20
 _FILES = 1 << 20
+_NO_CORE = 1
+"""Bytes: at 0 the kernel would still start the machine's program for cores, outside. Source: Linux, fs/coredump.c."""
 _OURS = 2
 """Processes of the same user that are not the program's: this one, and the one that watches."""
 
@@ -122,6 +125,8 @@ def _become(spec: Spec, status: int, beginning: int, going: int, group: tuple[in
             os.write(group[0], b"0")
         _close_all_but(status, beginning, going)
         _enter(spec["workdir"], status)
+        for program in spec["programs"]:  # while all can be read
+            _refuse_interpreters(program)
         _give_up_rights(spec, counted=group is not None)
         for program in spec["programs"]:
             _check(program, status)
@@ -146,15 +151,33 @@ def _enter(workdir: str, status: int) -> None:
     os.close(place)
 
 
-def _check(program: str, status: int) -> None:
-    """What runc looks at before it tries, so the messages are Docker's; and that the program is the image's own."""
+def _refuse_interpreters(program: str) -> None:
+    """Raises: Refused where what the kernel starts the program with is not the image's own, but ours through /proc."""
+    for name in interpreters(program):
+        try:
+            os.close(_open_own(name))
+        except OSError:
+            return  # exec says why
+
+
+def _open_own(program: str) -> int:
+    """A descriptor of what is to be executed. Raises: Refused where it is not the image's own, OSError."""
     try:
         place = kernel.open_path(program)
     except OSError as error:
         if error.errno == 40 and os.path.exists(program):  # ELOOP of a link of /proc, which is none for stat
             raise Refused(f"{program} leads into /proc, where the local engine runs nothing") from error
-        _fail(status, f'exec: "{program}": stat {program}', error)
+        raise
     root.refuse_kernels_own(place, program)
+    return place
+
+
+def _check(program: str, status: int) -> None:
+    """What runc looks at before it tries, so the messages are Docker's; and that the program is the image's own."""
+    try:
+        place = _open_own(program)
+    except OSError as error:
+        _fail(status, f'exec: "{program}": stat {program}', error)
     mode = os.fstat(place).st_mode
     os.close(place)
     if stat.S_ISDIR(mode) or not mode & 0o111:
@@ -215,7 +238,9 @@ def _give_up_rights(spec: Spec, *, counted: bool) -> None:
         (resource.RLIMIT_NPROC, spec["processes"] + _OURS),
         (resource.RLIMIT_FSIZE, spec["memory"]),
         (resource.RLIMIT_NOFILE, _FILES),
-        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_RTPRIO, 0),  # else it may take the processors from what watches it
+        (resource.RLIMIT_NICE, 0),
+        (resource.RLIMIT_CORE, _NO_CORE),
     ):
         resource.setrlimit(what, _at_most(what, most))
 
