@@ -115,8 +115,8 @@ class LocalEngine:
             yield unpack([layer], self.store, self.workspace)
         if image.base.layers:
             yield unpack(image.base.layers, self.store, self.workspace)
-        for place in made:
-            yield self._folder(place)
+        if made:
+            yield self._folders_layer(made)
 
     def _start(self, spec: dict[str, object], stdin: bytes, limits: Limits) -> RunOutcome:
         try:
@@ -184,8 +184,8 @@ class LocalEngine:
             return [], {}
         root = root_beneath(image, self.store)
         places = sorted({place_of(root, path) for path in settings.volumes} - {"/"})  # one in another comes after it
-        made = [place for place in (place_of(root, settings.workdir), *places) if place != "/"]
-        return made, {place: volume(root, place, account) for place in places}
+        made = {place_of(root, settings.workdir), *places} - {"/"}
+        return sorted(made), {place: volume(root, place, account) for place in places}
 
     def _skeleton(self) -> Path:
         """The top of every root, made once: what Docker itself puts into a container."""
@@ -204,10 +204,14 @@ class LocalEngine:
         open_to_others(roots, roots / "mountpoint", *folders)
         return skeleton
 
-    def _folder(self, path: str) -> Path:
-        """A layer with nothing but one folder: the working directory, a volume. Docker makes them where they lack."""
-        layer = self.workspace.roots / f"folder-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
-        folder = Path(os.path.normpath(f"{layer}/{path}"))
-        make_folder(folder)
-        open_to_others(folder, *(above for above in folder.parents if above.is_relative_to(layer)))
+    def _folders_layer(self, paths: Sequence[str]) -> Path:
+        """A layer with nothing but folders: the working directory and volumes. Docker makes them where they lack.
+
+        It is one layer for all of them, as the kernel takes neither many nor the same one twice.
+        """
+        layer = self.workspace.roots / f"folders-{hashlib.sha256(os.fsencode(chr(0).join(paths))).hexdigest()[:16]}"
+        for path in paths:
+            folder = Path(os.path.normpath(f"{layer}/{path}"))
+            make_folder(folder)
+            open_to_others(folder, *(above for above in folder.parents if above.is_relative_to(layer)))
         return layer

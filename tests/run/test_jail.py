@@ -466,6 +466,23 @@ def test_no_program_goes_first(project: Project) -> None:
 # ── where it may write, and what it may open ─────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    ("workdir", "volumes"),
+    [("/data", ("/data",)), ("/", tuple(f"/data/{number}" for number in range(300)))],
+    ids=["that it works in", "many"],
+)
+def test_volumes_may_be(project: Project, workdir: str, volumes: tuple[str, ...]) -> None:
+    """A program may work in a volume, and have hundreds."""
+    settings = ImageSettings(workdir=workdir, volumes=volumes)
+    assert run(project, SAYS.format("program"), settings=settings).stdout == "program 1"
+
+
+def test_a_tmp_that_is_the_root(project: Project) -> None:
+    """A /tmp of the base that leads to / is left as it is, and what is on the disk does not count as memory."""
+    outcome = run(project, SAYS.format("program"), base=root_with(project, {"tmp": "/"}))
+    assert outcome.stdout == "program 1", outcome
+
+
 @pytest.mark.parametrize("path", ["/proc", "/proc/self", "/sys", "/dev", "/dev/shm", "/link", "/link/self"])
 def test_no_volume_covers_the_kernels_own(project: Project, path: str) -> None:
     """/proc, /sys and /dev stay what they are, also behind links of the base."""

@@ -153,14 +153,19 @@ def test_the_kernel_denies_them(workspace: Workspace) -> None:
     assert outcome.stdout == "0 40 1 1 1"
 
 
-def test_sockets_of_programs_of_32_bits(workspace: Workspace) -> None:
-    """What is asked for with arguments in memory is made where its family and its kind are allowed, and usable."""
+@pytest.mark.parametrize("dumpable", [1, 0])
+def test_sockets_of_programs_of_32_bits(workspace: Workspace, dumpable: int) -> None:
+    """What is asked for with arguments in memory is made where its family and its kind are allowed, and usable.
+
+    So it is also for a program whose memory and files in /proc are closed to its user.
+    """
     need(platform.machine() == "x86_64", "an x86-64 processor")
     code = r"""
     #include <arpa/inet.h>
     #include <errno.h>
     #include <fcntl.h>
     #include <stdio.h>
+    #include <sys/prctl.h>
     #include <sys/socket.h>
     #include <unistd.h>
     static long old(long number, long argument, void *place) {
@@ -172,6 +177,7 @@ def test_sockets_of_programs_of_32_bits(workspace: Workspace) -> None:
     static int asked[][3] = {{AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0}, {AF_INET, SOCK_RAW, 1}, {40, SOCK_STREAM, 0},
                              {AF_UNIX, 77, 0}};
     int main(void) {
+        prctl(PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0);
         if (old(20, 0, 0) < 0) { puts("none"); return 0; }
         int made = old(102, 1, asked[0]);
         struct sockaddr_in place = {AF_INET, 0, {htonl(INADDR_LOOPBACK)}};
@@ -180,7 +186,8 @@ def test_sockets_of_programs_of_32_bits(workspace: Workspace) -> None:
         printf(" %ld", -old(102, 1, (void *)16));
     }"""
     project = Project.at(workspace.root)
-    outcome = LocalEngine(workspace, project.store).run(image_of(project, compile_c(workspace, code)))
+    program = compile_c(workspace, code, "-static", "-O1", f"-DDUMPABLE={dumpable}")
+    outcome = LocalEngine(workspace, project.store).run(image_of(project, program))
     if outcome.status is RunStatus.NOT_RUN:
         need(False, f"namespaces ({outcome.reason})")
     need(outcome.stdout != "none\n", "a kernel that runs programs of 32 bits")

@@ -82,7 +82,8 @@ def _mount_writable(spec: Spec) -> list[int]:
     origins = {path: _open_folder(path) for path in (*spec["writable"], *spec["volumes"])}
     mounted = []
     for path in spec["writable"]:
-        mounted.append(_mount_memory(path, "mode=1777,size=64m"))
+        if not os.path.samestat(os.fstat(origins[path]), os.stat("/")):  # what is put over the root is out of reach
+            mounted.append(_mount_memory(path, "mode=1777,size=64m"))
         os.close(origins[path])
     for path, (mode, contents) in spec["volumes"].items():
         os.makedirs(path, exist_ok=True)

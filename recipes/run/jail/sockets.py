@@ -18,13 +18,13 @@ _REQUEST = struct.Struct("=QIIiIQ6Q")  # struct seccomp_notif: id, pid, flags, a
 _CLOEXEC = 0o2000000  # of a socket's type, and of a descriptor
 
 
-def answer(listener: int, proc: int, families: tuple[int, ...]) -> None:
-    """Answer one call. `proc` is a /proc of our own pid namespace. A caller that has ended gets none."""
+def answer(listener: int, families: tuple[int, ...]) -> None:
+    """Answer one call. A caller that has ended gets no answer."""
     request = bytearray(_REQUEST.size)
     try:
         fcntl.ioctl(listener, _RECEIVE, request)
         number, pid, _, _, _, _, _, place, *_ = _REQUEST.unpack(request)
-        arguments = _arguments(pid, place, proc)
+        arguments = kernel.read_memory(pid, place, 12)
         fcntl.ioctl(listener, _IS_VALID, struct.pack("=Q", number))  # else it was another process's memory
     except OSError:
         return
@@ -44,14 +44,3 @@ def answer(listener: int, proc: int, families: tuple[int, ...]) -> None:
             fcntl.ioctl(listener, _SEND, struct.pack("=QqiI", number, 0, -code, 0))
         except OSError:
             pass  # it has ended meanwhile
-
-
-def _arguments(pid: int, place: int, proc: int) -> bytes:
-    """The three numbers that the call is about, fewer bytes where there is nothing to read."""
-    memory = os.open(f"{pid}/mem", os.O_RDONLY, dir_fd=proc)
-    try:
-        return os.pread(memory, 12, place)
-    except OSError:
-        return b""
-    finally:
-        os.close(memory)

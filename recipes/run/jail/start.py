@@ -84,7 +84,7 @@ def _watch_over(spec: Spec, status: int, lifeline: int, group: tuple[int, int] |
     program, listener = _start(spec, status, group)
     started = time.monotonic()
     footprint = Footprint(spec["memory"], proc, memory) if group is None else None
-    asked = listener, lambda: sockets.answer(listener, proc, spec["families"])
+    asked = listener, lambda: sockets.answer(listener, spec["families"])
     try:
         ending, stopped = wait(program, started + spec["seconds"], lifeline, footprint, asked)
     except Lifeline:
