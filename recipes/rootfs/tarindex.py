@@ -3,6 +3,7 @@
 Written for layers that nobody vouches for: nothing is allocated that the file does not hold, every number is checked
 before it is used, and the only error is BadArchive. Reads ustar, GNU (long names, base-256 numbers), PAX and star, and
 only forwards, so that a layer may be read while it is fetched: what measures, judges and unpacks it reads the same.
+Where an archive says two things, it says what engines take it to say: Go's archive/tar decides.
 Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"; GNU tar manual, "Basic Tar Format".
 """
 
@@ -24,6 +25,7 @@ _KINDS = {
 }  # fmt: skip
 _WITHOUT_CONTENT = b"123456"
 _OMITTED = b"gVMN"  # global headers, volume labels, continuations: they describe the archive, not a file
+_SPARSE_VERSIONS = ((b"0", b"0"), (b"0", b"1"), (b"1", b"0"))
 
 
 class Tar(Protocol):
@@ -57,6 +59,7 @@ class Member(NamedTuple):
 def read_members(tar: Tar) -> Iterator[Member]:
     """The members in the order of the archive. Raises: BadArchive."""
     extended: dict[bytes, bytes] = {}
+    long: dict[bytes, bytes] = {}
     at = end = names = 0
     while block := _block(tar, at):
         if not any(block):
@@ -68,17 +71,18 @@ def read_members(tar: Tar) -> Iterator[Member]:
         flag, size = fields[7], _size(fields[4])
         at += _BLOCK
         if flag in (b"x", b"X"):
-            extended |= _records(_small(tar, at, size))
+            extended = _records(_small(tar, at, size))  # of several before a member the last one counts
         elif flag in (b"L", b"K"):
-            key = b"path" if flag == b"L" else b"linkpath"
-            extended[key] = _small(tar, at, size).split(b"\0", 1)[0]
-        elif flag not in _OMITTED:
+            long[flag] = _text(_small(tar, at, size))
+        elif flag in _OMITTED:
+            extended, long = {}, {}
+        else:
             names += 1
             if names > _MOST_MEMBERS:
                 raise BadArchive(f"the tar has more than {_MOST_MEMBERS} members")
-            member, at, size = _member(tar, block, fields, extended, at)
+            member, at, size = _member(tar, block, fields, extended, long, at)
             yield member
-            extended = {}
+            extended, long = {}, {}
         end = at + size
         at = end + -end % _BLOCK
     if end > tar.size:
@@ -86,15 +90,20 @@ def read_members(tar: Tar) -> Iterator[Member]:
 
 
 def _member(
-    tar: Tar, block: bytes, fields: tuple[bytes, ...], extended: dict[bytes, bytes], at: int
+    tar: Tar,
+    block: bytes,
+    fields: tuple[bytes, ...],
+    extended: dict[bytes, bytes],
+    long: dict[bytes, bytes],
+    at: int,
 ) -> tuple[Member, int, int]:
-    """The member, where its content starts, and how many bytes of the archive that takes."""
+    """The member, where its content starts, and how many bytes of the archive that takes.
+
+    `extended` are the records of a PAX header before it, `long` GNU's long names (`L`) and targets (`K`).
+    """
     flag = fields[7]
-    name, target = fields[0].split(b"\0", 1)[0], fields[8].split(b"\0", 1)[0]
-    if block[257:263] == b"ustar\0":
-        width = 131 if block[508:] == b"tar\0" else 155  # star keeps two times behind a shorter prefix
-        prefix = fields[14][:width].split(b"\0", 1)[0]
-        name = prefix + b"/" + name if prefix else name
+    name, target, prefix = _text(fields[0]), _text(fields[8]), _prefix(block)
+    name = prefix + b"/" + name if prefix else name
     sparse = flag == b"S"
     stored = _size(fields[4])
     mode, uid, gid, mtime = (_number(fields[index]) for index in (1, 2, 3, 5))
@@ -106,19 +115,22 @@ def _member(
             more = _block(tar, at)[504:505]
             at += _BLOCK
     if extended:
-        name = extended.get(b"GNU.sparse.name", extended.get(b"path", name))
+        name = extended.get(b"path", name)
         target = extended.get(b"linkpath", target)
         stored = real = _decimal(extended, b"size", stored)
         uid, gid = _decimal(extended, b"uid", uid), _decimal(extended, b"gid", gid)
         mtime = _decimal(extended, b"mtime", mtime)
-        if any(key.startswith(b"GNU.sparse.") for key in extended):
+        if _is_sparse(extended):
             sparse = True
             real = _decimal(extended, b"GNU.sparse.realsize", _decimal(extended, b"GNU.sparse.size", real))
-        if b"\0" in name or b"\0" in target or stored < 0 or real < 0:
-            raise BadArchive("the tar has an extended header that makes no sense")
+    name, target = long.get(b"L") or name, long.get(b"K") or target
+    if sparse:
+        name = extended.get(b"GNU.sparse.name", name)
+    if b"\0" in name or b"\0" in target or stored < 0 or real < 0:
+        raise BadArchive("the tar has an extended header that makes no sense")
+    if flag == b"\0" and name.endswith(b"/"):
+        flag = b"5"  # before ustar there was no type for folders
     kind = _KINDS.get(flag, "")
-    if kind == "file" and name.endswith(b"/") and flag == b"\0":
-        kind = "dir"  # before ustar there was no type for folders
     if flag in _WITHOUT_CONTENT:
         stored = 0  # some writers repeat the size of what a link leads to
     if kind != "file":
@@ -126,6 +138,34 @@ def _member(
     limits = (mode & 0o7777, uid & 0xFFFFFFFF, gid & 0xFFFFFFFF, real)
     seconds = max(min(mtime, 1 << 62), -(1 << 62))
     return Member(name, kind, *limits, seconds, target, -1 if sparse else at), at, stored
+
+
+def _is_sparse(extended: dict[bytes, bytes]) -> bool:
+    """Whether a PAX header makes its member a sparse one. The first version did not give its number."""
+    version = extended.get(b"GNU.sparse.major"), extended.get(b"GNU.sparse.minor")
+    return version in _SPARSE_VERSIONS or (version == (None, None) and b"GNU.sparse.map" in extended)
+
+
+def _prefix(block: bytes) -> bytes:
+    """What stands before the name in another field of the header, b"" for nothing."""
+    field = block[345:500]
+    if block[257:263] == b"ustar\0":
+        return _text(field[:131] if block[508:] == b"tar\0" else field)  # star keeps two times behind a shorter one
+    # GNU tar keeps two times in its place; but Go before 1.8 marked archives as GNU's, and kept the prefix there.
+    if block[257:265] == b"ustar  \0" and not (_is_time(field[:12]) and _is_time(field[12:24])):
+        return _text(field) if _text(field).isascii() else b""
+    return b""
+
+
+def _is_time(field: bytes) -> bool:
+    try:
+        return not field[0] or _number(field).bit_length() < 64
+    except BadArchive:
+        return False
+
+
+def _text(field: bytes) -> bytes:
+    return field.split(b"\0", 1)[0]
 
 
 def _block(tar: Tar, at: int) -> bytes:
@@ -166,7 +206,7 @@ def _number(field: bytes) -> int:
         value = int.from_bytes(field, "big")
         bits = 8 * len(field)
         return value - (1 << bits) if field[0] == 0xFF else value - (1 << bits - 1)
-    text = field.split(b"\0", 1)[0].strip(b" ")
+    text = _text(field).strip(b" ")
     if not text:
         return 0
     if not text.isdigit() or max(text) > ord("7"):

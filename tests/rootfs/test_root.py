@@ -236,7 +236,8 @@ def test_broken_compression_is_our_own_error() -> None:
 
 def test_sparse_members_are_there_but_cannot_be_read() -> None:
     """Reading one is BadArchive; asking for its size is fine."""
-    header = info("sparse", b"0", pax_headers={"GNU.sparse.major": "1", "GNU.sparse.realsize": "1000000"})
+    version = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+    header = info("sparse", b"0", pax_headers=version | {"GNU.sparse.realsize": "1000000"})
     found = root([(header, b"x" * 512)])
     assert found.stat("/sparse") == Entry("file", 0o644, size=1000000, inode=1)
     with pytest.raises(BadArchive, match="sparse"):

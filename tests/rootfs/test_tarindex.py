@@ -186,6 +186,46 @@ def test_extended_headers_that_lie(records: bytes) -> None:
         members(extended(records))
 
 
+def before(*metas: tuple[bytes, bytes], name: str = "file", kind: bytes = tarfile.REGTYPE) -> list[bytes]:
+    """The names that are read of one member, and of `next`, behind headers (type, content) that describe it."""
+    headers = b"".join(pack((info("meta", flag), data), form=tarfile.USTAR_FORMAT)[:1024] for flag, data in metas)
+    return [member.name for member in members(headers + pack((info(name, kind), b""), (info("next"), b"")))]
+
+
+@pytest.mark.parametrize(
+    ("metas", "name"),
+    [
+        ([(b"L", b"long\0"), (b"x", b"12 path=pax\n")], b"long"),
+        ([(b"x", b"12 path=pax\n"), (b"L", b"long\0")], b"long"),
+        ([(b"L", b"one\0"), (b"L", b"two\0")], b"two"),
+        ([(b"x", b"12 path=one\n"), (b"x", b"10 uid=12\n")], b"file"),
+        ([(b"x", b"12 path=pax\n"), (b"g", b"13 path=late\n")], b"file"),
+        ([(b"x", b"21 GNU.sparse.name=a\n")], b"file"),
+        ([(b"x", b"21 GNU.sparse.name=a\n22 GNU.sparse.map=0,0\n")], b"a"),
+    ],
+)
+def test_headers_that_contradict_each_other(metas: list[tuple[bytes, bytes]], name: bytes) -> None:
+    """Where headers say several things of one member, it is what Docker, whose reader is Go's, takes it to be."""
+    assert before(*metas) == [name, b"next"]
+
+
+@pytest.mark.parametrize(
+    ("times", "name"), [(b"", b"name"), (b"00000000001\0" * 2, b"name"), (b"pre/fix", b"pre/fix/name")]
+)
+def test_a_prefix_in_a_header_of_gnu(times: bytes, name: bytes) -> None:
+    """Where GNU tar keeps two times, old Go kept the folders of a long name: what is no time is that."""
+    data = bytearray(pack((info("name"), b""), form=tarfile.GNU_FORMAT))
+    data[345 : 345 + len(times)] = times
+    assert [member.name for member in members(resum(data))] == [name]
+
+
+def test_an_old_folder_has_no_content() -> None:
+    """Before there was a type for folders a name with a slash at its end was one, whatever size its header gives."""
+    data = bytearray(pack((info("dir"), b""), (info("next"), b"")))
+    data[3:4], data[156:157], data[124:136] = b"/", b"\0", b"00000001000\0"
+    assert [(member.name, member.kind) for member in members(resum(data))] == [(b"dir/", "dir"), (b"next", "file")]
+
+
 def test_cut_anywhere() -> None:
     """A tar that ends too early is read up to there or is an error, and never anything else."""
     data = pack((info("x" * 200), b"content" * 200), (info("file"), b"x"))
