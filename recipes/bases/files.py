@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from recipes.elf.segments import FileReader
-from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
+from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable, shortened
 from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.oci import tar
 from recipes.oci.encode import MEDIA_TYPES, compression_of
@@ -89,7 +89,7 @@ def find_in_layout(layout: Path, tag: str, name: str, platform: Platform) -> Des
         return next(iter(found.values()))
     if found and tag:
         return choose({"manifests": [entry for entry in asked if _digest_of(entry) in found]}, platform, name)
-    known = ", ".join(sorted({text for entry in entries for text in _names_of(entry)})) or "none"
+    known = shortened(", ".join(sorted({text for entry in entries for text in _names_of(entry)})) or "none")
     if found:
         raise BadInput(f"{name} holds {len(found)} images", hint=f"add the tag of one: {known}")
     if unusable is not None:
@@ -142,7 +142,7 @@ def read_docker_archive(path: Path, selector: str, name: str, platform: Platform
             with io.BufferedReader(_Content(file, _follow(members, str(layer_name), name)), _CHUNK) as content:
                 layer = _add_layer(content, store)
             if layer.diff_id != diff_id:
-                raise BadArchive(f"{name}: the content of {layer_name} is not what its config names")
+                raise BadArchive(f"{name}: the content of {shortened(str(layer_name))} is not what its config names")
             layers.append(layer)
     return base_image(name, platform, digest, layers, config)
 
@@ -153,7 +153,7 @@ def _choose_image(images: object, selector: str, name: str) -> dict[str, object]
     wanted = _full(selector)
     named = [(image, [tag for tag in image.get("RepoTags") or () if isinstance(tag, str)]) for image in images]
     fitting = [image for image, tags in named if not selector or wanted in (_full(tag) for tag in tags)]
-    known = ", ".join(tag for _, tags in named for tag in tags) or "none"
+    known = shortened(", ".join(tag for _, tags in named for tag in tags) or "none")
     if not fitting:
         raise Unavailable(f"{name} holds no image {selector!r}", hint=f"its names: {known}")
     if len(fitting) > 1:
@@ -172,7 +172,7 @@ def _full(text: str) -> ImageName | str:
 def _member(file: FileReader, members: dict[str, Member], member_name: str, limit: int, name: str) -> bytes:
     member = _follow(members, member_name, name)
     if member.size > limit:
-        raise BadArchive(f"{name}: {member_name} is not a file of a reasonable size")
+        raise BadArchive(f"{name}: {shortened(member_name)} is not a file of a reasonable size")
     return file.read_at(member.offset, member.size)
 
 
@@ -181,14 +181,14 @@ def _follow(members: dict[str, Member], member_name: str, name: str) -> Member:
     for _ in range(8):
         member = members.get(member_name)
         if member is None:
-            raise BadArchive(f"{name}: {member_name} is missing", hint="is it a docker-archive, and whole?")
+            raise BadArchive(f"{name}: {shortened(member_name)} is missing", hint="is it a docker-archive, and whole?")
         if member.kind == "file" and member.offset >= 0:
             return member
         if member.kind not in ("symlink", "hardlink"):
             break
         folder = os.path.dirname(member_name) if member.kind == "symlink" else ""
         member_name = os.path.normpath(os.path.join(folder, os.fsdecode(member.target)))
-    raise BadArchive(f"{name}: {member_name} is not a file")
+    raise BadArchive(f"{name}: {shortened(member_name)} is not a file")
 
 
 class _Content(io.RawIOBase):

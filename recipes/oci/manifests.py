@@ -48,6 +48,7 @@ _MAX_BYTES = (1 << 63) - 1
 """A size is an int64. Source: OCI image-spec, "Content Descriptors"."""
 
 _MAX_NESTING = 4
+_LEVEL = re.compile(r"v\d{1,3}", re.ASCII)
 _HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 ReadManifest = Callable[[Descriptor], bytes]
@@ -243,10 +244,8 @@ def _variant_rank(have: Platform, want: Platform) -> int:
     mine, wanted = have.variant or default, want.variant or default
     if mine == wanted:
         return 100
-    levels = [text[1:] for text in (mine, wanted)]
-    if all(text.isdigit() for text in levels) and int(levels[0]) < int(levels[1]):
-        return int(levels[0])
-    return -1
+    levels = [int(text[1:]) for text in (mine, wanted) if _LEVEL.fullmatch(text)]
+    return levels[0] if len(levels) == 2 and levels[0] < levels[1] else -1
 
 
 def _platform(about: dict[str, Any]) -> Platform:

@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 
 from recipes.rootfs.tree import Entry
 
+_HIGHEST = (1 << 31) - 1
+_RANGE = f"uids and gids must be in range 0-{_HIGHEST}"
+
 
 class UnknownAccount(Exception):
     """The message is the one that Docker shows."""
@@ -47,22 +50,22 @@ def look_up(text: str, passwd: bytes = b"", group: bytes = b"") -> Account:
     listed = _find(passwd, user, columns=7) if user else _find(passwd, "0", columns=7)
     if listed is not None:
         account = Account(int(listed[2]), int(listed[3]), listed[5] or "/")
-    elif user.isdecimal():
-        account = Account(uid=int(user))
+    elif _is_number(user):
+        account = Account(uid=_id(user))
     elif user:
         raise UnknownAccount(f"unable to find user {user}: no matching entries in passwd file")
     if not group_name:
         return replace(account, groups=_groups(group, listed[0])) if user and listed is not None else account
     listed = _find(group, group_name, columns=4)
-    if listed is None and not group_name.isdecimal():
+    if listed is None and not _is_number(group_name):
         raise UnknownAccount(f"unable to find group {group_name}: no matching entries in group file")
-    return Account(account.uid, int(listed[2] if listed else group_name), account.home)
+    return Account(account.uid, _id(listed[2] if listed else group_name), account.home)
 
 
 def _groups(lines: bytes, name: str) -> tuple[int, ...]:
     entries = (line.strip().split(":") for line in lines.decode(errors="replace").splitlines())
     return tuple(
-        int(entry[2]) for entry in entries if len(entry) == 4 and entry[2].isdecimal() and name in entry[3].split(",")
+        int(entry[2]) for entry in entries if len(entry) == 4 and _is_id(entry[2]) and name in entry[3].split(",")
     )
 
 
@@ -71,6 +74,21 @@ def _find(lines: bytes, wanted: str, columns: int) -> list[str] | None:
         entry = line.strip().split(":")
         entry += [""] * (columns - len(entry))
         numbers = entry[2:4] if columns == 7 else entry[2:3]
-        if all(number.isdecimal() for number in numbers) and wanted in (entry[0], entry[2]):
+        if all(map(_is_id, numbers)) and wanted in (entry[0], entry[2]):
             return entry
     return None
+
+
+def _is_number(text: str) -> bool:
+    """Go knows no other digits than those of ASCII."""
+    return text.isascii() and text.isdigit()
+
+
+def _is_id(text: str) -> bool:
+    return _is_number(text) and len(text) <= 20 and int(text) <= _HIGHEST
+
+
+def _id(text: str) -> int:
+    if not _is_id(text):
+        raise UnknownAccount(_RANGE)
+    return int(text)

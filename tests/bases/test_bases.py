@@ -164,6 +164,15 @@ def test_an_index_that_names_no_platform(tmp_path: Path, workspace: Workspace, s
         get(f"oci:{layout.folder}:two", workspace, store)
 
 
+@pytest.mark.parametrize("variant", ["v\u00b2", "v" + "9" * 5000, "v", "6", "v-6", "v\u0666"])
+def test_a_variant_that_is_none(tmp_path: Path, workspace: Workspace, store: Store, variant: str) -> None:
+    """What a stranger calls a variant is no level that a processor has, and no other trouble."""
+    layout = LayoutWriter(tmp_path / "layout")
+    layout.index(layout.image(OLD, platform=f"linux/arm/{variant}"), tag="x")
+    with pytest.raises(Unavailable, match="has no image for linux/arm/v7"):
+        get(f"oci:{layout.folder}", workspace, store, Platform("linux", "arm", "v7"))
+
+
 def test_odd_configs(tmp_path: Path, workspace: Workspace, store: Store) -> None:
     """Half a character in the environment is what engines make of it; without layers no list of them is needed."""
     layout = LayoutWriter(tmp_path / "layout")
@@ -290,6 +299,18 @@ def test_hostile_archives(tmp_path: Path, workspace: Workspace, store: Store) ->
             get(f"docker-archive:{path}", workspace, store)
     with pytest.raises(Unavailable, match="not there"):
         get(f"docker-archive:{tmp_path}/absent.tar", workspace, store)
+
+
+@pytest.mark.parametrize("image", [{"Config": "c" * 9000}, {"RepoTags": ["t" * 9000] * 2, "Config": "c"}])
+def test_an_error_is_no_longer_than_a_user_reads(
+    tmp_path: Path, workspace: Workspace, store: Store, image: dict[str, object]
+) -> None:
+    """An archive of a stranger does not fill the terminal with the names that it has chosen."""
+    path = tmp_path / "image.tar"
+    path.write_bytes(tar_of({"manifest.json": json.dumps([image | {"Layers": []}]).encode()}))
+    with pytest.raises(RecipeError) as caught:
+        get(f"docker-archive:{path}:other" if "RepoTags" in image else f"docker-archive:{path}", workspace, store)
+    assert len(f"{caught.value}{caught.value.hint}") < 1000
 
 
 def linked_archive(target: str) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 
 from recipes.elf.facts import read_elf
 from recipes.model import Command, Environment, ImageSettings, Platform, Status, Verdict
-from recipes.rootfs.accounts import Account, look_up
+from recipes.rootfs.accounts import Account, UnknownAccount, look_up
 from recipes.rootfs.root import RootFs
 from recipes.support import shell
 from recipes.verdict.entry import judge_entry
@@ -162,6 +162,19 @@ def test_members_of_a_group() -> None:
     lists = b"me:x:7:8::/me:\n", b"lib:x:9:you,me\nother:x:10:you\n"
     assert look_up("me", *lists) == Account(7, 8, "/me", (9,))
     assert look_up("me:8", *lists).groups == ()
+
+
+@pytest.mark.parametrize("text", ["2147483648", "9" * 5000, "0:2147483648", f"me:{'9' * 5000}"])
+def test_numbers_that_are_no_account(text: str) -> None:
+    """An image may ask for any number; what no kernel takes is refused in the engine's words."""
+    with pytest.raises(UnknownAccount, match=r"^uids and gids must be in range 0-2147483647$"):
+        look_up(text, b"me:x:7:8::/me:\n")
+
+
+def test_lists_with_numbers_that_are_none() -> None:
+    """Lines of an image's lists with numbers that cannot be are no accounts."""
+    lists = f"me:x:{'9' * 5000}:8::/:\nme:x:7:\u0668::/:\nme:x:7:8::/me:\n", f"lib:x:{'9' * 5000}:me\n"
+    assert look_up("me", *(text.encode() for text in lists)) == Account(7, 8, "/me")
 
 
 def test_names_that_may_not_be_executed_are_passed_over(small: Small) -> None:
