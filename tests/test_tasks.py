@@ -18,6 +18,7 @@ import pytest
 from recipes.model import Command
 from recipes.support import shell
 from recipes.support.shell import Completed
+from recipes.support.workspace import keep, kept
 from tests.cli import HELLO, ROOT, add, argv, error, invoke
 from tests.need import need, need_tool
 
@@ -77,9 +78,9 @@ def test_a_verdict_that_a_run_disproves(project: Path) -> None:
     """A rule that is wrong is a bug of ours, and no pass: it is said, and the exit code is that of a failed gate."""
     assert build(project, "hi").exit_code == 0
     (record,) = (project / "build/cache/verdicts").iterdir()
-    verdict = json.loads(record.read_bytes())
+    verdict = json.loads(kept(record))
     finding = {"level": "certain", "code": "x", "evidence": "", "message": "exec /app: no", "fix": ""}
-    record.write_text(json.dumps(verdict | {"status": "fails", "findings": [finding]}))
+    keep(record, json.dumps(verdict | {"status": "fails", "findings": [finding]}).encode())
     done = build(project, "hi")
     assert done.exit_code == 3
     assert b"BUG in fromscratch: hi:" in done.stderr

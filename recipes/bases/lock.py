@@ -19,7 +19,7 @@ from typing import Any
 from recipes.errors import BadInput
 from recipes.oci.manifests import INDEXES, is_digest, parse_json
 from recipes.oci.reference import Reference, image_name, parse
-from recipes.support.workspace import Workspace, keep, locked, write_atomically
+from recipes.support.workspace import Workspace, keep, kept, locked, write_atomically
 
 VERSION = 1
 _KEYS = {"base", "digest", "platforms", "since"}
@@ -137,7 +137,7 @@ def remember_look(workspace: Workspace, reference: Reference, digest: str) -> No
 def last_look(workspace: Workspace, reference: Reference) -> Look | None:
     """None where nobody has looked from here, or the record is damaged."""
     try:
-        saved = json.loads(_look(workspace, reference).read_bytes())
+        saved = json.loads(kept(_look(workspace, reference)))
         if saved["reference"] != str(reference) or not is_digest(saved["digest"]):
             return None
         return Look(saved["digest"], datetime.fromisoformat(saved["time"]).astimezone(UTC))

@@ -21,7 +21,7 @@ from recipes.oci import reference as references
 from recipes.oci.reference import Reference
 from recipes.support import notes
 from recipes.support.disk import Room
-from recipes.support.workspace import Workspace, keep, keeping, replacing
+from recipes.support.workspace import Workspace, keep, keeping, kept, replacing
 
 if TYPE_CHECKING:
     from recipes.oci.store import Store
@@ -222,7 +222,7 @@ def _identity(record: Path) -> tuple[int, int] | None:
 def _recall(record: Path, stamp: str, store: Store) -> BaseImage | None:
     """What is known from the last time, if the source is the same and every blob is still there with its size."""
     try:
-        saved = json.loads(record.read_bytes())
+        saved = json.loads(kept(record))
         if saved["version"] != RECORD_VERSION or saved["stamp"] != stamp:
             return None
         base = _from_json(saved["base"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from recipes.compile.files import Files, Recorded
 from recipes.compile.plan import Plan, Step
-from recipes.support.workspace import keep, write_atomically
+from recipes.support.workspace import keep, kept, sealed, write_atomically
 
 _VERSION = 3
 
@@ -47,7 +47,7 @@ class Record:
 def read(work: Path) -> Record:
     """An empty record where there is none, or it is not ours."""
     try:
-        data: dict[str, Any] = json.loads(_place(work).read_bytes())
+        data: dict[str, Any] = json.loads(kept(_place(work)))
         if data["version"] != _VERSION:
             return Record()
         steps = {title: _made(made) for title, made in data["steps"].items()}
@@ -58,7 +58,7 @@ def read(work: Path) -> Record:
 
 def write(work: Path, record: Record) -> None:
     """Raises: CannotWrite."""
-    write_atomically(_place(work), _document(record))
+    write_atomically(_place(work), sealed(_document(record)))
 
 
 def rewrite(work: Path, record: Record) -> None:

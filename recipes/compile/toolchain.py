@@ -21,7 +21,7 @@ from recipes.compile.targets import gnu_target, go_level, zig_target
 from recipes.errors import RecipeError, ToolMissing
 from recipes.model import Command, Platform, Sample
 from recipes.support.notes import note
-from recipes.support.workspace import Workspace, keep
+from recipes.support.workspace import Workspace, keep, kept
 
 if TYPE_CHECKING:
     from recipes.support.system import Found
@@ -264,7 +264,7 @@ def in_wheel(relative: str) -> str | None:
 
 def _read_probe(record: Path, name: ToolchainName, tool: str) -> Toolchain | None:
     try:
-        version, probe = json.loads(record.read_bytes())
+        version, probe = json.loads(kept(record))
         if version != _PROBE_VERSION or probe["toolchain"]["argv"][0] != tool:
             return None
         for path, then in probe["watched"]:

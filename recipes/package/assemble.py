@@ -14,7 +14,7 @@ from recipes.errors import BadInput
 from recipes.model import PROGRAM, BaseImage, Binary, Compression, Descriptor, FileEntry, Image, Layer, Outfit
 from recipes.oci.config import config_document, manifest_document, source_date_epoch
 from recipes.oci.store import CONFIG, INDEX, MANIFEST, Store, index_document, platform_document, to_json
-from recipes.support.workspace import keep
+from recipes.support.workspace import keep, kept
 
 _MODE = 0o755
 """Fixed, because the mode of the file on disk depends on the umask and on the linker."""
@@ -118,7 +118,7 @@ def _content(entry: FileEntry, known: Mapping[Path, str]) -> str | None:
 
 def _read(record: Path) -> Layer | None:
     try:
-        data = json.loads(record.read_bytes())
+        data = json.loads(kept(record))
         return Layer(**(data | {"descriptor": Descriptor(**data["descriptor"])}))
     except (OSError, ValueError, KeyError, TypeError):
         return None  # not there, or not ours: made again

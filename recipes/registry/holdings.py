@@ -15,7 +15,7 @@ from pathlib import Path
 from recipes.errors import BadInput
 from recipes.oci.manifests import is_digest
 from recipes.oci.reference import ImageName, image_name
-from recipes.support.workspace import Workspace, keep, keeping
+from recipes.support.workspace import Workspace, keep, keeping, kept
 
 _REPOSITORIES = 4
 _BLOBS = 5000
@@ -56,7 +56,7 @@ def _record(workspace: Workspace, host: str) -> Path:
 
 def _read(record: Path, host: str) -> Holders:
     try:
-        saved = json.loads(record.read_bytes())
+        saved = json.loads(kept(record))
         if saved["host"] != host:
             return {}
         entries = list(saved["blobs"].items())

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recipes.errors import Unavailable
-from recipes.support.workspace import Workspace, drop, keep, keeping
+from recipes.support.workspace import Workspace, drop, keep, keeping, kept
 
 SECONDS = 300.0
 _started = time.time()
@@ -49,7 +49,7 @@ def reaching(host: str, workspace: Workspace, *, retry: bool, alone: bool = True
 
 def _recall(record: Path, since: float) -> None:
     try:
-        known = json.loads(record.read_bytes())
+        known = json.loads(kept(record))
         when, message = float(known["time"]), str(known["message"])
     except (OSError, ValueError, KeyError, TypeError):
         return

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from recipes.model import ElfFacts, Finding, Level, Library, Linkage, Searched, Status, Verdict
-from recipes.support.workspace import keep
+from recipes.support.workspace import keep, kept
 
 Answer = TypeVar("Answer", ElfFacts, Verdict)
 
@@ -31,7 +31,7 @@ def recall(
     text = json.dumps([_rules(), key], sort_keys=True)
     record = folder / f"{hashlib.sha256(os.fsencode(text)).hexdigest()}.json"
     try:
-        return from_json(json.loads(record.read_bytes()))
+        return from_json(json.loads(kept(record)))
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not there, or damaged: ask
     answer = ask()

@@ -15,6 +15,7 @@ import shutil
 import stat
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ from recipes.support import disk
 _PART = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.part", re.DOTALL)
 _PART_SECONDS = 3600
 """What is half written and younger is left alone: its lock may not be there yet."""
+
+_SEAL_BYTES = 10
+"""A check sum on a line of its own."""
 
 _swept: set[Path] = set()
 
@@ -116,7 +120,21 @@ def keep(path: Path, data: bytes) -> None:
     All that is kept goes through here and `keeping`; what others need is written so that a failure is an error.
     """
     with contextlib.suppress(CannotWrite):
-        write_atomically(path, data, sync=False)  # what is damaged is found out anew
+        write_atomically(path, sealed(data), sync=False)
+
+
+def kept(path: Path) -> bytes:
+    """What was kept at `path`. Raises: OSError; ValueError where it is not exactly that, as after a disk's error."""
+    whole = path.read_bytes()
+    data = whole[:-_SEAL_BYTES]
+    if whole != sealed(data):
+        raise ValueError(f"{str(path)!r} is damaged")
+    return data
+
+
+def sealed(data: bytes) -> bytes:
+    """`data` with a check sum at its end, as `kept` wants it."""
+    return data + b"\n%08x\n" % zlib.crc32(data)
 
 
 def drop(path: Path) -> None:

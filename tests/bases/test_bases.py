@@ -22,7 +22,7 @@ from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
 from recipes.model import BaseImage, Platform
 from recipes.oci.store import Store
 from recipes.oci.tar import folder_entries, pieces
-from recipes.support.workspace import Workspace
+from recipes.support.workspace import Workspace, keep
 from tests.fixtures_registry import LayoutWriter, tar_of
 from tests.need import need_tool
 
@@ -435,7 +435,7 @@ def test_a_damaged_record_is_made_again(tmp_path: Path, workspace: Workspace, st
     root = make_root(tmp_path / "root")
     base = get(f"rootfs:{root}", workspace, store)
     (record,) = workspace.bases.glob("*.json")
-    record.write_text(damage)
+    keep(record, damage.encode())
     assert get(f"rootfs:{root}", workspace, store) == base
 
 

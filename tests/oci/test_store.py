@@ -271,6 +271,18 @@ def test_what_was_kept_outlasts_a_loss_of_power(sync: bool, disk: tuple[Path, Ca
     assert (after / "record.json").read_bytes() == b"{}"
 
 
+def test_a_record_is_believed_only_as_it_was_written(store: Store) -> None:
+    """A disk that changes one bit of what is known of a layer costs the work of making it again, and nothing else."""
+    files = (FileEntry("/etc/data", b"data", 0o644),)
+    layer = data_layer(files, store, "gzip")
+    (record,) = (store.root.parent / "cache/layers").iterdir()
+    whole = record.read_bytes()
+    for at in range(len(whole)):
+        record.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert data_layer(files, store, "gzip") == layer, at
+        assert record.read_bytes() == whole
+
+
 # ── a failing disk ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 _FAILING = r"""

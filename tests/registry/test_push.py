@@ -26,7 +26,7 @@ from recipes.oci.store import Store
 from recipes.registry.holdings import holders, remember
 from recipes.registry.push import push
 from recipes.registry.session import ATTEMPTS
-from recipes.support.workspace import Workspace
+from recipes.support.workspace import Workspace, keep
 from tests.cli import ROOT
 from tests.fixtures_registry import PASSWORD, USER, LayoutWriter, LocalRegistry, tar_of
 from tests.registry.faults import Proxy, serving
@@ -172,7 +172,7 @@ def test_a_damaged_record_only_costs_time(workspace: Workspace, damage: str) -> 
     target = image_name("localhost:5000/a/b:1")
     remember(workspace, target, [digest])
     (record,) = workspace.registries.glob("*.json")
-    record.write_text(damage.replace("HOST", target.host).replace("DIGEST", digest))
+    keep(record, damage.replace("HOST", target.host).replace("DIGEST", digest).encode())
     assert not any(holders(workspace, target.host).values())
     remember(workspace, target, [digest])
     assert holders(workspace, target.host)[digest] == ("a/b",)
