@@ -89,7 +89,10 @@ class _Response(http.client.HTTPResponse):
 
     def read(self, amt: int | None = None) -> bytes:
         self._meter.step = 0
-        return super().read(amt)
+        try:
+            return super().read(amt)
+        except ValueError as error:  # http.client takes a chunk's length as it comes, also a negative one
+            raise http.client.HTTPException(str(error)) from error
 
 
 class _MeteredConnection:

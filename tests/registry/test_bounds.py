@@ -22,6 +22,7 @@ from recipes.model import Descriptor, Platform
 from recipes.oci.reference import image_name
 from recipes.oci.store import MAX_BLOB, Store
 from recipes.registry import connections
+from recipes.registry.answer import BrokenOff
 from recipes.registry.client import Client
 from recipes.registry.connections import Pace
 from recipes.registry.pull import find
@@ -154,6 +155,17 @@ def test_nobody_is_asked_for_compressed_bodies(registry: LocalRegistry) -> None:
     heads = [*tokens.heads, *asked.heads]
     assert len(tokens.heads) == 1
     assert all(re.findall(r"(?i)^accept-encoding: (.*?)\r$", head, re.MULTILINE) == ["identity"] for head in heads)
+
+
+@pytest.mark.parametrize("length", [b"-5", b"-1", b"f" * 20, b"zz", b""])
+def test_a_length_that_is_none(length: bytes) -> None:
+    """A chunk of an impossible length is an answer that broke off, and no bug of ours."""
+    with (
+        serving_script(always(_CHUNKED + length + b"\r\n{}")) as registry,
+        Client(image_name(f"{registry.host}/a:1"), retries=0).ask("GET", "manifests/1") as found,
+        pytest.raises(BrokenOff),
+    ):
+        found.body(100)
 
 
 def test_a_compressed_blob_is_refused(workspace: Workspace) -> None:
