@@ -8,23 +8,30 @@ import pytest
 
 from recipes.workspace import Workspace
 from tests.cli import HELLO, ROOT, add
+from tests.sharing import know_compilers, made_once, probe, run_folder
 
 pytest_plugins = ["tests.fixtures_engine", "tests.fixtures_registry"]
 
 
+@pytest.fixture(scope="session")
+def probed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder in which the compilers were probed, and nothing else was done."""
+    return made_once(run_folder(tmp_path_factory) / "probed", probe)
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    """An empty project folder."""
+def workspace(tmp_path: Path, probed: Path) -> Workspace:
+    """An empty project folder, in which the compilers are known."""
     root = tmp_path / "project"
-    root.mkdir()
+    know_compilers(root, probed)
     return Workspace(root)
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A project with one sample of its own, which uses our tasks."""
+def project(tmp_path: Path, probed: Path) -> Path:
+    """A project with one sample of its own, which uses our tasks; the compilers are known."""
     folder = tmp_path / 'it\'s a "project"'
-    folder.mkdir()
+    know_compilers(folder, probed)
     (folder / "tasks.py").write_text(
         f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
         "from recipes.tasks import collection\n\nnamespace = collection(__file__)\n"

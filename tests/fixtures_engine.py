@@ -22,6 +22,14 @@ from recipes.workspace import Workspace
 from tests.need import need, need_tool
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one worker have all tests that use an engine: each worker would start one of its own."""
+    for item in items:
+        if "engine" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("engine"))
+
+
 @pytest.fixture(scope="session")
 def engine() -> Iterator[str]:
     """The engine's address. DOCKER_HOST is set to it for as long as the tests run."""

@@ -18,6 +18,7 @@ from recipes.inspect.startup import LOADER_CODES
 from recipes.model import Command
 
 ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.xdist_group("docs")  # its commands share one clone
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
 README = ROOT / "README.md"
 

@@ -17,6 +17,7 @@ from tests.need import need_tool
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 12
+pytestmark = pytest.mark.xdist_group("engine")
 
 
 @pytest.fixture(scope="module")

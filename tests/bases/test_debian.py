@@ -25,6 +25,8 @@ from tests.need import need, need_tool
 
 AMD64 = Platform("linux", "amd64")
 
+pytestmark = pytest.mark.xdist_group("debian")  # they share what they assemble
+
 
 class Assembled:
     """A workspace that all these tests share, since assembling takes seconds."""

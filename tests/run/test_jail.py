@@ -26,6 +26,8 @@ from tests.run.outside import Outside, marked, outside, wait_until
 
 LIMITS = Limits(seconds=10, memory_bytes=64 << 20)
 
+pytestmark = pytest.mark.xdist_group("memory")  # what the machine has of shared memory is counted: one hoard at a time
+
 
 @pytest.fixture
 def project(workspace: Workspace) -> Project:
