@@ -57,7 +57,7 @@ check: lint
 
 test: $(VENV)/.dev
 	$(PY) -m recipes.system ensure tests
-	$(PY) -m pytest -n 2 --dist loadgroup --durations 10 $(ARGS)
+	$(PY) -m pytest -n 2 --durations 10 $(ARGS)
 
 fuzz: $(VENV)/.dev
 	FUZZ_INPUTS=$${FUZZ_INPUTS:-100000} $(PY) -m pytest -k fuzz --timeout 0 $(ARGS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,24 @@ from recipes.workspace import Workspace
 from tests.cli import HELLO, ROOT, add
 from tests.sharing import know_compilers, made_once, probe, run_folder
 
-pytest_plugins = ["tests.fixtures_engine", "tests.fixtures_registry"]
+pytest_plugins = ["tests.groups", "tests.fixtures_debian", "tests.fixtures_engine", "tests.fixtures_registry"]
 
 
 @pytest.fixture(scope="session")
 def probed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder in which the compilers were probed, and nothing else was done."""
     return made_once(run_folder(tmp_path_factory) / "probed", probe)
+
+
+@pytest.fixture
+def hears_all() -> Iterator[None]:
+    """A process takes over what its parent ignores: SIGHUP below nohup, SIGINT where a shell works in the background."""
+    ignored = {number for number in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(number) is signal.SIG_IGN}
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture

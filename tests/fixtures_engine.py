@@ -19,15 +19,15 @@ from recipes.package.store import Store
 from recipes.run.docker import DockerEngine
 from recipes.run.engine import may_have_docker
 from recipes.workspace import Workspace
+from tests.groups import ENGINE, group_of
 from tests.need import need, need_tool
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker have all tests that use an engine: each worker would start one of its own."""
+    """See to it that one worker has all tests that use an engine."""
     for item in items:
-        if "engine" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("engine"))
+        if "engine" in getattr(item, "fixturenames", ()) and group_of(item.nodeid) != ENGINE:
+            raise pytest.UsageError(f"{item.nodeid} uses an engine: add its file to tests/groups.py")
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ def run_folder(factory: pytest.TempPathFactory) -> Path:
     return folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder
 
 
-def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
     """`folder`, filled by `make` for the first who asks for it; the others wait, and have it whole."""
     with locked(folder.with_name(f"{folder.name}.lock")):
         if not folder.exists():

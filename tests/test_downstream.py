@@ -15,7 +15,7 @@ from recipes.model import Command
 from recipes.shell import Completed
 
 ROOT = Path(__file__).resolve().parent.parent
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("downstream")]
+pytestmark = pytest.mark.slow
 
 TASKS = """\
 from recipes.tasks import collection

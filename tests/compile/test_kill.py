@@ -70,22 +70,35 @@ def test_eight_threads_at_once(workspace: Workspace) -> None:
     assert sum(not binary.cached for binary in binaries) == 2
 
 
+# Small, so that a moment is soon reached; with a library, so that a build has steps of every kind.
+PARTS = {
+    "c++": {
+        "main.c": "int one(void), two(void);\nint main(void) { return one() + two() - 3; }\n",
+        "one.c": "int one(void) { return 1; }\n",
+        "lib/two.c": "int two(void) { return 2; }\n",
+        "sample.toml": 'sources = ["*.c"]\n[libraries]\ntwo = ["lib/two.c"]\n',
+    },
+    "go": {"main.go": "package main\n\nfunc main() {}\n"},
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "go-dynamic"])
 def test_kill_at_any_moment(recipe: str, workspace: Workspace) -> None:
     """After `kill -9` of the build at random moments, the next build just works and makes the right file."""
-    name = "hello-go" if recipe.startswith("go") else "wordcount"
-    shutil.copytree(OURS.samples / name, workspace.samples / name)
-    sample = load(name, workspace)
-    begun = time.monotonic()
+    sample = write(workspace, PARTS[RECIPES[recipe].language])
     expected = make(sample, recipe, workspace).sha256
+    shutil.rmtree(workspace.build / "work")
+    shutil.rmtree(workspace.cache / "binaries")
+    begun = time.monotonic()
+    shell.check(build_command(workspace, recipe, sample.name))
     length = time.monotonic() - begun
     chance = random.Random(1)  # noqa: S311
     for _ in range(8):
         shutil.rmtree(workspace.build / "work")
         shutil.rmtree(workspace.cache / "binaries")
-        argv = ("timeout", "--signal=KILL", f"{chance.uniform(0.02, length + 0.2):.3f}")
-        command = build_command(workspace, recipe, name)
+        argv = ("timeout", "--signal=KILL", f"{chance.uniform(0.02, length):.3f}")
+        command = build_command(workspace, recipe, sample.name)
         done = shell.run(Command((*argv, *command.argv), env=command.env))
         assert done.exit_code in (0, 137)
         assert make(sample, recipe, workspace).sha256 == expected

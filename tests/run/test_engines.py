@@ -24,7 +24,6 @@ from tests.need import need
 from tests.programs import binary_of, compile_c, image_of
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.xdist_group("engine")
 
 
 @pytest.fixture(params=["local", pytest.param("docker", marks=pytest.mark.slow)])

@@ -26,8 +26,6 @@ from tests.run.outside import Outside, marked, outside, wait_until
 
 LIMITS = Limits(seconds=10, memory_bytes=64 << 20)
 
-pytestmark = pytest.mark.xdist_group("memory")  # what the machine has of shared memory is counted: one hoard at a time
-
 
 @pytest.fixture
 def project(workspace: Workspace) -> Project:
@@ -158,6 +156,7 @@ def end(process: subprocess.Popen[bytes]) -> str:
         return process.stdout.read().decode()
 
 
+@pytest.mark.usefixtures("hears_all")
 @pytest.mark.parametrize("way", ["flood", "time limit", "SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
 def test_nothing_outlives_its_run(other: Outside, way: str) -> None:
     """A program that clings to life, and its child, end with the run and with us, whichever way that is."""
