@@ -23,7 +23,7 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hears_all() -> Iterator[None]:
-    """A process takes over what its parent ignores: SIGHUP below nohup, SIGINT where a shell works in the background."""
+    """A process takes over what its parent ignores: SIGHUP below nohup, SIGINT in the background of a shell."""
     ignored = {number for number in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(number) is signal.SIG_IGN}
     for number in ignored:
         signal.signal(number, signal.SIG_DFL)
