@@ -43,7 +43,17 @@ def workspace(tmp_path: Path, probed: Path) -> Workspace:
 @pytest.fixture
 def project(tmp_path: Path, probed: Path) -> Path:
     """A project with one sample of its own, which uses our tasks; the compilers are known."""
-    folder = tmp_path / 'it\'s a "project"'
+    return _project(tmp_path, probed)
+
+
+@pytest.fixture(scope="session")
+def shared_project(tmp_path_factory: pytest.TempPathFactory, probed: Path) -> Path:
+    """The same for tests that build its sample and change nothing: what one has built, the next one has."""
+    return _project(tmp_path_factory.mktemp("shared"), probed)
+
+
+def _project(parent: Path, probed: Path) -> Path:
+    folder = parent / 'it\'s a "project"'
     know_compilers(folder, probed)
     (folder / "tasks.py").write_text(
         f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"

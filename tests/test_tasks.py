@@ -125,14 +125,14 @@ def test_the_matrix_as_json(project: Path) -> None:
 
 
 @pytest.mark.parametrize("style", ["simple", "github", "html", "csv", "json", "latex", "tsv"])
-def test_formats(project: Path, style: str) -> None:
+def test_formats(shared_project: Path, tmp_path: Path, style: str) -> None:
     """The same numbers in every format, on stdout or in a file."""
     words = ("compare-sizes", "--no-run", "--bases=scratch", "--recipes=zig-static-small", f"--format={style}")
-    done = invoke(project, *words)
+    done = invoke(shared_project, *words)
     assert done.exit_code == 0, done.stderr.decode()
     assert b"zig-static-small" in done.stdout or b"zig-static" in done.stdout.replace(b"\\", b"")
-    file = project / "a file"
-    assert invoke(project, *words, f"--output={file}").stdout == b""
+    file = tmp_path / "a file"
+    assert invoke(shared_project, *words, f"--output={file}").stdout == b""
     assert file.read_bytes() == done.stdout
 
 
@@ -406,7 +406,7 @@ def test_input_that_is_no_text(project: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("hears_all")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_stopped_at_any_moment(project: Path, number: signal.Signals) -> None:
+def test_stopped_at_any_moment(project: Path, shared_project: Path, number: signal.Signals) -> None:
     """After ^C, a polite kill and a hard one, whenever they come, the next run just works and gives the same digest."""
     words = argv(
         "compare-sizes", "--bases=scratch", "--engine=local", "--recipes=gcc-static,gcc-dynamic", "--format=json"
@@ -424,9 +424,7 @@ def test_stopped_at_any_moment(project: Path, number: signal.Signals) -> None:
         assert out == b"" or json.loads(out)["rows"]  # all of it, or nothing: it may come when all is done
     done = shell.run(Command(words, cwd=project), environment=environment, timeout=300)
     assert done.exit_code == 0, done.stderr.decode()
-    fresh = project.parent / "fresh"
-    shutil.copytree(project, fresh, ignore=shutil.ignore_patterns("build"))
-    undisturbed = shell.run(Command(words, cwd=fresh), environment=environment, timeout=300)
+    undisturbed = shell.run(Command(words, cwd=shared_project), environment=environment, timeout=300)
     digests = [
         {row["recipe"]: row["digest"] for row in json.loads(each.stdout)["rows"]} for each in (done, undisturbed)
     ]
@@ -548,6 +546,7 @@ def test_a_full_disk(project: Path, tmp_path: Path) -> None:
     if mount.exit_code != 0:
         pytest.skip("needs root, for a small file system")
     try:
+        shutil.rmtree(project / "build")
         (project / "build").symlink_to(small)
         done = build(project, "hi", "--recipe=gcc-static")
         assert done.exit_code in (2, 5), done.stderr.decode()
