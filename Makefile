@@ -56,18 +56,18 @@ check: lint
 	$(PY) -m pytest -m 'not slow' $(ARGS)
 
 test: $(VENV)/.dev
-	$(PY) -m recipes.system ensure tests
+	$(PY) -m recipes.support.system ensure tests
 	$(PY) -m pytest -n 2 --durations 10 $(ARGS)
 
 fuzz: $(VENV)/.dev
 	FUZZ_INPUTS=$${FUZZ_INPUTS:-100000} $(PY) -m pytest -k fuzz --timeout 0 $(ARGS)
 
 bench: $(VENV)/.dev
-	@$(PY) -m recipes.system ensure bench
+	@$(PY) -m recipes.support.system ensure bench
 	@$(PY) -m tests.bench $(ARGS)
 
 gallery: $(VENV)/.dev
-	@$(PY) -m recipes.system ensure gallery
+	@$(PY) -m recipes.support.system ensure gallery
 	@$(PY) -m tests.gallery --output docs/gallery.md $(ARGS)
 
 lock: $(VENV)/.dev
@@ -103,7 +103,7 @@ $(VENV)/.runtime: requirements.lock
 	    echo 'hint: install one, or say where it is: make PYTHON=/path/to/python3 …' >&2; exit 4; \
 	fi; \
 	echo "setting up $(VENV) with $$("$$python" --version), once; this downloads about 190 MB" >&2; \
-	"$$python" -m recipes.system ensure venv && "$$python" -m venv --clear $(VENV)
+	"$$python" -m recipes.support.system ensure venv && "$$python" -m venv --clear $(VENV)
 	@$(INSTALL) -r requirements.lock
 	@touch $@
 

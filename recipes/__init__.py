@@ -6,7 +6,7 @@
         │                                   │                                            │
         └─────────────── + ─────────────────┴──assemble──▶ Image ──run──▶ RunOutcome ────┘
 
-One room per stage: `compile`, `inspect`, `package`, `run`, `report`. Bases come from `bases`, and by way of
-`registry`, where images go to as well. `model` holds the values that flow between the stages, `pipeline` connects them,
-`tasks` is what a user calls.
+One room per stage, in the order of the pipeline: `samples`, `compile`, `elf`, `rootfs`, `loader`, `verdict`, `oci`,
+`package`, `registry`, `bases`, `run`, `report`. `model` holds the values that flow between them, `pipeline` connects
+them for one program, `workflows` uses it for more, `tasks` is what a user calls, and `support` is what all may use.
 """

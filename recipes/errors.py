@@ -44,6 +44,10 @@ class CannotWrite(RecipeError):
     exit_code = 2
 
 
+class DamagedBlob(BadArchive):
+    """A blob of the store was not what its digest says. It is gone from there, so the next run makes or fetches it."""
+
+
 class GateFailed(RecipeError):
     """A verdict or a gate failed, such as a static recipe whose result is not static. Exit code 3."""
 

@@ -13,23 +13,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+from recipes.architecture import name_of_machine
 from recipes.errors import BadInput
-from recipes.printable import shell_word
+from recipes.support.printable import shell_word
 
 Environment = tuple[tuple[str, str], ...]
 
 # ── where it will run ────────────────────────────────────────────────────────────────────────────────────────────────
-
-_ARCHITECTURES = {
-    "x86_64": "amd64",
-    "aarch64": "arm64",
-    "armv7l": "arm",
-    "i386": "386",
-    "i686": "386",
-    "riscv64": "riscv64",
-    "ppc64le": "ppc64le",
-    "s390x": "s390x",
-}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,7 +37,7 @@ class Platform:
             parts = ["linux", *parts]
         if len(parts) not in (2, 3) or not all(parts):
             raise BadInput(f"not a platform: {text!r}", hint="write it as os/architecture, for example linux/amd64")
-        os_name, architecture = parts[0], _ARCHITECTURES.get(parts[1], parts[1])
+        os_name, architecture = parts[0], name_of_machine(parts[1])
         if os_name != "linux":
             raise BadInput(f"platform {text!r} is not a Linux one", hint="only linux/… images can be built")
         return cls(os_name, architecture, parts[2] if len(parts) == 3 else "")
@@ -61,7 +51,7 @@ class Platform:
     @classmethod
     def host(cls) -> Platform:
         machine = os.uname().machine
-        return cls("linux", _ARCHITECTURES.get(machine, machine), "v7" if machine == "armv7l" else "")
+        return cls("linux", name_of_machine(machine), "v7" if machine == "armv7l" else "")
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
@@ -125,6 +115,10 @@ class HealthCheck:
     timeout: float = 5.0
     start_period: float = 0.0
     retries: int = 3
+
+
+PROGRAM = "/app"
+"""Where the program is in an image, whatever its own name: equal programs make equal layers, and nobody quotes it."""
 
 
 @dataclass(frozen=True, slots=True)

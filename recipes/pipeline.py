@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recipes import compile as compiling
-from recipes import errors, notes
+from recipes import errors
 from recipes.compile.recipe import RECIPES, Recipe
 from recipes.model import (
     BaseImage,
@@ -35,14 +35,15 @@ from recipes.model import (
     Status,
     Verdict,
 )
+from recipes.oci.store import MAX_BLOB, Store
 from recipes.package import assemble
-from recipes.package.store import MAX_BLOB, Store
-from recipes.recall import facts_from_json, recall, verdict_from_json
 from recipes.run.engine import Engine
-from recipes.workspace import Workspace, sweep_parts
+from recipes.support import notes
+from recipes.support.recall import facts_from_json, recall, verdict_from_json
+from recipes.support.workspace import Workspace, sweep_parts
 
 if TYPE_CHECKING:
-    from recipes.inspect.rootfs import RootFs
+    from recipes.rootfs.root import RootFs
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def read_facts(binary: Binary, workspace: Workspace) -> ElfFacts:
     """`read_elf`, remembered by the content of the file."""
 
     def ask() -> ElfFacts:
-        from recipes.inspect.elf import read_elf
+        from recipes.elf.facts import read_elf
 
         return read_elf(binary.path)
 
@@ -173,7 +174,7 @@ PROBE = Sample("probe", Path(__file__).parent / "package/probe", "c++", (Path("p
 
 def image_name(binary: Binary, base: BaseImage) -> str:
     """`hello:gcc-static-scratch`; another platform than this machine's is part of the tag."""
-    from recipes.package.reference import docker_tag
+    from recipes.oci.reference import docker_tag
 
     what = binary.sample.name if binary.sample else binary.path.name
     parts = [binary.recipe or "prebuilt", base.name]
@@ -199,7 +200,7 @@ def judge_on(
     env = (*base.env, *settings.env)
 
     def ask() -> Verdict:
-        from recipes.inspect.judge import judge
+        from recipes.verdict.judge import judge
 
         alone = root is not None and not outfit.layers
         return judge(
@@ -238,7 +239,7 @@ def refuse_failing(verdict: Verdict, image: Image) -> None:
 
 def open_root(project: Project, base: BaseImage, more: tuple[Layer, ...] = ()) -> RootFs:
     """The base's layers, and `more` above them, as one root file system, through the index that is cached by layer."""
-    from recipes.inspect.rootfs import RootFs
+    from recipes.rootfs.root import RootFs
     from recipes.run.roots import layer_sources
 
     cache = project.workspace.cache / "roots"

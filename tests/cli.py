@@ -7,9 +7,9 @@ import re
 import sys
 from pathlib import Path
 
-from recipes import shell
 from recipes.model import Command
-from recipes.shell import Completed
+from recipes.support import shell
+from recipes.support.shell import Completed
 
 ROOT = Path(__file__).resolve().parent.parent
 HELLO = '#include <cstdio>\nint main() { std::puts("hello"); }\n'

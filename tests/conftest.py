@@ -8,11 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 from tests.cli import HELLO, ROOT, add
 from tests.sharing import know_compilers, made_once, probe, run_folder
 
-pytest_plugins = ["tests.groups", "tests.fixtures_debian", "tests.fixtures_engine", "tests.fixtures_registry"]
+pytest_plugins = [
+    "tests.groups",
+    "tests.compilers",
+    "tests.fixtures_debian",
+    "tests.fixtures_engine",
+    "tests.fixtures_registry",
+]
 
 
 @pytest.fixture(scope="session")

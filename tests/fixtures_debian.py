@@ -13,9 +13,9 @@ import pytest
 from recipes.bases.resolve import resolve
 from recipes.errors import Unavailable
 from recipes.model import BaseImage, Platform
-from recipes.package.layers import open_layer
-from recipes.package.store import Store
-from recipes.workspace import Workspace
+from recipes.oci.layers import open_layer
+from recipes.oci.store import Store
+from recipes.support.workspace import Workspace
 from tests.need import need, need_tool
 from tests.sharing import made_once, run_folder
 

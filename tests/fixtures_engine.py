@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from recipes.errors import Unavailable
-from recipes.package.store import Store
+from recipes.oci.store import Store
 from recipes.run.docker import DockerEngine
 from recipes.run.engine import may_have_docker
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 from tests.groups import ENGINE, group_of
 from tests.need import need, need_tool
 

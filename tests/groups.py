@@ -17,11 +17,11 @@ GROUPS = {
     "tests/package/test_dockerfile.py": ENGINE,
     "tests/run/test_docker.py": ENGINE,
     "tests/run/test_engines.py": ENGINE,
-    "tests/test_bundle.py": ENGINE,
-    "tests/test_debug.py": ENGINE,
+    "tests/workflows/test_bundle.py": ENGINE,
+    "tests/workflows/test_debug.py": ENGINE,
     "tests/test_needs.py": ENGINE,
-    "tests/test_verify.py": ENGINE,
-    "tests/test_walkthrough.py": ENGINE,
+    "tests/workflows/test_verify.py": ENGINE,
+    "tests/workflows/test_walkthrough.py": ENGINE,
     # What the machine has of shared memory is counted: one hoard at a time.
     "tests/run/test_jail.py": "memory",
     # The commands of the README share a clone, and what each has built there.

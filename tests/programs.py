@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from recipes import pipeline, shell
+from recipes import pipeline
 from recipes.bases.resolve import resolve
 from recipes.model import Binary, Command, Image, Platform
 from recipes.pipeline import Project
-from recipes.workspace import Workspace
+from recipes.support import shell
+from recipes.support.workspace import Workspace
 from tests.need import need_tool
 
 

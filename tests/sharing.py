@@ -13,7 +13,7 @@ import pytest
 from recipes.compile.recipe import ToolchainName
 from recipes.compile.toolchain import find_toolchain
 from recipes.errors import RecipeError
-from recipes.workspace import Workspace, locked
+from recipes.support.workspace import Workspace, locked
 
 _TOOLCHAINS: tuple[ToolchainName, ...] = ("gcc", "zig", "go")
 

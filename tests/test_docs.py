@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from recipes import errors, shell
-from recipes.inspect.hazards import RULES
-from recipes.inspect.startup import LOADER_CODES
+from recipes import errors
 from recipes.model import Command
-from recipes.shell import Completed
-from recipes.workspace import Workspace
+from recipes.support import shell
+from recipes.support.shell import Completed
+from recipes.support.workspace import Workspace
+from recipes.verdict.hazards import RULES
+from recipes.verdict.startup import LOADER_CODES
 from tests.fixtures_debian import BASES, Assembled, link_or_copy
 from tests.need import need
 
@@ -159,9 +160,9 @@ def test_files_named_in_the_readme_exist() -> None:
 
 
 def codes_of_findings() -> set[str]:
-    """Every code that a finding of recipes/inspect can have: those of its tables, and those written into a call."""
+    """Every code that a finding can have: those of the tables of rules, and those written into a call."""
     found = {rule.code for rule in RULES} | {code for code, _ in LOADER_CODES.values()}
-    for path in (ROOT / "recipes/inspect").glob("*.py"):
+    for path in [*(ROOT / "recipes/verdict").glob("*.py"), *(ROOT / "recipes/loader").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_bytes())):
             values: list[ast.expr] = []
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

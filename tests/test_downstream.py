@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from recipes import shell
 from recipes.model import Command
-from recipes.shell import Completed
+from recipes.support import shell
+from recipes.support.shell import Completed
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ namespace = collection(__file__)
 USE = """\
 from pathlib import Path
 
-from recipes.inspect.elf import read_elf
+from recipes.elf.facts import read_elf
 from recipes.model import Linkage, Platform
 
 facts = read_elf(Path("/proc/self/exe"))

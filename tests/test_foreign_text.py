@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from recipes import shell
-from recipes.inspect.elf import read_elf
+from recipes.elf.facts import read_elf
 from recipes.model import Command
-from recipes.shell import Completed
+from recipes.support import shell
+from recipes.support.shell import Completed
 from tests.cli import ROOT, add, invoke
 from tests.fixtures_registry import LayoutWriter, tar_of
 from tests.need import need_tool

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from recipes import shell
 from recipes.model import Command
+from recipes.support import shell
 from tests.need import need_tool
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from recipes import errors, shell
+from recipes import errors
 from recipes.model import Command, Expect, Finding, Level, Platform, RunOutcome, RunStatus, Status, Verdict
+from recipes.support import shell
 from tests.need import need_tool
 from tests.report import rows
 

@@ -13,8 +13,6 @@ from recipes import pipeline
 from recipes.bases.resolve import resolve
 from recipes.compile.recipe import RECIPES
 from recipes.errors import BadInput
-from recipes.inspect.hazards import RULES
-from recipes.inspect.rootfs import RootFs
 from recipes.model import (
     Expect,
     FileEntry,
@@ -27,14 +25,16 @@ from recipes.model import (
     Status,
     Verdict,
 )
+from recipes.oci.layers import open_layer
 from recipes.package import provide
-from recipes.package.layers import open_layer
 from recipes.package.provide import ANSWERS, CA_BUNDLE, NEEDS
 from recipes.pipeline import Project
+from recipes.rootfs.root import RootFs
 from recipes.run.docker import DockerEngine
 from recipes.run.local import LocalEngine
-from recipes.samples import load
-from recipes.workspace import Workspace
+from recipes.samples.reader import load
+from recipes.support.workspace import Workspace
+from recipes.verdict.hazards import RULES
 from tests.cli import ROOT
 from tests.fixtures_debian import Assembled
 from tests.need import need

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes import pipeline, shell
+from recipes import pipeline
 from recipes.bases.resolve import resolve
 from recipes.compile.recipe import RECIPES
 from recipes.errors import BadInput
@@ -15,8 +15,9 @@ from recipes.model import Command, Image, Platform, RunStatus
 from recipes.pipeline import Project
 from recipes.run import emulation
 from recipes.run.local import LocalEngine
-from recipes.samples import load
-from recipes.workspace import Workspace
+from recipes.samples.reader import load
+from recipes.support import shell
+from recipes.support.workspace import Workspace
 from tests.cli import ROOT, error, invoke
 from tests.fixtures_debian import Assembled
 from tests.need import need, need_tool

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from recipes import shell
-from recipes.inspect.elf import read_elf
+from recipes.elf.facts import read_elf
 from recipes.model import Command
-from recipes.shell import Completed
+from recipes.support import shell
+from recipes.support.shell import Completed
 from tests.cli import argv, error
 from tests.need import need, need_tool
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from recipes import shell
 from recipes.model import Command
+from recipes.support import shell
 
 ROOT = Path(__file__).resolve().parent.parent
 

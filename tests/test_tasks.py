@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from recipes import shell
 from recipes.model import Command
-from recipes.shell import Completed
+from recipes.support import shell
+from recipes.support.shell import Completed
 from tests.cli import HELLO, ROOT, add, argv, error, invoke
 from tests.need import need, need_tool
 

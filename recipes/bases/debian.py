@@ -22,19 +22,18 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from recipes import notes, shell
+from recipes.architecture import ARCHITECTURES
+from recipes.architecture import architecture as row_of
 from recipes.errors import Unavailable
 from recipes.model import BaseImage, Command, Platform
-from recipes.package.layers import layer_from_entries
+from recipes.oci.layers import layer_from_entries
+from recipes.oci.reference import Reference
+from recipes.oci.store import Store
+from recipes.oci.tar import Entry, new_entry
 from recipes.package.provide import NSSWITCH
-from recipes.package.reference import Reference
-from recipes.package.store import Store
-from recipes.package.tar import Entry, new_entry
 from recipes.registry.reach import Unreachable, reaching
-from recipes.workspace import Workspace
-
-_ARCHITECTURES = {"amd64": "amd64", "arm64": "arm64", "386": "i386", "riscv64": "riscv64", "ppc64le": "ppc64el",
-                  "s390x": "s390x"}  # fmt: skip
+from recipes.support import notes, shell
+from recipes.support.workspace import Workspace
 
 # What belongs to the machine or the tool that assembled it, to apt's bookkeeping, or to nobody at run time.
 _DROPPED = (
@@ -114,11 +113,12 @@ def assemble_tar(reference: Reference, platform: Platform, out: Path, name: str)
 
     Raises: Unavailable with mmdebstrap's own reason.
     """
-    architecture = _ARCHITECTURES.get(platform.architecture)
-    if platform.architecture == "arm":
-        architecture = "armel" if platform.variant in ("v5", "v6") else "armhf"
-    if architecture is None:
-        raise Unavailable(f"{name} has no image for {platform}", hint=f"there is: {', '.join(_ARCHITECTURES)}")
+    architecture = row_of(platform.architecture).debian
+    if platform.architecture == "arm" and platform.variant in ("v5", "v6"):
+        architecture = "armel"
+    if not architecture:
+        known = ", ".join(row.name for row in ARCHITECTURES.values() if row.debian)
+        raise Unavailable(f"{name} has no image for {platform}", hint=f"there is: {known}")
     if shell.which("mmdebstrap") is None:
         raise Unavailable(f"{name} needs mmdebstrap, which is not there", hint="apt-get install mmdebstrap")
     variant, _, suite = reference.target.partition("@")

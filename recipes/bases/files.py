@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from recipes.errors import BadArchive, BadInput, Unavailable
+from recipes.elf.segments import FileReader
+from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
 from recipes.model import BaseImage, Descriptor, Layer, Platform
-from recipes.package import tar
-from recipes.package.layers import layer_from_blob, layer_from_entries, layer_from_tar
-from recipes.package.manifests import (
+from recipes.oci import tar
+from recipes.oci.encode import MEDIA_TYPES, compression_of
+from recipes.oci.layers import layer_from_blob, layer_from_entries, layer_from_tar
+from recipes.oci.manifests import (
     INDEXES,
     MANIFESTS,
     MAX_CONFIG_BYTES,
@@ -33,11 +35,11 @@ from recipes.package.manifests import (
     read_diff_ids,
     read_image,
 )
-from recipes.package.reference import ImageName, image_name
-from recipes.package.store import Store
+from recipes.oci.reference import ImageName, image_name
+from recipes.oci.store import Store
+from recipes.rootfs.tarindex import Member, read_members
 
 _CHUNK = 1 << 20
-_TAR_LAYER = "application/vnd.oci.image.layer.v1.tar"
 _REF_NAME = "org.opencontainers.image.ref.name"
 _IMAGE_NAME = "io.containerd.image.name"
 
@@ -54,6 +56,8 @@ def read_layout(layout: Path, tag: str, name: str, platform: Platform, store: St
 
     def fetch(descriptor: Descriptor) -> None:
         with _opened(_blob(layout, descriptor.digest), name) as file, store.writer(expect=descriptor.digest) as writer:
+            if os.fstat(file.fileno()).st_size != descriptor.size:
+                raise BadArchive(f"{name}: blob {descriptor.digest} does not have the size that its manifest gives")
             _copy(file, writer)
 
     return read_image(name, start, platform, store, read=read, fetch=fetch)
@@ -115,15 +119,15 @@ def read_docker_archive(path: Path, selector: str, name: str, platform: Platform
 
     Raises: Unavailable, BadArchive.
     """
-    with _opened(path, name) as file, _tar_errors(name), tarfile.open(fileobj=file, mode="r:") as archive:
-        members = {member.name.removeprefix("./"): member for member in archive}
+    with _opened(path, name), FileReader(path) as file:
+        members = {os.fsdecode(member.name).removeprefix("./"): member for member in read_members(file)}
         try:
-            images = json.loads(_member(archive, members, "manifest.json", MAX_MANIFEST_BYTES, name))
+            images = json.loads(_member(file, members, "manifest.json", MAX_MANIFEST_BYTES, name))
             image = _choose_image(images, selector, name)
             config_name, layer_names = image["Config"], image["Layers"] or []  # an engine writes null for none
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BadArchive(f"{name} has a manifest.json that cannot be read") from error
-        data = _member(archive, members, str(config_name), MAX_CONFIG_BYTES, name)
+        data = _member(file, members, str(config_name), MAX_CONFIG_BYTES, name)
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         stem = str(config_name).rpartition("/")[2].removesuffix(".json")
         if is_digest(f"sha256:{stem}"):
@@ -135,11 +139,7 @@ def read_docker_archive(path: Path, selector: str, name: str, platform: Platform
             raise BadArchive(f"{name}: its manifest.json and its config name different numbers of layers")
         layers = []
         for layer_name, diff_id in zip(layer_names, diff_ids, strict=True):
-            member = _follow(members, str(layer_name), name)
-            content = archive.extractfile(member)
-            if content is None:
-                raise BadArchive(f"{name}: {layer_name} is not a file")
-            with content:
+            with io.BufferedReader(_Content(file, _follow(members, str(layer_name), name)), _CHUNK) as content:
                 layer = _add_layer(content, store)
             if layer.diff_id != diff_id:
                 raise BadArchive(f"{name}: the content of {layer_name} is not what its config names")
@@ -169,30 +169,42 @@ def _full(text: str) -> ImageName | str:
         return text
 
 
-def _member(
-    archive: tarfile.TarFile, members: dict[str, tarfile.TarInfo], member_name: str, limit: int, name: str
-) -> bytes:
+def _member(file: FileReader, members: dict[str, Member], member_name: str, limit: int, name: str) -> bytes:
     member = _follow(members, member_name, name)
-    content = archive.extractfile(member)
-    if content is None or member.size > limit:
+    if member.size > limit:
         raise BadArchive(f"{name}: {member_name} is not a file of a reasonable size")
-    with content:
-        return content.read()
+    return file.read_at(member.offset, member.size)
 
 
-def _follow(members: dict[str, tarfile.TarInfo], member_name: str, name: str) -> tarfile.TarInfo:
+def _follow(members: dict[str, Member], member_name: str, name: str) -> Member:
     """The regular member of that name; old engines write a layer that comes twice as a link to the first."""
     for _ in range(8):
         member = members.get(member_name)
         if member is None:
             raise BadArchive(f"{name}: {member_name} is missing", hint="is it a docker-archive, and whole?")
-        if member.isreg():
+        if member.kind == "file" and member.offset >= 0:
             return member
-        if not (member.issym() or member.islnk()):
+        if member.kind not in ("symlink", "hardlink"):
             break
-        folder = os.path.dirname(member_name) if member.issym() else ""
-        member_name = os.path.normpath(os.path.join(folder, member.linkname))
+        folder = os.path.dirname(member_name) if member.kind == "symlink" else ""
+        member_name = os.path.normpath(os.path.join(folder, os.fsdecode(member.target)))
     raise BadArchive(f"{name}: {member_name} is not a file")
+
+
+class _Content(io.RawIOBase):
+    """What a member of an archive holds."""
+
+    def __init__(self, file: FileReader, member: Member) -> None:
+        self._file, self._at, self._end = file, member.offset, member.offset + member.size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the buffer that BufferedReader hands over
+        data = self._file.read_at(self._at, min(len(buffer), self._end - self._at))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
 
 
 # ── root folders and tars ────────────────────────────────────────────────────────────────────────────────────────────
@@ -206,7 +218,9 @@ def read_rootfs(path: Path, name: str, platform: Platform, store: Store) -> Base
     if path.is_dir():
         layer = layer_from_entries(store, tar.folder_entries(path), "gzip")
     else:
-        with _opened(path, name) as file, _tar_errors(name):
+        with _opened(path, name) as file:
+            if not file.peek(1):
+                raise BadArchive(f"{name} is empty", hint="write the tar again")
             layer = _add_layer(file, store)
     return BaseImage(name, name, platform, layer.diff_id, (layer,))
 
@@ -227,20 +241,18 @@ def fingerprint(path: Path, name: str) -> str:
 # ── what they share ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_layer(file: IO[bytes], store: Store) -> Layer:
+def _add_layer(file: io.BufferedReader[Any], store: Store) -> Layer:
     """A tar as a layer: what is compressed already stays as it is, what is not goes through the project's encoder."""
-    start = file.read(4)
-    file.seek(0)
-    media_type = _TAR_LAYER
-    if start.startswith(b"\x1f\x8b"):
-        media_type += "+gzip"
-    elif start == b"\x28\xb5\x2f\xfd":
-        media_type += "+zstd"
-    else:
+    compression = compression_of(file.peek(4)[:4])
+    if compression == "none":
         return layer_from_tar(store, file, "gzip")
     with store.writer() as writer:
         _copy(file, writer)
-    return layer_from_blob(store, Descriptor(media_type, writer.digest, writer.size))
+    try:
+        return layer_from_blob(store, Descriptor(MEDIA_TYPES[compression], writer.digest, writer.size))
+    except RecipeError:
+        store.drop(writer.digest)
+        raise
 
 
 def _copy(file: IO[bytes], writer: IO[bytes] | object) -> None:
@@ -258,7 +270,7 @@ def _read_small(path: Path, limit: int, name: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, name: str) -> Iterator[IO[bytes]]:
+def _opened(path: Path, name: str) -> Iterator[io.BufferedReader[Any]]:
     try:
         file = open(path, "rb")  # noqa: SIM115  # closed below; only opening it may fail in this way
     except FileNotFoundError as error:
@@ -267,11 +279,3 @@ def _opened(path: Path, name: str) -> Iterator[IO[bytes]]:
         raise BadInput(f"cannot read {str(path)!r}: {error.strerror}") from error
     with file:
         yield file
-
-
-@contextlib.contextmanager
-def _tar_errors(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (tarfile.TarError, EOFError, OverflowError, UnicodeError) as error:
-        raise BadArchive(f"{name} is not a tar that can be read: {error}") from error

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from recipes.errors import BadInput
-from recipes.package.manifests import INDEXES, is_digest, parse_json
-from recipes.package.reference import Reference, image_name, parse
-from recipes.workspace import Workspace, keep, locked, write_atomically
+from recipes.oci.manifests import INDEXES, is_digest, parse_json
+from recipes.oci.reference import Reference, image_name, parse
+from recipes.support.workspace import Workspace, keep, locked, write_atomically
 
 VERSION = 1
 _KEYS = {"base", "digest", "platforms", "since"}

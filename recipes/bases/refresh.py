@@ -10,9 +10,9 @@ from recipes.bases import lock
 from recipes.bases.lock import Pin
 from recipes.bases.specs import find, known
 from recipes.errors import BadInput, RecipeError
-from recipes.package.reference import Reference, image_name, parse
+from recipes.oci.reference import Reference, image_name, parse
 from recipes.registry.reach import reaching
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recipes import notes
 from recipes.model import BaseImage, Descriptor, Layer, Platform
-from recipes.package import reference as references
-from recipes.package.reference import Reference
-from recipes.workspace import Workspace, keep, keeping
+from recipes.oci import reference as references
+from recipes.oci.reference import Reference
+from recipes.support import notes
+from recipes.support.disk import Room
+from recipes.support.workspace import Workspace, keep, keeping, replacing
 
 if TYPE_CHECKING:
-    from recipes.package.store import Store
+    from recipes.oci.store import Store
 
 RECORD_VERSION = 3
 
@@ -173,8 +174,8 @@ def _fetch(
 
             with workspace.temporary("save") as folder:
                 archive = folder / "image.tar"
-                with open(archive, "wb") as out:
-                    out.writelines(docker.save_archive(reference.target))
+                with replacing(archive, sync=False) as out:
+                    out.writelines(Room(folder, name).each(docker.save_archive(reference.target)))
                 return read_docker_archive(archive, "", name, platform, store)
         case "docker-archive":
             from recipes.bases.files import read_docker_archive

@@ -9,9 +9,9 @@ from typing import Any
 
 from recipes import errors
 from recipes.errors import BadInput
-from recipes.package import reference as references
-from recipes.package.reference import BUNDLE, Reference
-from recipes.workspace import Workspace
+from recipes.oci import reference as references
+from recipes.oci.reference import BUNDLE, Reference
+from recipes.support.workspace import Workspace
 
 MADE_HERE = ("scratch", BUNDLE)
 """Bases that are found nowhere: nothing at all, and what is made for each program."""

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from recipes.errors import BadInput, unknown
-from recipes.package.reference import Reference
+from recipes.oci.reference import Reference
 
 STABLE = "trixie"
 """Debian's current stable suite, for machines that run something else."""

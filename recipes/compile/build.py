@@ -17,7 +17,6 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from recipes import shell
 from recipes.compile import pick as picking
 from recipes.compile import record as records
 from recipes.compile.cpp import linker_warnings
@@ -28,8 +27,9 @@ from recipes.compile.recipe import RECIPES, Recipe
 from recipes.compile.record import Made, Record
 from recipes.errors import BadInput, CommandFailed, RecipeError
 from recipes.model import Binary, Platform, Sample
-from recipes.notes import note, quote
-from recipes.workspace import Workspace, keep, keeping, make_folder, open_locked, replacing, write_atomically
+from recipes.support import shell
+from recipes.support.notes import note, quote
+from recipes.support.workspace import Workspace, keep, keeping, make_folder, open_locked, replacing, write_atomically
 
 _NOWHERE: Recorded = ("", "", (0, 0, 0, 0))
 """The output of a step whose plan is carried out whole: nobody asks for it again."""

@@ -11,7 +11,7 @@ from recipes.compile.toolchain import in_wheel, which
 from recipes.errors import ToolMissing
 
 if TYPE_CHECKING:
-    from recipes.system import Found
+    from recipes.support.system import Found
 
 BuildTool = Literal["cmake", "ninja", "meson", "make", "autoreconf"]
 
@@ -54,9 +54,9 @@ def require(tool: BuildTool, name: str) -> str:
 
 def doctor() -> tuple[Found, ...]:
     """One row for each: its version, or what is lost without it."""
-    from recipes import shell
     from recipes.model import Command
-    from recipes.system import Found
+    from recipes.support import shell
+    from recipes.support.system import Found
 
     rows = []
     for tool, lost in _LOST.items():

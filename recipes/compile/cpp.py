@@ -12,8 +12,8 @@ from recipes.compile.recipe import Recipe
 from recipes.compile.targets import zig_target
 from recipes.compile.toolchain import Toolchain
 from recipes.model import Command, Environment, Platform, Sample
-from recipes.samples import C_SUFFIXES
-from recipes.workspace import Workspace
+from recipes.samples.reader import C_SUFFIXES
+from recipes.support.workspace import Workspace
 
 _HEADERS = (".h", ".hh", ".hpp", ".hxx", ".h++", ".H", ".inc", ".inl", ".ipp", ".tpp", ".def")
 

@@ -8,15 +8,16 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from recipes.architecture import architecture
 from recipes.compile.files import listed, walk
 from recipes.compile.plan import Step, built_in, usable, write_step
 from recipes.compile.product import Product
 from recipes.compile.recipe import Recipe
-from recipes.compile.targets import ELF_MACHINES, go_level, zig_target
+from recipes.compile.targets import go_level, zig_target
 from recipes.compile.toolchain import Toolchain, numbers
 from recipes.errors import BadInput
 from recipes.model import Command, Environment, Platform, Sample
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 
 _LOCAL_REPLACEMENT = re.compile(r"""=>\s*["`]?(\.{0,2}/[^\s"`]*|\.{1,2})["`]?\s*(?://.*)?$""", re.MULTILINE)
 
@@ -157,7 +158,7 @@ def _install(
     clear = Command(("rm", "-rf", "--", "path"), work)
     install = Command(argv, work, (*own, ("GOMODCACHE", modules)))
     pick = Command(("cp", "--", f"path/bin/{sample.name}", "app"), work)
-    product = Product(path / "bin", "", ELF_MACHINES.get(platform.architecture, 0))
+    product = Product(path / "bin", "", architecture(platform.architecture).elf_machine)
     moves = re.fullmatch(r"v\d+\.\d+\.\d+[^/]*", sample.module.partition("@")[2]) is None
     return (
         Step("clear", clear, work),

@@ -7,7 +7,6 @@ import re
 import time
 from pathlib import Path
 
-from recipes import shell
 from recipes.compile import record as records
 from recipes.compile.buildtools import find as find_tool
 from recipes.compile.cpp import linker_warnings
@@ -18,6 +17,7 @@ from recipes.compile.record import Made
 from recipes.compile.wrapper import MAP, MESSAGES
 from recipes.errors import BadInput
 from recipes.model import Command
+from recipes.support import shell
 
 _FROM_A_COMPILER = re.compile(r":\d+: (fatal )?warning: |^(cc1|cc1plus|clang|lto1)\b|\[-W[a-z]")
 

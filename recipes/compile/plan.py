@@ -13,8 +13,8 @@ from recipes.compile.product import Product
 from recipes.compile.recipe import Recipe
 from recipes.compile.toolchain import Toolchain, require
 from recipes.model import Command, Environment, Platform, Sample
-from recipes.printable import shell_word
-from recipes.workspace import Workspace
+from recipes.support.printable import shell_word
+from recipes.support.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

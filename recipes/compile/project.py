@@ -13,17 +13,18 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from recipes.architecture import architecture
 from recipes.compile import wrapper
 from recipes.compile.cpp import cache_folders
 from recipes.compile.files import NO_INPUTS, listed, walk
 from recipes.compile.plan import Step, built_in, source_date, write_step
 from recipes.compile.product import Product, elf_kind
 from recipes.compile.recipe import Recipe
-from recipes.compile.targets import ELF_MACHINES, zig_target
+from recipes.compile.targets import zig_target
 from recipes.compile.toolchain import Toolchain, which
 from recipes.errors import BadInput
 from recipes.model import Command, Platform, Sample
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 
 _KEPT = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "ZIG_GLOBAL_CACHE_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -99,7 +100,7 @@ class Site:
         return write_step(self.work / name, text)
 
     def product(self, tree: Path, *, alone: bool = False) -> Product:
-        return Product(tree, self.sample.target, ELF_MACHINES.get(self.platform.architecture, 0), alone)
+        return Product(tree, self.sample.target, architecture(self.platform.architecture).elf_machine, alone)
 
 
 def environment(toolchain: Toolchain, workspace: Workspace, jobs: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from recipes.compile.files import Files, Recorded
 from recipes.compile.plan import Plan, Step
-from recipes.workspace import keep, write_atomically
+from recipes.support.workspace import keep, write_atomically
 
 _VERSION = 3
 

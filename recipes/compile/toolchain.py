@@ -20,11 +20,11 @@ from recipes.compile.recipe import RECIPES, Recipe, ToolchainName
 from recipes.compile.targets import gnu_target, go_level, zig_target
 from recipes.errors import RecipeError, ToolMissing
 from recipes.model import Command, Platform, Sample
-from recipes.notes import note
-from recipes.workspace import Workspace, keep
+from recipes.support.notes import note
+from recipes.support.workspace import Workspace, keep
 
 if TYPE_CHECKING:
-    from recipes.system import Found
+    from recipes.support.system import Found
 
 _PROBE_VERSION = 3
 _GO_IN_WHEEL = "go/bin/go"
@@ -189,7 +189,7 @@ def default(sample: Sample, platform: Platform, workspace: Workspace) -> Recipe:
 
 def doctor(workspace: Workspace) -> tuple[Found, ...]:
     """One row for each compiler: what it is, or what is lost without it."""
-    from recipes.system import Found
+    from recipes.support.system import Found
 
     lost: dict[ToolchainName, str] = {
         "gcc": "the gcc-* recipes; C++ is built with zig then",
@@ -349,7 +349,7 @@ def _identify(paths: list[str], version: str) -> tuple[tuple[tuple[str, Stamp], 
 
 
 def _ask(*argv: str, env: tuple[tuple[str, str], ...] = ()) -> str:
-    from recipes import shell
+    from recipes.support import shell
 
     command = Command(argv, Path("/"), (("LC_ALL", "C"), *env))
     return os.fsdecode(shell.check(command, timeout=60).stdout).strip()

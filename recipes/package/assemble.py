@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from recipes.errors import BadInput
-from recipes.model import BaseImage, Binary, Compression, Descriptor, FileEntry, Image, Layer, Outfit
-from recipes.package.config import config_document, manifest_document, source_date_epoch
-from recipes.package.store import CONFIG, INDEX, MANIFEST, Store, index_document, platform_document, to_json
-from recipes.workspace import keep
-
-PROGRAM = "/app"
-"""Where the program is, whatever its own name: so equal programs make equal layers, and the name needs no quoting."""
+from recipes.model import PROGRAM, BaseImage, Binary, Compression, Descriptor, FileEntry, Image, Layer, Outfit
+from recipes.oci.config import config_document, manifest_document, source_date_epoch
+from recipes.oci.store import CONFIG, INDEX, MANIFEST, Store, index_document, platform_document, to_json
+from recipes.support.workspace import keep
 
 _MODE = 0o755
 """Fixed, because the mode of the file on disk depends on the umask and on the linker."""
@@ -89,7 +86,7 @@ def data_layer(
     made = _read(record)
     if made is not None and store.has(made.descriptor.digest, made.descriptor.size):
         return made
-    from recipes.package.layers import write_layer
+    from recipes.oci.layers import write_layer
 
     layer = write_layer(store, entries, compression)
     keep(record, json.dumps(dataclasses.asdict(layer)).encode())

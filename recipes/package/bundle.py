@@ -6,13 +6,13 @@ import hashlib
 from pathlib import Path
 
 from recipes.errors import BadInput
-from recipes.inspect.closure import Closure
-from recipes.inspect.rootfs import RootFs
+from recipes.loader.closure import Closure
 from recipes.model import BaseImage, Compression, FileEntry, Platform
+from recipes.oci.reference import BUNDLE
+from recipes.oci.store import Store
 from recipes.package.assemble import data_layer
-from recipes.package.reference import BUNDLE
-from recipes.package.store import Store
-from recipes.workspace import replacing
+from recipes.rootfs.root import RootFs
+from recipes.support.workspace import replacing
 
 _ELF_MODE, _DATA_MODE = 0o755, 0o644
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from recipes.errors import Unavailable
-from recipes.inspect.rootfs import RootFs
 from recipes.model import Compression, FileEntry, Image, Outfit
+from recipes.oci.config import DEFAULT_PATH
+from recipes.oci.store import Store
 from recipes.package.assemble import data_layer, finish
-from recipes.package.config import DEFAULT_PATH
-from recipes.package.store import Store
+from recipes.rootfs.root import RootFs
 
 FOLDER = "/busybox"
 """Where the tools are: a folder that no program looks into by chance."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from recipes import printable
 from recipes.errors import BadInput
-from recipes.model import HealthCheck, Image
-from recipes.package.assemble import PROGRAM
-from recipes.package.layers import open_layer
-from recipes.package.reference import docker_tag
-from recipes.package.store import Store
-from recipes.workspace import make_folder, replacing, write_atomically
+from recipes.model import PROGRAM, HealthCheck, Image
+from recipes.oci.layers import open_layer
+from recipes.oci.reference import docker_tag
+from recipes.oci.store import Store
+from recipes.support import printable
+from recipes.support.workspace import make_folder, replacing, write_atomically
 
 _PLAIN = re.compile(r"[\w./-]+")
 _SPECIAL = re.compile(r"""[\\"'$]""")
@@ -63,12 +63,16 @@ def write_context(image: Image, store: Store, folder: Path) -> None:
     make_folder(folder)
     if any(folder.iterdir()):
         raise BadInput(f"{str(folder)!r} is not empty", hint="name a new folder")
-    for name, layer in zip(_data_names(image), image.outfit.layers, strict=True):
-        with open_layer(store, layer) as stream, replacing(folder / name) as out:
-            shutil.copyfileobj(stream, out)
-    with open(image.binary.path, "rb") as program, replacing(folder / "app", 0o755) as out:
-        shutil.copyfileobj(program, out)
-    write_atomically(folder / "Dockerfile", dockerfile.encode())
+    with contextlib.ExitStack() as undo:
+        for name, layer in zip(_data_names(image), image.outfit.layers, strict=True):
+            with open_layer(store, layer) as stream, replacing(folder / name) as out:
+                shutil.copyfileobj(stream, out)
+            undo.callback((folder / name).unlink)
+        with open(image.binary.path, "rb") as program, replacing(folder / "app", 0o755) as out:
+            shutil.copyfileobj(program, out)
+        undo.callback((folder / "app").unlink)
+        write_atomically(folder / "Dockerfile", dockerfile.encode())
+        undo.pop_all()
 
 
 def _data_names(image: Image) -> list[str]:

@@ -1,6 +1,6 @@
 """The data that programs ask for at run time: which of it a program will miss, and the files that are the answer.
 
-A rule of `inspect/hazards.py` says that something is missing; the table here says what would be the answer to it. What
+A rule of `verdict/hazards.py` says that something is missing; the table here says what would be the answer to it. What
 the base has already, or the sample brings along itself, is never added.
 """
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from recipes.errors import BadArchive, Unavailable, shortened
-from recipes.package.reference import ImageName
+from recipes.oci.reference import ImageName
 from recipes.registry.connections import PIECE
 from recipes.registry.session import plain
 

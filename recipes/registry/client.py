@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from recipes.errors import BadArchive, BadInput, Unavailable
-from recipes.package.reference import DOCKER_HUB, ImageName
+from recipes.oci.reference import DOCKER_HUB, ImageName
 from recipes.registry.addresses import origin
 from recipes.registry.answer import Answer
 from recipes.registry.permission import Permissions

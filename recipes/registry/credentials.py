@@ -12,11 +12,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from recipes import shell
 from recipes.errors import BadInput, ToolMissing
 from recipes.model import Command
-from recipes.notes import note
-from recipes.package.reference import DOCKER_HUB
+from recipes.oci.reference import DOCKER_HUB
+from recipes.support import shell
+from recipes.support.notes import note
 
 Login = tuple[str, str]
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from recipes.errors import BadInput
-from recipes.package.manifests import is_digest
-from recipes.package.reference import ImageName, image_name
-from recipes.workspace import Workspace, keep, keeping
+from recipes.oci.manifests import is_digest
+from recipes.oci.reference import ImageName, image_name
+from recipes.support.workspace import Workspace, keep, keeping
 
 _REPOSITORIES = 4
 _BLOBS = 5000

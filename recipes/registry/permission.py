@@ -11,7 +11,7 @@ import threading
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from recipes.errors import BadArchive, BadInput, Unavailable, shortened
-from recipes.package.reference import ImageName
+from recipes.oci.reference import ImageName
 from recipes.registry.addresses import origin
 from recipes.registry.answer import Answer
 from recipes.registry.challenges import Challenge, read_challenges

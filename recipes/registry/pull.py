@@ -9,15 +9,15 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping
 
-from recipes import notes
 from recipes.errors import BadArchive, Unavailable, shortened
 from recipes.model import BaseImage, Descriptor, Platform
-from recipes.package.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES, read_image
-from recipes.package.reference import ImageName
-from recipes.package.store import Store
+from recipes.oci.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES, read_image
+from recipes.oci.reference import ImageName
+from recipes.oci.store import Store
 from recipes.registry.answer import Answer, BrokenOff
 from recipes.registry.client import Client
 from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, MAX_WAIT_SECONDS
+from recipes.support import notes
 
 
 def find(image: ImageName) -> Remote:

@@ -17,21 +17,21 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import quote
 
-from recipes import notes
 from recipes.errors import BadInput, Unavailable, shortened
 from recipes.model import Descriptor, Pushed
-from recipes.package.contents import Contents, gather
-from recipes.package.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES
-from recipes.package.reference import ImageName
-from recipes.package.store import Store
+from recipes.oci.contents import Contents, gather
+from recipes.oci.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES
+from recipes.oci.reference import ImageName
+from recipes.oci.store import Store
 from recipes.registry.answer import Answer, BrokenOff
-from recipes.registry.body import FileBody, Stopped, check_file
+from recipes.registry.body import FileBody, Stopped
 from recipes.registry.client import Client
 from recipes.registry.holdings import holders, remember
 from recipes.registry.reach import Unreachable
 from recipes.registry.refusals import Busy
 from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, MAX_WAIT_SECONDS, READ_SECONDS
-from recipes.workspace import Workspace
+from recipes.support import notes
+from recipes.support.workspace import Workspace
 
 _UPLOAD_SECONDS = (READ_SECONDS, 180.0)
 """For a chunk to go out, and for the answer at the end: the registry may move or check a large blob first."""
@@ -187,9 +187,8 @@ class _Push:
 
     def _upload(self, blob: Descriptor, where: str, advance: notes.Advance) -> None:
         where += f"{'&' if '?' in where else '?'}digest={quote(blob.digest, safe='')}"
-        path = self.store.blob(blob.digest)
         self.begun.add(blob.digest)
-        body = FileBody(path, blob, advance, self.stop)
+        body = FileBody(self.store, blob, advance, self.stop)
         headers = {"Content-Type": "application/octet-stream"}
         try:
             # Without a byte there is nothing to stream, and a length of 0 has to be said.
@@ -198,8 +197,6 @@ class _Push:
             ) as answer:
                 if answer.status in _DONE:
                     return
-                if answer.status == 400:
-                    check_file(path, blob)
                 if answer.status == 404:  # the upload, that is: its session has gone
                     raise Busy(f"{self.target.host} has lost an upload of {_short(blob)}", hint="try again")
                 raise self._refusal(answer, _short(blob))

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recipes.errors import Unavailable
-from recipes.workspace import Workspace, drop, keep, keeping
+from recipes.support.workspace import Workspace, drop, keep, keeping
 
 SECONDS = 300.0
 _started = time.time()

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 
 from recipes.errors import Unavailable, shortened
-from recipes.package.reference import DOCKER_HUB, ImageName
+from recipes.oci.reference import DOCKER_HUB, ImageName
 
 PASSING = frozenset((408, 425, 429, 500, 502, 503, 504))
 """Statuses that another try a moment later may not get."""

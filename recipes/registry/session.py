@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from recipes.errors import Unavailable, shortened
-from recipes.package.reference import ImageName
+from recipes.oci.reference import ImageName
 from recipes.registry import hosts
 from recipes.registry.addresses import Guard
 from recipes.registry.connections import meter, meter_and_check

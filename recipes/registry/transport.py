@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 from recipes.errors import Unavailable
-from recipes.package.reference import ImageName
+from recipes.oci.reference import ImageName
 from recipes.registry import hosts
 from recipes.registry.addresses import Guard, origin, unsafe
 from recipes.registry.answer import Answer

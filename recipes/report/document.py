@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from recipes.model import Comparison, ElfFacts, RunOutcome, SizeRow, Verdict
-from recipes.printable import line
 from recipes.report.table import arrange, no_formula
+from recipes.support.printable import line
 
 _CSV_COLUMNS = (
     *("sample", "recipe", "linkage", "base", "base_digest", "platform", "predicted", "runs"),

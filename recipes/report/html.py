@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 
 from recipes.model import Comparison, SizeRow
-from recipes.printable import line, plain
 from recipes.report.table import arrange, label, not_compared, smallest
 from recipes.report.units import exact, human, ratio
+from recipes.support.printable import line, plain
 
 _STYLE = """
 :root { color-scheme: light dark; --bar: #2a78d6; }

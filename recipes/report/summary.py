@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from recipes import printable
 from recipes.model import ElfFacts, Image, RunOutcome, RunStatus, SizeRow
 from recipes.report.units import exact
+from recipes.support import printable
 
 
 def render(row: SizeRow) -> str:

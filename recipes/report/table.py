@@ -11,8 +11,8 @@ from itertools import groupby
 
 from recipes import errors
 from recipes.model import Comparison, Platform, RunStatus, SizeRow, Status, Unavailable
-from recipes.printable import line, plain
 from recipes.report.units import human, ratio
+from recipes.support.printable import line, plain
 
 COLUMNS = (
     "sample",

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from recipes.model import Finding, Level, Library, Unavailable, Verification
-from recipes.printable import page
 from recipes.report.document import verdict_document
 from recipes.report.table import by_reason, list_table
+from recipes.support.printable import page
 
 _LEVELS = {
     Level.CERTAIN: "it does not start",

@@ -8,8 +8,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from recipes.model import Command, WalkStep
-from recipes.printable import page, shell_word
 from recipes.report.table import list_table, markdown, markdown_table
+from recipes.support.printable import page, shell_word
 
 _WIDTH = 100
 _ANSWERS = {True: "yes", False: "NO", None: "not done"}

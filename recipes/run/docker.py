@@ -13,11 +13,11 @@ import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from recipes.errors import RecipeError, Unavailable
+from recipes.errors import DamagedBlob, RecipeError, Unavailable
 from recipes.model import BaseImage, Image, Limits, RunOutcome, RunStatus
-from recipes.package.archive import archive
-from recipes.package.reference import docker_tag
-from recipes.package.store import Store
+from recipes.oci.archive import archive
+from recipes.oci.reference import docker_tag
+from recipes.oci.store import Store
 from recipes.run.roots import writable_folders
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ class DockerEngine:
             skip = {layer.diff_id for layer in image.base.layers} if image.base.digest in self._bases else set()
             try:
                 self._send(image, tag, skip, afresh=True)
+            except DamagedBlob:
+                raise
             except RecipeError:  # the base may have been removed meanwhile, or the program be another one
                 self._send(image, tag, set(), afresh=False)
             self._bases.add(image.base.digest)

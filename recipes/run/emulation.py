@@ -9,25 +9,24 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from recipes.architecture import architecture
 from recipes.model import Platform
-from recipes.shell import which
-from recipes.workspace import Workspace, make_folder, open_to_others, replacing
+from recipes.support.shell import which
+from recipes.support.workspace import Workspace, make_folder, open_to_others, replacing
 
 FOLDER = "/.fromscratch"
 """Where the emulator is in the root; no program looks there."""
 
-_QEMU_NAMES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i386", "loong64": "loongarch64"}
-_NATIVE = {("amd64", "386")}  # what a kernel for the first runs by itself
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
 
 def runs_by_itself(platform: Platform) -> bool:
     """Whether the kernel starts such programs: they are its own, or an emulator is registered for them."""
     mine = Platform.host().architecture
-    if platform.architecture == mine or (mine, platform.architecture) in _NATIVE:
+    if platform.architecture == mine or platform.architecture in architecture(mine).also_runs:
         return True
     try:
-        registered = (_BINFMT / f"qemu-{_name(platform)}").read_text()
+        registered = (_BINFMT / f"qemu-{architecture(platform.architecture).qemu}").read_text()
     except OSError:
         return False
     # F: it is opened when it is registered, so that it is also found from inside another root.
@@ -37,7 +36,7 @@ def runs_by_itself(platform: Platform) -> bool:
 
 def emulator(platform: Platform) -> Path | None:
     """QEMU's user mode for the platform, if this machine has a static one: it has to work in any root."""
-    return which(f"qemu-{_name(platform)}-static")
+    return which(f"qemu-{architecture(platform.architecture).qemu}-static")
 
 
 def emulator_layer(program: Path, workspace: Workspace) -> Path:
@@ -52,7 +51,3 @@ def emulator_layer(program: Path, workspace: Workspace) -> Path:
         with open(program, "rb") as file, replacing(inside / program.name, 0o755) as out:
             shutil.copyfileobj(file, out)
     return folder
-
-
-def _name(platform: Platform) -> str:
-    return _QEMU_NAMES.get(platform.architecture, platform.architecture)

@@ -9,9 +9,9 @@ from typing import Literal, Protocol
 
 from recipes.errors import Unavailable
 from recipes.model import BaseImage, Image, Limits, RunOutcome
-from recipes.notes import note
-from recipes.package.store import Store
-from recipes.workspace import Workspace
+from recipes.oci.store import Store
+from recipes.support.notes import note
+from recipes.support.workspace import Workspace
 
 EngineName = Literal["auto", "docker", "local"]
 

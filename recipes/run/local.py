@@ -14,11 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes import shell
-from recipes.inspect.accounts import Account, UnknownAccount, look_up
 from recipes.model import BaseImage, Command, Image, Limits, RunOutcome, RunStatus
-from recipes.package.config import DEFAULT_PATH
-from recipes.package.store import Store
+from recipes.oci.config import DEFAULT_PATH
+from recipes.oci.store import Store
+from recipes.rootfs.accounts import Account, UnknownAccount, look_up
 from recipes.run.cgroups import control_group
 from recipes.run.emulation import FOLDER, emulator_layer
 from recipes.run.interpreter import library_path, sealed_interpreter
@@ -26,7 +25,8 @@ from recipes.run.mounts import Held, place_of, volume
 from recipes.run.roots import root_beneath, writable_folders
 from recipes.run.seccomp import FAMILIES, filter_for
 from recipes.run.unpack import NOBODY, unpack
-from recipes.workspace import Workspace, make_folder, open_to_others, write_atomically
+from recipes.support import shell
+from recipes.support.workspace import Workspace, make_folder, open_to_others, write_atomically
 
 _SKELETON = "skeleton-1"
 """What Docker puts into every container. The number changes with its contents."""

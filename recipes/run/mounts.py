@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from recipes.inspect.accounts import Account
-from recipes.inspect.layering import LINKS_IN_A_ROW
-from recipes.inspect.rootfs import Entry, RootFs
+from recipes.rootfs.accounts import Account
+from recipes.rootfs.layering import LINKS_IN_A_ROW
+from recipes.rootfs.root import Entry, RootFs
 
 Inside = tuple[str, str, int, str]
 """One name in a volume: where, its kind as in `inspect.tree.Entry`, its mode for the account, a link's target."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from recipes.inspect.rootfs import LayerSource, RootFs
 from recipes.model import Image, Layer
-from recipes.package.layers import open_layer
-from recipes.package.store import Store
+from recipes.oci.layers import open_layer
+from recipes.oci.store import Store
+from recipes.rootfs.root import LayerSource, RootFs
 
 
 def layer_sources(store: Store, layers: Sequence[Layer]) -> list[LayerSource]:

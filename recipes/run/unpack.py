@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recipes.errors import RecipeError
-from recipes.inspect.rootfs import RootFs
 from recipes.model import Layer
-from recipes.package.store import Store
+from recipes.oci.store import Store
+from recipes.rootfs.root import RootFs
 from recipes.run.roots import layer_sources
-from recipes.workspace import Workspace, locked, make_folder
+from recipes.support import disk
+from recipes.support.workspace import Workspace, locked, make_folder
 
 NOBODY = 65532
 """The user and the group that root becomes before a program runs."""
@@ -36,14 +37,22 @@ def unpack(layers: Sequence[Layer], store: Store, workspace: Workspace) -> Path:
         if not folder.is_dir():
             root = RootFs.from_layers(layer_sources(store, layers), workspace.cache / "roots")
             with workspace.temporary("unpack") as place:
+                disk.Room(place, "unpacked layers").need(_size(root, os.statvfs(place).f_frsize))
                 try:
                     _write(root, place / "root")
+                    disk.sync_all(place)
                     os.rename(place / "root", folder)
                 except OSError as error:
                     raise RecipeError(
                         f"cannot unpack layers into {str(folder)!r}: {error.strerror}", hint="is the disk full?"
                     ) from error
     return folder
+
+
+def _size(root: RootFs, block: int) -> int:
+    """The bytes that it takes on a disk with blocks of that many bytes; each name takes one at least."""
+    files = {entry.inode: entry.size for _, entry in root.entries() if entry.kind == "file"}
+    return sum(-(-size // block) * block for size in files.values()) + block * sum(1 for _ in root.entries())
 
 
 def _write(root: RootFs, folder: Path) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from invoke.context import Context
 from invoke.tasks import task
 
-from recipes import errors, notes
+from recipes import errors
+from recipes.support import notes
 from recipes.tasks.common import (
     COMMON,
     MANY,
@@ -119,7 +120,7 @@ def package(
 ) -> int:
     """Package a program that is built already: inspect, judge, add the data that it needs, and run it."""
     from recipes import pipeline
-    from recipes.samples import prebuilt
+    from recipes.samples.reader import prebuilt
 
     one_of("format", format, ("text", "json"))
     program = changed(prebuilt(file, words(args), stdin), set_)
@@ -166,12 +167,12 @@ def compare_sizes(
     max_blob: str = "",
 ) -> int:
     """Build samples with every recipe on every base, run them, and print what each choice costs."""
-    from recipes import matrix
     from recipes.bases.specs import MADE_HERE, known
     from recipes.bases.specs import find as find_base
     from recipes.compile.recipe import RECIPES, find
-    from recipes.package.reference import BUNDLE
+    from recipes.oci.reference import BUNDLE
     from recipes.report import table
+    from recipes.workflows import matrix
 
     table.check_format(format)
     table.check_sort(sort)
@@ -209,7 +210,7 @@ def _load_all(
 
     Raises: BadInput for a named one that cannot be loaded, and for two of one name, whose images would have one tag.
     """
-    from recipes import samples as sample_folder
+    from recipes.samples import reader as sample_folder
 
     if (target or package) and len(named or sample_folder.names(project.workspace)) != 1:
         raise errors.BadInput("--target and --package choose a program of one sample", hint="name it with --samples")
@@ -245,8 +246,8 @@ def _render_comparison(comparison: Any, style: str, sort: str, verbose: bool) ->
         from recipes.report.html import render_page
 
         return render_page(comparison, sort)
-    from recipes.printable import page
     from recipes.report import table
+    from recipes.support.printable import page
 
     marked = "\n* the smallest image that runs\n" if any(row.runs for row in comparison.rows) else ""
     below = page(table.not_compared(comparison, verbose))

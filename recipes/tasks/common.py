@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 
-from recipes import errors, notes, printable
+from recipes import errors
+from recipes.support import notes, printable
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
@@ -92,7 +93,7 @@ class Wanted:
 
 def load(project: Project, wanted: Wanted) -> Sample:
     """The sample that is meant, with what `--set` changes of its image."""
-    from recipes.samples import load
+    from recipes.samples.reader import load
 
     sample = load(wanted.sample, project.workspace, target=wanted.target, package=wanted.package)
     return changed(sample, wanted.changes) if wanted.changes else sample
@@ -103,7 +104,7 @@ def load_each(
 ) -> tuple[tuple[Sample, ...], tuple[Unavailable, ...]]:
     """All samples of the project, and the folders below samples/ that are none, with the reason."""
     from recipes.model import Unavailable
-    from recipes.samples import names
+    from recipes.samples.reader import names
 
     found, broken = [], []
     for name in names(project.workspace):
@@ -118,7 +119,7 @@ def load_any(project: Project, wanted: Wanted, args: str = "", stdin: str = "") 
     """A sample, or a file as one. Raises: BadInput for options that only the other kind has."""
     name = wanted.sample
     if is_file(project, name):
-        from recipes.samples import prebuilt
+        from recipes.samples.reader import prebuilt
 
         if wanted.recipe or wanted.target or wanted.package:
             raise errors.BadInput(f"{name!r} is a file: there is nothing to build", hint="leave out what chooses how")
@@ -129,7 +130,7 @@ def load_any(project: Project, wanted: Wanted, args: str = "", stdin: str = "") 
 
 
 def changed(sample: Sample, changes: Sequence[str]) -> Sample:
-    from recipes.imagesettings import from_command_line
+    from recipes.samples.image_settings import from_command_line
 
     return replace(sample, image=from_command_line(changes, sample.image))
 
@@ -182,7 +183,7 @@ def make_image(project: Project, wanted: Wanted, *, gate: bool = False) -> Image
 
 
 def ensure_assembler() -> None:
-    from recipes import system
+    from recipes.support import system
 
     system.ensure("bases")
 
@@ -197,7 +198,7 @@ def choose_engine(name: str, project: Project, *, run: bool) -> Any:
 
 
 def is_file(project: Project, target: str) -> bool:
-    from recipes.samples import names
+    from recipes.samples.reader import names
 
     return target not in names(project.workspace) and not Path(target).is_dir() and os.path.lexists(target)
 
@@ -213,7 +214,7 @@ def write(output: str, text: str) -> None:
     if not output:
         show(text)
         return
-    from recipes import workspace
+    from recipes.support import workspace
 
     with workspace.output(Path(output)) as file:
         file.write(printable.text(text).encode())

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from invoke.exceptions import Exit
 
-from recipes import errors, notes, shell
+from recipes import errors
+from recipes.support import notes, shell
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
@@ -31,7 +32,7 @@ def ending_well(body: Body) -> Body:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # a terminal of ASCII gets all else as escapes
         try:
-            code = body(*args, **options) or 0
+            code = _whole(functools.partial(body, *args, **options)) or 0
             sys.stdout.flush()
         except errors.RecipeError as error:
             notes.error(error.message, error.hint, getattr(error, "output", ""))
@@ -57,3 +58,12 @@ def ending_well(body: Body) -> Body:
             raise Exit(code=code)
 
     return guarded  # type: ignore[return-value]  # same signature, as functools.wraps tells inspect
+
+
+def _whole(body: Callable[[], Any]) -> Any:
+    """Once more where a blob of the store was damaged: it is gone by now, so it is made or fetched anew."""
+    try:
+        return body()
+    except errors.DamagedBlob as error:
+        notes.note(f"note: {error.message}: trying once more")
+    return body()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from recipes import errors, notes
+from recipes import errors
+from recipes.support import notes
 from recipes.tasks.common import show
 
 if TYPE_CHECKING:

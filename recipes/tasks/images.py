@@ -8,8 +8,9 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from recipes import errors, notes
-from recipes.printable import shell_word
+from recipes import errors
+from recipes.support import notes
+from recipes.support.printable import shell_word
 from recipes.tasks.common import (
     COMMON,
     MANY,
@@ -82,9 +83,9 @@ def debug(
     max_blob: str = "",
 ) -> int:
     """Make a twin of an image with a shell and tools to look around in it; the image itself stays as it is."""
-    from recipes import debug as debugging
     from recipes.model import RunStatus
     from recipes.report.summary import render_twin
+    from recipes.workflows import debug as debugging
 
     project = open_project(c, platform, compression, max_blob=max_blob)
     image = make_image(project, Wanted(sample, changes=set_, recipe=recipe, base=base))
@@ -125,7 +126,7 @@ def export(
     max_blob: str = "",
 ) -> None:
     """Write an image to a file or layout that Docker, podman and skopeo read."""
-    from recipes.package import archive
+    from recipes.oci import archive
 
     projects = open_projects(c, platform, compression, max_blob=max_blob)
     wanted = Wanted(sample, target, package, set_, recipe, base)
@@ -165,7 +166,7 @@ def push(
     max_blob: str = "",
 ) -> None:
     """Build an image and push it to a registry, without a daemon: only what the registry lacks is sent."""
-    from recipes.package.reference import image_name
+    from recipes.oci.reference import image_name
     from recipes.registry.push import check_target
     from recipes.registry.push import push as push_image
     from recipes.report import pushed as report

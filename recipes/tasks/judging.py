@@ -25,7 +25,7 @@ from recipes.tasks.ending import ending_well
 
 if TYPE_CHECKING:
     from recipes.pipeline import Project
-    from recipes.verify import Outcome
+    from recipes.workflows.verify import Outcome
 
 
 @task(
@@ -55,10 +55,10 @@ def verify(
     max_blob: str = "",
 ) -> int:
     """Say whether a program will start on a base, what it will miss there, and why: without running it."""
-    from recipes import verify as verifying
     from recipes.model import Status
     from recipes.report import verdict
     from recipes.report.document import dumps
+    from recipes.workflows import verify as verifying
 
     one_of("format", format, ("text", "json"))
     project = open_project(c, platform, jobs=jobs, max_blob=max_blob)
@@ -110,7 +110,7 @@ def inspect(
     one_of("format", format, ("text", "json"))
     project = open_project(c, platform)
     if is_file(project, target):
-        from recipes.inspect.elf import read_elf
+        from recipes.elf.facts import read_elf
 
         facts = read_elf(Path(target))
     else:
@@ -125,8 +125,8 @@ def _verify_program(
     project: Project, target: str, recipe: str, named: tuple[str, ...], build_target: str, package: str
 ) -> Outcome:
     from recipes import pipeline
-    from recipes import verify as verifying
     from recipes.bases.specs import find, known
+    from recipes.workflows import verify as verifying
 
     for name in {*named} - {"scratch"}:
         find(name, project.workspace)  # a wrong name is told before anything is built

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from invoke.context import Context
 from invoke.tasks import task
 
-from recipes import errors, notes
+from recipes import errors
+from recipes.support import notes
 from recipes.tasks.common import (
     COMMON,
     MANY,
@@ -62,8 +63,8 @@ def bundle(
     max_blob: str = "",
 ) -> int:
     """Package a dynamic program with its loader and exactly the libraries that it will load, and run it."""
-    from recipes import bundle as bundling
     from recipes import pipeline
+    from recipes.workflows import bundle as bundling
 
     one_of("format", format, ("text", "json"))
     projects = open_projects(c, platform, compression, jobs, max_blob)
@@ -119,7 +120,7 @@ def smallest(
 ) -> int:
     """Find the smallest image that runs: static, bundled, or on a base; say of each that was left why."""
     from recipes.report.ladder import document, render
-    from recipes.smallest import Climber
+    from recipes.workflows.smallest import Climber
 
     one_of("format", format, ("text", "json"))
     project = open_project(c, platform, compression, jobs, max_blob)

@@ -36,8 +36,8 @@ def recipes(c: Context) -> None:
 @ending_well
 def samples(c: Context) -> None:
     """List the samples."""
-    from recipes.printable import page
     from recipes.report.table import by_reason, list_table
+    from recipes.support.printable import page
 
     project = open_project(c)
     found, broken = load_each(project)
@@ -93,7 +93,7 @@ def _update_lock(project: Project, names: tuple[str, ...]) -> int:
 
 def _locked_to(project: Project, reference: str, pin: Pin | None) -> str:
     from recipes.bases import lock
-    from recipes.package.reference import parse
+    from recipes.oci.reference import parse
 
     if pin is None:
         return ""
@@ -111,9 +111,9 @@ def _short(digest: str) -> str:
 def doctor(c: Context) -> None:
     """Say what was found on this machine, which version, and what is missing for what."""
     from recipes import compile as compiling
-    from recipes import system
     from recipes.compile import buildtools
     from recipes.report.table import list_table
+    from recipes.support import system
 
     project = open_project(c)
     rows = [*compiling.doctor(project.workspace), *buildtools.doctor(), *system.doctor()]

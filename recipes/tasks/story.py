@@ -29,7 +29,7 @@ def walkthrough(
 ) -> int:
     """Tell the story of static binaries in twelve steps, each done here and compared with what was predicted."""
     from recipes.report import walkthrough as report
-    from recipes.walkthrough import walk
+    from recipes.workflows.walkthrough import walk
 
     one_of("format", format, ("text", "markdown"))
     project = open_project(c, jobs=jobs, max_blob=max_blob)

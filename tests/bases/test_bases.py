@@ -20,9 +20,9 @@ from recipes.bases.resolve import resolve
 from recipes.bases.specs import known
 from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
 from recipes.model import BaseImage, Platform
-from recipes.package.store import Store
-from recipes.package.tar import folder_entries, pieces
-from recipes.workspace import Workspace
+from recipes.oci.store import Store
+from recipes.oci.tar import folder_entries, pieces
+from recipes.support.workspace import Workspace
 from tests.fixtures_registry import LayoutWriter, tar_of
 from tests.need import need_tool
 
@@ -382,9 +382,10 @@ def test_bad_roots(tmp_path: Path, workspace: Workspace, store: Store) -> None:
     """No such folder is Unavailable, a file that is no tar is BadArchive."""
     with pytest.raises(Unavailable, match="not there"):
         get(f"rootfs:{tmp_path}/absent", workspace, store)
-    (tmp_path / "no.tar").write_bytes(b"hello" * 1000)
-    with pytest.raises(BadArchive):
-        get(f"rootfs:{tmp_path}/no.tar", workspace, store)
+    for content in (b"hello" * 1000, b""):
+        (tmp_path / "no.tar").write_bytes(content)
+        with pytest.raises(BadArchive):
+            get(f"rootfs:{tmp_path}/no.tar", workspace, store)
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
@@ -425,9 +426,9 @@ def test_a_known_base_imports_nothing_heavy(tmp_path: Path, workspace: Workspace
     code = (
         "import sys\n"
         "from recipes.bases.resolve import resolve\n"
-        "from recipes.package.store import Store\n"
+        "from recipes.oci.store import Store\n"
         "from recipes.model import Platform\n"
-        "from recipes.workspace import Workspace\n"
+        "from recipes.support.workspace import Workspace\n"
         "from pathlib import Path\n"
         "w = Workspace(Path(sys.argv[1]))\n"
         "print(resolve(sys.argv[2], Platform('linux', 'amd64'), w, Store(w.images)).digest)\n"

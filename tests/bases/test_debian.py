@@ -16,10 +16,10 @@ from recipes.bases.resolve import resolve
 from recipes.bases.suites import complete, host_suite
 from recipes.errors import BadInput, Unavailable
 from recipes.model import Platform
-from recipes.package.reference import parse
-from recipes.package.store import Store
-from recipes.package.tar import pieces
-from recipes.workspace import Workspace
+from recipes.oci.reference import parse
+from recipes.oci.store import Store
+from recipes.oci.tar import pieces
+from recipes.support.workspace import Workspace
 from tests.fixtures_debian import AMD64, Assembled
 from tests.need import need, need_tool
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from recipes import notes
 from recipes.bases import lock
 from recipes.bases.refresh import update
 from recipes.bases.resolve import resolve
 from recipes.errors import BadInput, Unavailable
 from recipes.model import Platform
-from recipes.package.reference import parse
-from recipes.package.store import Store
-from recipes.workspace import Workspace
+from recipes.oci.reference import parse
+from recipes.oci.store import Store
+from recipes.support import notes
+from recipes.support.workspace import Workspace
 from tests.cli import error, invoke
 from tests.fixtures_registry import LayoutWriter, LocalRegistry, tar_of
 from tests.registry.faults import Proxy, serving

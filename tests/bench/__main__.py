@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from recipes.notes import note
 from recipes.report.table import list_table
+from recipes.support.notes import note
 from tests.bench import docker, inputs, judging, matrix, packaging, registries, sizes, startup
 from tests.bench.measure import Row, Skipped
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes import shell
 from recipes.errors import CommandFailed
 from recipes.model import Command
+from recipes.support import shell
 
 
 @dataclass(frozen=True, slots=True)

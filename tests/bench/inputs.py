@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recipes import shell
 from recipes.model import BaseImage, Binary, Command, Platform
+from recipes.support import shell
 
 ROOT = Path(__file__).resolve().parents[2]
 BIG = 200_000_000

@@ -6,11 +6,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from recipes import errors, pipeline, shell
+from recipes import errors, pipeline
 from recipes.bases.resolve import resolve
-from recipes.inspect.elf import read_elf
-from recipes.inspect.judge import judge
+from recipes.elf.facts import read_elf
 from recipes.model import BaseImage, Binary, Command
+from recipes.support import shell
+from recipes.verdict.judge import judge
 from tests.bench.inputs import Bench, as_binary, big_program
 from tests.bench.measure import Contender, Goal, Row, Skipped, Timing, by_turns, timed_row
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recipes import shell
 from recipes.model import Command, RunOutcome
 from recipes.run.docker import DockerEngine
+from recipes.support import shell
 from tests.bench.inputs import ROOT, Bench
 from tests.bench.measure import Goal, Row, Skipped
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recipes import shell
 from recipes.model import Command, Image
+from recipes.oci.store import Store
 from recipes.package.assemble import assemble
-from recipes.package.store import Store
 from recipes.run.engine import choose
-from recipes.workspace import Workspace
+from recipes.support import shell
+from recipes.support.workspace import Workspace
 from tests.bench.docker import DockerPeer
 from tests.bench.inputs import Bench, as_binary, big_program, changed_copy, invoke, scratch
 from tests.bench.measure import Contender, Goal, Row, Skipped, by_turns, timed_row

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from recipes import shell
 from recipes.model import Command
+from recipes.support import shell
 from tests.bench.inputs import Bench, invoke
 from tests.bench.measure import Goal, Row, Skipped
 

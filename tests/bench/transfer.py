@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from recipes.model import Descriptor, Platform
-from recipes.package.store import Store
-from recipes.workspace import Workspace
+from recipes.oci.store import Store
+from recipes.support.workspace import Workspace
 
 _JOBS = 2
 
@@ -22,7 +22,7 @@ def main(kind: str, folder: Path, *words: str) -> None:
 
         resolve(words[0], Platform.host(), workspace, store)
         return
-    from recipes.package.reference import image_name
+    from recipes.oci.reference import image_name
     from recipes.registry.push import push
 
     media_type, digest, size, target = words

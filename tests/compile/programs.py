@@ -7,13 +7,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from recipes import shell
 from recipes.compile import available, build
 from recipes.compile.recipe import RECIPES
 from recipes.model import Binary, Command, Platform, Sample
-from recipes.samples import load
-from recipes.shell import Completed
-from recipes.workspace import Workspace
+from recipes.samples.reader import load
+from recipes.support import shell
+from recipes.support.shell import Completed
+from recipes.support.workspace import Workspace
 from tests.need import need
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,8 +55,8 @@ from pathlib import Path
 from recipes.compile import build
 from recipes.compile.recipe import RECIPES
 from recipes.model import Platform
-from recipes.samples import load
-from recipes.workspace import Workspace
+from recipes.samples.reader import load
+from recipes.support.workspace import Workspace
 workspace = Workspace(Path(sys.argv[1]))
 for name in sys.argv[3:]:
     binary = build(load(name, workspace), RECIPES[sys.argv[2]], Platform.host(), workspace, jobs=2)

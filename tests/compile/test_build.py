@@ -4,15 +4,15 @@ import shutil
 
 import pytest
 
-from recipes import shell
 from recipes.compile import plan, smaller
 from recipes.compile.recipe import RECIPES
+from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed, GateFailed, ToolMissing
-from recipes.inspect.elf import read_elf
 from recipes.model import BaseImage, Command, Linkage, Platform, Sample
 from recipes.pipeline import Project, build_binary, build_static, smaller_hint
-from recipes.samples import load
-from recipes.workspace import Workspace
+from recipes.samples.reader import load
+from recipes.support import shell
+from recipes.support.workspace import Workspace
 from tests.compile.programs import HELLO, OURS, make, output, run, write
 
 GOAL = 0.16 * 2_180_000

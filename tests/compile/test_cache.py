@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from recipes import shell
 from recipes.compile import build, smaller
 from recipes.compile.recipe import RECIPES
 from recipes.errors import CommandFailed
 from recipes.model import Command, Platform, Sample
-from recipes.samples import load
-from recipes.workspace import Workspace
+from recipes.samples.reader import load
+from recipes.support import shell
+from recipes.support.workspace import Workspace
 from tests.compile.programs import HELLO, build_command, make, output, write
 
 FILES = {

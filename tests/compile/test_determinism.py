@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from recipes import shell
 from recipes.compile import build, plan
 from recipes.compile.recipe import RECIPES
 from recipes.model import Command, Platform, Sample
-from recipes.samples import load
-from recipes.workspace import Workspace
+from recipes.samples.reader import load
+from recipes.support import shell
+from recipes.support.workspace import Workspace
 from tests.compile.programs import OURS, bare_environment, build_command, make, write
 from tests.need import need_tool
 

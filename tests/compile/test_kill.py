@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from recipes import shell
 from recipes.compile.recipe import RECIPES
 from recipes.model import Command
-from recipes.samples import load
-from recipes.workspace import Workspace
+from recipes.samples.reader import load
+from recipes.support import shell
+from recipes.support.workspace import Workspace
 from tests.compile.programs import build_command, make, run, write
 
 GCC = ["gcc-dynamic", "gcc-static"]

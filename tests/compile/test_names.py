@@ -6,8 +6,8 @@ import pytest
 
 from recipes.compile.plan import slug
 from recipes.errors import CommandFailed
-from recipes.samples import load
-from recipes.workspace import Workspace
+from recipes.samples.reader import load
+from recipes.support.workspace import Workspace
 from tests.compile.programs import make, output, write
 
 WEIRD = [

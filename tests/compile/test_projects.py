@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from recipes import shell
 from recipes.compile import build, plan
 from recipes.compile.recipe import RECIPES
+from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed, GateFailed, ToolMissing
-from recipes.inspect.elf import read_elf
 from recipes.model import Binary, Command, Platform, Sample
 from recipes.pipeline import Project, build_binary
-from recipes.samples import load
-from recipes.workspace import Workspace
+from recipes.samples.reader import load
+from recipes.support import shell
+from recipes.support.workspace import Workspace
 from tests.compile import projects
 from tests.compile.programs import make, output, write
 from tests.need import need, need_tool

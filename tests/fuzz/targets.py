@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import hashlib
 import io
+import os
 import shutil
 import struct
 import sys
@@ -15,19 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.bases.files import read_docker_archive, read_layout
+from recipes.elf.facts import read_facts
+from recipes.elf.segments import BytesReader, Reader
 from recipes.errors import RecipeError
-from recipes.inspect.elf import read_facts
-from recipes.inspect.entry import judge_entry
-from recipes.inspect.judge import judge
-from recipes.inspect.ldcache import read_ldcache
-from recipes.inspect.rootfs import Entry, LayerSource, RootFs
-from recipes.inspect.segments import BytesReader, Reader
+from recipes.loader.ldcache import read_ldcache
 from recipes.model import Platform
-from recipes.package.layers import layer_from_blob, open_layer
-from recipes.package.store import Store
-from tests.inspect.compilers import Compilers
+from recipes.oci.layers import layer_from_blob, open_layer
+from recipes.oci.store import Store
+from recipes.rootfs.root import Entry, LayerSource, RootFs
+from recipes.verdict.entry import judge_entry
+from recipes.verdict.judge import judge
+from tests.compilers import Compilers
 
-FIXTURES = Path(__file__).parents[1] / "inspect" / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "elf/fixtures"
 AMD64 = Platform("linux", "amd64")
 _PCLNTAB = b"\xf1\xff\xff\xff\0\0\x01\x08"
 
@@ -169,7 +170,7 @@ def _with_check_sums(data: bytes) -> bytes:
 
 
 def layer(folder: Path) -> Target:
-    """A compressed layer of an image: measured, and read to its end."""
+    """A compressed layer of an image: what was measured is judged too, and both find files of the same size."""
     store = Store(folder / "layers")
     plain = _tar(tarfile.PAX_FORMAT)
     import zstandard
@@ -178,11 +179,16 @@ def layer(folder: Path) -> Target:
     originals = [b"g" + gzip.compress(plain, mtime=0), b"z" + zstandard.compress(plain), b"-" + plain]
 
     def feed(data: bytes) -> None:
-        descriptor = store.add(data[1:], kinds.get(data[:1], "application/vnd.oci.image.layer.v1.tar"))
+        kind, content = data[:1], data[1:]
+        descriptor = store.add(content if kind in kinds else _with_check_sums(content), kinds.get(kind, ""))
         try:
-            with open_layer(store, layer_from_blob(store, descriptor)) as stream:
-                while stream.read(1 << 20):
-                    pass
+            found = layer_from_blob(store, descriptor)
+            try:
+                root = RootFs.from_layers([LayerSource(found.diff_id, lambda: open_layer(store, found))])
+            except RecipeError as error:
+                raise AssertionError("it was measured, and is not judged") from error
+            entries = {entry.inode: entry for _, entry in root.entries() if entry.kind != "dir"}
+            assert found.content_bytes == sum(e.size + len(os.fsencode(e.target)) for e in entries.values())
         finally:
             store.blob(descriptor.digest).unlink()
 

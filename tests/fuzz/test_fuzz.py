@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipes import shell
 from recipes.errors import RecipeError
 from recipes.model import Command, Platform
-from recipes.package import reference
-from recipes.package.manifests import parse_json, read_descriptor
-from recipes.samples import load
-from recipes.shell import Completed
-from recipes.workspace import Workspace
+from recipes.oci import reference
+from recipes.oci.manifests import parse_json, read_descriptor
+from recipes.samples.reader import load
+from recipes.support import shell
+from recipes.support.shell import Completed
+from recipes.support.workspace import Workspace
 from tests.fuzz.targets import TARGETS
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", "4000"))

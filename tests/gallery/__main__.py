@@ -11,9 +11,9 @@ import sys
 import tomllib
 from pathlib import Path
 
-from recipes import notes
 from recipes.errors import RecipeError
-from recipes.workspace import write_atomically
+from recipes.support import notes
+from recipes.support.workspace import write_atomically
 from tests.gallery.page import render
 from tests.gallery.program import Row, Wanted, try_program
 

@@ -7,15 +7,15 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes import shell
 from recipes.bases.resolve import resolve
 from recipes.bases.suites import host_suite
+from recipes.elf.dynamic import read_dynamic
 from recipes.errors import RecipeError, ToolMissing, Unavailable
-from recipes.inspect.dynamic import read_dynamic
-from recipes.inspect.loader import explain
+from recipes.loader.explain import explain
 from recipes.model import Command
 from recipes.pipeline import Project, open_root
-from recipes.workspace import Workspace, make_folder, write_atomically
+from recipes.support import shell
+from recipes.support.workspace import Workspace, make_folder, write_atomically
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from recipes import notes, pipeline
+from recipes import pipeline
 from recipes.bases.resolve import resolve
 from recipes.compile.recipe import RECIPES, Recipe
 from recipes.errors import CommandFailed, RecipeError
 from recipes.model import Expect, Sample, SizeRow
 from recipes.pipeline import Project
 from recipes.run.engine import choose
-from recipes.samples import load
+from recipes.samples.reader import load
+from recipes.support import notes
 from tests.gallery import debian
 
 

@@ -10,18 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes import shell
+from recipes.elf.dynamic import Dynamic, read_dynamic
+from recipes.elf.segments import FileReader, Reader
 from recipes.errors import BadInput
-from recipes.inspect.dynamic import Dynamic, read_dynamic
-from recipes.inspect.foldertree import FolderTree
-from recipes.inspect.loader import explain, loader_kind
-from recipes.inspect.loading import Loading
-from recipes.inspect.musl import MuslLoader
-from recipes.inspect.objects import objects_of
-from recipes.inspect.rootfs import RootFs
-from recipes.inspect.segments import FileReader, Reader
-from recipes.inspect.tree import Entry
+from recipes.loader.explain import explain, loader_kind
+from recipes.loader.loading import Loading
+from recipes.loader.musl import MuslLoader
+from recipes.loader.objects import objects_of
 from recipes.model import Command, Platform
+from recipes.rootfs.foldertree import FolderTree
+from recipes.rootfs.root import RootFs
+from recipes.rootfs.tree import Entry
+from recipes.support import shell
 from tests.need import need, need_tool
 
 _LINE = re.compile(r"\t(?:(?P<name>.+) => )?(?P<path>.+?)(?: \(0x[0-9a-f]+\))?$")

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from recipes import shell
 from recipes.errors import RecipeError
 from recipes.model import Command
-from recipes.workspace import locked, remove_tree
+from recipes.support import shell
+from recipes.support.workspace import locked, remove_tree
 from tests.need import need, need_tool
 
 FOLDER = Path(os.environ.get("FROMSCRATCH_ORACLE") or Path(__file__).resolve().parents[2] / "build/oracle")

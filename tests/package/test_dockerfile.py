@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from recipes import shell
 from recipes.bases.resolve import resolve
 from recipes.errors import BadInput
 from recipes.model import BaseImage, Command, FileEntry, HealthCheck, Image, ImageSettings, Outfit, Platform
+from recipes.oci.layers import open_layer
+from recipes.oci.store import Store
 from recipes.package.assemble import assemble, data_layer
 from recipes.package.dockerfile import render, write_context
-from recipes.package.layers import open_layer
-from recipes.package.store import Store
 from recipes.run.docker import DockerEngine
-from recipes.workspace import Workspace
+from recipes.support import shell
+from recipes.support.workspace import Workspace
 from tests.need import need_tool
 from tests.programs import compile_c
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recipes.package.reference import ImageName
+from recipes.oci.reference import ImageName
 from recipes.registry.addresses import Guard, Zone, literal, may_send, origin, zone_of
 
 

@@ -19,13 +19,13 @@ import pytest
 from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, RecipeError, Unavailable
 from recipes.model import Descriptor, Platform
-from recipes.package.reference import image_name
-from recipes.package.store import MAX_BLOB, Store
+from recipes.oci.reference import image_name
+from recipes.oci.store import MAX_BLOB, Store
 from recipes.registry import connections
 from recipes.registry.client import Client
 from recipes.registry.connections import Pace
 from recipes.registry.pull import find
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 from tests.cli import ROOT, error, invoke
 from tests.fixtures_registry import LayoutWriter, LocalRegistry, tar_of
 from tests.registry.faults import Proxy, serving
@@ -91,7 +91,9 @@ def test_what_there_is_no_room_for(workspace: Workspace, parts: int) -> None:
     """Layers that do not fit on the disk, alone or together, are an error before anything is fetched."""
     size = shutil.disk_usage(workspace.root).total // parts + 1
     layers = [layer(size, number) for number in range(parts)]
-    check_refused(workspace, manifest(*layers), r"needs [\d,]+ bytes, and there is room for", max_blob=1 << 60)
+    check_refused(
+        workspace, manifest(*layers), r"the disk would be full: [\d,]+ more bytes are needed", max_blob=1 << 60
+    )
 
 
 def check_refused(workspace: Workspace, document: object, message: str, max_blob: int = MAX_BLOB) -> None:
@@ -204,7 +206,7 @@ _ASK = """
 import re, sys
 from pathlib import Path
 from recipes.errors import RecipeError
-from recipes.package.reference import image_name
+from recipes.oci.reference import image_name
 from recipes.registry.pull import find
 try:
     find(image_name(f"{sys.argv[1]}/a:1"))

@@ -16,11 +16,11 @@ import pytest
 from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, RecipeError, Unavailable
 from recipes.model import BaseImage, Platform
-from recipes.package.store import Store
+from recipes.oci.store import Store
 from recipes.registry import credentials
 from recipes.registry.challenges import read_challenges
 from recipes.registry.session import ATTEMPTS
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 from tests.cli import ROOT
 from tests.fixtures_registry import PASSWORD, USER, LayoutWriter, LocalRegistry, tar_of
 from tests.need import need

@@ -21,12 +21,12 @@ import pytest
 from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
 from recipes.model import Descriptor, Platform, Pushed
-from recipes.package.reference import image_name
-from recipes.package.store import Store
+from recipes.oci.reference import image_name
+from recipes.oci.store import Store
 from recipes.registry.holdings import holders, remember
 from recipes.registry.push import push
 from recipes.registry.session import ATTEMPTS
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 from tests.cli import ROOT
 from tests.fixtures_registry import PASSWORD, USER, LayoutWriter, LocalRegistry, tar_of
 from tests.registry.faults import Proxy, serving
@@ -422,9 +422,9 @@ import sys
 from pathlib import Path
 from recipes.model import Descriptor
 from recipes.registry.push import push
-from recipes.package.reference import image_name
-from recipes.package.store import Store
-from recipes.workspace import Workspace
+from recipes.oci.reference import image_name
+from recipes.oci.store import Store
+from recipes.support.workspace import Workspace
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background of a shell
 folder, media_type, digest, size, target = sys.argv[1:]
 start = Descriptor(media_type, digest, int(size))

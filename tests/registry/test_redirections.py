@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from recipes.errors import BadInput, RecipeError, Unavailable
-from recipes.package.reference import image_name
+from recipes.oci.reference import image_name
 from recipes.registry.client import Client
 from tests.fixtures_registry import PASSWORD, USER
 from tests.need import need

@@ -19,7 +19,7 @@ from pathlib import Path
 from recipes.model import Image, Limits
 from recipes.pipeline import Project
 from recipes.run.local import LocalEngine
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 from tests.need import need, need_tool
 
 ROOT = Path(__file__).resolve().parents[2]

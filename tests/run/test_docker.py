@@ -12,14 +12,15 @@ import pytest
 
 from recipes import pipeline
 from recipes.bases.resolve import resolve
-from recipes.errors import Unavailable
+from recipes.errors import DamagedBlob, Unavailable
 from recipes.model import Limits, Platform, RunStatus, Status
 from recipes.pipeline import Project
 from recipes.run import docker
 from recipes.run.docker import DockerEngine
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 from tests.fixtures_debian import BASES, Assembled
 from tests.need import need, need_tool
+from tests.oci.test_measure import NASTY, packed
 from tests.programs import compile_c, image_of
 from tests.run.faults import between
 
@@ -37,6 +38,34 @@ def test_image_bytes_is_what_the_engine_shows(
     image = image_of(project, compile_c(workspace, "int main(void) { return 0; }"), base)
     docker_engine.load(image)
     assert docker_engine.image_size(image) == image.image_bytes
+
+
+@pytest.mark.parametrize("case", ["one file by two ways", "a file with three names", "whiteouts", "links"])
+def test_odd_layers_are_measured_as_the_engine_does(
+    case: str, tmp_path: Path, workspace: Workspace, docker_engine: DockerEngine
+) -> None:
+    """What a layer links and takes away within itself has the size that the engine shows. (It takes no name twice.)"""
+    (tmp_path / "root.tar").write_bytes(packed(NASTY[case][1]))
+    project = Project.at(workspace.root)
+    binary = compile_c(workspace, "int main(void) { return 0; }")
+    image = image_of(project, binary, f"rootfs:{tmp_path / 'root.tar'}")
+    docker_engine.load(image)
+    assert docker_engine.image_size(image) == image.image_bytes == binary.size + NASTY[case][0]
+
+
+def test_a_damaged_base_is_not_loaded(tmp_path: Path, workspace: Workspace, docker_engine: DockerEngine) -> None:
+    """The engine is not given a layer of the same length that is another one: it stays without the image."""
+    (tmp_path / "root.tar").write_bytes(packed([("a", b"0", 300_000)]))
+    project = Project.at(workspace.root)
+    image = image_of(project, compile_c(workspace, "int main(void) { return 9; }"), f"rootfs:{tmp_path / 'root.tar'}")
+    blob = project.store.blob(image.base.layers[0].descriptor.digest)
+    data = blob.read_bytes()
+    blob.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(DamagedBlob):
+        docker_engine.load(image)
+    assert not blob.exists()
+    with pytest.raises(Unavailable, match="has no image"):
+        docker_engine.image_size(image)
 
 
 def test_loading_twice_sends_nothing_the_second_time(workspace: Workspace, docker_engine: DockerEngine) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes import pipeline, shell
+from recipes import pipeline
 from recipes.bases.resolve import resolve
 from recipes.errors import Unavailable
 from recipes.model import Command, FileEntry, ImageSettings, Limits, Outfit, RunOutcome, RunStatus
@@ -19,7 +19,8 @@ from recipes.pipeline import Project
 from recipes.run.docker import DockerEngine
 from recipes.run.engine import Engine, choose
 from recipes.run.local import LocalEngine
-from recipes.workspace import Workspace
+from recipes.support import shell
+from recipes.support.workspace import Workspace
 from tests.need import need
 from tests.programs import binary_of, compile_c, image_of
 

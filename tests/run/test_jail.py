@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from recipes.inspect.elf import read_elf
+from recipes.elf.facts import read_elf
 from recipes.model import ImageSettings, Limits, Outfit, RunOutcome, RunStatus
 from recipes.pipeline import Project
 from recipes.run import cgroups
 from recipes.run.interpreter import sealed_interpreter
 from recipes.run.local import LocalEngine
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 from tests.need import need
 from tests.programs import compile_c, image_of
 from tests.run.outside import Outside, marked, outside, wait_until

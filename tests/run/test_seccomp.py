@@ -15,7 +15,7 @@ from recipes.model import RunStatus
 from recipes.pipeline import Project
 from recipes.run import seccomp
 from recipes.run.local import LocalEngine
-from recipes.workspace import Workspace
+from recipes.support.workspace import Workspace
 from tests.need import need
 from tests.programs import compile_c, image_of
 

@@ -121,7 +121,7 @@ def _become(spec: Spec, status: int, beginning: int, going: int, group: tuple[in
             os.write(group[0], b"0")
         _close_all_but(status, beginning, going)
         _enter(spec["workdir"], status)
-        _give_up_rights(spec)
+        _give_up_rights(spec, counted=group is not None)
         for program in spec["programs"]:
             _check(program, status)
         kernel.default_signals(kernel.SIGPIPE, kernel.SIGXFSZ)
@@ -202,14 +202,15 @@ def _unshare(spec: Spec) -> None:
             raise Refused(f"users cannot be mapped here ({error.strerror})") from error
 
 
-def _give_up_rights(spec: Spec) -> None:
+def _give_up_rights(spec: Spec, *, counted: bool) -> None:
     os.setresgid(spec["gid"], spec["gid"], spec["gid"])
     os.setresuid(spec["uid"], spec["uid"], spec["uid"])
     kernel.never_gain_rights()
+    # Not RLIMIT_AS: Go reserves address space that it never uses. The stacks of threads count before they are used.
+    # This holds a program back between two looks of the watch, which is what ends it; a control group needs no help.
+    data = resource.RLIM_INFINITY if counted else 2 * spec["memory"] + spec["processes"] * _STACK
     for what, most in (
-        # Not RLIMIT_AS: Go reserves address space that it never uses. The stacks of threads count before they are used.
-        # This holds a program back between two looks of the watch; the watch is what ends it.
-        (resource.RLIMIT_DATA, 2 * spec["memory"] + spec["processes"] * _STACK),
+        (resource.RLIMIT_DATA, data),
         (resource.RLIMIT_NPROC, spec["processes"] + _OURS),
         (resource.RLIMIT_FSIZE, spec["memory"]),
         (resource.RLIMIT_NOFILE, _FILES),
@@ -220,10 +221,9 @@ def _give_up_rights(spec: Spec) -> None:
 
 def _at_most(what: int, most: int) -> tuple[int, int]:
     """(soft, hard) for `most`, or for as much of it as is allowed."""
-    hard = resource.getrlimit(what)[1]
-    if hard != resource.RLIM_INFINITY:
-        most = min(most, hard)
-    return most, most
+    bounded = [limit for limit in (most, resource.getrlimit(what)[1]) if limit != resource.RLIM_INFINITY]
+    limit = min(bounded, default=resource.RLIM_INFINITY)
+    return limit, limit
 
 
 def _open_group(spec: Spec) -> tuple[int, int] | None:

@@ -1,0 +1,135 @@
+"""One row per CPU: what OCI, ELF, the loaders, the compilers, Debian and QEMU call it, and what they want of it.
+
+A CPU is added here, and nowhere else. Rows without compilers are those whose programs are only read.
+Sources: OCI image-spec, "Image Index" (Go's names); System V gABI, "e_machine", and its supplements for each processor;
+glibc, sysdeps/*/dl-cache.h; `go help environment`; Meson, "Reference tables"; Debian, "Multiarch/Tuples".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+_NO_VARIANTS = {"": ""}
+_PLAIN: Mapping[str, tuple[str, ...]] = {"": ()}
+_NO_FLAGS: Mapping[int, tuple[int, ...]] = {}
+
+
+class Architecture(NamedTuple):  # which takes half the time of a frozen dataclass, at every start
+    """A CPU. `name` is OCI's; what does not exist for it is "", or empty."""
+
+    name: str
+    elf_machine: int
+    bits: int
+    little_endian: bool = True
+
+    machines: tuple[str, ...] = ()
+    """What `uname -m` says, the usual one first."""
+    default_variant: str = ""
+    """Which variant a platform without one means."""
+    also_runs: tuple[str, ...] = ()
+    """What its kernel runs as well, on every CPU."""
+    may_run: tuple[str, ...] = ()
+    """What it runs on some CPUs."""
+
+    at_platform: str = ""
+    """What the kernel tells the loader in AT_PLATFORM, on a baseline CPU."""
+    copy_relocation: int | None = None
+    """R_*_COPY."""
+    cache_flags: Mapping[int, tuple[int, ...]] = _NO_FLAGS
+    """Marks of its libraries in ld.so.cache, by their bits."""
+    smallest_instruction: int = 4
+    """Bytes, as Go's tables of functions say it."""
+
+    zig: str = ""
+    zig_cpus: Mapping[str, tuple[str, ...]] = _PLAIN
+    """zig's options for each variant."""
+    gnu: str = ""
+    meson_family: str = ""
+    go_variable: str = ""
+    go_levels: Mapping[str, str] = _NO_VARIANTS
+    """The variable that chooses among its CPUs for Go, and the value for each variant."""
+    debian: str = ""
+    qemu: str = ""
+
+
+_ROWS = (
+    Architecture(
+        name="amd64", elf_machine=62, bits=64, machines=("x86_64",), default_variant="v1", also_runs=("386",),
+        at_platform="x86_64", copy_relocation=5, cache_flags={64: (0x0303,), 32: (0x0803,)}, smallest_instruction=1,
+        zig="x86_64-linux-musl", gnu="x86_64-linux-gnu", meson_family="x86_64", debian="amd64", qemu="x86_64",
+        zig_cpus={"": (), "v1": (), **{f"v{level}": (f"-mcpu=x86_64_v{level}",) for level in (2, 3, 4)}},
+        go_variable="GOAMD64", go_levels={"": "v1", "v1": "v1", "v2": "v2", "v3": "v3", "v4": "v4"},
+    ),
+    Architecture(
+        name="arm64", elf_machine=183, bits=64, machines=("aarch64",), default_variant="v8", may_run=("arm",),
+        at_platform="aarch64", copy_relocation=1024, cache_flags={64: (0x0A03,)},
+        zig="aarch64-linux-musl", gnu="aarch64-linux-gnu", meson_family="aarch64", debian="arm64", qemu="aarch64",
+        zig_cpus={"": (), "v8": ()},
+        go_variable="GOARM64", go_levels={"": "v8.0", "v8": "v8.0"},
+    ),
+    Architecture(
+        name="386", elf_machine=3, bits=32, machines=("i686", "i386"),
+        at_platform="i686", copy_relocation=5, cache_flags={32: (0x0003,)}, smallest_instruction=1,
+        zig="x86-linux-musl", gnu="i686-linux-gnu", meson_family="x86", debian="i386", qemu="i386",
+        go_variable="GO386", go_levels={"": "sse2"},
+    ),
+    Architecture(
+        name="arm", elf_machine=40, bits=32, machines=("armv7l",), default_variant="v7",
+        at_platform="v7l", copy_relocation=20, cache_flags={32: (0x0903, 0x0B03)},  # hard and soft float
+        zig="arm-linux-musleabihf", gnu="arm-linux-gnueabihf", meson_family="arm", debian="armhf", qemu="arm",
+        zig_cpus={"": (), "v6": ("-mcpu=arm1176jzf_s",), "v7": (), "v8": ()},
+        go_variable="GOARM", go_levels={"": "7", "v5": "5", "v6": "6", "v7": "7", "v8": "7"},
+    ),
+    Architecture(
+        name="riscv64", elf_machine=243, bits=64, machines=("riscv64",),
+        at_platform="riscv64", copy_relocation=4, cache_flags={64: (0x1003,)},
+        zig="riscv64-linux-musl", gnu="riscv64-linux-gnu", meson_family="riscv64", debian="riscv64", qemu="riscv64",
+        go_variable="GORISCV64", go_levels={"": "rva20u64"},
+    ),
+    Architecture(
+        name="ppc64le", elf_machine=21, bits=64, machines=("ppc64le",),
+        at_platform="power8", copy_relocation=19, cache_flags={64: (0x0503,)},
+        zig="powerpc64le-linux-musl", gnu="powerpc64le-linux-gnu", meson_family="ppc64", debian="ppc64el",
+        qemu="ppc64le", go_variable="GOPPC64", go_levels={"": "power8"},
+    ),
+    Architecture(
+        name="s390x", elf_machine=22, bits=64, little_endian=False, machines=("s390x",),
+        at_platform="z900", copy_relocation=9, cache_flags={64: (0x0403,)}, smallest_instruction=2,
+        zig="s390x-linux-musl", gnu="s390x-linux-gnu", meson_family="s390x", debian="s390x", qemu="s390x",
+    ),
+    Architecture(
+        name="loong64", elf_machine=258, bits=64, machines=("loongarch64",),
+        zig="loongarch64-linux-musl", meson_family="loongarch64", qemu="loongarch64",
+    ),
+    Architecture(name="ppc64", elf_machine=21, bits=64, little_endian=False, qemu="ppc64"),
+    Architecture(name="mips64le", elf_machine=8, bits=64, qemu="mips64el"),
+    Architecture(name="mips64", elf_machine=8, bits=64, little_endian=False, qemu="mips64"),
+    Architecture(name="mipsle", elf_machine=8, bits=32, qemu="mipsel"),
+    Architecture(name="mips", elf_machine=8, bits=32, little_endian=False, qemu="mips"),
+)  # fmt: skip
+
+ARCHITECTURES = {row.name: row for row in _ROWS}
+_BY_MACHINE = {machine: row.name for row in _ROWS for machine in row.machines}
+_BY_ELF = {(row.elf_machine, row.bits, row.little_endian): row.name for row in _ROWS}
+_FIRST = {row.elf_machine: row for row in reversed(_ROWS)}
+
+
+def architecture(name: str) -> Architecture:
+    """The row of an OCI name; one that holds nothing but the name where there is none."""
+    return ARCHITECTURES.get(name) or Architecture(name=name, elf_machine=0, bits=0, qemu=name)
+
+
+def name_of_machine(machine: str) -> str:
+    """OCI's name for what `uname -m` says; the same where it is not known."""
+    return _BY_MACHINE.get(machine, machine)
+
+
+def name_of_elf(machine: int, bits: int, *, little_endian: bool) -> str:
+    """OCI's name for the CPU of an ELF file; its number where it is not known."""
+    return _BY_ELF.get((machine, bits, little_endian), str(machine))
+
+
+def of_elf_machine(machine: int) -> Architecture:
+    """The row of an `e_machine`, whatever the bits and the byte order are."""
+    return _FIRST.get(machine) or Architecture(name="", elf_machine=machine, bits=0)

@@ -1,0 +1,129 @@
+"""What a Go program says about itself: its build information, and the names of the functions linked into it.
+
+Both survive `-ldflags "-s -w"`: the run time needs them. No section name is asked for, since those may be gone.
+Source: Go's debug/buildinfo, and runtime/symtab.go for the header of the pclntab.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from recipes.architecture import of_elf_machine
+from recipes.elf.segments import Header, Reader
+
+_BUILD_INFO = b"\xff Go buildinf:"
+_STRINGS_INLINE = 2
+_FRAME = 16
+_MOST_INFO_BYTES = 1 << 20
+_MOST_NAME_BYTES = 64 << 20
+_CHUNK = 1 << 20
+_EXECUTABLE, _WRITABLE = 1, 2
+# Go 1.20 and later, Go 1.18 and 1.19; the header is the same in both.
+_PCLNTAB = (0xFFFFFFF1, 0xFFFFFFF0)
+
+
+@dataclass(frozen=True, slots=True)
+class GoFacts:
+    """`version` is the toolchain's ("go1.27.3"), `path` the main package, `module` the main module (or "").
+
+    `settings` are the build settings, such as CGO_ENABLED, GOAMD64 and -tags. `names` holds the names of all functions,
+    each between two NULs; it is empty where they could not be found.
+    """
+
+    version: str
+    path: str = ""
+    module: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    names: bytes = field(default=b"", repr=False)
+
+    def links(self, function: str) -> bool:
+        """Whether the function, such as `time.LoadLocation`, is in the program."""
+        return b"\0" + function.encode() + b"\0" in self.names
+
+    def links_package(self, package: str) -> bool:
+        """Whether any function of the package, such as `time/tzdata`, is in the program."""
+        return b"\0" + package.encode() + b"." in self.names
+
+
+def read_go(reader: Reader, header: Header) -> GoFacts | None:
+    """None where the file does not come from the Go toolchain. Never raises for odd content: that is not Go's."""
+    found = _find_build_info(reader, header)
+    if found is None:
+        return None
+    version, info = found
+    path = module = ""
+    settings: dict[str, str] = {}
+    for line in info.splitlines():
+        kind, _, rest = line.partition("\t")
+        if kind == "path":
+            path = rest
+        elif kind == "mod":
+            module = rest.partition("\t")[0]
+        elif kind == "build":
+            name, _, value = rest.partition("=")
+            settings[name] = value.strip('"')
+    return GoFacts(version, path, module, settings, _find_names(reader, header))
+
+
+def _find_build_info(reader: Reader, header: Header) -> tuple[str, str] | None:
+    """The version and the module information. They stand in writable data, at a multiple of 16."""
+    for at in _occurrences(reader, header, _BUILD_INFO, 16, writable=True):
+        if (start := reader.read_at(at, 32)) and len(start) == 32 and start[15] & _STRINGS_INLINE:
+            version, after = _inline_string(reader, at + 32)
+            info, _ = _inline_string(reader, after)
+            if version:
+                # The run time finds the information by the random frame around it.
+                return version.decode(errors="replace"), info[_FRAME:-_FRAME].decode(errors="replace")
+    return None
+
+
+def _inline_string(reader: Reader, at: int) -> tuple[bytes, int]:
+    """A string with its length, a varint, before it; and where the next thing stands."""
+    raw = reader.read_at(at, 10)
+    length = shift = 0
+    for count, byte in enumerate(raw, 1):
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            if length > _MOST_INFO_BYTES:
+                break
+            return reader.read_at(at + count, length), at + count + length
+    return b"", at
+
+
+def _find_names(reader: Reader, header: Header) -> bytes:
+    form = header.order + ("8Q" if header.bits == 64 else "8I")
+    size = 8 + struct.calcsize(form)
+    smallest = bytes((of_elf_machine(header.machine).smallest_instruction, header.bits // 8))
+    for magic in _PCLNTAB:
+        start = struct.pack(header.order + "I", magic) + b"\0\0" + smallest
+        for at in _occurrences(reader, header, start, 4, writable=False):
+            raw = reader.read_at(at, size)
+            if len(raw) < size:
+                continue
+            functions, _, _, names, units, *_ = struct.unpack_from(form, raw, 8)
+            if 0 < functions < 1 << 26 and 0 < names < units and units - names <= _MOST_NAME_BYTES:
+                return b"\0" + reader.read_at(at + names, units - names)
+    return b""
+
+
+def _occurrences(reader: Reader, header: Header, what: bytes, align: int, *, writable: bool) -> Iterator[int]:
+    """File offsets of `what` in the loaded data, at multiples of `align`. At most one chunk is in memory.
+
+    With `writable`, only data that can be written to is searched; otherwise all but code, where code is kept apart.
+    """
+    if writable:
+        ranges = list(header.loaded(lambda segment: bool(segment.flags & _WRITABLE)))
+    else:
+        data = header.loaded(lambda segment: bool(segment.flags & _WRITABLE) or not segment.flags & _EXECUTABLE)
+        ranges = list(data) or list(header.loaded())
+    for start, end in ranges:
+        for at in range(start, end, _CHUNK):
+            chunk = reader.read_at(at, min(_CHUNK + len(what) - 1, end - at))
+            found = chunk.find(what)
+            while found >= 0:
+                if (at + found) % align == 0:
+                    yield at + found
+                found = chunk.find(what, found + 1)

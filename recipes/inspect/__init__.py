@@ -1,1 +1,0 @@
-"""Binary → ElfFacts → Verdict. Everything here is pure: bytes in, values out."""

@@ -1,0 +1,172 @@
+"""What a dynamic program needs of a root, and where it has to lie in a new root that holds nothing else.
+
+The loader's own rules decide both: they are asked what is loaded from the given root, and then, of the new one, whether
+it is found there. A new root has no ld.so.cache and the program stands at another place, so what was found through
+either is put into a folder that is built into the loader. Nothing is executed.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from recipes.elf.dynamic import Dynamic
+from recipes.elf.segments import Reader
+from recipes.errors import BadInput
+from recipes.loader.explain import explain
+from recipes.loader.glibcpaths import absolute, system_folders
+from recipes.loader.loading import Loading
+from recipes.loader.objects import objects_of
+from recipes.model import Environment, Library, Platform
+from recipes.rootfs.root import RootFs
+from recipes.rootfs.tree import Entry, Skipped
+
+_MUSL_FOLDER = "/lib"
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What a program that imports one of `symbols` may load without having it in its list."""
+
+    symbols: tuple[str, ...]
+    text: str
+    answered_by: tuple[str, ...] = ()
+
+
+LOADED_LATER = (
+    Later(("dlopen",), "it calls dlopen: what it opens there is in no list, name it with --dlopen"),
+    Later(("iconv_open",), "it calls iconv_open: glibc's converters are a folder, name it: --dlopen …/gconv"),
+    Later(
+        ("pthread_cancel", "pthread_exit"),
+        "it ends threads early, for which glibc loads libgcc_s.so.1: --dlopen libgcc_s.so.1",
+        ("libgcc_s.so.1",),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """`places` are (path in the new root, path in the given one), sorted; the second has no links.
+
+    `missing` are the libraries that what is named needs and the given root lacks: no verdict on the program tells them.
+    `later` says what may be loaded that no list names.
+    """
+
+    places: tuple[tuple[str, str], ...]
+    missing: tuple[Library, ...] = ()
+    later: tuple[str, ...] = ()
+
+
+def close_over(
+    program: Dynamic,
+    root: RootFs,
+    platform: Platform,
+    *,
+    path: str = "/app",
+    env: Environment = (),
+    new_env: Environment = (),
+    named: tuple[str, ...] = (),
+) -> Closure:
+    """The files of `root` that `program`, which stands there as `path`, loads; and those that are `named` for dlopen.
+
+    A name is looked up as the program's own dlopen does it; one with a slash is a file, or a folder that is taken
+    whole, as plugins are. `env` is the environment in `root`, `new_env` that in the new root. Raises: BadInput for a
+    name that leads to nothing.
+    """
+    data = tuple(file for name in named if "/" in name for file in _files(root, absolute(name)))
+    plugins = tuple(file for file in data if root.read(file, 0, 4) == b"\x7fELF")
+    extended = replace(program, needed=(*program.needed, *plugins, *(name for name in named if "/" not in name)))
+    found = explain(extended, root, env=env, platform=platform, path=path, checks=False)
+    _check_named(found, named, path)
+    interpreter = program.interpreter or ""
+    wanted = {interpreter} | {absolute(library.path) for library in found.libraries if library.path}
+    places = {place: real for place in wanted if (real := root.resolve(place)) is not None}
+    fixed = {file: root.resolve(file) or file for file in data}
+    loading, places = _settle(extended, root, platform, new_env, {**places, **fixed}, found)
+    used = {interpreter} | {absolute(library.path) for library in loading.libraries if library.path}
+    kept = {place: real for place, real in places.items() if place in used} | fixed
+    own = found if not named else explain(program, root, env=env, platform=platform, path=path, checks=False)
+    told = {library.name for library in own.libraries if library.path is None}
+    missing = tuple(each for each in found.libraries if each.path is None and each.name not in told)
+    later = () if named or found.loader != "glibc" else _loaded_later(program, found)
+    return Closure(tuple(sorted(kept.items())), missing, later)
+
+
+def _settle(
+    program: Dynamic, root: RootFs, platform: Platform, env: Environment, places: dict[str, str], found: Loading
+) -> tuple[Loading, dict[str, str]]:
+    """What is loaded in the new root, once all that is not found at its old place there has got another one."""
+    real = {library.name: places[absolute(library.path)] for library in found.libraries
+            if library.path and absolute(library.path) in places}  # fmt: skip
+    folder = _built_in_folder(program, root, found)
+    while True:
+        loading = explain(program, RootFs(_NewTree(root, places)), env=env, platform=platform, checks=False)
+        lost = {library.name for library in loading.libraries if library.path is None} & real.keys()
+        moved = {posixpath.join(folder, name): real[name] for name in lost if "/" not in name}
+        if moved.items() <= places.items():
+            return loading, places  # what is still lost cannot be found anywhere: the verdict will say so
+        places = {**places, **moved}
+
+
+def _built_in_folder(program: Dynamic, root: RootFs, found: Loading) -> str:
+    if found.loader != "glibc":
+        return _MUSL_FOLDER
+    return system_folders(objects_of(root).content(program.interpreter or ""))[0]
+
+
+def _check_named(found: Loading, named: tuple[str, ...], path: str) -> None:
+    for library in found.libraries:
+        if library.path is None and library.name in named and library.needed_by == path:
+            looked = ", ".join(dict.fromkeys(step.path for step in library.searched if step.path))
+            raise BadInput(f"the root has no {library.name}", hint=f"the loader looked for it at {looked}")
+
+
+def _files(root: RootFs, path: str) -> Iterator[str]:
+    """The file at `path`, or all files beneath the folder. Raises: BadInput where there is neither."""
+    if root.is_file(path):
+        yield path
+    elif root.is_folder(path):
+        for name in root.names(path):
+            below = f"{path.rstrip('/')}/{name}"
+            if root.is_folder(below) or root.is_file(below):
+                yield from _files(root, below)
+    else:
+        raise BadInput(f"the root has no {path}", hint="name a library as the program does, or a file or folder")
+
+
+def _loaded_later(program: Dynamic, found: Loading) -> tuple[str, ...]:
+    imported = {symbol.name for symbol in program.imports}
+    present = {library.name for library in found.libraries}
+    return tuple(
+        later.text for later in LOADED_LATER if imported & {*later.symbols} and not present & {*later.answered_by}
+    )
+
+
+class _NewTree:
+    """The new root as a tree whose contents are still in the old one. Files of equal content are one file."""
+
+    skipped: tuple[Skipped, ...] = ()
+
+    def __init__(self, root: RootFs, places: Mapping[str, str]) -> None:
+        self._root = root
+        self._places = places
+        self._folders: dict[str, set[str]] = {"": set(), "/": set()}
+        for place in places:
+            below = place
+            while below not in ("", "/"):
+                above, _, name = below.rpartition("/")
+                self._folders.setdefault(above or "/", set()).add(name)
+                below = above
+
+    def entry(self, path: str) -> Entry | None:
+        if path in self._places:
+            real = self._root.stat(self._places[path])
+            return replace(real, mode=0o755) if real is not None else None
+        return Entry("dir", 0o755) if path in self._folders else None
+
+    def children(self, path: str) -> tuple[str, ...]:
+        return tuple(sorted(self._folders.get(path, ())))
+
+    def reader(self, path: str) -> Reader:
+        return self._root.reader(self._places[path])

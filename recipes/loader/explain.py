@@ -1,0 +1,98 @@
+"""A program in a root → what its loader would do there, without running anything.
+
+The loader is the file that PT_INTERP leads to *in the root*; what it is decides by which rules the rest is found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from recipes.elf.dynamic import Dynamic, read_dynamic
+from recipes.elf.segments import Reader
+from recipes.loader.glibc import GlibcLoader
+from recipes.loader.glibcpaths import absolute
+from recipes.loader.loading import LoaderKind, Loading, Problem
+from recipes.loader.musl import MuslLoader
+from recipes.loader.objects import Object, Objects, objects_of
+from recipes.model import Environment, Library, Platform, Searched
+from recipes.rootfs.root import RootFs
+
+_MUSL_PATH = re.compile(rb"/etc/ld-musl-([A-Za-z0-9_.-]{1,32})\.path\0")
+
+
+def explain(
+    program: Reader | Dynamic,
+    root: RootFs,
+    *,
+    env: Mapping[str, str] | Environment = (),
+    platform: Platform,
+    path: str = "/app",
+    workdir: str = "/",
+    checks: bool = True,
+) -> Loading:
+    """What happens between exec and the program's own code when `program` stands in `root` as `path`.
+
+    A `Dynamic` is taken as it is: with its symbols, please. `env` is the image's.
+    Without `checks` it is only asked which libraries are loaded, as far as the loader's rules have these apart.
+    A `platform` variant such as v3 is the CPU's level; without one it is the baseline, so that glibc-hwcaps folders are
+    not looked into. `workdir` is where names without a leading slash are looked up. Raises: NotElf, TruncatedElf.
+    """
+    dynamic = program if isinstance(program, Dynamic) else read_dynamic(program)
+    if dynamic.interpreter is None:
+        return Loading("none")
+    objects = objects_of(root)
+    loader = _open_interpreter(objects, dynamic, path, workdir)
+    if isinstance(loader, Problem):
+        return Loading("unknown", (Library(dynamic.interpreter, None, path, ()),), (loader,))
+    settings = dict(env)
+    kind = _kind(objects, loader)
+    if kind == "glibc":
+        variant = platform.variant.removeprefix("v")
+        level = int(variant) if platform.architecture == "amd64" and variant in ("2", "3", "4") else 1
+        architecture = platform.architecture if dynamic.bits == 64 or platform.architecture != "amd64" else "386"
+        return GlibcLoader(
+            objects, dynamic, loader, path=path, architecture=architecture, level=level, env=settings, workdir=workdir
+        ).run(checks=checks)
+    if kind == "musl":
+        return MuslLoader(objects, dynamic, loader, path=path, env=settings, workdir=workdir).run()
+    where = Searched(dynamic.interpreter, "PT_INTERP", "neither glibc's loader nor musl's")
+    return Loading("unknown", (Library(dynamic.interpreter, loader.path, path, (where,)),))
+
+
+def loader_kind(root: RootFs, interpreter: str) -> LoaderKind:
+    """What the loader at a path of the root is; "none" where there is no such file."""
+    if not root.is_file(interpreter):
+        return "none"
+    objects = objects_of(root)
+    found = objects.load(interpreter)
+    return "unknown" if isinstance(found, str) else _kind(objects, found)
+
+
+def _kind(objects: Objects, loader: Object) -> Literal["glibc", "musl", "unknown"]:
+    if "_rtld_global" in objects.symbols(loader).exports:
+        return "glibc"
+    return "musl" if _MUSL_PATH.search(objects.content(loader.path)) else "unknown"
+
+
+def _open_interpreter(objects: Objects, program: Dynamic, path: str, workdir: str) -> Object | Problem:
+    """By the kernel's rules. Source: Linux, `fs/binfmt_elf.c`, `load_elf_binary`."""
+    interpreter = absolute(program.interpreter or "", workdir)
+    entry = objects.root.stat(interpreter)
+    barrier = objects.root.barrier(interpreter)
+    if barrier:
+        evidence = f"{barrier} keeps the image's user from the loader {interpreter}"
+        return Problem("interpreter-broken", f"exec {path}: permission denied", evidence, interpreter, path)
+    if entry is None:
+        evidence = f"it asks for the loader {interpreter}, which the image lacks"
+        message = f"exec {path}: no such file or directory"
+        return Problem("interpreter-missing", message, evidence, interpreter, path)
+    if not objects.root.may_execute(interpreter):
+        evidence = f"{interpreter} is a {entry.kind} with mode {entry.mode:04o} of {entry.uid}:{entry.gid}"
+        return Problem("interpreter-broken", f"exec {path}: permission denied", evidence, interpreter, path)
+    opened = objects.take(interpreter, program)
+    if opened.object is None:
+        message = f"exec {path}: accessing a corrupted shared library"
+        return Problem("interpreter-broken", message, f"{interpreter} is {opened.found}", interpreter, path)
+    return opened.object

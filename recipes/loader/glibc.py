@@ -1,0 +1,348 @@
+"""glibc's dynamic loader: which objects it loads for a program, and what it finds wrong with them.
+
+Source: glibc 2.31 to 2.41, `elf/dl-load.c`, `elf/dl-deps.c`, `elf/dl-version.c`, `elf/rtld.c`; ld.so(8).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from recipes.elf.dynamic import Dynamic, Import, NeededVersion
+from recipes.loader.glibcpaths import Machine, Map, absolute, own_paths, runpath, system_folders
+from recipes.loader.loading import Loading, Problem, ProblemCode
+from recipes.loader.objects import Object, Objects, Opened
+from recipes.model import Library, Searched
+
+_LEVEL_BITS = {2: 2, 4: 3, 8: 4}
+_MOST_MAPS = 4096
+_RELR = "GLIBC_ABI_DT_RELR"
+
+
+class GlibcLoader:
+    """One program's start. Use `run`."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        program: Dynamic,
+        loader: Object,
+        *,
+        path: str,
+        architecture: str,
+        level: int,
+        env: Mapping[str, str],
+        workdir: str,
+    ) -> None:
+        self._objects = objects
+        self._workdir = workdir
+        self._path = path
+        self._architecture = architecture
+        self._env = env
+        self._machine = Machine(system_folders(objects.content(loader.path)), level, program.machine)
+        origin = posixpath.dirname(objects.root.resolve(path) or path) or "/"
+        self._program = Map("", {""}, program, None, origin, path)
+        interpreter = program.interpreter or loader.path
+        names = {interpreter, loader.dynamic.soname or interpreter}
+        self._loader = Map(interpreter, names, loader.dynamic, loader, posixpath.dirname(interpreter), interpreter)
+        self._maps = [self._program, self._loader]
+        self._env_folders = self._machine.split(env.get("LD_LIBRARY_PATH", ""), origin, ":;")
+        self._libraries: dict[tuple[str, str | None], Library] = {}
+        self._problems: list[Problem] = []
+        self._missed: set[str] = set()
+        self._later: list[Problem] = []
+        self._warnings: list[str] = []
+
+    def run(self, *, checks: bool = True) -> Loading:
+        """Without `checks` only which libraries are loaded, and from where."""
+        queue = [self._program, *self._preloaded()]
+        seen = set(map(id, queue))
+        for asking in queue:
+            for found in self._wanted_by(asking):
+                if id(found) not in seen and len(queue) < _MOST_MAPS:
+                    seen.add(id(found))
+                    queue.append(found)
+        levels: tuple[Problem, ...] = ()
+        if checks:
+            self._check_versions()
+            self._check_relocations()
+            levels = tuple(self._levels())
+            if not self._problems:  # it gives up before it looks for symbols
+                self._check_symbols()
+        problems = (*self._problems, *levels)
+        later = () if self._problems else tuple(self._later)
+        return Loading("glibc", tuple(self._libraries.values()), problems, tuple(self._warnings), later)
+
+    # ── which objects ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _preloaded(self) -> Iterator[Map]:
+        """What LD_PRELOAD and /etc/ld.so.preload name; one that cannot be loaded is passed over with a warning."""
+        listed = re.sub(r"#.*", "", self._objects.text("/etc/ld.so.preload") or "")
+        for where, text in (("LD_PRELOAD", self._env.get("LD_PRELOAD", "")), ("/etc/ld.so.preload", listed)):
+            for name in filter(None, re.split(r"[ :\t\n]", text)):
+                found, why = self._try(name, self._program)
+                if found is None:
+                    self._warnings.append(
+                        f"ERROR: ld.so: object '{name}' from {where} cannot be preloaded ({why}): ignored."
+                    )
+                elif found not in (self._program, self._loader):
+                    yield found
+
+    def _wanted_by(self, asking: Map) -> Iterator[Map]:
+        """The libraries that an object needs, and those that stand in for it."""
+        for name, optional in (*((name, False) for name in asking.dynamic.needed), *asking.dynamic.filters):
+            found = self._try(name, asking)[0] if optional else self._map(name, asking)
+            if found is not None:
+                yield found
+
+    def _try(self, name: str, asking: Map) -> tuple[Map | None, str]:
+        """`_map` for what may be absent: that is no problem of its own then, and the second value says why."""
+        name = self._machine.expand(name, asking.origin)
+        told = len(self._problems)
+        found = self._map(name, asking)
+        if found is not None or len(self._problems) == told:
+            return found, ""
+        self._libraries.pop((name, None), None)
+        self._missed.discard(name)
+        return None, self._problems.pop().message.rpartition(f"{name}: ")[2]
+
+    def _map(self, name: str, asking: Map) -> Map | None:
+        name = self._machine.expand(name, asking.origin)
+        for known in self._maps:
+            if known.answers_to(name):
+                known.names.add(name)
+                if known is self._loader:
+                    self._add(
+                        Library(name, known.name, asking.shown, (Searched(known.name, "the loader itself", "found"),))
+                    )
+                return known
+        opened, path, searched = self._search(name, asking)
+        if opened.object is None:
+            self._add(Library(name, None, asking.shown, searched))
+            self._missing(name, asking, opened, path)
+            return None
+        self._add(Library(name, path, asking.shown, searched))
+        for known in self._maps:
+            if known.object is not None and known.object.inode == opened.object.inode:
+                known.names.add(name)
+                return known
+        origin = posixpath.dirname(self._at(path))
+        found = Map(path, {name}, opened.object.dynamic, opened.object, origin, path, asking)
+        self._maps.append(found)
+        return found
+
+    def _add(self, library: Library) -> None:
+        self._libraries.setdefault((library.name, library.path), library)
+
+    def _missing(self, name: str, asking: Map, opened: Opened, path: str) -> None:
+        text, what, code = "cannot open shared object file: No such file or directory", name, "library-missing"
+        if opened.error:
+            text, what, code = opened.error, name if opened.nameless else path, "library-broken"
+        elif opened.denied:
+            text = "cannot open shared object file: Permission denied"
+        elif opened.other_class:
+            text = f"wrong ELF class: ELFCLASS{96 - asking.dynamic.bits}"
+        if name in self._missed:
+            return
+        self._missed.add(name)
+        message = f"{self._path}: error while loading shared libraries: {what}: {text}"
+        evidence = f"{asking.shown} needs {name}" + (f", and {path} is {opened.found}" if opened.error else "")
+        self._problems.append(Problem(code, message, evidence, name, asking.shown))  # type: ignore[arg-type]  # two of its codes
+
+    def _at(self, path: str) -> str:
+        return absolute(path, self._workdir)
+
+    # ── where they are ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _search(self, name: str, asking: Map) -> tuple[Opened, str, tuple[Searched, ...]]:
+        if "/" in name:
+            opened = self._objects.open(self._at(name), self._program.dynamic)
+            return opened, self._at(name), (Searched(self._at(name), "its name is a path", opened.found),)
+        folders = tuple(self._folders(asking))
+        sparing = asking.dynamic.no_default_lib
+        program = self._program.dynamic
+        key = (name, folders, sparing, self._machine, program.machine, program.bits, self._workdir)
+        known = self._objects.searches.get(key)
+        if known is None:
+            known = self._objects.searches[key] = self._look(name, folders, sparing)
+        return known
+
+    def _folders(self, asking: Map) -> Iterator[tuple[str, tuple[str, ...]]]:
+        yield from own_paths(self._machine, asking, self._program)
+        yield "LD_LIBRARY_PATH", self._env_folders
+        own = runpath(self._machine, asking)
+        if own:
+            yield f"RUNPATH of {asking.shown}", own
+
+    def _look(
+        self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool
+    ) -> tuple[Opened, str, tuple[Searched, ...]]:
+        searched: list[Searched] = []
+        other_class = denied = False
+        for path, why in self._candidates(name, folders, sparing, searched):
+            opened = self._objects.open(self._at(path), self._program.dynamic)
+            searched.append(Searched(path, why, opened.found))
+            if opened.object is not None or opened.error:
+                return opened, path, tuple(searched)
+            other_class |= opened.other_class
+            denied = opened.denied  # errno is that of the last try
+        return Opened(None, "no such file", other_class=other_class, denied=denied), "", tuple(searched)
+
+    def _candidates(
+        self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool, searched: list[Searched]
+    ) -> Iterator[tuple[str, str]]:
+        for why, places in folders:
+            if not places:
+                searched.append(Searched("", why, "not set"))
+            yield from self._in_folders(name, places, why)
+        yield from self._cached(name, sparing, searched)
+        if sparing:
+            searched.append(Searched("", "built-in folders", "not used: it was linked with -z nodefaultlib"))
+        else:
+            yield from self._in_folders(name, self._machine.system_folders, "built-in folder")
+
+    def _in_folders(self, name: str, folders: tuple[str, ...], why: str) -> Iterator[tuple[str, str]]:
+        for folder in folders:
+            if self._machine.hwcaps and self._objects.root.exists(self._at(folder) + "glibc-hwcaps"):
+                for hwcap in self._machine.hwcaps:
+                    yield f"{folder}glibc-hwcaps/{hwcap}/{name}", why
+            yield folder + name, why
+
+    def _cached(self, name: str, sparing: bool, searched: list[Searched]) -> Iterator[tuple[str, str]]:
+        where = "/etc/ld.so.cache"
+        cache = self._objects.ldcache(self._program.dynamic.little_endian)
+        if cache is None:
+            searched.append(Searched(where, "ld.so.cache", "no such file, and without it ld.so.conf is not read"))
+            return
+        path = cache.find(name, self._architecture, self._program.dynamic.bits, self._machine.hwcaps)
+        if path is None:
+            searched.append(Searched(where, "ld.so.cache", f"names no {name}"))
+        elif sparing and path.startswith(self._machine.system_folders):
+            searched.append(Searched(path, "ld.so.cache", "not used: it was linked with -z nodefaultlib"))
+        else:
+            yield path, "ld.so.cache"
+
+    # ── whether they fit ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _check_versions(self) -> None:
+        for asking in self._in_link_order():
+            for need in asking.dynamic.versions_needed:
+                offering = next((known for known in self._maps if self._is_called(known, need.file)), None)
+                if offering is None:
+                    self._lacks_file(asking, need)
+                elif need.name not in offering.dynamic.versions_defined:
+                    self._lacks_version(asking, need, offering)
+
+    def _in_link_order(self) -> list[Map]:
+        return [known for known in self._maps if known is not self._loader]
+
+    def _is_called(self, known: Map, name: str) -> bool:
+        return name in known.names or name == known.name
+
+    def _lacks_file(self, asking: Map, need: NeededVersion) -> None:
+        """A version of a library that nobody has loaded, as it is left by a removed DT_NEEDED."""
+        if need.file not in self._missed:
+            self._missed.add(need.file)
+            message = "Inconsistency detected by ld.so: dl-version.c: _dl_check_map_versions: "
+            message += "Assertion `needed != NULL' failed!"
+            evidence = f"{asking.shown} wants the version {need.name} of {need.file}, which nothing has in its list"
+            self._problems.append(Problem("library-missing", message, evidence, need.file, asking.shown))
+
+    def _check_relocations(self) -> None:
+        """Packed relative relocations, which glibc 2.36 learned, are not even looked at by an older one."""
+        libc = next((known for known in self._maps if self._is_called(known, "libc.so.6")), None)
+        if self._problems or libc is None or _RELR in libc.dynamic.versions_defined:
+            return
+        for asking in self._in_link_order():
+            if asking.dynamic.packed_relocations:
+                evidence = f"{asking.shown} has packed relative relocations (DT_RELR), and {libc.shown} lacks {_RELR}"
+                message = "Segmentation fault (exit code 139)"
+                self._problems.append(Problem("relocations-unknown", message, evidence, asking.shown, asking.shown))
+
+    def _lacks_version(self, asking: Map, need: NeededVersion, offering: Map) -> None:
+        start = f"{self._path}: {offering.shown}: "
+        if not offering.dynamic.has_version_definitions:
+            warning = f"{start}no version information available (required by {asking.shown})"
+            if warning not in self._warnings:
+                self._warnings.append(warning)
+            return
+        message = f"version `{need.name}' not found (required by {asking.shown})"
+        if need.weak:
+            self._warnings.append(f"{start}weak {message}")
+            return
+        symbols = self._symbols_of(asking)
+        forcing = sorted(
+            {symbol.name for symbol in symbols.imports if symbol.version == need.name and symbol.file == need.file}
+        )
+        evidence = f"{asking.shown} needs the version {need.name} of {need.file}"
+        if forcing:
+            more = f" and {len(forcing) - 3} more" if len(forcing) > 3 else ""
+            evidence += f" for {', '.join(forcing[:3])}{more}"
+        elif need.name == _RELR:
+            evidence += " for its packed relative relocations"
+        evidence += f"; {offering.shown} has it not"
+        self._problems.append(Problem("version-missing", start + message, evidence, need.file, asking.shown))
+
+    def _check_symbols(self) -> None:
+        """What nobody defines: the loader looks for variables at once, for functions when they are called or told to.
+
+        An object whose symbols cannot be read may define any. Source: glibc, `elf/dl-reloc.c`, `elf/dl-lookup.c`.
+        """
+        every = {id(known): self._symbols_of(known) for known in self._maps}
+        if any(known.object is not None and every[id(known)] is known.object.dynamic for known in self._maps):
+            return
+        program = every[id(self._program)]
+        libraries = tuple(known for known in self._maps if known is not self._program)
+        offered = [every[id(known)] for known in libraries]
+        together = tuple(known.object.inode for known in libraries if known.object is not None)
+        now = bool(self._env.get("LD_BIND_NOW"))
+        for asking in reversed(self._in_link_order()):  # what others need is relocated before them
+            if asking.object is None:
+                # What the program holds a copy of has to come from somewhere else.
+                lacking = _lacking(program, offered)
+            else:
+                # The same libraries come together for many programs, and most often need nothing of them.
+                key = (asking.object.inode, together)
+                known = self._objects.lacking.get(key)
+                if known is None:
+                    known = self._objects.lacking[key] = _lacking(every[id(asking)], offered)
+                lacking = [symbol for symbol in known if not program.answers(symbol)]
+            bound = now or asking.dynamic.bind_now
+            at_once = [symbol for symbol in lacking if bound or not symbol.lazy]
+            when_called = [symbol for symbol in lacking if symbol not in at_once]
+            if at_once:
+                problem = self._lacks_symbols("symbol-undefined", asking, sorted(at_once, key=lambda each: each.lazy))
+                self._problems.append(problem)
+            if when_called:
+                self._later.append(self._lacks_symbols("symbol-undefined-later", asking, when_called))
+
+    def _lacks_symbols(self, code: ProblemCode, asking: Map, lacking: list[Import]) -> Problem:
+        first = lacking[0]
+        version = f", version {first.version}" if first.version else ""
+        message = f"{self._path}: symbol lookup error: {asking.shown}: undefined symbol: {first.name}{version}"
+        names = ", ".join(symbol.name for symbol in lacking[:3])
+        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+        evidence = f"{asking.shown} needs {names}{more}, which no library that is loaded defines"
+        return Problem(code, message, evidence, first.name, asking.shown)
+
+    def _symbols_of(self, asking: Map) -> Dynamic:
+        return asking.dynamic if asking.object is None else self._objects.symbols(asking.object)
+
+    def _levels(self) -> Iterator[Problem]:
+        """What the program's own note asks for is no matter of the root: only libraries are looked at here."""
+        for known in self._maps:
+            if known.object is None or known is self._loader or known.dynamic.machine != 62:
+                continue
+            level = max((level for bit, level in _LEVEL_BITS.items() if known.dynamic.isa_needed & bit), default=1)
+            if level > self._machine.level:
+                message = f"{known.name}: CPU ISA level is lower than required"
+                evidence = f"the note GNU_PROPERTY_X86_ISA_1_NEEDED of {known.name} asks for x86-64-v{level}"
+                yield Problem("cpu-level", message, evidence, known.name, known.shown, level)
+
+
+def _lacking(asking: Dynamic, offered: Sequence[Dynamic]) -> list[Import]:
+    """The symbols that `asking` must have, at once or when it calls them, and that none of `offered` defines."""
+    return [
+        symbol for symbol in asking.imports if not symbol.weak and not any(each.answers(symbol) for each in offered)
+    ]

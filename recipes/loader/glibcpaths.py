@@ -1,0 +1,114 @@
+"""Where glibc's loader looks: the folders, in its order, each with the reason why it looks there.
+
+Source: ld.so(8); glibc, `elf/dl-load.c`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from recipes.architecture import of_elf_machine
+from recipes.elf.dynamic import Dynamic
+from recipes.loader.objects import Object
+
+_TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))")
+# Of printable characters, and nothing of that kind before it: so each byte of a hostile file is looked at once.
+_FOLDERS = re.compile(rb"(?<![!-~])(?:/(?:[!-.0-9;-~]++/)++\0)+")
+_OTHERS_DEFAULT = ("/lib64/", "/usr/lib64/")
+
+
+@dataclass(slots=True, eq=False)
+class Map:
+    """A loaded object, as the loader keeps it. `name` is the path it was found at; the program's own is ""."""
+
+    name: str
+    names: set[str]
+    dynamic: Dynamic
+    object: Object | None
+    origin: str
+    shown: str
+    """what messages call it"""
+    loader: Map | None = None
+    folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def answers_to(self, name: str) -> bool:
+        return name in self.names or name == self.name or (name == self.dynamic.soname and name != "")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the loader knows without looking: its built-in folders, and the CPU that it runs on."""
+
+    system_folders: tuple[str, ...]
+    level: int
+    number: int
+
+    @property
+    def hwcaps(self) -> tuple[str, ...]:
+        """The glibc-hwcaps folders that it uses, the best first."""
+        return tuple(f"x86-64-v{level}" for level in range(self.level, 1, -1)) if self.number == 62 else ()
+
+    def expand(self, text: str, origin: str) -> str:
+        """Replace $ORIGIN, $LIB and $PLATFORM."""
+        first = self.system_folders[0].strip("/").removeprefix("usr/") if self.system_folders else "lib"
+        # On newer CPUs of Intel alone it is "haswell"; no image can count on whose CPU it meets.
+        platform = of_elf_machine(self.number).at_platform
+        values = {"ORIGIN": origin, "LIB": first, "PLATFORM": platform}
+        return _TOKEN.sub(lambda match: values[match[1] or match[2]], text)
+
+    def split(self, text: str, origin: str, separators: str) -> tuple[str, ...]:
+        """The folders of a search path, each ending in a slash, each once; an empty one is the working folder."""
+        if not text:
+            return ()
+        parts = (self.expand(part, origin) for part in re.split(f"[{separators}]", text))
+        return tuple(dict.fromkeys(part.rstrip("/") + "/" if part else "./" for part in parts))
+
+
+@lru_cache(maxsize=16)
+def system_folders(loader: bytes) -> tuple[str, ...]:
+    """The folders that were built into a loader: distributions differ, so they are read from its own data."""
+    for match in _FOLDERS.finditer(loader):
+        folders = tuple(part.decode(errors="surrogateescape") for part in match[0].split(b"\0")[:-1])
+        if any(folder.rstrip("/").endswith(("/lib", "/lib64", "/lib32", "/libx32")) for folder in folders):
+            return folders
+    return _OTHERS_DEFAULT
+
+
+def own_paths(machine: Machine, chain: Map, program: Map) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """RPATH, with the reason: of the object that asks, of those that had it loaded, and of the program.
+
+    An object with a RUNPATH has no RPATH, and asks nobody else's.
+    """
+    if chain.dynamic.runpath is not None:
+        return
+    asked: Map | None = chain
+    seen_program = False
+    while asked is not None:
+        folders = _folders(machine, asked, "RPATH", asked.dynamic.rpath)
+        if folders:
+            seen_program |= asked is program
+            yield f"RPATH of {asked.shown}", folders
+        asked = asked.loader
+    folders = () if seen_program else _folders(machine, program, "RPATH", program.dynamic.rpath)
+    if folders:
+        yield f"RPATH of {program.shown}", folders
+
+
+def runpath(machine: Machine, asking: Map) -> tuple[str, ...]:
+    return _folders(machine, asking, "RUNPATH", asking.dynamic.runpath)
+
+
+def _folders(machine: Machine, asked: Map, tag: str, text: str | None) -> tuple[str, ...]:
+    if tag not in asked.folders:
+        ignored = text is None or (tag == "RPATH" and asked.dynamic.runpath is not None)
+        asked.folders[tag] = () if ignored or text is None else machine.split(text, asked.origin, ":")
+    return asked.folders[tag]
+
+
+def absolute(path: str, workdir: str = "/") -> str:
+    """A path as the loader writes it, against the working folder."""
+    return path if path.startswith("/") else posixpath.join("/", workdir, path)

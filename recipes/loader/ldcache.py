@@ -1,0 +1,143 @@
+"""/etc/ld.so.cache: from a library's name to the paths where ldconfig found it.
+
+Both formats are read: the one of libc5 times, and glibc's own, alone or behind the old one; in the latter also the
+extension that names the glibc-hwcaps folder of an entry. A cache that glibc would not use is an empty one.
+Source: glibc, `sysdeps/generic/dl-cache.h` and `elf/dl-cache.c`.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+
+from recipes.architecture import architecture as row_of
+
+_OLD_MAGIC, _NEW_MAGIC = b"ld.so-1.7.0", b"glibc-ld.so.cache1.1"
+_OLD_HEADER, _NEW_HEADER = 16, 48
+_OLD_ENTRY, _NEW_ENTRY = "iII", "iIIIQ"  # flags, name, path; and: kernel version, hardware
+_EXTENSION_MAGIC, _HWCAPS_SECTION = 0xEAA42174, 1
+_NAMED_HWCAP = 1 << 30  # of the upper half: the lower half is an index into the extension's names
+_IGNORED_HWCAPS = 1 << 63  # TLS, which every machine has
+_MOST_SECTIONS = 64
+_LONGEST = 4096
+
+_PLAIN_ELF = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """One entry. `hwcap` is the name of a glibc-hwcaps folder, "" for the baseline; `path` is as ldconfig wrote it."""
+
+    path: str
+    flags: int
+    hwcap: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LdCache:
+    """The entries by name, in the order of the file; those of other hardware than a baseline machine's are left out."""
+
+    entries: dict[str, tuple[Cached, ...]]
+
+    def find(self, name: str, architecture: str, bits: int, hwcaps: tuple[str, ...] = ()) -> str | None:
+        """The path that the loader tries for `name`. `hwcaps` are the folders this machine uses, the best first."""
+        wanted = {_PLAIN_ELF, *row_of(architecture).cache_flags.get(bits, (0,))}
+        fitting = [entry for entry in self.entries.get(name, ()) if entry.flags in wanted]
+        for hwcap in hwcaps:
+            for entry in fitting:
+                if entry.hwcap == hwcap:
+                    return entry.path
+        return next((entry.path for entry in fitting if not entry.hwcap), None)
+
+
+def read_ldcache(data: bytes, *, little_endian: bool = True) -> LdCache:
+    """Read the content of an ld.so.cache; what cannot be one gives no entries, as the loader then ignores it."""
+    order = "<" if little_endian else ">"
+    new = 0
+    if data.startswith(_OLD_MAGIC):
+        if len(data) <= _OLD_HEADER:
+            return LdCache({})
+        (count,) = struct.unpack_from(order + "I", data, 12)
+        if (len(data) - _OLD_HEADER) // 12 < count:
+            return LdCache({})
+        strings = _OLD_HEADER + 12 * count
+        new = -(-strings // 8) * 8
+        if not data.startswith(_NEW_MAGIC, new):
+            return _old_entries(data, order, strings)
+    return _new_entries(data, order, new) if data.startswith(_NEW_MAGIC, new) else LdCache({})
+
+
+def _old_entries(data: bytes, order: str, strings: int) -> LdCache:
+    found: dict[str, list[Cached]] = {}
+    names = _Names(data, strings)
+    for flags, key, value in struct.iter_unpack(order + _OLD_ENTRY, memoryview(data)[_OLD_HEADER:strings]):
+        _add(found, names, key, value, flags, "")
+    return _frozen(found)
+
+
+def _new_entries(data: bytes, order: str, start: int) -> LdCache:
+    first = start + _NEW_HEADER
+    if len(data) <= first:
+        return LdCache({})
+    count, _, endianness, extension = struct.unpack_from(order + "IIB3xI", data, start + 20)
+    # 0: written before the mark was there; 1: invalid; 2 and 3: little and big.
+    if (len(data) - first) // 24 < count or endianness & 3 not in (0, 2 if order == "<" else 3):
+        return LdCache({})
+    names = _Names(data, start)
+    hwcaps = _hwcap_names(data, order, start + extension, names) if extension else []
+    found: dict[str, list[Cached]] = {}
+    table = memoryview(data)[first : first + 24 * count]
+    for flags, key, value, _, hardware in struct.iter_unpack(order + _NEW_ENTRY, table):
+        hwcap = ""
+        if hardware >> 32 == _NAMED_HWCAP:
+            index = hardware & 0xFFFFFFFF
+            if index >= len(hwcaps):
+                continue
+            hwcap = hwcaps[index]
+        elif hardware & ~_IGNORED_HWCAPS:
+            continue  # the hardware names of before glibc 2.33, none of which a baseline machine has
+        _add(found, names, key, value, flags, hwcap)
+    return _frozen(found)
+
+
+def _hwcap_names(data: bytes, order: str, at: int, names: _Names) -> list[str]:
+    if at + 8 > len(data):
+        return []
+    magic, count = struct.unpack_from(order + "II", data, at)
+    if magic != _EXTENSION_MAGIC:
+        return []
+    for section in range(min(count, _MOST_SECTIONS)):
+        if at + 8 + 16 * (section + 1) > len(data):
+            break
+        tag, _, offset, size = struct.unpack_from(order + "IIII", data, at + 8 + 16 * section)
+        offset += names.start
+        if tag == _HWCAPS_SECTION and size % 4 == 0 and offset + size <= len(data):
+            table = struct.unpack_from(f"{order}{size // 4}I", data, offset)
+            return [names.text(name) or "?" for name in table[:_LONGEST]]
+    return []
+
+
+class _Names:
+    """The strings, which stand at offsets from `start`."""
+
+    def __init__(self, data: bytes, start: int) -> None:
+        self._data = data
+        self.start = start
+        self._budget = 8 * len(data)  # names that overlap cost more memory than the file
+
+    def text(self, offset: int) -> str | None:
+        at = self.start + offset
+        end = self._data.find(b"\0", at, at + _LONGEST)
+        self._budget -= end - at
+        return os.fsdecode(self._data[at:end]) if end >= 0 and self._budget >= 0 else None
+
+
+def _add(found: dict[str, list[Cached]], names: _Names, key: int, value: int, flags: int, hwcap: str) -> None:
+    name, path = names.text(key), names.text(value)
+    if name and path:
+        found.setdefault(name, []).append(Cached(path, flags, hwcap))
+
+
+def _frozen(found: dict[str, list[Cached]]) -> LdCache:
+    return LdCache({name: tuple(entries) for name, entries in found.items()})

@@ -1,0 +1,255 @@
+"""musl's dynamic loader: which objects it loads for a program, and which symbols it does not find.
+
+It knows no versions and checks no machine; it compares names. Source: musl 1.2.3 to 1.2.5, `ldso/dynlink.c`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from recipes.elf.dynamic import Dynamic
+from recipes.loader.glibcpaths import absolute
+from recipes.loader.loading import Loading, Problem
+from recipes.loader.objects import Object, Objects
+from recipes.model import Library, Searched
+
+_RESERVED = ("c.", "pthread.", "rt.", "m.", "dl.", "util.", "xnet.")
+_DEFAULT_PATH = "/lib:/usr/local/lib:/usr/lib"
+_NAME_MAX = 255
+_LONGEST_64 = 15
+_ABSENT = "no such file"
+_ENOENT = "No such file or directory"
+_DENIED = "not to be read by the image's user, passed over"
+_EACCES = "Permission denied"
+_MOST_MAPS = 4096
+_PATH_FILE = re.compile(rb"/etc/ld-musl-[A-Za-z0-9_.-]{1,32}\.path\0")
+# Since 1.2.4 these are no symbols any more but names that the loader alone knows, with 64 behind them.
+_LFS64_LIST = re.compile(rb"aio_cancel\0aio_error\0(?:[a-z_]+\0)+")
+
+
+@dataclass(slots=True, eq=False)
+class _Dso:
+    name: str
+    short: str | None
+    inode: int
+    dynamic: Dynamic
+    object: Object | None
+    needed_by: _Dso | None
+
+
+class MuslLoader:
+    """One program's start. Use `run`."""
+
+    def __init__(
+        self, objects: Objects, program: Dynamic, loader: Object, *, path: str, env: Mapping[str, str], workdir: str
+    ) -> None:
+        self._objects = objects
+        self._workdir = workdir
+        self._env = env
+        self._interpreter = program.interpreter or loader.path
+        self._program = _Dso(path, None, -1, program, None, None)
+        self._loader = _Dso(self._interpreter, None, -1, loader.dynamic, loader, None)
+        self._dsos = [self._program]
+        self._libraries: dict[tuple[str, str | None], Library] = {}
+        self._problems: list[Problem] = []
+        self._errno = "No error information"  # what musl's %m says as long as no open has failed
+        self._system_path, self._system_why = self._read_system_path(objects.content(loader.path))
+
+    def run(self) -> Loading:
+        for name in filter(None, re.split(r"[ \t\n\r\f\v:]", self._env.get("LD_PRELOAD", ""))):
+            looked: list[Searched] = []
+            preloaded = self._load(name, None, looked)
+            if preloaded is not None:  # one that cannot be loaded is passed over in silence
+                self._add(Library(name, preloaded.name, self._program.name, tuple(looked)))
+        for dso in self._dsos:  # grows while it is walked
+            for name in dso.dynamic.needed:
+                searched: list[Searched] = []
+                found = self._load(name, dso, searched)
+                if found is None:
+                    why = self._why(searched)
+                    message = f"Error loading shared library {name}: {why} (needed by {dso.name})"
+                    code = "library-broken" if searched and self._is_there(searched[-1]) else "library-missing"
+                    self._problems.append(Problem(code, message, f"{dso.name} needs {name}", name, dso.name))  # type: ignore[arg-type]  # two of its codes
+                path = None if found is None else found.name
+                if searched or found is self._loader:
+                    self._add(Library(name, path, dso.name, tuple(searched)))
+        self._relocate()
+        self._check_relocations()
+        return Loading("musl", tuple(self._libraries.values()), tuple(self._problems))
+
+    # ── which objects ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _add(self, library: Library) -> None:
+        self._libraries.setdefault((library.name, library.path), library)
+
+    def _load(self, name: str, asking: _Dso | None, looked: list[Searched]) -> _Dso | None:
+        itself = name.startswith("lib") and name[3:].startswith(_RESERVED)
+        if itself or name == self._interpreter:
+            return self._itself()
+        if "/" in name:
+            path = name
+            self._look(self._at(name), "its name is a path", looked)
+        else:
+            known = next((dso for dso in self._dsos[1:] if dso.short == name), None)
+            if known is not None or not name or len(name) > _NAME_MAX:
+                return known
+            found = self._search(name, asking, looked)
+            if found is None:
+                return None
+            path = found
+        return self._open(path, asking, looked, searched_for="/" not in name)
+
+    def _itself(self) -> _Dso:
+        if self._loader not in self._dsos:
+            self._dsos.append(self._loader)
+        return self._loader
+
+    def _open(self, path: str, asking: _Dso | None, looked: list[Searched], *, searched_for: bool) -> _Dso | None:
+        entry = self._objects.root.stat(self._at(path))
+        if entry is None or entry.kind != "file" or not self._objects.may_open(self._at(path)):
+            return None
+        known = next((dso for dso in self._dsos if dso.inode == entry.inode), None)
+        if known is not None:
+            if known.short is None and searched_for:
+                known.short = posixpath.basename(known.name)
+            return known
+        loaded = self._objects.load(self._at(path))
+        if isinstance(loaded, str) or len(self._dsos) >= _MOST_MAPS:
+            looked[-1] = Searched(looked[-1].path, looked[-1].why, "no library")
+            return None
+        if (loaded.dynamic.bits, loaded.dynamic.machine) != (self._program.dynamic.bits, self._program.dynamic.machine):
+            # musl does not look, maps it, and dies somewhere on the way: the same verdict, whatever it says.
+            looked[-1] = Searched(looked[-1].path, looked[-1].why, "an ELF file for another machine")
+            return None
+        if {"__libc_start_main", "stdin"} <= self._objects.symbols(loaded).exports:
+            return self._itself()  # a second libc is never loaded
+        short = posixpath.basename(path) if searched_for else None
+        found = _Dso(path, short, loaded.inode, loaded.dynamic, loaded, asking)
+        self._dsos.append(found)
+        return found
+
+    def _at(self, path: str) -> str:
+        return absolute(path, self._workdir)
+
+    def _search(self, name: str, asking: _Dso | None, looked: list[Searched]) -> str | None:
+        for why, folders in self._places(asking):
+            if not folders:
+                looked.append(Searched("", why, "not set"))
+            for folder in filter(None, re.split("[:\n]", folders)):
+                path = f"{folder}/{name}"
+                if self._look(path, why, looked):
+                    return path
+        return None
+
+    def _look(self, path: str, why: str, looked: list[Searched]) -> bool:
+        """Whether anything can be opened there."""
+        found = self._found(self._at(path))
+        looked.append(Searched(path, why, found))
+        if found in (_ABSENT, _DENIED):
+            self._errno = _ENOENT if found == _ABSENT else _EACCES
+        return found not in (_ABSENT, _DENIED)
+
+    def _places(self, asking: _Dso | None) -> Iterator[tuple[str, str]]:
+        yield "LD_LIBRARY_PATH", self._env.get("LD_LIBRARY_PATH", "")
+        while asking is not None:
+            own = asking.dynamic.rpath if asking.dynamic.runpath is None else asking.dynamic.runpath
+            expanded = self._expand(own, asking) if own else None
+            if expanded:
+                yield f"{'RPATH' if asking.dynamic.runpath is None else 'RUNPATH'} of {asking.name}", expanded
+            asking = asking.needed_by
+        yield self._system_why, self._system_path
+
+    def _expand(self, text: str, dso: _Dso) -> str | None:
+        """The path with $ORIGIN replaced; None where it has any other token, which has musl ignore all of it."""
+        if "$" not in text:
+            return text
+        path = dso.name
+        if dso is self._program:
+            path = self._objects.root.resolve(path) or path
+        origin = path.rpartition("/")[0] if "/" in path else "."
+        replaced = re.sub(r"\$(?:ORIGIN|\{ORIGIN\})", "\0", text)
+        return None if "$" in replaced else replaced.replace("\0", origin)
+
+    def _read_system_path(self, loader: bytes) -> tuple[str, str]:
+        match = _PATH_FILE.search(loader)
+        prefix = self._interpreter.rsplit("/", 2)[0] if self._interpreter.startswith("/") else ""
+        file = prefix + match[0].rstrip(b"\0").decode() if match else ""
+        if file and not self._objects.may_open(file):
+            self._errno = _EACCES
+            return "", file
+        if file and self._objects.root.exists(file):
+            return self._objects.text(file) or "", file
+        self._errno = _ENOENT
+        return _DEFAULT_PATH, "built-in folder"
+
+    def _found(self, path: str) -> str:
+        if not self._objects.may_open(path):
+            return _DENIED
+        entry = self._objects.root.stat(path)
+        if entry is None:
+            return _ABSENT
+        return "found" if entry.kind == "file" else f"a {entry.kind}"
+
+    def _why(self, searched: list[Searched]) -> str:
+        """musl's %m: of the last open that failed, which may be that of another library."""
+        if searched and searched[-1].found == _DENIED:
+            return _EACCES
+        if not searched or searched[-1].found in (_ABSENT, "not set"):
+            return self._errno
+        return "Is a directory" if searched[-1].found == "a dir" else "Exec format error"
+
+    def _is_there(self, step: Searched) -> bool:
+        return step.found not in (_ABSENT, _DENIED, "not set")
+
+    # ── whether they fit ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _relocate(self) -> None:
+        """Libraries first, the program last. The program's own symbols serve the libraries, as in every ELF program."""
+        others = [self._exports(dso) for dso in self._dsos[1:]]
+        own = self._program.dynamic.exports
+        only_loader = self._names_with_64() if self._loader in self._dsos else frozenset()
+        for dso in (*self._dsos[1:], self._program):
+            if dso is self._loader:
+                continue
+            symbols = self._all_of(dso)
+            # What the program holds a copy of has to come from somewhere else.
+            offered = others if dso is self._program else [own, *others]
+            for symbol in symbols.imports:
+                # Nobody has to define a weak symbol, unless it is a variable that the program holds a copy of.
+                optional = symbol.weak and symbol.name not in symbols.exports
+                if optional or symbol.name in only_loader or any(symbol.name in names for names in offered):
+                    continue
+                message = f"Error relocating {dso.name}: {symbol.name}: symbol not found"
+                evidence = f"{dso.name} needs {symbol.name}, which neither musl nor another library has"
+                self._problems.append(Problem("symbol-missing", message, evidence, symbol.name, dso.name))
+
+    def _check_relocations(self) -> None:
+        """Packed relative relocations, which musl 1.2.4 learned, are not even looked at by an older one."""
+        if self._problems or self._names_with_64():
+            return
+        for dso in self._dsos:
+            if dso is not self._loader and dso.dynamic.packed_relocations:
+                evidence = f"{dso.name} has packed relative relocations (DT_RELR), and musl is older than 1.2.4"
+                message = "Segmentation fault (exit code 139)"
+                self._problems.append(Problem("relocations-unknown", message, evidence, dso.name, dso.name))
+
+    def _all_of(self, dso: _Dso) -> Dynamic:
+        return dso.dynamic if dso.object is None else self._objects.symbols(dso.object)
+
+    def _exports(self, dso: _Dso) -> frozenset[str]:
+        return self._all_of(dso).exports
+
+    def _names_with_64(self) -> frozenset[str]:
+        """Names such as open64 that musl 1.2.4 and later answer with open, read from the loader's own list.
+
+        Before, they were symbols, and there is no such list.
+        """
+        object_ = self._loader.object
+        match = _LFS64_LIST.search(self._objects.content(object_.path)) if object_ else None
+        if match is None:
+            return frozenset()
+        names = {f"{name.decode()}64" for name in match[0].split(b"\0") if name}
+        return frozenset({name for name in names if len(name) <= _LONGEST_64} | {"readdir64_r"})

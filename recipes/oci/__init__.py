@@ -1,0 +1,1 @@
+"""The formats of images, and the store that holds them."""

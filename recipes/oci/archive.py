@@ -1,0 +1,141 @@
+"""An image as one tar that every engine loads, and as a layout of its own.
+
+The tar carries `manifest.json` for Docker up to 24 and podman, and `oci-layout` with `index.json` for the newer ones,
+around the same blobs. Source: OCI image-spec, "Image Layout"; moby, "Docker Image Specification v1.2".
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from recipes.errors import BadInput
+from recipes.model import Descriptor, Image
+from recipes.oci.contents import gather
+from recipes.oci.layers import layer_pieces, open_layer
+from recipes.oci.reference import docker_tag
+from recipes.oci.store import LAYOUT, REF_NAME, Store, index_document, platform_document, to_json
+from recipes.oci.tar import Content, Entry, Joined, pieces
+from recipes.support.workspace import output
+
+
+def archive(
+    image: Image,
+    store: Store,
+    *,
+    tag: str = "",
+    uncompressed: bool = False,
+    skip_diff_ids: Collection[str] = (),
+    afresh: bool = False,
+) -> Iterator[bytes]:
+    """The image as a tar, piece by piece. `tag` is what an engine will call it.
+
+    `uncompressed` gives plain layers and Docker's manifest alone: an engine that only unpacks them again loads that
+    faster, and the image ID (the config's digest) is the same. Layers in `skip_diff_ids`, which the engine must have,
+    are named and left out. With `afresh` the program's layer is made of the program once more, which takes less time
+    than to decompress it; an engine refuses it where the program is another one by now.
+    Raises: BadArchive for a layer that is damaged or gone.
+    """
+    tag = tag or docker_tag(image.name)
+    return pieces(
+        _to_unpack(image, store, tag, skip_diff_ids, afresh=afresh) if uncompressed else _to_keep(image, store, tag)
+    )
+
+
+def _to_unpack(
+    image: Image, store: Store, tag: str, skip_diff_ids: Collection[str], *, afresh: bool
+) -> Iterator[Entry]:
+    names = [f"{layer.diff_id.removeprefix('sha256:')}.tar" for layer in image.layers]
+    config = _blob_name(image.config.digest)
+    yield _document(config, store.read(image.config.digest))
+    for name, layer in dict(zip(names, image.layers, strict=True)).items():
+        if layer.diff_id in skip_diff_ids:
+            continue
+        if afresh and image.program is not None and layer is image.layers[-1]:
+            yield _entry(name, layer.tar_bytes, partial(Joined, layer_pieces((image.program,))))
+        else:
+            yield _entry(name, layer.tar_bytes, partial(open_layer, store, layer))
+    yield _docker_manifest(config, tag, names)
+
+
+def _to_keep(image: Image, store: Store, tag: str) -> Iterator[Entry]:
+    entry: dict[str, Any] = {
+        "mediaType": image.manifest.media_type,
+        "digest": image.manifest.digest,
+        "size": image.manifest.size,
+        "platform": platform_document(image.platform),
+        "annotations": {
+            REF_NAME: tag.partition(":")[2],
+            "io.containerd.image.name": f"docker.io/library/{tag}",
+        },
+    }
+    yield _document("oci-layout", LAYOUT)
+    yield _document("index.json", index_document([entry]))
+    layers = [layer.descriptor for layer in image.layers]
+    for descriptor in dict.fromkeys((image.manifest, image.config, *layers)):
+        size = store.blob(descriptor.digest).stat().st_size
+        yield _entry(_blob_name(descriptor.digest), size, partial(store.open, descriptor.digest))
+    yield _docker_manifest(_blob_name(image.config.digest), tag, [_blob_name(layer.digest) for layer in layers])
+
+
+def _docker_manifest(config: str, tag: str, layers: Sequence[str]) -> Entry:
+    return _document("manifest.json", to_json([{"Config": config, "RepoTags": [tag], "Layers": layers}]))
+
+
+def _document(name: str, data: bytes) -> Entry:
+    return _entry(name, len(data), partial(io.BytesIO, data))
+
+
+def _entry(name: str, size: int, open_it: Callable[[], Content]) -> Entry:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return Entry(info, open_it)
+
+
+def check_target(to: str, *, several: bool = False) -> None:
+    """Raises: BadInput for what `export` cannot write to, before anything is built."""
+    if to.startswith("oci:"):
+        if not to.removeprefix("oci:").partition(":")[0]:
+            raise BadInput(f"no folder in {to!r}", hint="write oci:DIR or oci:DIR:tag")
+    elif not to.endswith(".tar"):
+        raise BadInput(f"do not know what {to!r} is", hint="write FILE.tar or oci:DIR[:tag]")
+    elif several:
+        raise BadInput(f"{to!r} can hold the image of one platform alone", hint="write oci:DIR[:tag] for several")
+
+
+def export(images: Sequence[Image], start: Descriptor, store: Store, to: str) -> None:
+    """Write the image to `FILE.tar`, or it and others with the index `start` into the OCI layout `oci:DIR[:tag]`.
+
+    Raises: BadInput for anything else.
+    """
+    check_target(to, several=len(images) > 1)
+    if to.endswith(".tar") and not to.startswith("oci:"):
+        with output(Path(to)) as file:
+            file.writelines(archive(images[0], store))
+        return
+    folder, _, tag = to.removeprefix("oci:").partition(":")
+    target = Store(Path(folder).resolve(), lock=store.root.parent / "export.lock")  # nothing of ours beside the layout
+    contents = gather(store, start)
+    with ExitStack() as undo:
+        for descriptor in (*contents.blobs, *(manifest for manifest, _ in contents.manifests)):
+            if not target.is_whole(descriptor.digest):
+                _copy(descriptor, store, target)
+                undo.callback(target.drop, descriptor.digest)
+        platform = images[0].platform if len(images) == 1 else None
+        target.tag(tag or docker_tag(images[0].name).partition(":")[2], start, platform=platform)
+        undo.pop_all()
+
+
+def _copy(descriptor: Descriptor, store: Store, target: Store) -> None:
+    with target.writer(expect=descriptor.digest) as writer, store.open(descriptor.digest) as file:
+        while data := file.read(1 << 20):
+            writer.write(data)
+
+
+def _blob_name(digest: str) -> str:
+    return "blobs/" + digest.replace(":", "/")

@@ -1,0 +1,121 @@
+"""The two documents of an image: its config (how to run it) and its manifest (what it is made of).
+
+Nothing in them varies with the machine, the folder or the clock, so equal images have equal digests.
+Source: OCI image-spec, "Image Configuration" and "Image Manifest".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from recipes.errors import BadInput
+from recipes.model import BaseImage, Descriptor, HealthCheck, ImageSettings, Layer, Outfit, Platform
+from recipes.oci.store import MANIFEST, platform_document
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What Docker sets where an image says nothing."""
+
+
+def source_date_epoch() -> int:
+    """Seconds since 1970 for every time in an image: SOURCE_DATE_EPOCH, or 0.
+
+    Source: reproducible-builds.org, "SOURCE_DATE_EPOCH specification". Raises: BadInput.
+    """
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return 0
+    # What a USTAR header can hold ends in the year 2242.
+    if not (text.isascii() and text.isdigit()) or int(text) >= 8**11:
+        raise BadInput(f"SOURCE_DATE_EPOCH is {text!r}", hint="it has to be a number of seconds since 1970, or unset")
+    return int(text)
+
+
+def config_document(
+    platform: Platform, base: BaseImage, layers: Sequence[Layer], entrypoint: Sequence[str], outfit: Outfit
+) -> dict[str, Any]:
+    """The image config, with one line of history per layer."""
+    created, settings = _created(), outfit.settings
+    env = {"PATH": DEFAULT_PATH, **dict(base.env), **dict(settings.env)}
+    run: dict[str, Any] = {
+        "Entrypoint": list(entrypoint),
+        "Env": [f"{name}={value}" for name, value in env.items()],
+        "User": settings.user,
+        "WorkingDir": settings.workdir,
+    }
+    if settings.cmd:
+        run["Cmd"] = list(settings.cmd)
+    if settings.ports:
+        run["ExposedPorts"] = {port if "/" in port else f"{port}/tcp": {} for port in settings.ports}
+    if settings.volumes:
+        run["Volumes"] = {volume: {} for volume in settings.volumes}
+    if settings.labels:
+        run["Labels"] = dict(settings.labels)
+    if settings.stop_signal:
+        run["StopSignal"] = settings.stop_signal
+    if settings.healthcheck:
+        run["Healthcheck"] = _healthcheck(settings.healthcheck)
+    below = [{"created": created, "comment": f"layer {n} of {base.name}"} for n, _ in enumerate(base.layers, 1)]
+    return {
+        **platform_document(platform),
+        "created": created,
+        "config": run,
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
+        "history": [
+            *below,
+            *({"created": created, "created_by": "fromscratch", "comment": "files and data"} for _ in outfit.layers),
+            {"created": created, "created_by": "fromscratch"},
+        ],
+    }
+
+
+def manifest_document(
+    config: Descriptor, layers: Sequence[Layer], base: BaseImage, title: str, settings: ImageSettings
+) -> dict[str, Any]:
+    """The manifest. A base that has no name outside this machine is identified by its digest alone."""
+    annotations = {"org.opencontainers.image.created": _created(), "org.opencontainers.image.title": title}
+    if base.digest:
+        annotations["org.opencontainers.image.base.digest"] = base.digest
+    if base.reference.startswith("docker://"):
+        annotations["org.opencontainers.image.base.name"] = base.reference.removeprefix("docker://")
+    elif not base.layers:
+        annotations["org.opencontainers.image.base.name"] = "scratch"
+    return {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": _document(config),
+        "layers": [_document(layer.descriptor) for layer in layers],
+        "annotations": {**annotations, **dict(settings.annotations)},
+    }
+
+
+def _healthcheck(check: HealthCheck) -> dict[str, Any]:
+    """Not OCI's, but every engine that checks health reads it here; times in ns.
+
+    Source: Docker Image Specification v1.2, "Healthcheck".
+    """
+    times = {"Interval": check.interval, "Timeout": check.timeout, "StartPeriod": check.start_period}
+    return {
+        "Test": ["CMD", *check.test],
+        "Retries": check.retries,
+        **{name: round(seconds * 1e9) for name, seconds in times.items() if seconds},
+    }
+
+
+def _created() -> str:
+    return datetime.fromtimestamp(source_date_epoch(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _document(descriptor: Descriptor) -> dict[str, Any]:
+    # Docker's own media types of layers mean the same; a manifest of OCI's type may only hold OCI's.
+    media_type = _OCI_TYPES.get(descriptor.media_type, descriptor.media_type)
+    return {"mediaType": media_type, "digest": descriptor.digest, "size": descriptor.size}
+
+
+_OCI_TYPES = {
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
+    "application/vnd.docker.image.rootfs.diff.tar": "application/vnd.oci.image.layer.v1.tar",
+}

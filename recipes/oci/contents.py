@@ -1,0 +1,56 @@
+"""What a manifest or an index of the store names, down to the last blob: all that has to go along with it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from recipes.errors import BadArchive
+from recipes.model import Descriptor
+from recipes.oci.manifests import (
+    MAX_MANIFEST_BYTES,
+    is_index,
+    list_in,
+    parse_json,
+    read_descriptor,
+)
+from recipes.oci.store import Store
+
+_MAX_NESTING = 4
+
+
+class Contents(NamedTuple):
+    """Each manifest with its bytes, those that another one names before it; each blob. Nothing comes twice."""
+
+    manifests: tuple[tuple[Descriptor, bytes], ...]
+    blobs: tuple[Descriptor, ...]
+
+
+def gather(store: Store, start: Descriptor) -> Contents:
+    """Follow `start`. Raises: BadArchive for what is not whole in the store."""
+    manifests: dict[str, tuple[Descriptor, bytes]] = {}
+    blobs: dict[str, Descriptor] = {}
+
+    def visit(at: Descriptor, depth: int) -> None:
+        if at.digest in manifests:
+            return
+        what = f"the manifest {at.digest}"
+        if depth > _MAX_NESTING or at.size > MAX_MANIFEST_BYTES:
+            raise BadArchive(f"{what} is too large, or nested too deeply")
+        data = store.read(at.digest)
+        document = parse_json(data, what)
+        if is_index(at, document):
+            for value in list_in(document, "manifests", what):
+                visit(read_descriptor(value, f"an entry of {what}"), depth + 1)
+        else:
+            for value in (document.get("config"), *list_in(document, "layers", what)):
+                blob = read_descriptor(value, f"an entry of {what}")
+                if not store.has(blob.digest, blob.size):
+                    raise BadArchive(
+                        f"the blob {blob.digest} is not whole in the store",
+                        hint="run it again: it is made or fetched anew",
+                    )
+                blobs[blob.digest] = blob
+        manifests[at.digest] = at, data
+
+    visit(start, 0)
+    return Contents(tuple(manifests.values()), tuple(blobs.values()))

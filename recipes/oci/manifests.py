@@ -1,0 +1,270 @@
+"""Image manifests and indexes, in OCI's and in Docker's words: which one is meant, and what it holds.
+
+The bytes come from a registry or a layout; every one of them is checked against its digest before it is believed.
+Source: OCI image-spec, "Image Index", "Image Manifest" and "Image Configuration"; Docker image manifest v2, schema 2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, TypeVar
+
+from recipes.architecture import architecture
+from recipes.errors import BadArchive, DamagedBlob, RecipeError, Unavailable, shortened
+from recipes.model import BaseImage, Descriptor, Layer, Platform
+from recipes.oci.layers import layer_from_blob
+from recipes.oci.store import Store
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+INDEXES = (OCI_INDEX, DOCKER_LIST)
+MANIFESTS = (OCI_MANIFEST, DOCKER_MANIFEST)
+
+LAYERS = {
+    "application/vnd.oci.image.layer.v1.tar": "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.oci.image.layer.v1.tar+gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.oci.image.layer.v1.tar+zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
+    "application/vnd.docker.image.rootfs.diff.tar": "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
+}
+"""Layer media types that can be read, and what OCI calls them: the bytes are the same."""
+
+MAX_MANIFEST_BYTES = 4 << 20
+"""What the distribution-spec asks registries to accept at least; nobody makes larger ones in earnest."""
+
+MAX_CONFIG_BYTES = 16 << 20
+_MAX_LAYERS = 500
+"""As many as the kernel's overlayfs stacks (OVL_MAX_STACK); Docker's limit is lower."""
+
+_MAX_BYTES = (1 << 63) - 1
+"""A size is an int64. Source: OCI image-spec, "Content Descriptors"."""
+
+_MAX_NESTING = 4
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
+
+ReadManifest = Callable[[Descriptor], bytes]
+FetchBlob = Callable[[Descriptor], None]
+Used = TypeVar("Used")
+
+
+def check_digest(data: bytes, digest: str, what: str) -> None:
+    """Raises: BadArchive."""
+    actual = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    if actual != digest:
+        raise BadArchive(
+            f"{what} is damaged: its digest is {actual}, not {digest}", hint="get it again from its source"
+        )
+
+
+def parse_json(data: bytes, what: str) -> dict[str, Any]:
+    """Raises: BadArchive for anything that is not a JSON object."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BadArchive(f"{what} is not JSON") from error
+    if not isinstance(value, dict):
+        raise BadArchive(f"{what} is not a JSON object")
+    return value
+
+
+def read_descriptor(value: object, what: str) -> Descriptor:
+    """A descriptor from JSON. Raises: BadArchive, for another hash than sha256 too."""
+    if isinstance(value, dict):
+        media_type, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
+        # A type, and not isinstance: true and false are integers too.
+        if isinstance(media_type, str) and type(size) is int and 0 <= size <= _MAX_BYTES and is_digest(digest):
+            return Descriptor(media_type, str(digest), size)
+    raise BadArchive(f"{what} is not a descriptor that can be used: {json.dumps(value)[:200]}")
+
+
+def list_in(document: dict[str, Any], key: str, what: str) -> list[Any]:
+    """Raises: BadArchive."""
+    value = document.get(key)
+    if not isinstance(value, list):
+        raise BadArchive(f"{what} has no list {key!r}")
+    return value
+
+
+def is_index(descriptor: Descriptor, manifest: dict[str, Any]) -> bool:
+    """Whether a document is an index of others, and not a manifest itself."""
+    # OCI lets the media type be absent inside, and registries have sent the wrong one outside: content decides.
+    return (manifest.get("mediaType") or descriptor.media_type) in INDEXES or "manifests" in manifest
+
+
+def is_digest(value: object) -> bool:
+    if not isinstance(value, str) or len(value) != 71 or not value.startswith("sha256:"):
+        return False
+    return all(character in "0123456789abcdef" for character in value[7:])
+
+
+def read_image(
+    name: str, start: Descriptor, platform: Platform, store: Store, *, read: ReadManifest, fetch: FetchBlob
+) -> BaseImage:
+    """Follow `start` through indexes to the image for `platform`, and put its layers into the store.
+
+    `read` gives a manifest's bytes, `fetch` puts a blob into the store; the digests of both are checked.
+    Nothing is fetched before the store has agreed to the sizes of all of it.
+    Raises: Unavailable where there is none for the platform, BadArchive for what cannot be trusted, RecipeError where
+    there is no room.
+    """
+    descriptor, manifest = start, _read_checked(start, read, name)
+    for _ in range(_MAX_NESTING):
+        if not is_index(descriptor, manifest):
+            break
+        descriptor = choose(manifest, platform, name)
+        manifest = _read_checked(descriptor, read, name)
+    else:
+        raise BadArchive(f"{name}: indexes within indexes, more than {_MAX_NESTING} deep")
+    if manifest.get("schemaVersion") != 2 or "config" not in manifest:
+        kind = shortened(str(manifest.get("mediaType") or descriptor.media_type))
+        raise BadArchive(
+            f"{name} is not an image that can be read: {kind}",
+            hint="images of Docker's schema 1 have to be pushed again by a newer engine",
+        )
+    config_at = read_descriptor(manifest["config"], f"the config of {name}")
+    if config_at.size > MAX_CONFIG_BYTES:
+        raise BadArchive(f"{name} has a config of {config_at.size} bytes")
+    found = list_in(manifest, "layers", f"the manifest of {name}")
+    if len(found) > _MAX_LAYERS:
+        raise BadArchive(f"{name} has {len(found)} layers", hint=f"more than {_MAX_LAYERS} cannot be mounted")
+    layers_at = [_layer_descriptor(value, name) for value in found]
+    store.check_room((config_at, *layers_at), name)
+    data = _obtain(store, config_at, fetch, name, lambda at: store.read(at.digest))
+    config = parse_json(data, f"the config of {name}")
+    check_platform(config, platform, name)
+    diff_ids = read_diff_ids(config, name)
+    if len(diff_ids) != len(layers_at):
+        raise BadArchive(f"{name} has {len(layers_at)} layers, but its config names {len(diff_ids)}")
+    layers = []
+    for layer_at, diff_id in zip(layers_at, diff_ids, strict=True):
+        layer = _obtain(store, layer_at, fetch, name, partial(layer_from_blob, store))
+        if layer.diff_id != diff_id:
+            raise BadArchive(f"{name}: the content of layer {layer_at.digest} is not the one that its config names")
+        layers.append(layer)
+    return base_image(name, platform, descriptor.digest, layers, config)
+
+
+def _obtain(store: Store, at: Descriptor, fetch: FetchBlob, name: str, use: Callable[[Descriptor], Used]) -> Used:
+    """What `use` makes of a blob: of the one in the store, else of one that is fetched, which stays if it is of use."""
+    if store.has(at.digest, at.size):
+        with contextlib.suppress(DamagedBlob):
+            return use(at)
+    fetch(at)
+    if not store.has(at.digest, at.size):
+        raise BadArchive(f"{name}: blob {at.digest} does not have the size that its manifest gives")
+    try:
+        return use(at)
+    except RecipeError:
+        store.drop(at.digest)
+        raise
+
+
+def choose(index: dict[str, Any], platform: Platform, name: str) -> Descriptor:
+    """The entry of an index that is for `platform`, else an Unavailable that lists what there is.
+
+    arm64 and arm64/v8 are the same; for arm the nearest lower variant will do, as its programs run on higher ones.
+    """
+    offered: list[tuple[Platform, object]] = []
+    nameless: list[object] = []
+    for entry in list_in(index, "manifests", f"the index of {name}"):
+        about = entry.get("platform") if isinstance(entry, dict) else None
+        if not isinstance(about, dict):
+            nameless.append(entry)
+        elif about.get("os") != "unknown":  # which an attestation or another attachment has
+            offered.append((_platform(about), entry))
+    fitting = [(_variant_rank(have, platform), entry) for have, entry in offered if _variant_rank(have, platform) >= 0]
+    if fitting:
+        chosen = max(fitting, key=lambda pair: pair[0])[1]
+    elif not offered and len(nameless) == 1:
+        chosen = nameless[0]  # its config will say what it is for
+    else:
+        names = ", ".join(sorted({str(have) for have, _ in offered})) or "nothing that names its platform"
+        raise Unavailable(f"{name} has no image for {platform}", hint=f"there is: {shortened(names)}")
+    return read_descriptor(chosen, f"an entry of the index of {name}")
+
+
+def check_platform(config: dict[str, Any], platform: Platform, name: str) -> None:
+    """Raises: Unavailable where the config is one for another platform."""
+    have = _platform(config)
+    if _variant_rank(have, platform) < 0:
+        raise Unavailable(f"{name} has no image for {platform}", hint=f"it is for {shortened(str(have))}")
+
+
+def base_image(
+    name: str, platform: Platform, digest: str, layers: Iterable[Layer], config: dict[str, Any]
+) -> BaseImage:
+    """The base that an image's config describes. Source: OCI image-spec, "Image Configuration"."""
+    found = config.get("config")
+    settings: dict[str, Any] = found if isinstance(found, dict) else {}
+    pairs = [text.partition("=") for text in _texts(settings.get("Env"))]
+    return BaseImage(
+        name,
+        name,
+        platform,
+        digest,
+        tuple(layers),
+        tuple((key, value) for key, _, value in pairs if key),
+        (*_texts(settings.get("Entrypoint")), *_texts(settings.get("Cmd"))),
+        _text(settings.get("User") or ""),
+        _text(settings.get("WorkingDir") or "/"),
+    )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(_text(text) for text in value if isinstance(text, str)) if isinstance(value, list) else ()
+
+
+def _text(value: object) -> str:
+    """Half of a surrogate pair is no character, and cannot be written: engines, being Go, take U+FFFD for it."""
+    return _HALF_A_PAIR.sub("\ufffd", str(value))
+
+
+def read_diff_ids(config: dict[str, Any], name: str) -> list[str]:
+    rootfs = config.get("rootfs")
+    diff_ids = (rootfs.get("diff_ids") or []) if isinstance(rootfs, dict) else None  # Go leaves out an empty list
+    if not isinstance(diff_ids, list) or not all(is_digest(diff_id) for diff_id in diff_ids):
+        raise BadArchive(f"the config of {name} does not say what its layers hold")
+    return diff_ids
+
+
+def _variant_rank(have: Platform, want: Platform) -> int:
+    """How well `have` serves `want`: -1 not at all, else the higher the better."""
+    if (have.os, have.architecture) != (want.os, want.architecture):
+        return -1
+    default = architecture(want.architecture).default_variant
+    mine, wanted = have.variant or default, want.variant or default
+    if mine == wanted:
+        return 100
+    levels = [text[1:] for text in (mine, wanted)]
+    if all(text.isdigit() for text in levels) and int(levels[0]) < int(levels[1]):
+        return int(levels[0])
+    return -1
+
+
+def _platform(about: dict[str, Any]) -> Platform:
+    words = (about.get("os") or "linux", about.get("architecture") or "", about.get("variant") or "")
+    return Platform(*(str(word) for word in words))
+
+
+def _read_checked(descriptor: Descriptor, read: ReadManifest, name: str) -> dict[str, Any]:
+    data = read(descriptor)
+    check_digest(data, descriptor.digest, f"the manifest of {name}")
+    return parse_json(data, f"the manifest of {name}")
+
+
+def _layer_descriptor(value: object, name: str) -> Descriptor:
+    descriptor = read_descriptor(value, f"a layer of {name}")
+    if descriptor.media_type not in LAYERS:
+        hint = "foreign layers are not kept in registries" if "foreign" in descriptor.media_type else ""
+        raise BadArchive(
+            f"{name} has a layer of a kind that cannot be read: {shortened(descriptor.media_type)!r}", hint=hint
+        )
+    return Descriptor(LAYERS[descriptor.media_type], descriptor.digest, descriptor.size)

@@ -1,0 +1,1 @@
+"""Layers or a folder → RootFs, a closed world."""

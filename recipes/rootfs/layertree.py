@@ -1,0 +1,236 @@
+"""Layers as a tree: an index of the names, kept by the layers' digests, and the uncompressed tars for the contents.
+
+A layer is compressed in the store, and nothing in the middle of a compressed stream can be read without what comes
+before it. So a layer's tar is kept uncompressed in the cache, once for all roots that share it, and a library is one
+`pread` at a known offset: that costs disk, and microseconds instead of seconds. The tar is written only when an index
+has to be made or a content is read; a root that is opened again and asked for names touches its index alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import tempfile
+import threading
+import weakref
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from recipes.elf.segments import Reader
+from recipes.errors import BadArchive, BadInput, CannotWrite
+from recipes.rootfs.index import VERSION, Index, encode
+from recipes.rootfs.layering import Merger
+from recipes.rootfs.tarindex import read_members
+from recipes.rootfs.tree import Entry, Skipped
+from recipes.support import disk
+
+_CHUNK = 1 << 20
+_MOST_LAYERS = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSource:
+    """A layer by diff ID (`sha256:…` of its uncompressed tar); `open` gives that tar as a stream."""
+
+    diff_id: str
+    open: Callable[[], IO[bytes]]
+
+
+class LayerTree:
+    """A `Tree` over layers, the lowest first. `cache` None keeps everything for this process alone."""
+
+    def __init__(self, layers: Sequence[LayerSource], cache: Path | None) -> None:
+        if len(layers) > _MOST_LAYERS:
+            raise BadArchive(f"{len(layers)} layers are more than any engine takes")
+        self._layers = tuple(layers)
+        self._cache = cache
+        self._tars: dict[int, _Tar] = {}
+        self._lock = threading.Lock()
+        self._index = self._known() or self._indexed()
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        return self._index.skipped
+
+    def entry(self, path: str) -> Entry | None:
+        row = self._index.find(os.fsencode(path))
+        return None if row is None else self._index.entry(row)
+
+    def children(self, path: str) -> tuple[str, ...]:
+        return tuple(os.fsdecode(name) for name in self._index.names(os.fsencode(path)))
+
+    def reader(self, path: str) -> Reader:
+        row = self._index.find(os.fsencode(path))
+        if row is None:
+            raise BadInput(f"the root has no {path!r}")
+        layer, offset, size = self._index.place(row)
+        if offset < 0:
+            raise BadArchive(
+                f"{path!r} is sparse in its layer, which is not supported", hint="write the tar without -S"
+            )
+        return _Part(self._tar(layer), offset, size)
+
+    # ── the cache ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _known(self) -> Index | None:
+        """The index from the cache; None where it is missing or not what was written."""
+        if self._cache is None:
+            return None
+        try:
+            return Index(self._index_path(self._cache).read_bytes())
+        except (OSError, BadArchive):
+            return None
+
+    def _indexed(self) -> Index:
+        merger, sizes = Merger(), []
+        for number in range(len(self._layers)):
+            tar = self._tar(number, fresh=True)
+            merger.add(read_members(tar), number)
+            sizes.append(tar.size)
+        data = encode(merger, sizes)
+        if self._cache is not None:
+            with contextlib.suppress(CannotWrite), _replacing(self._index_path(self._cache)) as file:
+                file.write(data)
+        return Index(data)
+
+    def _index_path(self, cache: Path) -> Path:
+        chain = "\n".join((str(VERSION), *(layer.diff_id for layer in self._layers)))
+        return cache / f"{hashlib.sha256(chain.encode()).hexdigest()}.index"
+
+    def _tar(self, number: int, *, fresh: bool = False) -> _Tar:
+        with self._lock:
+            tar = self._tars.get(number)
+            if tar is None:
+                size = None if fresh else self._index.sizes[number]
+                tar = self._tars[number] = _Tar(_uncompressed(self._layers[number], self._cache, size))
+            return tar
+
+
+class _Tar:
+    """An uncompressed tar; its descriptor is closed when nothing refers to it any more."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.size = os.fstat(descriptor).st_size
+        weakref.finalize(self, os.close, descriptor)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Raises: BadArchive where the disk fails."""
+        if offset >= self.size:
+            return b""
+        try:
+            return os.pread(self._descriptor, min(length, self.size - offset), offset)
+        except OSError as error:
+            raise BadArchive(
+                f"an unpacked layer cannot be read: {error.strerror}", hint="is the disk failing?"
+            ) from error
+
+
+class _Part:
+    """The bytes of one member."""
+
+    def __init__(self, tar: _Tar, offset: int, size: int) -> None:
+        self._tar = tar
+        self._offset = offset
+        self.size = size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        if offset < 0 or offset >= self.size:
+            return b""
+        return self._tar.read_at(self._offset + offset, min(length, self.size - offset))
+
+
+def _uncompressed(layer: LayerSource, cache: Path | None, size: int | None) -> int:
+    """A descriptor of the layer's tar: from the cache where it is there (and `size` bytes long), else from its source.
+
+    What cannot be cached is unpacked for this process alone. Raises: BadArchive where the content is not what the diff
+    ID says; CannotWrite.
+    """
+    if cache is None:
+        return _unnamed(layer)
+    path = cache / f"{hashlib.sha256(layer.diff_id.encode()).hexdigest()}.tar"
+    for _ in range(2):
+        descriptor = _opened(path)
+        if descriptor is not None:
+            if size in (None, os.fstat(descriptor).st_size):
+                return descriptor
+            os.close(descriptor)
+        try:
+            with _replacing(path) as file:
+                _copy(layer, file, cache)
+        except CannotWrite:
+            return _unnamed(layer)
+    raise BadArchive(f"the layer {layer.diff_id} has changed since it was indexed", hint=f"remove {str(cache)!r}")
+
+
+def _unnamed(layer: LayerSource) -> int:
+    try:
+        with tempfile.TemporaryFile() as file:
+            _copy(layer, file, Path(tempfile.gettempdir()))
+            return os.dup(file.fileno())
+    except OSError as error:
+        raise CannotWrite(
+            f"no temporary file for the layer {layer.diff_id}: {error.strerror}", hint="TMPDIR names another folder"
+        ) from error
+
+
+def _opened(path: Path) -> int | None:
+    """None where it is not there, or not ours to read."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+
+
+def _copy(layer: LayerSource, out: IO[bytes], folder: Path) -> None:
+    digest, room = hashlib.sha256(), disk.Room(folder, "an unpacked layer")
+    try:
+        opened = layer.open()
+    except OSError as error:
+        raise BadArchive(f"the layer {layer.diff_id} cannot be read: {error.strerror}") from error
+    with opened as stream:
+        while data := _read(stream, layer):
+            room.take(len(data))
+            digest.update(data)
+            out.write(data)
+    out.flush()
+    if layer.diff_id.startswith("sha256:") and layer.diff_id != f"sha256:{digest.hexdigest()}":
+        raise BadArchive(f"the content of the layer {layer.diff_id} is not what that digest names")
+
+
+def _read(stream: IO[bytes], layer: LayerSource) -> bytes:
+    try:
+        return stream.read(_CHUNK)
+    except (OSError, EOFError, ValueError, zlib.error) as error:  # what broken compression raises
+        raise BadArchive(f"the layer {layer.diff_id} cannot be read: {error}") from error
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that becomes `path` when the block ends well. (The workspace is out of reach: this room is pure.)
+
+    Its name and its lock are those by which the workspace knows what a killed process has left.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, "xb") as file:
+            try:
+                with contextlib.suppress(OSError):  # some file systems have no locks
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield file
+                os.fchmod(file.fileno(), 0o644)
+                disk.sync_file(file)
+                os.replace(beside, path)
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(beside)
+    except OSError as error:
+        raise CannotWrite(
+            f"cannot write {str(path)!r}: {error.strerror or error}", hint="is the disk full or read-only?"
+        ) from error

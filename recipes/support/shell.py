@@ -1,0 +1,247 @@
+"""The only door to other processes: argv, environment, time-out, captured output.
+
+Each process gets its own process group, so that ending it ends what it started. `stop_all` ends everything that is
+still running, and `stopping` lets nothing new begin meanwhile; both are for ^C, where the children would otherwise
+outlive the task.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which as _which
+from typing import IO, cast
+
+from recipes.errors import CommandFailed, RecipeError, ToolMissing
+from recipes.model import Command
+from recipes.support.notes import note
+
+_running: set[subprocess.Popen[bytes]] = set()
+_running_lock = threading.Lock()
+_stoppers = 0
+"""How many blocks of `stopping` there are. What is started belongs to `_running` or is refused: one lock for both."""
+_slots: threading.Semaphore | None = None
+
+_NO_PROGRAM = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENOEXEC)
+"""Why exec refuses a file. What else it says is about the call: too many words, too many processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a process ended. `exit_code` is 128+n after signal n; `stopped` names the limit that ended it, or is ""."""
+
+    command: Command
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+    stopped: str = ""
+
+
+def which(name: str) -> Path | None:
+    """Where `name` is on the caller's PATH."""
+    found = _which(name)
+    return Path(found) if found else None
+
+
+def run(
+    command: Command,
+    *,
+    stdin: bytes = b"",
+    timeout: float | None = None,
+    output_limit: int | None = None,
+    echo: bool = False,
+    environment: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    program: str | None = None,
+) -> Completed:
+    """Run `command` to its end, or end it at `timeout` seconds or `output_limit` bytes per stream.
+
+    `environment` replaces the caller's; `command.env` goes on top of it. What was written before a limit is kept.
+    `program` is the file that is executed, where that is not the first word's.
+    Raises: ToolMissing where the program is not there or is none; CommandFailed where it cannot be started like this;
+    KeyboardInterrupt while everything is being stopped.
+    """
+    with _slots or contextlib.nullcontext():
+        started = time.perf_counter()
+        process = _start(command, os.environ if environment is None else environment, pass_fds, bool(stdin), program)
+        try:
+            if echo:
+                note(str(command))
+            deadline = None if timeout is None else started + timeout
+            stdout, stderr, stopped = _converse(process, stdin, deadline, output_limit)
+            code = process.wait()
+        finally:
+            _kill(process)
+            with _running_lock:
+                _running.discard(process)
+    return Completed(command, 128 - code if code < 0 else code, stdout, stderr, time.perf_counter() - started, stopped)
+
+
+def _start(
+    command: Command,
+    environment: Mapping[str, str],
+    pass_fds: Sequence[int],
+    has_input: bool,
+    program: str | None,
+) -> subprocess.Popen[bytes]:
+    with _running_lock:
+        if _stoppers:
+            raise KeyboardInterrupt
+        try:
+            process = subprocess.Popen(
+                command.argv,
+                executable=program,
+                cwd=command.cwd,
+                env={**environment, **dict(command.env)},
+                stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=pass_fds,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise _cannot_start(command, error) from error
+        _running.add(process)
+    return process
+
+
+def _cannot_start(command: Command, error: OSError | ValueError) -> RecipeError:
+    if command.cwd is not None and not command.cwd.is_dir():
+        return CommandFailed(f"the folder {str(command.cwd)!r} is gone")
+    if not isinstance(error, OSError):  # a NUL in a word
+        return CommandFailed(f"{command.argv[0]} cannot be run: {error}")
+    kind = ToolMissing if error.errno in _NO_PROGRAM else CommandFailed
+    return kind(f"{command.argv[0]} cannot be run: {error.strerror}")
+
+
+def check(
+    command: Command,
+    *,
+    what: str = "",
+    timeout: float | None = None,
+    echo: bool = False,
+    environment: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Completed:
+    """`run`, but an exit code other than 0 is a CommandFailed that carries the command's own message, whole."""
+    done = run(command, timeout=timeout, echo=echo, environment=environment, pass_fds=pass_fds)
+    if done.exit_code != 0 or done.stopped:
+        ending = done.stopped or f"exit code {done.exit_code}"
+        output = (done.stderr or done.stdout).decode(errors="replace")
+        raise CommandFailed(
+            f"{what or Path(command.argv[0]).name} failed ({ending})", f"the command was: {command}", output
+        )
+    return done
+
+
+def stop_all() -> None:
+    """End every process that `run` started and that is still there, with all that they started."""
+    with _running_lock:
+        processes = tuple(_running)
+    for process in processes:
+        _kill(process)
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[None]:
+    """End all that runs, and start nothing until the block ends, which is where pools wait for their threads.
+
+    A thread that would start something meanwhile gets a KeyboardInterrupt, as if ^C had come to it.
+    """
+    global _stoppers
+    with _running_lock:
+        _stoppers += 1
+    try:
+        stop_all()
+        yield
+    finally:
+        with _running_lock:
+            _stoppers -= 1
+
+
+@contextlib.contextmanager
+def at_most(jobs: int) -> Iterator[None]:
+    """While the block runs, `jobs` processes run side by side at most, whichever threads start them."""
+    global _slots
+    before, _slots = _slots, threading.Semaphore(jobs)
+    try:
+        yield
+    finally:
+        _slots = before
+
+
+def _converse(
+    process: subprocess.Popen[bytes], stdin: bytes, deadline: float | None, limit: int | None
+) -> tuple[bytes, bytes, str]:
+    """Feed stdin and collect both outputs until they close; returns them and the limit that was met, if any.
+
+    Once the process itself has ended, a background child that holds the pipes is not waited for.
+    """
+    out, err = cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
+    chunks: dict[IO[bytes], bytearray] = {out: bytearray(), err: bytearray()}
+    pending = memoryview(stdin)
+    stopped = ""
+    with selectors.DefaultSelector() as selector:
+        for stream in chunks:
+            os.set_blocking(stream.fileno(), False)
+            selector.register(stream, selectors.EVENT_READ)
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE)
+        while selector.get_map():
+            left = None if deadline is None else deadline - time.perf_counter()
+            if left is not None and left <= 0:
+                stopped = "time limit"
+                break
+            # Once the process is gone, whatever is in the pipes is read and nothing more is waited for.
+            gone = process.poll() is not None
+            ready = selector.select(0 if gone else min(0.25, left) if left is not None else 0.25)
+            if gone and not ready:
+                break
+            for key, _ in ready:
+                stream = cast(IO[bytes], key.fileobj)
+                if stream is process.stdin:
+                    try:
+                        pending = pending[os.write(stream.fileno(), pending[:65536]) :]
+                    except BlockingIOError:
+                        continue
+                    except OSError:
+                        pending = memoryview(b"")
+                    if not pending:
+                        selector.unregister(stream)
+                        with contextlib.suppress(OSError):
+                            stream.close()
+                    continue
+                data = os.read(stream.fileno(), 65536)
+                if not data:
+                    selector.unregister(stream)
+                    continue
+                chunks[stream] += data
+                if limit is not None and len(chunks[stream]) > limit:
+                    del chunks[stream][limit:]
+                    stopped = "output limit"
+            if stopped:
+                break
+    if stopped:
+        _kill(process)
+    for pipe in (process.stdin, out, err):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+    return bytes(chunks[out]), bytes(chunks[err]), stopped
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    # The group is ours alone (start_new_session), so this reaches what the process left behind and nothing else.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,73 @@
+"""Many things side by side, and one thing once for all who ask."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from recipes import errors
+from recipes.support import shell
+
+Value = TypeVar("Value")
+
+
+class Work:
+    """A thread pool whose results come back as they are ready, and which can be given more work meanwhile.
+
+    `jobs` holds for the processes too, as work may have a pool of its own: a build does, for its sources. `stop` ends
+    what runs elsewhere at that moment, where the work is interrupted.
+    """
+
+    def __init__(self, jobs: int, stop: Callable[[], None] = lambda: None) -> None:
+        self._stop = stop
+        self._pool = ThreadPoolExecutor(jobs)
+        self._limit = ExitStack()
+        self._jobs = jobs
+        self._pending: dict[Future[Any], tuple[str, str]] = {}
+        self._done: SimpleQueue[Future[Any]] = SimpleQueue()
+
+    def __enter__(self) -> Work:
+        self._limit.enter_context(shell.at_most(self._jobs))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        with self._limit, self._pool:
+            if kind is None:
+                return
+            self._pool.shutdown(wait=False, cancel_futures=True)  # first, or what is stopped makes room for the next
+            with shell.stopping():
+                self._stop()
+                self._pool.shutdown()
+
+    def start(self, label: tuple[str, str], function: Callable[..., Any], *args: Any) -> None:
+        future = self._pool.submit(function, *args)
+        self._pending[future] = label
+        future.add_done_callback(self._done.put)
+
+    def results(self) -> Iterable[tuple[tuple[str, str], Any]]:
+        """(label, value or RecipeError) of each piece of work, also of what is started while this goes on."""
+        while self._pending:
+            future = self._done.get()
+            label = self._pending.pop(future)
+            try:
+                yield label, future.result()
+            except errors.RecipeError as error:
+                yield label, error
+
+
+def once(make: Callable[[], Value]) -> Callable[[], Value]:
+    """`make`, called by the first who asks; the others wait for it and share what it made."""
+    lock = threading.Lock()
+    made: list[Value] = []
+
+    def get() -> Value:
+        with lock:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return get

@@ -1,0 +1,1 @@
+"""Facts, a root and settings → Verdict."""

@@ -1,0 +1,82 @@
+"""The table of hazards that are not the loader's: what a program misses once it runs, and what no file can tell.
+
+A rule is one row: a stable code, a level, the fix, and a function that returns what it saw and what the user would see,
+or None. Every code is explained in docs/hazards.md. A rule is silent where the root already answers it, and never asks
+for what engines put into every container: /dev, /proc, /sys, /etc/{hostname,hosts,mtab,resolv.conf}, PATH and HOME.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from recipes.model import Finding, Level
+from recipes.verdict import doubts, needs
+from recipes.verdict.case import Case, Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One hazard. `check` returns evidence and message where the hazard is there, else None."""
+
+    code: str
+    level: Level
+    check: Callable[[Case], Seen | None]
+    fix: str
+
+
+_NEEDS, _POSSIBLE = Level.NEEDS_DATA, Level.POSSIBLE
+
+RULES = (
+    Rule(
+        "go-tls-roots",
+        _NEEDS,
+        needs.go_tls_roots,
+        "add a CA bundle at /etc/ssl/certs/ca-certificates.crt, or import golang.org/x/crypto/x509roots/fallback",
+    ),
+    Rule(
+        "openssl-tls-roots",
+        _NEEDS,
+        needs.openssl_tls_roots,
+        "add a CA bundle at that path, or set SSL_CERT_FILE to one",
+    ),
+    Rule("go-time-zones", _NEEDS, needs.go_time_zones, "add /usr/share/zoneinfo, or build with -tags timetzdata"),
+    Rule("c-time-zones", _NEEDS, needs.c_time_zones, "add /usr/share/zoneinfo, or keep to UTC"),
+    Rule("go-users", _NEEDS, needs.go_users, "add /etc/passwd and /etc/group, or set USER in the image"),
+    Rule("nss-users", _NEEDS, needs.nss_users, "add /etc/passwd and /etc/group"),
+    Rule("nss-services", _NEEDS, needs.nss_services, "use a port number, or add /etc/services"),
+    Rule("nss-modules", _NEEDS, needs.nss_modules, "keep /etc/nsswitch.conf to files and dns, or link with musl"),
+    Rule(
+        "go-temp-files", _NEEDS, needs.go_temp_files, "add /tmp with mode 1777, or set TMPDIR to a folder that is there"
+    ),
+    Rule("c-temp-files", _NEEDS, needs.c_temp_files, "add /tmp with mode 1777"),
+    Rule(
+        "go-child-processes", _NEEDS, needs.go_child_processes, "add the programs that it starts, on the image's PATH"
+    ),
+    Rule("go-plugins", _NEEDS, needs.go_plugins, "plugins need cgo and a dynamic program: link the code in instead"),
+    Rule("named-locale", _NEEDS, needs.named_locale, 'use the locale "C", or link with musl'),
+    Rule(
+        "musl-thread-stack",
+        _NEEDS,
+        needs.musl_thread_stack,
+        "link with -Wl,-z,stack-size=8388608, or ask for a stack size when the thread is made",
+    ),
+    Rule("pid1-signals", _NEEDS, needs.pid1_signals, "install a handler for SIGTERM, or run the container with --init"),
+    Rule("static-dlopen", _POSSIBLE, doubts.static_dlopen, "link the code in, or use a base with the same glibc"),
+    Rule("static-iconv", _POSSIBLE, doubts.static_iconv, "link with musl, or add glibc's gconv folder"),
+    Rule("cpu-flags", _POSSIBLE, doubts.cpu_flags, "compile without -march, or for the baseline"),
+    Rule(
+        "weak-pthread", _POSSIBLE, doubts.weak_pthread, "link with -Wl,--whole-archive -lpthread -Wl,--no-whole-archive"
+    ),
+    Rule(
+        "musl-malloc", _POSSIBLE, doubts.musl_malloc, "use zig's C library, or link another allocator such as mimalloc"
+    ),
+)
+
+
+def find_hazards(case: Case) -> Iterator[Finding]:
+    """The findings of all rules, in the order of the table."""
+    for rule in RULES:
+        seen = rule.check(case)
+        if seen is not None:
+            yield Finding(rule.level, rule.code, seen.evidence, seen.message, rule.fix)

@@ -1,0 +1,60 @@
+"""A program and a root → Verdict, before anything runs.
+
+exec's rules come first (CPU, kind of file, interpreter), then the loader's, then what the program misses once it runs.
+Only what is certain makes a verdict `fails`; what the file cannot tell never does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recipes.elf.markers import examine, examine_reader
+from recipes.elf.segments import Reader
+from recipes.model import Command, ElfFacts, Environment, Finding, Level, Library, Platform, Status, Verdict
+from recipes.verdict import startup
+from recipes.verdict.case import Case, Root
+from recipes.verdict.hazards import find_hazards
+from recipes.verdict.linkermap import asked_for
+
+_ORDER = (Level.CERTAIN, Level.NEEDS_DATA, Level.POSSIBLE)
+
+
+def judge(
+    binary: Path | Reader,
+    facts: ElfFacts,
+    root: Root,
+    platform: Platform,
+    *,
+    env: Environment = (),
+    user: str = "",
+    warnings: tuple[str, ...] = (),
+    commands: tuple[Command, ...] = (),
+    linker_map: Path | None = None,
+    entry: str = "/app",
+    workdir: str = "/",
+) -> Verdict:
+    """Whether `binary`, put into `root` as `entry`, will start there; what it will miss later; and the fix.
+
+    `env`, `user` and `workdir` are the image's; `warnings` and `linker_map` are the linker's, `commands` those that
+    built the file: they know what the file alone cannot tell. Raises: NotElf, TruncatedElf, BadInput.
+    """
+    program = examine(binary) if isinstance(binary, Path) else examine_reader(binary)
+    asked = asked_for(linker_map) if linker_map else {}
+    account = startup.account_of(root, user)
+    before = (account,) if isinstance(account, Finding) else ()
+    seen = root if isinstance(account, Finding) else root.seen_by(account)
+    case = Case(program, facts, seen, platform, dict(env), user, warnings, commands, asked, entry, workdir)
+    refused = startup.refused_by_kernel(case) or startup.out_of_reach(case)
+    if refused is not None:
+        return _verdict((*before, refused), known=refused.level is Level.CERTAIN)
+    loading = startup.load(case)
+    doubts = (startup.closed_top(case), startup.cpu_level(case))
+    findings = (*before, *loading.findings, *(finding for finding in doubts if finding), *find_hazards(case))
+    return _verdict(findings, loading.libraries, known=loading.known)
+
+
+def _verdict(findings: tuple[Finding, ...], libraries: tuple[Library, ...] = (), *, known: bool) -> Verdict:
+    ordered = tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.level)))
+    if any(finding.level is Level.CERTAIN for finding in findings):
+        return Verdict(Status.FAILS, ordered, libraries)
+    return Verdict(Status.RUNS if known else Status.UNKNOWN, ordered, libraries)

@@ -1,0 +1,202 @@
+"""Rules for exec and the loader: what keeps a program from starting at all.
+
+The messages are those of Docker 20.10 and later, glibc and musl, word by word.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass, replace
+
+from recipes.architecture import architecture
+from recipes.loader.explain import explain
+from recipes.loader.glibcpaths import absolute
+from recipes.loader.loading import Problem
+from recipes.model import Finding, Level, Library, Linkage
+from recipes.rootfs.accounts import Account, UnknownAccount, look_up
+from recipes.rootfs.root import RootFs
+from recipes.verdict.case import Case, Root, read_text
+
+_ACCOUNTS = ("/etc/passwd", "/etc/group")
+_LEVELS = {1: "v1", 2: "v2", 4: "v3", 8: "v4"}
+_LINUX_GO = ("linux", "android")
+_OTHER_SYSTEMS = {2: "NetBSD", 6: "Solaris", 9: "FreeBSD", 12: "OpenBSD"}
+"""By ELF OS ABI."""
+
+LOADER_CODES = {
+    "interpreter-missing": ("interpreter-missing", "link it statically, or take a base that has that loader"),
+    "interpreter-broken": ("interpreter-broken", "take a base whose loader is whole and for the same CPU"),
+    "library-missing": ("library-missing", "add the library to the image, or link it statically"),
+    "library-broken": ("library-broken", "take a base whose libraries are whole and for the same CPU"),
+    "relocations-unknown": (
+        "relr-unsupported",
+        "link without -z pack-relative-relocs, or take a base with glibc 2.36, musl 1.2.4 or newer",
+    ),
+    "version-missing": ("glibc-too-old", "build on an older system, take a newer base, or link it statically"),
+    "symbol-undefined": (
+        "symbol-missing",
+        "take the version of the library that it was linked with, or link it statically",
+    ),
+    "symbol-undefined-later": (
+        "symbol-missing-later",
+        "take the version of the library that it was linked with, or link with -z now to know at once",
+    ),
+    "cpu-level": ("cpu-level", "take a base whose libraries are built for the baseline"),
+    "symbol-missing": ("musl-symbol-missing", "build it for musl, or take a base with glibc"),
+}
+"""The loader's problem → the finding's code, and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """The loader's part. `known` False: something decisive could not be read."""
+
+    findings: tuple[Finding, ...] = ()
+    libraries: tuple[Library, ...] = ()
+    known: bool = True
+
+
+def account_of(root: Root, user: str) -> Account | Finding:
+    """Whom the engine starts the program as; it gives up where that is a name that the image's own lists do not have.
+
+    The engine reads them as root: `root` is not yet anybody's view.
+    """
+    try:
+        return look_up(user, *(read_text(root, path).encode(errors="surrogateescape") for path in _ACCOUNTS))
+    except UnknownAccount as unknown:
+        fix = "use numbers, such as 65532:65532, or add /etc/passwd and /etc/group"
+        return Finding(Level.CERTAIN, "unknown-user", f"the image's user is {user!r}", str(unknown), fix)
+
+
+def out_of_reach(case: Case) -> Finding | None:
+    """A folder on the way to the program that the image's user may not pass. The program itself may be executed."""
+    barrier = case.root.barrier(posixpath.join(posixpath.dirname(case.entry), "."))
+    if not barrier:
+        return None
+    evidence = f"{barrier} has mode {case.root.mode(barrier):04o}, and keeps the image's user from {case.entry}"
+    message = f"exec {case.entry}: permission denied"
+    return Finding(Level.CERTAIN, "not-executable", evidence, message, "give the folder mode 0755")
+
+
+def closed_top(case: Case) -> Finding | None:
+    """A root whose own mode keeps the image's user out, in engines that keep to it."""
+    if case.root.may_pass_top():
+        return None
+    evidence = f"the layers give / mode {case.root.mode('/'):04o}; Docker does not keep to that, podman does"
+    message = f"exec {case.entry}: permission denied"
+    return Finding(Level.POSSIBLE, "root-closed", evidence, message, "give the base's ./ mode 0755")
+
+
+def refused_by_kernel(case: Case) -> Finding | None:
+    """What is wrong with the file whatever the root holds."""
+    facts, offered = case.facts, case.platform.architecture
+    if facts.machine != offered and facts.machine not in architecture(offered).also_runs:
+        certain = facts.machine not in architecture(offered).may_run
+        return Finding(
+            Level.CERTAIN if certain else Level.POSSIBLE,
+            "wrong-cpu",
+            f"the file is for {facts.machine}, the image for {case.platform}",
+            f"exec {case.entry}: exec format error",
+            f"build it for {case.platform}, or choose --platform linux/{facts.machine}",
+        )
+    if facts.interpreter is None and (found := _other_system(case)):
+        return found
+    if facts.linkage is Linkage.SHARED_LIBRARY or (facts.type == "DYN" and facts.entry == 0):
+        return Finding(
+            Level.CERTAIN if facts.entry == 0 else Level.POSSIBLE,
+            "shared-library-as-program",
+            "ET_DYN without an interpreter, without DF_1_PIE"
+            + (", and with entry point 0" if facts.entry == 0 else ""),
+            "Segmentation fault (exit code 139)",
+            "link a program: without -shared, or with -static-pie",
+        )
+    return None
+
+
+def _other_system(case: Case) -> Finding | None:
+    """A static program for another system than Linux: the kernel starts it, and its first system call is another's."""
+    go = case.program.go
+    if go is not None:
+        system = go.settings.get("GOOS", "linux")
+        evidence = f"Go build information: GOOS={system}"
+        foreign = system not in _LINUX_GO
+    else:
+        system = _OTHER_SYSTEMS.get(case.facts.os_abi, "")
+        evidence = f"its ELF header names {system}"
+        foreign = bool(system)
+    if not foreign:
+        return None
+    # Linux does not look at the header's mark, and tools for one emulator or another set it on its own programs.
+    level = Level.CERTAIN if go is not None else Level.POSSIBLE
+    return Finding(level, "wrong-system", evidence, "Segmentation fault (exit code 139)", "build it for Linux")
+
+
+def load(case: Case) -> Loading:
+    """What happens between exec and the program's own code."""
+    if case.facts.interpreter is None:
+        return Loading()
+    interpreter = absolute(case.facts.interpreter, case.workdir)
+    if not case.root.exists(interpreter) and not case.root.barrier(interpreter):
+        return Loading((_interpreter_missing(case, case.facts.interpreter),))
+    if not isinstance(case.root, RootFs):
+        return Loading(known=False)
+    found = explain(
+        case.program.dynamic,
+        case.root,
+        env=case.env,
+        platform=case.platform,
+        path=case.entry,
+        workdir=case.workdir,
+    )
+    # linux/amd64 without a variant says nothing of the machine that it will run on.
+    doubtful = () if case.platform.variant else ("cpu-level",)
+    findings = tuple(
+        replace(_finding(problem), level=Level.POSSIBLE) if problem.code in doubtful else _finding(problem)
+        for problem in found.problems
+    )
+    findings += tuple(replace(_finding(problem), level=Level.POSSIBLE) for problem in found.later)
+    return Loading(findings, found.libraries, known=found.loader != "unknown")
+
+
+def _finding(problem: Problem) -> Finding:
+    """What the loader reports, in the words of docs/hazards.md."""
+    code, fix = LOADER_CODES["relocations-unknown" if "GLIBC_ABI_DT_RELR" in problem.message else problem.code]
+    return Finding(Level.CERTAIN, code, problem.evidence, problem.message, fix)
+
+
+def _interpreter_missing(case: Case, interpreter: str) -> Finding:
+    program, facts = case.program, case.facts
+    code, fix = "interpreter-missing", "link it statically, or take a base that has that loader"
+    evidence = f"it asks for the loader {interpreter}, which the image lacks"
+    if program.go and facts.linkage is Linkage.LOADER_ONLY:
+        code, fix = "go-pie-interpreter", "build with -buildmode=exe, or link externally with -extldflags=-static-pie"
+        evidence += ", and for no library: Go with -buildmode=pie does this"
+    elif not any(name.startswith(("libstdc++.", "libc++.")) for name in facts.needed) and program.imports(
+        "__newlocale"
+    ):
+        # libstdc++ calls this name of glibc, and C programs do not: so libstdc++ is inside, and libc is not.
+        code, fix = "partly-static", "-static-libstdc++ leaves libc dynamic: link with -static"
+        evidence += "; libstdc++ is linked in, libc is not"
+    return Finding(Level.CERTAIN, code, evidence, f"exec {case.entry}: no such file or directory", fix)
+
+
+def cpu_level(case: Case) -> Finding | None:
+    """The CPU that it asks for when it starts; a static C program is never asked by anybody."""
+    if case.platform.architecture != "amd64":
+        return None
+    program, entry = case.program, case.entry
+    level = program.go.settings.get("GOAMD64", "v1") if program.go else "v1"
+    evidence = f"Go build information: GOAMD64={level}"
+    message = f"This program can only be run on AMD64 processors with {level} microarchitecture support."
+    fix = "build with GOAMD64=v1"
+    if level == "v1" and case.facts.interpreter is not None:
+        asked = [name for bit, name in _LEVELS.items() if program.dynamic.isa_needed & bit]
+        level = asked[-1] if asked else "v1"
+        evidence = f"the note GNU_PROPERTY_X86_ISA_1_NEEDED asks for x86-64-{level}"
+        message = f"{entry}: CPU ISA level is lower than required"
+        fix = "link without -z x86-64-v…, compile for the baseline"
+    if level == "v1" or (case.platform.variant and case.platform.variant >= level):
+        return None
+    # linux/amd64 without a variant says nothing of the machine that it will run on.
+    certain = bool(case.platform.variant)
+    return Finding(Level.CERTAIN if certain else Level.POSSIBLE, "cpu-level", evidence, message, fix)

@@ -1,0 +1,193 @@
+"""Samples × recipes × bases, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from recipes import compile as compiling
+from recipes import errors
+from recipes.compile.recipe import Recipe
+from recipes.model import BaseImage, Binary, Comparison, ElfFacts, Sample, SizeRow, Unavailable
+from recipes.oci.reference import BUNDLE
+from recipes.pipeline import Project, build_binary, open_root, package, try_run
+from recipes.run.engine import Engine
+from recipes.support import notes
+from recipes.support.work import Work, once
+
+if TYPE_CHECKING:
+    from recipes.rootfs.root import RootFs
+
+
+def compare_platforms(
+    projects: Sequence[Project],
+    samples: Sequence[Sample],
+    recipes: Sequence[Recipe],
+    bases: Sequence[str],
+    engine: Engine | None,
+    *,
+    named: frozenset[str] = frozenset(),
+) -> Comparison:
+    """`compare` for each platform in turn, in one comparison."""
+    parts = [compare(project, samples, recipes, bases, engine, named=named) for project in projects]
+    if len(parts) == 1:
+        return parts[0]
+
+    def gather(select: Callable[[Comparison], tuple[Unavailable, ...]]) -> tuple[Unavailable, ...]:
+        return tuple(
+            replace(entry, name=f"{entry.name} for {project.platform}")
+            for project, part in zip(projects, parts, strict=True)
+            for entry in select(part)
+        )
+
+    rows = tuple(row for part in parts for row in part.rows)
+    return Comparison(rows, gather(lambda part: part.unavailable), gather(lambda part: part.failed))
+
+
+def compare(
+    project: Project,
+    samples: Sequence[Sample],
+    recipes: Sequence[Recipe],
+    bases: Sequence[str],
+    engine: Engine | None,
+    *,
+    named: frozenset[str] = frozenset(),
+) -> Comparison:
+    """All that fit together. `engine` None: verdicts alone.
+
+    What cannot be had is listed, what should have worked and did not is listed as failed; neither stops the rest.
+    `named` are the recipes and bases that the user asked for by name: one that cannot be had, or that fits nothing, is
+    a failure.
+    """
+    missing: dict[str, errors.RecipeError] = {}
+    languages = {sample.language for sample in samples}
+    for recipe in recipes:
+        if recipe.language not in languages and recipe.name in named:
+            missing[recipe.name] = errors.BadInput(f"it is for {recipe.language}, and no sample is")
+        elif reason := compiling.available(recipe, project.platform, project.workspace):
+            missing[recipe.name] = errors.ToolMissing(reason)
+    builds = [
+        (sample, recipe)
+        for sample in samples
+        for recipe in recipes
+        if recipe.language == sample.language and recipe.name not in missing
+    ]
+    matrix = _Matrix(project, engine, builds, bases, named)
+    matrix.fill()
+    missing |= {name: matrix.missing[name] for name in bases if name in matrix.missing}
+    unavailable = [Unavailable(name, error.message, error.exit_code) for name, error in missing.items()]
+    failed = [Unavailable(name, _explain(error), error.exit_code) for name, error in sorted(matrix.failed.items())]
+    failed += [entry for entry in unavailable if entry.name in named]
+    return Comparison(tuple(matrix.rows), tuple(unavailable), tuple(failed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A base of the comparison: the same one for every program, or (`fixed` None) one made for each that fits."""
+
+    name: str
+    base: Callable[[Binary, ElfFacts], BaseImage]
+    fixed: BaseImage | None = None
+    root: Callable[[], RootFs] | None = None
+
+    def fits(self, facts: ElfFacts) -> bool:
+        """A program that loads nothing has no base of its own."""
+        return self.fixed is not None or facts.interpreter is not None
+
+
+class _Matrix:
+    """Programs and bases become ready in any order; each pair of them is a cell, which becomes a row."""
+
+    def __init__(
+        self,
+        project: Project,
+        engine: Engine | None,
+        builds: Sequence[tuple[Sample, Recipe]],
+        bases: Sequence[str],
+        named: frozenset[str],
+    ) -> None:
+        self._project, self._engine, self._named = project, engine, named
+        self._builds, self._bases = builds, bases
+        self._work = Work(project.jobs, engine.stop) if engine else Work(project.jobs)
+        self._programs: list[tuple[Binary, ElfFacts]] = []
+        self._columns: list[_Column] = []
+        self.rows: list[SizeRow] = []
+        self.missing: dict[str, errors.RecipeError] = {}
+        """The bases that cannot be had, or that were asked for and fit nothing."""
+        self.failed: dict[str, errors.RecipeError] = {}
+        """The builds and cells that should have worked."""
+
+    def fill(self) -> None:
+        from recipes.bases.specs import takes_long
+
+        # What takes longest first: started last, it would run alone at the end.
+        slow = [name for name in self._bases if takes_long(name, self._project.workspace)]
+        with notes.progress("comparing", len(self._builds) * len(self._bases)) as advance, self._work as work:
+            for name in slow:
+                work.start(("base", name), self._column, name)
+            for sample, recipe in self._builds:
+                label = ("build", f"{sample.name} with {recipe.name}")
+                work.start(label, build_binary, self._project, sample, recipe)
+            for name in self._bases:
+                if name not in slow:
+                    work.start(("base", name), self._column, name)
+            for (kind, name), result in work.results():
+                advance(self._take(kind, name, result))
+        self._name_idle()
+
+    def _take(self, kind: str, name: str, result: Any) -> int:
+        """Have what became ready, or did not; returns how many cells are settled by that."""
+        if isinstance(result, errors.RecipeError):
+            (self.missing if kind == "base" else self.failed)[name] = result
+            return {"base": len(self._builds), "build": len(self._bases), "cell": 1}[kind]
+        if kind == "cell":
+            self.rows += [result] if result is not None else []
+            return 1
+        if kind == "base":
+            self._columns.append(result)
+            for program in self._programs:
+                self._start_cell(program, result)
+        else:
+            self._programs.append(result)
+            for column in self._columns:
+                self._start_cell(result, column)
+        return 0
+
+    def _name_idle(self) -> None:
+        """Tell of a base that was asked for and fits no program; where a build failed, its program may be meant."""
+        for column in self._columns:
+            if column.name not in self._named or self.failed or not self._programs:
+                continue
+            if not any(column.fits(facts) for _, facts in self._programs):
+                self.missing[column.name] = errors.BadInput("no program loads a library")
+
+    def _start_cell(self, program: tuple[Binary, ElfFacts], column: _Column) -> None:
+        binary, facts = program
+        name = f"{binary.sample.name if binary.sample else binary.path.name} with {binary.recipe} on {column.name}"
+        self._work.start(("cell", name), self._cell, binary, facts, column)
+
+    def _column(self, name: str) -> _Column:
+        from recipes.bases.resolve import resolve
+        from recipes.workflows import bundle
+
+        project = self._project
+        if name == BUNDLE:
+            return _Column(name, partial(bundle.make, project, roots={}))
+        base = resolve(name, project.platform, project.workspace, project.store, retry=name in self._named)
+        if self._engine is not None and self._builds:
+            self._engine.prepare(base)
+        return _Column(name, lambda binary, facts: base, base, once(partial(open_root, project, base)))
+
+    def _cell(self, binary: Binary, facts: ElfFacts, column: _Column) -> SizeRow | None:
+        if not column.fits(facts):
+            return None
+        image, verdict = package(self._project, binary, facts, column.base(binary, facts), column.root)
+        outcome = try_run(self._project, image, self._engine) if self._engine is not None else None
+        return SizeRow(image, facts, verdict, outcome)
+
+
+def _explain(error: errors.RecipeError) -> str:
+    output = error.output if isinstance(error, errors.CommandFailed) else ""
+    return f"{error.message}\n{output}".strip()

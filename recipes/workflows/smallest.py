@@ -1,0 +1,131 @@
+"""The smallest image that runs: rungs from static programs to whole bases, tried until one passes. None is skipped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+from recipes import compile as compiling
+from recipes import errors, pipeline
+from recipes.compile.recipe import Recipe, ladder
+from recipes.model import BaseImage, Binary, ElfFacts, Rung, RunStatus, Sample, SizeRow, Status
+from recipes.oci.reference import BUNDLE
+from recipes.pipeline import Project
+from recipes.run.engine import Engine
+from recipes.support import notes
+from recipes.workflows import bundle
+
+Program = tuple[Binary, ElfFacts]
+
+_TELLING = re.compile(r"\b(?:fatal )?error:|undefined (?:reference|symbol)|cannot find", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Climber:
+    """What all rungs have in common. `engine` None, or `run` False: a verdict alone decides."""
+
+    project: Project
+    engine: Engine | None
+    run: bool = True
+    source: str = ""
+    named: tuple[str, ...] = ()
+
+    def climb(self, sample: Sample) -> Iterator[Rung]:
+        """One rung after the other, the one that passes last; where none does, each says why.
+
+        It ends early where an image was judged to run and could not be run here: then no other can be either.
+        """
+        for rung in self._rungs(sample):
+            notes.note(f"{rung.name}: {rung.left or 'taken'}")
+            yield rung
+            if not rung.left or _not_run(rung.row):
+                return
+
+    def _rungs(self, sample: Sample) -> Iterator[Rung]:
+        if sample.language == "binary":
+            program = pipeline.take_binary(self.project, sample)
+            yield from self._packaged("as it is", program)
+            return
+        for recipe in ladder(sample.language):
+            built = self._build(sample, recipe)
+            if isinstance(built, Rung):
+                yield built
+            else:
+                yield from self._packaged(recipe.name, built)
+
+    def _build(self, sample: Sample, recipe: Recipe) -> Program | Rung:
+        missing = compiling.available(recipe, self.project.platform, self.project.workspace)
+        if missing:
+            return Rung(recipe.name, f"not tried: {missing}")
+        try:
+            return pipeline.build_binary(self.project, sample, recipe)
+        except errors.CommandFailed as error:
+            return Rung(recipe.name, f"does not build: {telling_line(error.output) or error.message}")
+        except errors.GateFailed as error:
+            return Rung(recipe.name, error.message)
+
+    def _packaged(self, how: str, program: Program) -> Iterator[Rung]:
+        """What loads nothing belongs on scratch; what loads something on the bundle, else on a base that has it."""
+        if program[1].interpreter is None:
+            yield self._try(
+                f"{how} on scratch", program, partial(BaseImage, "scratch", "scratch", self.project.platform)
+            )
+            return
+        own = partial(bundle.make, self.project, *program, self.source, self.named)
+        yield self._try(f"{how} on {BUNDLE}", program, own)
+        found: list[BaseImage] = []
+        for name, base in self._bases():
+            if isinstance(base, errors.RecipeError):
+                yield Rung(f"{how} on {name}", f"cannot be had: {base.message}")
+            else:
+                found.append(base)
+        for base in sorted(found, key=lambda each: (each.image_bytes, each.name)):
+            yield self._try(f"{how} on {base.name}", program, partial(replace, base))
+
+    def _bases(self) -> Iterator[tuple[str, BaseImage | errors.RecipeError]]:
+        from recipes.bases.resolve import resolve
+        from recipes.bases.specs import known
+        from recipes.support import system
+
+        system.ensure("bases")
+        for name in known(self.project.workspace):
+            if name == "scratch":
+                continue  # the bundle is what a dynamic program needs on it
+            try:
+                yield name, resolve(name, self.project.platform, self.project.workspace, self.project.store)
+            except errors.RecipeError as error:
+                yield name, error
+
+    def _try(self, name: str, program: Program, base: Callable[[], BaseImage]) -> Rung:
+        """Judge first: what is judged to fail is neither packaged nor run."""
+        try:
+            on = base()
+            _, verdict = pipeline.fit_out(self.project, *program, on)
+            if verdict.status is not Status.RUNS:
+                return Rung(name, f"judged: {verdict.status}: {verdict.reason}")
+            row = pipeline.package_and_run(self.project, *program, on, self.engine, run=self.run)
+        except errors.RecipeError as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            return Rung(name, f"{error.message}{hint}")
+        return Rung(name, self._why_left(row), row)
+
+    def _why_left(self, row: SizeRow) -> str:
+        if row.run is None or row.observed:
+            return ""
+        if row.observed is None:
+            return f"judged to run, but not run: {row.run.reason}"
+        wrote = row.run.stdout.strip().partition("\n")[0][:80]
+        also = f"; it wrote {wrote!r}" if wrote else ""
+        return f"does not run as expected: {row.reason.partition(chr(10))[0]}{also}"
+
+
+def telling_line(output: str) -> str:
+    """The first line of a compiler's output that says what is wrong; "" where it said nothing."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return next((line for line in lines if _TELLING.search(line)), lines[0] if lines else "")
+
+
+def _not_run(row: SizeRow | None) -> bool:
+    return row is not None and row.run is not None and row.run.status is RunStatus.NOT_RUN

@@ -1,0 +1,119 @@
+"""Will it run there: a program on bases, or a whole image in its own root, judged before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from recipes import errors, pipeline
+from recipes.model import BaseImage, Binary, ElfFacts, ImageSettings, Platform, Unavailable, Verification
+from recipes.oci import reference as references
+from recipes.pipeline import Project
+from recipes.support import notes
+from recipes.support.work import Work
+
+Outcome = tuple[tuple[Verification, ...], tuple[Unavailable, ...]]
+"""The verdicts, and the bases that cannot be had; both in the order in which the bases were named."""
+
+_WITH_ENTRY = ("docker", "docker-daemon", "docker-archive", "oci")
+
+
+def prebuilt(path: Path, platform: Platform) -> Binary:
+    """A file that somebody else has built, to be judged for `platform`. Raises: BadInput where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return Binary(path, digest, file.tell(), platform)
+    except OSError as error:
+        raise errors.BadInput(f"cannot read {str(path)!r}: {error.strerror}") from error
+
+
+def is_image(text: str) -> bool:
+    """Whether a target is meant as a whole image: `docker-daemon:…`, `oci:…`, `docker-archive:…`, `docker://…`."""
+    return references.has_transport(text)
+
+
+def is_script(path: str) -> bool:
+    """Whether a file starts with `#!`. Raises: BadInput where it cannot be read."""
+    from recipes.elf.segments import FileReader
+
+    with FileReader(Path(path)) as reader:
+        return reader.read_at(0, 2) == b"#!"
+
+
+def verify_program(
+    project: Project, target: str, binary: Binary, facts: ElfFacts, bases: Sequence[str], *, retry: bool = False
+) -> Outcome:
+    """One program on each of the bases. `retry` asks hosts that were silent a moment ago."""
+
+    def ask(name: str) -> Verification:
+        base = _resolve(project, name, retry=retry)
+        return Verification(target, name, project.platform, pipeline.judge_on(project, binary, facts, base))
+
+    return _on_each(project, bases, ask)
+
+
+def verify_script(project: Project, target: str, bases: Sequence[str], *, retry: bool = False) -> Outcome:
+    """A file that starts with `#!`, put on each of the bases."""
+    from recipes.elf.segments import FileReader
+    from recipes.verdict.entry import first_line, judge_script
+
+    with FileReader(Path(target)) as reader:
+        line = first_line(reader)
+
+    def ask(name: str) -> Verification:
+        base = _resolve(project, name, retry=retry)
+        root, user = pipeline.open_root(project, base), ImageSettings().user
+        verdict = judge_script(root, line, "/app", project.platform, env=base.env, user=user)
+        return Verification(target, name, project.platform, verdict)
+
+    return _on_each(project, bases, ask)
+
+
+def verify_image(project: Project, reference: str) -> Verification:
+    """An image's entry point in its own root. Raises: BadInput, Unavailable, BadArchive."""
+    transport = references.parse(reference).transport
+    if transport not in _WITH_ENTRY:
+        raise errors.BadInput(
+            f"{reference} is a root without an entry point",
+            hint=f"name a program, and this as its base: invoke verify PROGRAM --base {reference}",
+        )
+    from recipes.verdict.entry import judge_entry
+
+    image = _resolve(project, reference, retry=True, by_lock=False)
+    verdict = judge_entry(
+        pipeline.open_root(project, image),
+        image.start,
+        project.platform,
+        env=image.env,
+        user=image.user,
+        workdir=image.workdir,
+    )
+    return Verification(reference, reference, project.platform, verdict)
+
+
+def _resolve(project: Project, name: str, *, retry: bool, by_lock: bool = True) -> BaseImage:
+    from recipes.bases.resolve import resolve
+
+    return resolve(name, project.platform, project.workspace, project.store, retry=retry, by_lock=by_lock)
+
+
+def _on_each(project: Project, bases: Sequence[str], ask: Callable[[str], Verification]) -> Outcome:
+    if len(bases) == 1:
+        return (ask(bases[0]),), ()  # what is wrong with the only one is an error, with its hint
+    verdicts: dict[str, Verification] = {}
+    missing: dict[str, errors.RecipeError] = {}
+    with notes.progress("verifying", len(bases)) as advance, Work(project.jobs) as work:
+        for name in bases:
+            work.start(("base", name), ask, name)
+        for (_, name), result in work.results():
+            if isinstance(result, errors.RecipeError):
+                missing[name] = result
+            else:
+                verdicts[name] = result
+            advance(1)
+    return (
+        tuple(verdicts[name] for name in bases if name in verdicts),
+        tuple(Unavailable(name, missing[name].message, missing[name].exit_code) for name in bases if name in missing),
+    )

@@ -1,0 +1,65 @@
+"""From a function that does something and says what it found to a step that can be told."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from recipes.errors import RecipeError
+from recipes.model import Command, WalkStep
+from recipes.workflows.walkthrough.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a step did, what was predicted, what came of it. `table` starts with its headings."""
+
+    did: str
+    predicted: str
+    observed: str
+    agrees: bool | None
+    commands: tuple[Command, ...] = ()
+    table: Sequence[tuple[str, ...]] = ()
+    listing: str = ""
+
+
+Play = Callable[[Stage], Found]
+Teller = Callable[[Stage, int], WalkStep]
+
+
+def told(title: str) -> Callable[[Play], Teller]:
+    """Make a step of a function whose docstring is its explanation. What cannot be done here becomes "not done"."""
+
+    def decorate(play: Play) -> Teller:
+        explanation = " ".join((inspect.getdoc(play) or "").split())
+
+        def tell(stage: Stage, number: int) -> WalkStep:
+            try:
+                found = play(stage)
+            except RecipeError as error:
+                return WalkStep(number, title, explanation, "nothing", "", f"not done: {error.message}", None)
+            return WalkStep(
+                number,
+                title,
+                explanation,
+                found.did,
+                found.predicted,
+                found.observed,
+                found.agrees,
+                found.commands,
+                tuple(found.table),
+                found.listing,
+            )
+
+        return tell
+
+    return decorate
+
+
+def agree(answers: Iterable[bool | None]) -> bool | None:
+    """False where one is; None where one is not known; else True."""
+    known = list(answers)
+    if False in known:
+        return False
+    return None if None in known else True

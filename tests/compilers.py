@@ -1,0 +1,92 @@
+"""Small programs, built by the real compilers, once per test session."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from recipes.model import Command
+from recipes.support import shell
+from tests.need import need, need_tool
+from tests.sharing import made_once, run_folder
+
+
+class Compilers:
+    """Each method returns the built file. The same source with the same flags is built once in a run of the tests."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _build(self, argv: tuple[str, ...], source: str, suffix: str, env: tuple[tuple[str, str], ...] = ()) -> Path:
+        key = hashlib.sha256(repr((argv, source, env)).encode()).hexdigest()[:16]
+
+        def make(folder: Path) -> None:
+            (folder / f"main{suffix}").write_text(source)
+            done = shell.check(Command((*argv, "-o", "app", f"main{suffix}"), folder, env), timeout=300)
+            (folder / "warnings").write_bytes(done.stderr)
+
+        return made_once(self.folder / key, make) / "app"
+
+    def c(self, source: str, *flags: str) -> Path:
+        return self._build((need_tool("gcc"), *flags), source, ".c")
+
+    def cpp(self, source: str, *flags: str) -> Path:
+        return self._build((need_tool("g++"), *flags), source, ".cpp")
+
+    def linked_late(self, source: str, *flags: str) -> Path:
+        """C with libraries after the source, as the linker wants them."""
+        compiled = self._build((need_tool("gcc"), "-c"), source, ".c")
+        argv = (need_tool("gcc"), "-o", "app", "-x", "none", str(compiled), *flags)
+        key = hashlib.sha256(repr(argv).encode()).hexdigest()[:16]
+        return made_once(self.folder / key, lambda folder: _run(folder, *argv)) / "app"
+
+    def go(self, source: str, *flags: str, env: tuple[tuple[str, str], ...] = ()) -> Path:
+        mine = Path(sys.executable).with_name("go")
+        tool = str(mine) if mine.exists() else need_tool("go")
+        settings = (("CGO_ENABLED", "0"), ("GOFLAGS", "-mod=mod"), ("GO111MODULE", "off"), *env)
+        return self._build((tool, "build", *flags), source, ".go", settings)
+
+    def zig(self, source: str, target: str, *flags: str, language: str = "cc") -> Path:
+        need(_has_module("ziglang"), "ziglang")
+        suffix = ".c" if language == "cc" else ".cpp"
+        return self._build((sys.executable, "-m", "ziglang", language, "-target", target, *flags), source, suffix)
+
+    def stripped(self, program: Path) -> Path:
+        argv = (need_tool("strip"), "-o", "app", str(program))
+        return made_once(program.parent / "stripped", lambda folder: _run(folder, *argv)) / "app"
+
+    def warnings(self, program: Path) -> tuple[str, ...]:
+        return tuple(program.with_name("warnings").read_text().splitlines())
+
+
+def _run(folder: Path, *argv: str) -> None:
+    shell.check(Command(argv, folder), timeout=300)
+
+
+def _has_module(name: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(name) is not None
+
+
+def programs_of_this_machine() -> list[Path]:
+    """Every regular file of /usr/bin and /usr/sbin that starts like an ELF file."""
+    found = []
+    for folder in ("/usr/bin", "/usr/sbin"):
+        for entry in os.scandir(folder):
+            if entry.is_file(follow_symlinks=False) and os.access(entry.path, os.R_OK):
+                with open(entry.path, "rb") as file:
+                    if file.read(4) == b"\x7fELF":
+                        found.append(Path(entry.path))
+    return sorted(found)
+
+
+@pytest.fixture(scope="session")
+def compilers(tmp_path_factory: pytest.TempPathFactory) -> Compilers:
+    folder = run_folder(tmp_path_factory) / "programs"
+    folder.mkdir(exist_ok=True)
+    return Compilers(folder)

@@ -1,0 +1,237 @@
+"""Tests of recipes/elf/dynamic.py."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import random
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recipes.elf.dynamic import Import, read_dynamic
+from recipes.elf.facts import read_elf
+from recipes.elf.markers import examine_reader
+from recipes.elf.segments import PT_LOAD, PT_NOTE, BytesReader, FileReader
+from recipes.errors import BadInput, NotElf, TruncatedElf
+from recipes.model import Command
+from recipes.support import shell
+from tests.compilers import Compilers, programs_of_this_machine
+from tests.elf.fixtures.make import FIXTURES, SONAME, make_elf
+from tests.need import need, need_tool
+
+HELLO = '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }'
+
+
+DF_1_PIE = 0x08000000
+
+
+def test_facts_are_what_pyelftools_reads() -> None:
+    """Interpreter, libraries, own name, paths, PIE of every program of this machine: read by us and by pyelftools."""
+    programs = programs_of_this_machine()
+    assert programs
+    for program in programs:
+        facts = read_elf(program)
+        with program.open("rb") as file:
+            tags = _tags(elffile().ELFFile(file))
+        for field, tag in ({"interpreter": "PT_INTERP", "soname": "DT_SONAME"}).items():
+            assert [getattr(facts, field)] == (tags.get(tag) or [None]), (program, field)
+        for field, tag in ({"rpath": "DT_RPATH", "runpath": "DT_RUNPATH"}).items():
+            assert ":".join(getattr(facts, field)) == "".join(tags.get(tag, [])), (program, field)
+        assert facts.linkage.is_static or list(facts.needed) == tags.get("DT_NEEDED", []), program
+        assert facts.pie == any(flags & DF_1_PIE for flags in tags.get("DT_FLAGS_1", [])), program
+
+
+def elffile() -> Any:
+    """pyelftools' module; it has types, but not for all that is asked of it here."""
+    return importlib.import_module("elftools.elf.elffile")
+
+
+def _tags(elf: Any) -> dict[str, list[Any]]:
+    """What the interpreter's segment and the dynamic one hold, by tag: texts where they are texts, else numbers."""
+    found: dict[str, list[Any]] = {}
+    for segment in elf.iter_segments():
+        if segment["p_type"] == "PT_INTERP":
+            found["PT_INTERP"] = [segment.get_interp_name()]
+        for tag in segment.iter_tags() if segment["p_type"] == "PT_DYNAMIC" else ():
+            name = tag.entry.d_tag
+            texts = ("needed", "soname", "rpath", "runpath")
+            text = next((getattr(tag, text) for text in texts if hasattr(tag, text)), None)
+            found.setdefault(name, []).append(tag.entry.d_val if text is None else text)
+    return found
+
+
+def test_agrees_with_pyelftools_symbol_by_symbol() -> None:
+    """Strings, version needs and definitions are what pyelftools reads from the sections, in a sample of real files."""
+    libraries = [path for path in sorted(Path("/usr/lib").glob("*-linux-gnu/lib*.so.*")) if path.is_file()]
+    files = programs_of_this_machine()[::25] + libraries[::40]
+    need(files, "programs and libraries")
+    for path in files:
+        with FileReader(path) as reader:
+            dynamic = read_dynamic(reader)
+        with path.open("rb") as file:
+            elf = elffile().ELFFile(file)
+            section = elf.get_section_by_name(".dynamic")
+            if section is None:
+                continue
+            tags = list(section.iter_tags())
+            assert dynamic.needed == tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"), path
+            needs = elf.get_section_by_name(".gnu.version_r")
+            theirs = [
+                (file_.name, aux.name, aux["vna_other"])
+                for file_, auxes in (needs.iter_versions() if needs else ())
+                for aux in auxes
+            ]
+            assert [(need.file, need.name, need.index) for need in dynamic.versions_needed] == theirs, path
+            definitions = elf.get_section_by_name(".gnu.version_d")
+            names = {
+                next(auxes).name
+                for entry, auxes in (definitions.iter_versions() if definitions else ())
+                if not entry["vd_flags"] & 1
+            }
+            assert dynamic.versions_defined == names, path
+            undefined = {
+                symbol.name
+                for symbol in elf.get_section_by_name(".dynsym").iter_symbols()
+                if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name
+            }
+            assert {symbol.name for symbol in dynamic.imports} - undefined <= _copied(elf), path
+
+
+def _copied(elf: Any) -> set[str]:
+    """Names of the variables that the program holds a copy of."""
+    names = elf.get_section_by_name(".dynsym")
+    table = elf.get_section_by_name(".rela.dyn")
+    return {
+        names.get_symbol(entry["r_info_sym"]).name for entry in table.iter_relocations() if entry["r_info_type"] == 5
+    }
+
+
+def test_each_symbol_names_its_version_and_file(compilers: Compilers) -> None:
+    """A symbol is traced through .gnu.version to the version and the library that must define it."""
+    with FileReader(compilers.c(HELLO)) as reader:
+        dynamic = read_dynamic(reader)
+    puts = next(symbol for symbol in dynamic.imports if symbol.name == "puts")
+    assert puts.file == "libc.so.6"
+    assert puts.version is not None
+    assert re.fullmatch(r"GLIBC_2\.[\d.]+", puts.version)
+    assert next(symbol for symbol in dynamic.imports if symbol.name == "__gmon_start__") == Import(
+        "__gmon_start__", True
+    )
+
+
+@pytest.mark.parametrize("hash_style", ["gnu", "sysv", "both"])
+def test_exports_are_found_with_either_hash_table(compilers: Compilers, hash_style: str) -> None:
+    """Both kinds of hash table tell where the symbols end; hidden ones are not exported."""
+    source = (
+        "int one(void) { return 1; } int two; static int three(void) { return 3; } int four(void) { return three(); }"
+    )
+    source += '__attribute__((visibility("hidden"))) int five(void) { return 5; }'
+    with FileReader(compilers.c(source, "-shared", "-fPIC", f"-Wl,--hash-style={hash_style}")) as reader:
+        dynamic = read_dynamic(reader)
+    assert {"one", "two", "four"} <= dynamic.exports
+    assert not {"three", "five"} & dynamic.exports
+
+
+def test_a_program_without_exports_still_has_imports(compilers: Compilers) -> None:
+    """Its hash table is empty and tells nothing: the relocations do."""
+    with FileReader(compilers.c(HELLO, "-Wl,--hash-style=gnu")) as reader:
+        dynamic = read_dynamic(reader)
+    assert "puts" in {symbol.name for symbol in dynamic.imports}
+    assert not dynamic.exports
+
+
+def test_a_file_without_section_headers_has_all_of_it(compilers: Compilers) -> None:
+    """Versions and symbols come from the dynamic segment: without section headers they are the same."""
+    data = bytearray(compilers.c(HELLO).read_bytes())
+    whole = read_dynamic(BytesReader(bytes(data)))
+    data[40:48] = bytes(8)
+    data[58:64] = bytes(6)
+    assert read_dynamic(BytesReader(bytes(data))) == whole
+    assert whole.versions_needed
+
+
+def test_packed_relative_relocations_ask_for_a_version(compilers: Compilers) -> None:
+    """-z pack-relative-relocs asks for GLIBC_ABI_DT_RELR, which is not a number."""
+    need(
+        "pack-relative-relocs" in shell.check(Command((need_tool("ld"), "--help"))).stdout.decode(),
+        "a linker with DT_RELR",
+    )
+    with FileReader(compilers.c(HELLO, "-Wl,-z,pack-relative-relocs")) as reader:
+        dynamic = read_dynamic(reader)
+    assert "GLIBC_ABI_DT_RELR" in {version.name for version in dynamic.versions_needed}
+
+
+def test_cpu_level_and_kernel_are_read_from_the_notes(compilers: Compilers) -> None:
+    """GNU_PROPERTY_X86_ISA_1_NEEDED and the ABI tag, as the linker writes them."""
+    need(read_elf(Path("/proc/self/exe").resolve()).machine == "amd64", "an x86-64 machine")
+    with FileReader(compilers.c(HELLO, "-Wl,-z,x86-64-v3")) as reader:
+        dynamic = read_dynamic(reader)
+    assert dynamic.isa_needed & 4
+    assert not dynamic.isa_needed & 8
+    assert dynamic.kernel_needed is not None
+
+
+def test_crafted_tables_end_in_our_own_errors() -> None:
+    """A dynamic segment without end, names outside of the table, endless chains: NotElf or TruncatedElf."""
+    endless = bytearray(FIXTURES["amd64-paths"])
+    while (at := endless.rfind(bytes(16))) > 400:
+        endless[at : at + 16] = b"\x01".ljust(8, b"\0") * 2
+    with pytest.raises(TruncatedElf):
+        read_dynamic(BytesReader(bytes(endless)))
+    with pytest.raises(NotElf):
+        read_dynamic(BytesReader(b"\x7fELF" + bytes(60)))
+    with pytest.raises(TruncatedElf):
+        read_dynamic(BytesReader(make_elf(names=((SONAME, b"x" * 70000),))))
+
+
+@pytest.mark.parametrize("kind", [PT_NOTE, PT_LOAD])
+def test_a_thousand_segments_over_the_same_bytes_cost_no_more_than_one(kind: int) -> None:
+    """Each byte is looked at once, whoever names it how often: minutes of work would fit into a megabyte else."""
+    size = 64 + 1001 * 56
+    body = bytes(16 << 20)
+    header = (
+        b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0, 64, 0, 0, 64, 56, 1001, 0, 0, 0)
+    )
+    table = struct.pack("<IIQQQQQQ", PT_LOAD, 4, 0, 0, 0, size + len(body), size + len(body), 8)
+    table += 1000 * struct.pack("<IIQQQQQQ", kind, 4, size, 0, 0, len(body), len(body), 8)
+    reader = Counting(header + table + body)
+    examine_reader(reader)
+    assert reader.bytes_read < 10 * reader.size
+
+
+class Counting(BytesReader):
+    """A reader that knows how much was asked of it."""
+
+    bytes_read = 0
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        data = super().read_at(offset, length)
+        self.bytes_read += len(data)
+        return data
+
+
+def test_more_libraries_than_anybody_needs_are_an_error() -> None:
+    """Each costs a search, and each search a place in every list."""
+    with pytest.raises(NotElf, match="5000 libraries"):
+        read_dynamic(BytesReader(make_elf(needed=(b"liba.so",) * 5000)))
+
+
+def test_mutated_files_end_in_our_own_errors(compilers: Compilers) -> None:
+    """Whatever bytes are changed in real files, reading ends soon, in a value or in our own error."""
+    choose = random.Random(3)  # noqa: S311  # reproducible, not secret
+    seeds = [
+        *FIXTURES.values(),
+        compilers.c(HELLO).read_bytes(),
+        compilers.c(HELLO, "-static-pie").read_bytes()[:400000],
+    ]
+    for _ in range(1500):
+        data = bytearray(choose.choice(seeds))
+        for _ in range(choose.randint(1, 6)):
+            at = choose.randrange(min(len(data), choose.choice((64, 1024, len(data)))))
+            data[at] = choose.choice((0, 1, 0x7F, 0x80, 0xFF, choose.randrange(256)))
+        with contextlib.suppress(BadInput):
+            read_dynamic(BytesReader(bytes(data)))

@@ -1,0 +1,210 @@
+"""Go modules with several programs, stamps, cgo, vendored trees, and programs from the module proxy."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from recipes.compile.build import build
+from recipes.compile.recipe import RECIPES
+from recipes.elf.facts import read_elf
+from recipes.errors import BadInput, CommandFailed
+from recipes.model import Binary, Platform
+from recipes.samples.reader import load
+from recipes.support.workspace import Workspace
+
+SAYS = 'package main\n\nimport "fmt"\n\nvar version = "none"\n\nfunc main() {{ fmt.Println("{}", version) }}\n'
+CGO = """package main
+
+// #include <stdlib.h>
+// static int twice(int n) { return 2 * n; }
+import "C"
+
+import "fmt"
+
+func main() { fmt.Println(C.twice(21)) }
+"""
+
+
+def module(workspace: Workspace, files: dict[str, str], settings: str = "") -> Path:
+    folder = workspace.samples / "app"
+    for name, text in {"go.mod": "module example.org/app\n\ngo 1.21\n", **files}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    if settings:
+        (folder / "sample.toml").write_text(settings)
+    return folder
+
+
+def make(workspace: Workspace, package: str = "", recipe: str = "go-static", platform: str = "") -> Binary:
+    chosen = Platform.parse(platform) if platform else Platform.host()
+    return build(load("app", workspace, package=package), RECIPES[recipe], chosen, workspace, echo=False)
+
+
+def output(binary: Binary) -> str:
+    return subprocess.run([binary.path], capture_output=True, text=True, check=True).stdout
+
+
+def test_several_programs_have_to_be_chosen_from(workspace: Workspace) -> None:
+    """What is ignored, a test or vendored is no program; of two one is chosen; a wrong name tells the nearest."""
+    module(
+        workspace,
+        {
+            "cmd/one/main.go": SAYS.format("one"),
+            "cmd/two/main.go": "// Copyright\n\n" + SAYS.format("two"),
+            "lib/lib.go": "package lib\n",
+            "tools/gen.go": "//go:build ignore\n\n" + SAYS.format("never"),
+            "testdata/main.go": SAYS.format("never"),
+            "vendor/example.org/x/main.go": SAYS.format("never"),
+        },
+    )
+    with pytest.raises(BadInput, match=r"has 2 main packages: \./cmd/one, \./cmd/two") as caught:
+        load("app", workspace)
+    assert caught.value.hint == "choose one with --package"
+    assert load("app", workspace, package="./cmd/two").package == "./cmd/two"
+    assert load("app", workspace, package="cmd/one").name == "app-cmd-one"
+    with pytest.raises(BadInput, match="is no main package") as caught:
+        load("app", workspace, package="./cmd/tow")
+    assert "./cmd/two" in caught.value.hint
+    with pytest.raises(BadInput, match="is not inside"):
+        load("app", workspace, package="../other")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"deps.go": "//go:build tools\n\npackage tools\n", "main.go": SAYS.format("main")},
+        {"main.go": SAYS.format("main") + "\nvar text = `\n//go:build ignore\n`\n"},
+        {"main.go": "\ufeff" + SAYS.format("main")},
+        {"main.go": "/* a\n//go:build later\n*/ // b\n" + "// c /*\n" * 2000 + SAYS.format("main")},
+    ],
+    ids=["another-package-for-tools", "a-constraint-in-a-string", "a-byte-order-mark", "comments"],
+)
+@pytest.mark.slow
+def test_what_a_main_package_may_look_like(files: dict[str, str], workspace: Workspace) -> None:
+    """One file that says `package main` is enough; only what comes before that is a constraint."""
+    module(workspace, files)
+    assert output(make(workspace)) == "main none\n"
+
+
+TWO = {
+    "a.go": SAYS.format("a"),
+    "b.go": SAYS.format("b"),
+    "cmd/c/main.go": SAYS.format("c"),
+    "lib/l.go": "package lib\n",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["a.go", "b.go", "cmd/c/main.go"])
+def test_sources_that_are_named_are_what_is_built(source: str, workspace: Workspace) -> None:
+    """`sources` counts in a module too, where a folder has more than one program, and rules --package out."""
+    module(workspace, TWO, f'sources = ["{source}"]\n')
+    assert output(make(workspace)) == f"{'c' if source.startswith('cmd') else source[0]} none\n"
+    with pytest.raises(BadInput, match="app is made of the sources that its") as caught:
+        load("app", workspace, package="cmd/c")
+    assert "sources" in caught.value.hint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["", "cmd/below/"])
+def test_build_constraints_count_without_a_module(folder: str, workspace: Workspace) -> None:
+    """A loose folder is built as go builds a package: what is ignored, or for another system, is left out."""
+    sample = workspace.samples / "app"
+    files = {
+        "main.go": 'package main\n\nimport "fmt"\n\nfunc main() { fmt.Println(system, tagged) }\n',
+        "gen.go": "//go:build ignore\n\n" + SAYS.format("never"),
+        "n_linux.go": 'package main\n\nconst system = "linux"\n',
+        "n_windows.go": 'package main\n\nconst system = "windows"\n',
+        "with.go": "//go:build some\n\npackage main\n\nconst tagged = true\n",
+        "without.go": "//go:build !some\n\npackage main\n\nconst tagged = false\n",
+    }
+    (sample / folder).mkdir(parents=True)
+    for name, text in files.items():
+        (sample / folder / name).write_text(text)
+    (sample / "sample.toml").write_text('language = "go"\n')
+    assert output(make(workspace)) == "linux false\n"
+    assert make(workspace).cached
+    (sample / "sample.toml").write_text('language = "go"\noptions = ["-tags=some"]\n')
+    assert output(make(workspace)) == "linux true\n"
+    assert not (sample / "go.mod").exists()
+
+
+@pytest.mark.slow
+def test_the_only_program_is_found_and_stamped(workspace: Workspace) -> None:
+    """A module with one program somewhere below needs no --package; stamps with blanks and quotes arrive."""
+    module(workspace, {"cmd/one/main.go": SAYS.format("one")}, '[stamps]\n"main.version" = "it\'s 1.2"\n')
+    assert output(make(workspace)) == "one it's 1.2\n"
+
+
+@pytest.mark.slow
+def test_a_vendored_tree_needs_no_proxy(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in vendor/ is what is built."""
+    monkeypatch.setenv("GOPROXY", "off")
+    module(
+        workspace,
+        {
+            "go.mod": "module example.org/app\n\ngo 1.21\n\nrequire example.org/lib v1.0.0\n",
+            "main.go": 'package main\n\nimport "example.org/lib"\n\nfunc main() { println(lib.Name) }\n',
+            "vendor/modules.txt": "# example.org/lib v1.0.0\n## explicit; go 1.21\nexample.org/lib\n",
+            "vendor/example.org/lib/lib.go": 'package lib\n\nconst Name = "vendored"\n',
+        },
+    )
+    done = subprocess.run([make(workspace).path], capture_output=True, text=True, check=True)
+    assert done.stderr == "vendored\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("platform", ["", "linux/arm64"])
+def test_cgo_is_static_with_zig(platform: str, workspace: Workspace) -> None:
+    """`go-cgo-static` links C code with musl, for this machine and for another."""
+    module(workspace, {"main.go": CGO})
+    binary = make(workspace, recipe="go-cgo-static", platform=platform)
+    facts = read_elf(binary.path)
+    assert facts.linkage.is_static
+    assert facts.machine == (Platform.parse(platform) if platform else Platform.host()).architecture
+    if not platform:
+        assert output(binary) == "42\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("platform", ["", "linux/arm64"])
+def test_a_program_from_a_module_proxy(platform: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`module/path/cmd@version` is fetched and built, also for another CPU; a version that is not there is told."""
+    proxy = workspace.root / "proxy"
+    _publish(proxy, "example.org/tool", "v1.0.1", {"cmd/say/main.go": SAYS.format("from a proxy")})
+    for name, value in (("GOPROXY", f"file://{proxy}"), ("GONOSUMDB", "*"), ("GONOSUMCHECK", "1"), ("GOFLAGS", "")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GOMODCACHE", str(workspace.root / "modules"))
+    chosen = Platform.parse(platform) if platform else Platform.host()
+    sample = load("example.org/tool/cmd/say@v1.0.1", workspace)
+    assert sample.name == "say"
+    binary = build(sample, RECIPES["go-static"], chosen, workspace, echo=False)
+    assert read_elf(binary.path).machine == chosen.architecture
+    assert build(sample, RECIPES["go-static"], chosen, workspace, echo=False).cached
+    if not platform:
+        assert output(binary) == "from a proxy none\n"
+        missing = load("example.org/tool/cmd/say@v9.9.9", workspace)
+        with pytest.raises(CommandFailed) as caught:
+            build(missing, RECIPES["go-static"], chosen, workspace, echo=False)
+        assert "v9.9.9" in caught.value.output
+    subprocess.run(["chmod", "-R", "u+w", workspace.root / "modules"], check=True)
+
+
+def _publish(proxy: Path, path: str, version: str, files: dict[str, str]) -> None:
+    """A module as a proxy has it. Source: go.dev/ref/mod, "GOPROXY protocol"."""
+    import json
+    import zipfile
+
+    folder = proxy / path / "@v"
+    folder.mkdir(parents=True)
+    mod = f"module {path}\n\ngo 1.21\n"
+    (folder / f"{version}.mod").write_text(mod)
+    (folder / f"{version}.info").write_text(json.dumps({"Version": version}))
+    (folder / "list").write_text(f"{version}\n")
+    with zipfile.ZipFile(folder / f"{version}.zip", "w") as archive:
+        for name, text in {"go.mod": mod, **files}.items():
+            archive.writestr(f"{path}@{version}/{name}", text)

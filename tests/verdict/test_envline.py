@@ -1,0 +1,127 @@
+"""Tests of `#!/usr/bin/env NAME`: what the verdict says of a script is what this machine's env does in that root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from recipes.model import Level, Platform, Status, Verdict
+from recipes.rootfs.root import RootFs
+from recipes.verdict.entry import judge_entry
+from recipes.verdict.envline import asked_of_env
+from tests.compilers import Compilers
+from tests.loader.test_explain import LIB, Small
+from tests.need import need, need_tool
+from tests.oracle.roots import root as assembled
+from tests.verdict import programs
+from tests.verdict.test_access import USER, run
+
+AMD64 = Platform.parse("linux/amd64")
+
+
+@pytest.fixture
+def small(tmp_path: Path, compilers: Compilers) -> Small:
+    """A root with coreutils' env, and a static program that is not on PATH."""
+    need(os.geteuid() == 0, "root")
+    old = os.umask(0o022)
+    try:
+        small = Small(tmp_path / "root", compilers).put("/usr/bin/env", Path(need_tool("env")))
+        small.put("/opt/hello", compilers.c(programs.HELLO_C, "-static"))
+    finally:
+        os.umask(old)
+    return small
+
+
+def script(small: Small, line: str) -> tuple[Verdict, int | None, str]:
+    """The verdict on a script with this first line, and what came of running it."""
+    small.put("/app", f"#!/usr/bin/env {line}\n".encode())
+    small.at("/app").chmod(0o755)
+    said = judge_entry(
+        RootFs.from_directory(small.folder), ("/app",), AMD64, user=USER, env=(("PATH", "/usr/bin:/bin"),)
+    )
+    return said, *run(small.folder, "/app")
+
+
+def fails(small: Small, line: str) -> str:
+    """The code of the one certain finding, whose message is the first line that env writes."""
+    said, code, output = script(small, line)
+    assert said.status is Status.FAILS, said
+    assert code in (126, 127)
+    assert said.reason == output.splitlines()[0]
+    return next(finding.code for finding in said.findings if finding.level is Level.CERTAIN)
+
+
+def runs(small: Small, line: str) -> bool:
+    said, code, output = script(small, line)
+    assert (code, output) == (0, "hello\n")
+    return said.status is Status.RUNS
+
+
+def test_the_name_is_looked_up_in_path(small: Small) -> None:
+    """Missing, or not to be executed, it fails with env's own words; there, it runs."""
+    assert fails(small, "tool") == "script-interpreter-missing"
+    small.put("/bin/tool", small.at("/opt/hello").read_bytes())
+    small.at("/bin/tool").chmod(0o744)
+    assert fails(small, "tool") == "script-interpreter-missing"
+    small.at("/bin/tool").chmod(0o755)
+    assert runs(small, "tool")
+
+
+def test_the_rest_of_the_line_is_one_argument(small: Small) -> None:
+    """Words are made of it by -S alone, which also takes settings, PATH among them."""
+    small.put("/bin/tool", small.at("/opt/hello").read_bytes())
+    small.at("/bin/tool").chmod(0o755)
+    assert fails(small, "tool -u") == "script-interpreter-missing"
+    assert runs(small, "-S tool -u")
+    assert runs(small, "-S A=b  tool -u")
+    small.at("/opt/hello").chmod(0o755)
+    assert runs(small, "-S PATH=/opt hello")
+    assert fails(small, "-S PATH=/opt tool") == "script-interpreter-missing"
+    assert script(small, "-i tool")[0].status is Status.UNKNOWN
+
+
+def test_what_the_name_leads_to_is_judged(small: Small, compilers: Compilers) -> None:
+    """A program without its loader or a library, a script without its interpreter, and a script that has all."""
+    small.put("/bin/tool", b"#!/no/such\n")
+    small.at("/bin/tool").chmod(0o755)
+    assert fails(small, "tool") == "script-interpreter-missing"
+    small.put("/bin/tool", b"#!/usr/bin/env nobody\n")
+    said, code, output = script(small, "tool")
+    assert (said.status, code, said.reason) == (Status.FAILS, 127, output.strip())
+    small.at("/opt/hello").chmod(0o755)
+    small.put("/bin/tool", b"#!/opt/hello\n")
+    assert runs(small, "tool")
+    shutil.copy(compilers.c(programs.HELLO_C), small.at("/bin/tool"))
+    assert runs(small, "tool")
+    small.at(f"{LIB}/libc.so.6").chmod(0o600)  # env itself is lost without it
+    assert script(small, "tool")[0].status is Status.FAILS
+
+
+def test_lines_that_are_not_known() -> None:
+    """Options, quotes and lines without a name."""
+    assert asked_of_env("python3") == ((), "python3")
+    assert asked_of_env("-SA=b python3 -u") == ((("A", "b"),), "python3")
+    for line in ("", "-", "-i python3", "A=b", "-S", "-S 'a b'", "-S -i a", "-vS a"):
+        assert asked_of_env(line) is None, line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("line", "exit_code"), [("tool", 127), ("-S tool -x", 1)])
+def test_busybox_has_other_words(tmp_path: Path, line: str, exit_code: int) -> None:
+    """busybox's env says that it cannot execute the name, and it does not know -S."""
+    need(os.geteuid() == 0, "root")
+    root = tmp_path / "root"
+    old = os.umask(0o022)
+    try:
+        (root / "usr/bin").mkdir(parents=True)
+        shutil.copy(assembled("busybox") / "bin/busybox", root / "usr/bin/env")
+        (root / "app").write_text(f"#!/usr/bin/env {line}\n")
+        (root / "app").chmod(0o755)
+    finally:
+        os.umask(old)
+    said = judge_entry(RootFs.from_directory(root), ("/app",), AMD64, user=USER)
+    code, output = run(root, "/app")
+    assert (said.status, code, said.reason) == (Status.FAILS, exit_code, output.splitlines()[0])

@@ -1,0 +1,302 @@
+"""Tests of recipes/verdict/hazards.py: each builds a real program, predicts, runs it, and compares the messages."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from recipes.model import Command, Level, Status
+from recipes.support import shell
+from recipes.verdict.hazards import RULES
+from tests.compilers import Compilers
+from tests.need import need, need_tool
+from tests.verdict import programs
+from tests.verdict.trial import Trial
+
+STATIC = ("-static", "-O2")
+SMALL = "-ldflags=-s -w"
+TMP = "/tmp/"
+
+
+def test_plain_programs_have_no_findings(compilers: Compilers, tmp_path: Path) -> None:
+    """A static iostream program, a static C program and a Go program that only print are not given a single doubt."""
+    for name, program in {
+        "iostream": compilers.cpp(programs.HELLO_CPP, *STATIC),
+        "c": compilers.c(programs.HELLO_C, *STATIC),
+        "go": compilers.go(programs.HELLO_GO, SMALL),
+    }.items():
+        for file in (program, compilers.stripped(program)):
+            trial = Trial(tmp_path / name, file)
+            assert trial.verdict().findings == (), name
+            assert trial.verdict().status is Status.RUNS
+            assert trial.run().exit_code == 0
+
+
+def test_codes_are_unique() -> None:
+    """Every code of the table stands once in it."""
+    codes = [rule.code for rule in RULES]
+    assert len(codes) == len(set(codes))
+
+
+# ── Go ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_go_tls_roots(compilers: Compilers, tmp_path: Path) -> None:
+    """Go's TLS client without a CA bundle: the message is predicted, and the bundle answers it."""
+    trial = Trial(tmp_path / "root", compilers.go(programs.GO_TLS, SMALL))
+    finding = trial.predicted("go-tls-roots")
+    assert finding.level is Level.NEEDS_DATA
+    assert finding.message in trial.output()
+    assert "go-tls-roots" not in trial.codes(env=(("SSL_CERT_FILE", "/app"),))
+    assert "go-tls-roots" not in trial.add("/etc/ssl/certs/ca-certificates.crt").codes()
+
+
+def test_go_time_zones(compilers: Compilers, tmp_path: Path) -> None:
+    """time.LoadLocation without zoneinfo; printing local time alone is no hazard; -tags timetzdata answers it."""
+    trial = Trial(tmp_path / "root", compilers.go(programs.GO_ZONE, SMALL))
+    assert trial.predicted("go-time-zones").message.replace("<zone>", "Europe/Berlin") in trial.output()
+    inside = Trial(tmp_path / "inside", compilers.go(programs.GO_ZONE, SMALL, "-tags=timetzdata"))
+    assert "go-time-zones" not in inside.codes()
+    assert inside.run().exit_code == 0
+    zone = Path("/usr/share/zoneinfo/Europe/Berlin")
+    need(zone.exists(), "zoneinfo")
+    trial.add("/usr/share/zoneinfo/Europe/Berlin", zone.read_bytes())
+    assert "go-time-zones" not in trial.codes()
+    assert trial.run().exit_code == 0
+
+
+def test_go_users(compilers: Compilers, tmp_path: Path) -> None:
+    """os/user without /etc/passwd: both messages; USER in the image leaves only the second."""
+    trial = Trial(tmp_path / "root", compilers.go(programs.GO_USER, SMALL))
+    current, lookup = trial.predicted("go-users").message.split("; ")
+    assert current in trial.output()
+    assert lookup in trial.output("root")
+    user = (("USER", "me"),)
+    assert trial.predicted("go-users", env=user).message == lookup
+    assert trial.run(env=user).exit_code == 0
+    trial.add("/etc/passwd", b"root:x:0:0:root:/:/bin/sh\n")
+    assert "go-users" not in trial.codes()
+    assert trial.run("root").exit_code == 0
+
+
+@pytest.mark.parametrize(("argument", "source"), [("file", programs.GO_TEMP_FILE), ("folder", programs.GO_TEMP_FOLDER)])
+def test_go_temp_files(compilers: Compilers, tmp_path: Path, argument: str, source: str) -> None:
+    """os.CreateTemp and os.MkdirTemp without /tmp."""
+    trial = Trial(tmp_path / argument, compilers.go(source, SMALL))
+    output = trial.output()
+    for part in trial.predicted("go-temp-files").message.split("<name>"):
+        assert part in output
+    trial.add(TMP)
+    assert "go-temp-files" not in trial.codes()
+    assert trial.run().exit_code == 0
+
+
+def test_go_child_processes(compilers: Compilers, tmp_path: Path) -> None:
+    """os/exec where PATH leads to nothing."""
+    trial = Trial(tmp_path / "root", compilers.go(programs.GO_EXEC, SMALL))
+    assert trial.predicted("go-child-processes").message.replace("<program>", "child") in trial.output()
+    child = compilers.c(programs.HELLO_C, *STATIC)
+    trial.add("/bin/child", child.read_bytes()).add("/dev/null", b"")  # every engine gives the latter
+    (trial.folder / "bin/child").chmod(0o755)
+    assert "go-child-processes" not in trial.codes()
+    assert trial.run().exit_code == 0
+
+
+def test_go_plugins(compilers: Compilers, tmp_path: Path) -> None:
+    """plugin.Open in a program without cgo."""
+    trial = Trial(tmp_path / "root", compilers.go(programs.GO_PLUGIN, SMALL))
+    assert trial.predicted("go-plugins").message in trial.output()
+
+
+# ── C and C++ ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("strip", [False, True])
+def test_static_users(compilers: Compilers, tmp_path: Path, strip: bool) -> None:
+    """getpwnam in a static program without /etc/passwd, stripped or not."""
+    program = compilers.c(programs.C_USER, *STATIC)
+    trial = Trial(tmp_path / "root", compilers.stripped(program) if strip else program)
+    assert trial.predicted("nss-users").message in trial.output("root")
+    trial.add("/etc/passwd", b"root:x:0:0:root:/:/bin/sh\n")
+    assert "nss-users" not in trial.codes()
+    assert trial.run("root").exit_code == 0
+
+
+def test_static_service_names(compilers: Compilers, tmp_path: Path) -> None:
+    """getaddrinfo with a service by name, without /etc/services; by number it works, as its name says."""
+    trial = Trial(tmp_path / "root", compilers.stripped(compilers.c(programs.C_SERVICE, *STATIC)))
+    assert trial.predicted("nss-services").message in trial.output("http")
+    assert trial.run("80").exit_code == 0
+    trial.add("/etc/services", b"http 80/tcp\n")
+    assert "nss-services" not in trial.codes()
+    assert trial.run("http").exit_code == 0
+
+
+def test_other_nss_modules(compilers: Compilers, tmp_path: Path) -> None:
+    """Only modules beyond files and dns, only for what the program asks, and only in static programs."""
+    trial = Trial(tmp_path / "root", compilers.stripped(compilers.c(programs.C_USER, *STATIC)))
+    trial.add("/etc/passwd", b"root:x:0:0:root:/:/bin/sh\n")
+    for line, odd in (
+        (b"passwd: files systemd\n", True),
+        (b"passwd: files [!UNAVAIL=return] # systemd\n", False),
+        (b"hosts: files mdns4 dns\n", False),
+    ):
+        trial.add("/etc/nsswitch.conf", line)
+        assert ("nss-modules" in trial.codes()) is odd, line
+    trial.add("/etc/nsswitch.conf", b"passwd: files systemd\n")
+    assert "libnss_systemd.so.2" in trial.predicted("nss-modules").message
+    opened = _opened(trial, "nobody-here")
+    need(opened, "strace")
+    assert "libnss_systemd.so.2" in opened
+
+
+def _opened(trial: Trial, *args: str) -> str:
+    """What strace saw it open; "" where there is no strace."""
+    strace = shutil.which("strace")
+    if strace is None:
+        return ""
+    enter = ("unshare", "--map-root-user", strace, "-f", "-e", "trace=openat")
+    command = Command((*enter, "unshare", "--root", str(trial.folder), "/app", *args))
+    return shell.run(command).stderr.decode(errors="replace")
+
+
+def test_c_time_zones(compilers: Compilers, tmp_path: Path) -> None:
+    """localtime without zoneinfo says nothing and prints UTC under the zone's name; iostream alone is no hazard."""
+    zone = (("TZ", "Europe/Berlin"),)
+    trial = Trial(tmp_path / "root", compilers.stripped(compilers.c(programs.C_ZONE, *STATIC)))
+    assert "UTC, under the name of the zone" in trial.predicted("c-time-zones").message
+    assert trial.output(env=zone) == "22:13 Europe\n"
+    data = Path("/usr/share/zoneinfo/Europe/Berlin")
+    need(data.exists(), "zoneinfo")
+    trial.add("/usr/share/zoneinfo/Europe/Berlin", data.read_bytes())
+    assert "c-time-zones" not in trial.codes()
+    assert trial.output(env=zone) == "23:13 CET\n"
+
+
+def test_c_temp_files(compilers: Compilers, tmp_path: Path) -> None:
+    """tmpfile() without /tmp."""
+    trial = Trial(tmp_path / "root", compilers.stripped(compilers.c(programs.C_TEMP, *STATIC)))
+    assert trial.predicted("c-temp-files").message in trial.output()
+    trial.add(TMP)
+    assert "c-temp-files" not in trial.codes()
+    assert trial.run().exit_code == 0
+
+
+@pytest.mark.parametrize("flags", [("-static",), ()])
+def test_openssl_tls_roots(compilers: Compilers, tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """OpenSSL without a CA bundle: the message is predicted; a bundle in its folder answers it."""
+    need(Path("/usr/include/openssl/ssl.h").exists(), "OpenSSL's headers and static libraries")
+    program = compilers.linked_late(programs.C_OPENSSL, *flags, "-lssl", "-lcrypto")
+    trial = Trial(tmp_path / "root", program)
+    assert trial.predicted("openssl-tls-roots").level is Level.NEEDS_DATA
+    if flags:
+        assert trial.predicted("openssl-tls-roots").message in trial.output()
+    folder = "/usr/lib/ssl" if flags else "/etc/ssl"
+    assert folder in trial.predicted("openssl-tls-roots").evidence or not flags
+    trial.add(f"{folder}/certs/ca-certificates.crt")
+    assert "openssl-tls-roots" not in trial.codes()
+
+
+def test_named_locale(compilers: Compilers, tmp_path: Path) -> None:
+    """std::locale(name) in a static glibc program: it throws; a program that names no locale has no finding."""
+    trial = Trial(tmp_path / "root", compilers.stripped(compilers.cpp(programs.CPP_LOCALE, *STATIC)))
+    assert trial.predicted("named-locale").message in trial.output()
+
+
+def test_static_dlopen_is_known_by_the_linker(compilers: Compilers, tmp_path: Path) -> None:
+    """Every static glibc program holds dlopen; the linker's warning tells the one that calls it."""
+    program = compilers.c(programs.C_DLOPEN, *STATIC)
+    trial = Trial(tmp_path / "root", program)
+    assert "static-dlopen" not in trial.codes()
+    finding = trial.predicted("static-dlopen", warnings=compilers.warnings(program))
+    assert finding.level is Level.POSSIBLE
+    assert finding.message.replace("<library>", "libm.so.6") in trial.output()
+
+
+def test_static_iconv(compilers: Compilers, tmp_path: Path) -> None:
+    """iconv_open in a static C program without glibc's gconv modules."""
+    trial = Trial(tmp_path / "root", compilers.c(programs.C_ICONV, *STATIC))
+    finding = trial.predicted("static-iconv")
+    assert finding.level is Level.POSSIBLE
+    assert finding.message in trial.output()
+
+
+def test_cpu_flags_are_known_by_the_build(compilers: Compilers, tmp_path: Path) -> None:
+    """-march leaves no mark: only the commands tell; it dies of SIGILL on an older CPU."""
+    program = compilers.c(programs.C_AVX2, *STATIC, "-march=x86-64-v3")
+    trial = Trial(tmp_path / "root", program)
+    command = Command(("g++", "-march=x86-64-v3", "-c", "main.c"))
+    assert trial.codes() == set()
+    finding = trial.predicted("cpu-flags", commands=(command,))
+    assert "exit code 132" in finding.message
+    assert not trial.verdict(commands=(command,), platform="linux/amd64/v3").findings
+    old = shell.run(Command((need_tool("qemu-x86_64-static"), "-cpu", "qemu64", str(program))))
+    assert old.exit_code == 132
+
+
+def test_weak_pthread(compilers: Compilers, tmp_path: Path) -> None:
+    """A weak pthread symbol that nothing defines is a null pointer: calling it is a segmentation fault.
+
+    GNU ld drops such symbols from the table where it can; gold keeps them, as older linkers do.
+    """
+    need_tool("ld.gold")
+    trial = Trial(tmp_path / "root", compilers.c(programs.C_WEAK, *STATIC, "-fuse-ld=gold"))
+    finding = trial.predicted("weak-pthread")
+    assert finding.level is Level.POSSIBLE
+    assert "exit code 139" in finding.message
+    assert trial.run().exit_code == 139
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["0", "4096"])
+def test_musl_thread_stack(compilers: Compilers, tmp_path: Path, size: str) -> None:
+    """musl gives threads 128 KiB unless the file asks for more: a larger frame is a segmentation fault."""
+    small = Trial(
+        tmp_path / "small", compilers.zig(programs.C_THREAD, "x86_64-linux-musl", f"-Wl,-z,stack-size={size}")
+    )
+    assert "exit code 139" in small.predicted("musl-thread-stack").message
+    assert small.run().exit_code == 139
+    asked = Trial(tmp_path / "asked", compilers.zig(programs.C_THREAD, "x86_64-linux-musl"))
+    assert asked.codes() == set()
+    assert asked.run().exit_code == 0
+
+
+@pytest.mark.slow
+def test_musl_malloc(compilers: Compilers, tmp_path: Path) -> None:
+    """musl's malloc under threads is a doubt for a program that takes it from musl's loader; zig links its own."""
+    shared = Trial(tmp_path / "shared", compilers.zig(programs.C_THREAD, "x86_64-linux-musl", "-dynamic"))
+    assert shared.predicted("musl-malloc").level is Level.POSSIBLE
+    assert "musl-malloc" not in Trial(tmp_path / "zig", compilers.zig(programs.C_THREAD, "x86_64-linux-musl")).codes()
+
+
+@pytest.mark.slow
+def test_pid1_signals(compilers: Compilers, tmp_path: Path) -> None:
+    """A program that waits and handles nothing outlives SIGTERM as process 1; with a handler it ends."""
+    for name, source, ends in (("pause", programs.C_PAUSE, False), ("handler", programs.C_HANDLER, True)):
+        shared = Trial(tmp_path / f"{name}-shared", compilers.c(source))
+        assert ("pid1-signals" in shared.codes()) is not ends, name
+        trial = Trial(tmp_path / name, compilers.zig(source, "x86_64-linux-musl"))
+        assert ("pid1-signals" in trial.codes()) is not ends, name
+        assert _ends_on_sigterm(trial) is ends, name
+
+
+_STOP = """
+unshare --map-root-user --pid --fork --kill-child --root "$1" /app &
+parent=$!
+until child=$(cat /proc/$parent/task/$parent/children) && [ -n "$child" ] &&
+    [ "$(cat /proc/${child% }/comm)" = app ] && grep -q 'State:.S' /proc/${child% }/status; do :; done 2>/dev/null
+kill -TERM $child
+for try in $(seq 20); do [ -d /proc/${child% } ] || break; sleep 0.05; done
+[ -d /proc/${child% } ] && echo alive || echo ended
+kill -KILL $child 2>/dev/null
+wait
+"""
+
+
+def _ends_on_sigterm(trial: Trial) -> bool:
+    """Start it as process 1 of its own namespace, send SIGTERM, and look for it for a second."""
+    done = shell.run(Command(("/bin/sh", "-c", _STOP, "sh", str(trial.folder))), timeout=30)
+    assert done.stdout in (b"alive\n", b"ended\n"), done
+    return done.stdout == b"ended\n"

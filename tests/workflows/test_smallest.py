@@ -1,0 +1,182 @@
+"""Tests of `invoke smallest`: the first rung that runs is taken, and every one before it is named with its reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recipes.bases import specs
+from recipes.compile.recipe import RECIPES, ladder
+from recipes.pipeline import Project
+from recipes.samples.reader import load
+from recipes.support.workspace import Workspace
+from recipes.workflows.smallest import Climber, telling_line
+from tests.cli import add, invoke
+from tests.need import need_tool
+from tests.workflows.test_bundle import compile_to
+
+BACKTRACE = """
+#include <execinfo.h>
+#include <cstdio>
+int main() { void *frames[4]; std::puts(backtrace(frames, 4) >= 0 ? "traced" : "no"); }
+"""
+HOST_LIBRARY = """
+#include <dlfcn.h>
+#include <cstdio>
+int main() {
+    void *library = dlopen("libm.so.6", RTLD_NOW);
+    auto *root = library ? reinterpret_cast<double (*)(double)>(dlsym(library, "sqrt")) : nullptr;
+    if (root == nullptr) { std::puts("no libm"); return 0; }
+    std::printf("%.0f\\n", root(49));
+}
+"""
+
+
+def climb(project: Path, target: str, *words: str) -> tuple[int, list[tuple[str, str | None]], dict[str, Any]]:
+    done = invoke(project, "smallest", target, "--engine=local", "--format=json", *words)
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    document = json.loads(done.stdout)
+    return done.exit_code, [(rung["name"], rung["left"]) for rung in document["rungs"]], document
+
+
+def test_the_ladder_is_static_first() -> None:
+    """Every language has rungs, static ones before dynamic ones, and each recipe is one rung at most."""
+    for language in {recipe.language for recipe in RECIPES.values()}:
+        static = [recipe.static for recipe in ladder(language)]
+        assert static == sorted(static, reverse=True)
+        assert {True, False} == {*static}
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("In file included from a.cpp:1:\na.cpp:2:10: fatal error: 'x.h' file not found\n  2 | #include\n",
+         "a.cpp:2:10: fatal error: 'x.h' file not found"),
+        ("ld: main.o: in function `main':\nmain.cpp:(.text+0x9): undefined reference to `f'\n",
+         "main.cpp:(.text+0x9): undefined reference to `f'"),
+        ("something else\nmore\n", "something else"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_the_telling_line(output: str, line: str) -> None:
+    """Of all that a compiler says, the line that names the reason."""
+    assert telling_line(output) == line
+
+
+@pytest.mark.slow
+def test_the_first_rung(project: Path) -> None:
+    """A plain program is static musl on scratch, and nothing more is tried."""
+    code, rungs, document = climb(project, "hi")
+    assert (code, rungs) == (0, [("zig-static-small on scratch", None)])
+    (row,) = document["rows"]
+    assert (row["base"], row["runs"], row["run"]["stdout"]) == ("scratch", True, "hello\n")
+
+
+@pytest.mark.slow
+def test_what_only_glibc_has(project: Path) -> None:
+    """A header that musl lacks: zig's own message says why, and static glibc is taken."""
+    need_tool("g++")
+    add(project, "traced", BACKTRACE, 'expect = "traced\\n"\n')
+    code, rungs, document = climb(project, "traced")
+    assert code == 0
+    assert [name for name, _ in rungs] == ["zig-static-small", "gcc-static-small on scratch"]
+    assert "does not build" in str(rungs[0][1])
+    assert "execinfo.h" in str(rungs[0][1])
+    assert document["rows"][0]["run"]["stdout"] == "traced\n"
+
+
+@pytest.mark.slow
+def test_what_needs_a_library_of_the_host(project: Path) -> None:
+    """Static programs start and do not find what they open; the bundle that was told of it does."""
+    need_tool("g++")
+    add(project, "opener", HOST_LIBRARY, 'expect = "7\\n"\n')
+    code, rungs, document = climb(project, "opener", "--dlopen=libm.so.6")
+    assert code == 0
+    assert [name for name, _ in rungs] == [
+        "zig-static-small on scratch", "gcc-static-small on scratch", "gcc-dynamic on bundle",
+    ]  # fmt: skip
+    assert all("does not run as expected" in str(left) for _, left in rungs[:2])
+    (row,) = document["rows"]
+    assert (row["base"], row["runs"]) == ("bundle", True)
+
+
+@pytest.mark.slow
+def test_bases_come_last_and_by_size(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the bundle cannot do is tried on the bases, smallest first; those that fail or cannot be had are named."""
+    need_tool("g++")
+    for name, extra in (("small", b""), ("large", bytes(1 << 20)), ("middle", bytes(1 << 10))):
+        root = tmp_path / name
+        root.mkdir()
+        (root / "data").write_bytes(b"data" + extra)
+    lines = [f'{name} = "rootfs:{tmp_path / name}"' for name in ("large", "middle", "small", "gone")]
+    (workspace.root / "pyproject.toml").write_text("[tool.fromscratch.bases]\n" + "\n".join(lines) + "\n")
+    monkeypatch.setattr(specs, "_built_in", dict)
+    program = compile_to(tmp_path / "program", "int main(void) { return 0; }")
+    from recipes.samples.reader import prebuilt
+
+    climber = Climber(Project.at(workspace.root), None)
+    rungs = list(climber.climb(prebuilt(str(program))))
+    assert [rung.name.rpartition(" ")[2] for rung in rungs] == ["bundle", "gone", "small", "middle", "large"]
+    assert "--from" in rungs[0].left
+    assert "cannot be had" in rungs[1].left
+    assert all("judged: fails: exec /app: no such file or directory" in rung.left for rung in rungs[2:])
+
+
+@pytest.mark.slow
+def test_nothing_runs(project: Path) -> None:
+    """Where no rung passes the exit code is 3, every rung is named, and no image is shown."""
+    need_tool("g++")
+    add(project, "wrong", "int main() { return 4; }\n")
+    (project / "pyproject.toml").write_text("")
+    code, rungs, document = climb(project, "wrong")
+    assert code == 3
+    assert document["rows"] == []
+    names = [name for name, _ in rungs]
+    assert names[:3] == ["zig-static-small on scratch", "gcc-static-small on scratch", "gcc-dynamic on bundle"]
+    assert any(name.endswith("on alpine") for name in names)
+    assert all(left for _, left in rungs)
+
+
+@pytest.mark.slow
+def test_without_a_run_the_verdict_is_said_to_decide(project: Path) -> None:
+    """`--no-run` takes what is judged to run, and says loudly that nothing was run."""
+    done = invoke(project, "smallest", "hi", "--engine=local", "--no-run")
+    assert done.exit_code == 0
+    assert b"nothing is run" in done.stderr
+    assert b"run       not tried" in done.stdout
+
+
+@pytest.mark.slow
+def test_not_run_is_not_a_pass(workspace: Workspace) -> None:
+    """A program for a CPU that cannot be run here is not the smallest image that runs: the climb ends there."""
+    from recipes.model import BaseImage, Image, Limits, RunOutcome, RunStatus
+
+    class Refusing:
+        """An engine on a machine whose kernel allows no namespaces."""
+
+        name = "local"
+
+        def prepare(self, base: BaseImage) -> None: ...
+        def load(self, image: Image) -> None: ...
+        def stop(self) -> None: ...
+        def run(
+            self, image: Image, *, args: tuple[str, ...] = (), stdin: bytes = b"", limits: Limits | None = None
+        ) -> RunOutcome:
+            return RunOutcome("local", RunStatus.NOT_RUN, reason="unshare: not permitted")
+
+    folder = add(workspace.root, "hi", "int main() {}\n")
+    project = Project.at(workspace.root)
+    rungs = list(Climber(project, Refusing()).climb(load(str(folder), workspace)))
+    assert [rung.left for rung in rungs] == ["judged to run, but not run: unshare: not permitted"]
+
+
+@pytest.mark.slow
+def test_files(project: Path, tmp_path: Path) -> None:
+    """A static file belongs on scratch, a dynamic one on its bundle."""
+    static = compile_to(tmp_path / "static", "int main(void) { return 0; }", "-static")
+    dynamic = compile_to(tmp_path / "dynamic", "int main(void) { return 0; }")
+    assert climb(project, str(static))[:2] == (0, [("as it is on scratch", None)])
+    assert climb(project, str(dynamic), "--from=rootfs:/")[:2] == (0, [("as it is on bundle", None)])
