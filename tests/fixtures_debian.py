@@ -45,7 +45,7 @@ class Assembled:
         other = Store(workspace.images)
         for name in names:
             for layer in self.base(name, platform).layers:
-                blob = other.blob(layer.descriptor.digest)
+                blob = other.place(layer.descriptor.digest)
                 blob.parent.mkdir(parents=True, exist_ok=True)
                 if not blob.exists():
                     link_or_copy(self.store.blob(layer.descriptor.digest), blob)
