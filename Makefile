@@ -57,7 +57,7 @@ check: lint
 
 test: $(VENV)/.dev
 	$(PY) -m recipes.support.system ensure tests
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n 2 --durations 10 $(ARGS)
 
 fuzz: $(VENV)/.dev
 	FUZZ_INPUTS=$${FUZZ_INPUTS:-100000} $(PY) -m pytest -k fuzz --timeout 0 $(ARGS)

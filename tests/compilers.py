@@ -12,24 +12,24 @@ import pytest
 from recipes.model import Command
 from recipes.support import shell
 from tests.need import need, need_tool
+from tests.sharing import made_once, run_folder
 
 
 class Compilers:
-    """Each method returns the built file. The same source with the same flags is built once."""
+    """Each method returns the built file. The same source with the same flags is built once in a run of the tests."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def _build(self, argv: tuple[str, ...], source: str, suffix: str, env: tuple[tuple[str, str], ...] = ()) -> Path:
         key = hashlib.sha256(repr((argv, source, env)).encode()).hexdigest()[:16]
-        folder = self.folder / key
-        output = folder / "app"
-        if not output.exists():
-            folder.mkdir(exist_ok=True)
+
+        def make(folder: Path) -> None:
             (folder / f"main{suffix}").write_text(source)
             done = shell.check(Command((*argv, "-o", "app", f"main{suffix}"), folder, env), timeout=300)
             (folder / "warnings").write_bytes(done.stderr)
-        return output
+
+        return made_once(self.folder / key, make) / "app"
 
     def c(self, source: str, *flags: str) -> Path:
         return self._build((need_tool("gcc"), *flags), source, ".c")
@@ -40,12 +40,9 @@ class Compilers:
     def linked_late(self, source: str, *flags: str) -> Path:
         """C with libraries after the source, as the linker wants them."""
         compiled = self._build((need_tool("gcc"), "-c"), source, ".c")
-        output = compiled.parent / ("app" + hashlib.sha256(repr(flags).encode()).hexdigest()[:8])
-        if not output.exists():
-            shell.check(
-                Command((need_tool("gcc"), "-o", str(output), "-x", "none", str(compiled), *flags)), timeout=300
-            )
-        return output
+        argv = (need_tool("gcc"), "-o", "app", "-x", "none", str(compiled), *flags)
+        key = hashlib.sha256(repr(argv).encode()).hexdigest()[:16]
+        return made_once(self.folder / key, lambda folder: _run(folder, *argv)) / "app"
 
     def go(self, source: str, *flags: str, env: tuple[tuple[str, str], ...] = ()) -> Path:
         mine = Path(sys.executable).with_name("go")
@@ -59,13 +56,15 @@ class Compilers:
         return self._build((sys.executable, "-m", "ziglang", language, "-target", target, *flags), source, suffix)
 
     def stripped(self, program: Path) -> Path:
-        output = program.with_name(program.name + ".stripped")
-        if not output.exists():
-            shell.check(Command((need_tool("strip"), "-o", str(output), str(program))))
-        return output
+        argv = (need_tool("strip"), "-o", "app", str(program))
+        return made_once(program.parent / "stripped", lambda folder: _run(folder, *argv)) / "app"
 
     def warnings(self, program: Path) -> tuple[str, ...]:
         return tuple(program.with_name("warnings").read_text().splitlines())
+
+
+def _run(folder: Path, *argv: str) -> None:
+    shell.check(Command(argv, folder), timeout=300)
 
 
 def _has_module(name: str) -> bool:
@@ -88,4 +87,6 @@ def programs_of_this_machine() -> list[Path]:
 
 @pytest.fixture(scope="session")
 def compilers(tmp_path_factory: pytest.TempPathFactory) -> Compilers:
-    return Compilers(tmp_path_factory.mktemp("programs"))
+    folder = run_folder(tmp_path_factory) / "programs"
+    folder.mkdir(exist_ok=True)
+    return Compilers(folder)

@@ -19,7 +19,15 @@ from recipes.oci.store import Store
 from recipes.run.docker import DockerEngine
 from recipes.run.engine import may_have_docker
 from recipes.support.workspace import Workspace
+from tests.groups import ENGINE, group_of
 from tests.need import need, need_tool
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """See to it that one worker has all tests that use an engine."""
+    for item in items:
+        if "engine" in getattr(item, "fixturenames", ()) and group_of(item.nodeid) != ENGINE:
+            raise pytest.UsageError(f"{item.nodeid} uses an engine: add its file to tests/groups.py")
 
 
 @pytest.fixture(scope="session")

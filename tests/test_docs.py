@@ -15,26 +15,26 @@ import pytest
 from recipes import errors
 from recipes.model import Command
 from recipes.support import shell
+from recipes.support.shell import Completed
+from recipes.support.workspace import Workspace
 from recipes.verdict.hazards import RULES
 from recipes.verdict.startup import LOADER_CODES
+from tests.fixtures_debian import BASES, Assembled, link_or_copy
+from tests.need import need
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
 README = ROOT / "README.md"
 
 NOT_RUN = {
-    "git clone": "the copy that the test works in stands for the clone",
-    "cd ": "the same",
     "make test": "these tests are part of it",
-    "make check": "these tests are part of it",
-    "make fuzz": "takes minutes; the fuzz tests themselves run with fewer inputs",
-    "make bench": "takes minutes, and needs a quiet machine",
-    "make lock": "changes the lock files to what is newest today",
-    "pip install": "tests/test_downstream.py does it",
-    "sudo ": "changes the machine",
-    "apt-get ": "changes the machine",
+    "invoke walkthrough": "tests/test_walkthrough.py runs it, and looks at what it says",
 }
-"""Commands of the README that this test leaves out, and why."""
+"""Commands of the README that are not run here, and why."""
+
+
+FROM_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS", "SAMPLE", "TARGET")
+"""What make tells the commands that it runs, these tests among them: its options, and what our Makefile exports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,12 @@ def readme_commands() -> list[str]:
 
 
 def test_the_readme_has_commands() -> None:
-    """The two commands that the project stands for are in the README, in blocks that the next test runs."""
-    assert {"make compare-sizes", "make test"} <= set(readme_commands())
+    """The two commands that the project stands for are in the README, and each that is left out below is one of its."""
+    assert {"make compare-sizes", *NOT_RUN} <= set(readme_commands())
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def copy(tmp_path_factory: pytest.TempPathFactory, assembled: Assembled) -> Path:
     """The project as a clone has it, with the environment and what has been built so far, so as not to do it twice."""
     folder = tmp_path_factory.mktemp("clone") / "fromscratch"
     mine = shutil.ignore_patterns("build", ".venv", ".git", "__pycache__", ".*_cache", ".hypothesis")
@@ -86,8 +86,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / ".venv").symlink_to(sys.prefix)
     # The link must count as set up: make would otherwise clear the environment behind it.
     for stamp in (".runtime", ".dev"):
-        if not (folder / ".venv" / stamp).exists():
-            pytest.skip("needs an environment made by make")
+        need((folder / ".venv" / stamp).exists(), "an environment made by make")
     for lock in folder.glob("*.lock"):
         os.utime(lock, (0, 0))
     if (ROOT / "build").is_dir():
@@ -96,30 +95,36 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "build").mkdir()
         for name in parts:
             shutil.copytree(ROOT / "build" / name, folder / "build" / name, copy_function=link_or_copy, symlinks=True)
+    assembled.give(Workspace(folder), *BASES)
     return folder
 
 
-def link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copy2(source, target)
+def paste(command: str, folder: Path) -> Completed:
+    """Run the command as from a reader's shell in `folder`, with the environment of the project on PATH."""
+    path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ["PATH"]))
+    kept = {name: value for name, value in os.environ.items() if name not in FROM_MAKE}
+    return shell.run(Command(("sh", "-c", command), cwd=folder), environment={**kept, "PATH": path}, timeout=1400)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("command", readme_commands() if README.exists() else [])
+@pytest.mark.parametrize("command", [command for command in readme_commands() if command not in NOT_RUN])
 def test_every_command_of_the_readme_runs(command: str, copy: Path) -> None:
     """Pasted into a shell in a clone, with the environment on PATH, each command ends well.
 
     A trailing `# exit code N` in the README promises another ending.
     """
-    if any(command.startswith(word) for word in NOT_RUN):
-        return
-    path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ["PATH"]))
-    environment = {**os.environ, "PATH": path}
-    done = shell.run(Command(("sh", "-c", command), cwd=copy), environment=environment, timeout=1400)
+    done = paste(command, copy)
     assert done.exit_code == promised(command), done.stderr.decode(errors="replace")[-4000:]
+
+
+@pytest.mark.slow
+def test_what_make_was_given_is_for_that_make(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make test ARGS=…` gives its tests ARGS in three ways; a command of the README that calls make sees none."""
+    for name, value in {"MAKEFLAGS": " -- ARGS=--nonsense", "MAKEOVERRIDES": "${-*-}", "ARGS": "--nonsense"}.items():
+        monkeypatch.setenv(name, value)
+    done = paste("make doctor", copy)
+    assert done.exit_code == 0, done.stderr.decode(errors="replace")
 
 
 def promised(command: str) -> int:

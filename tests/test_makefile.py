@@ -42,7 +42,7 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "a project"
     (folder / "recipes").mkdir(parents=True)
     shutil.copy(ROOT / "Makefile", folder)
-    for name in ("__init__", "system", "shell", "errors", "model", "notes"):  # what set-up itself uses
+    for name in ("__init__", "system", "shell", "errors", "model", "notes", "printable"):  # what set-up itself uses
         shutil.copy(ROOT / "recipes" / f"{name}.py", folder / "recipes")
     (folder / "tasks.py").write_text(ECHO_TASKS)
     # One real, hash-checked package is enough to see whether set-up works.

@@ -36,6 +36,7 @@ from recipes.samples.reader import load
 from recipes.support.workspace import Workspace
 from recipes.verdict.hazards import RULES
 from tests.cli import ROOT
+from tests.fixtures_debian import Assembled
 from tests.need import need
 from tests.programs import compile_c
 
@@ -107,8 +108,9 @@ def test_each_sample_fails_without_and_works_with(name: str, recipe: str, projec
 
 
 @pytest.mark.slow
-def test_authorities_of_its_own_are_trusted_on_a_base_that_has_a_bundle(project: Project) -> None:
+def test_authorities_of_its_own_are_trusted_on_a_base_that_has_a_bundle(project: Project, assembled: Assembled) -> None:
     """They stand behind the base's, which stay; without them the base's bundle does not let the program through."""
+    assembled.give(project.workspace, "deb-static")
     sample = sample_of("https-go")
     without = dataclasses.replace(sample, image=dataclasses.replace(sample.image, ca=()))
     image, _ = image_of(project, without, "go-static", "deb-static")
@@ -126,8 +128,9 @@ def test_authorities_of_its_own_are_trusted_on_a_base_that_has_a_bundle(project:
 
 
 @pytest.mark.slow
-def test_what_the_base_has_is_not_added(project: Project) -> None:
+def test_what_the_base_has_is_not_added(project: Project, assembled: Assembled) -> None:
     """On a base with zones and users nothing is added, and nothing is changed."""
+    assembled.give(project.workspace, "deb-static")
     for name in ("clock", "whoami"):
         image, _ = image_of(project, sample_of(name), "zig-static-small", "deb-static")
         assert image.outfit.provisions == ()

@@ -19,6 +19,7 @@ from recipes.samples.reader import load
 from recipes.support import shell
 from recipes.support.workspace import Workspace
 from tests.cli import ROOT, error, invoke
+from tests.fixtures_debian import Assembled
 from tests.need import need, need_tool
 
 OTHER = Platform("linux", "arm64" if Platform.host().architecture == "amd64" else "amd64")
@@ -122,13 +123,15 @@ def test_a_cross_compiler_of_the_machine(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_bundle_for_both(project: Path, tmp_path: Path) -> None:
+def test_a_bundle_for_both(project: Path, tmp_path: Path, assembled: Assembled) -> None:
     """A dynamic program of another CPU gets the loader and libraries of a root for that CPU, and runs with them."""
     target = {"arm64": "aarch64-linux-gnu", "amd64": "x86_64-linux-gnu"}[OTHER.architecture]
     need_tool(f"{target}-g++")
     need(emulation.emulator(OTHER), f"qemu-user-static for {OTHER}")
     both = f"{Platform.host()},{OTHER}"
     project = project.rename(tmp_path / "plain")  # mmdebstrap cannot cope with quotes in a name
+    for platform in Platform.parse_list(both):
+        assembled.give(Workspace(project), "deb-cc", platform=platform)
     options = ("--from", "deb-cc", "--platform", both, "--engine", "local", "--format", "json")
     done = invoke(project, "bundle", "hi", *options)
     assert done.exit_code == 0, done.stderr

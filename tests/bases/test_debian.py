@@ -15,61 +15,13 @@ from recipes.bases import debian
 from recipes.bases.resolve import resolve
 from recipes.bases.suites import complete, host_suite
 from recipes.errors import BadInput, Unavailable
-from recipes.model import BaseImage, Platform
-from recipes.oci.layers import open_layer
+from recipes.model import Platform
 from recipes.oci.reference import parse
 from recipes.oci.store import Store
 from recipes.oci.tar import pieces
 from recipes.support.workspace import Workspace
+from tests.fixtures_debian import AMD64, Assembled
 from tests.need import need, need_tool
-
-AMD64 = Platform("linux", "amd64")
-
-
-class Assembled:
-    """A workspace that all these tests share, since assembling takes seconds."""
-
-    def __init__(self, root: Path) -> None:
-        self.workspace = Workspace(root)
-        self.store = Store(self.workspace.images)
-
-    def base(self, name: str, platform: Platform = AMD64) -> BaseImage:
-        """The base, or the test ends as `need` says where Debian's mirror cannot be reached."""
-        need_tool("mmdebstrap")
-        try:
-            return resolve(name, platform, self.workspace, self.store)
-        except Unavailable as error:
-            if "network" in error.hint or "minutes ago" in error.hint:
-                need(False, f"Debian's mirror ({error.message})")
-            raise
-
-    def members(self, name: str, platform: Platform = AMD64) -> dict[str, tarfile.TarInfo]:
-        (layer,) = self.base(name, platform).layers
-        with open_layer(self.store, layer) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-            return {member.name: member for member in archive}
-
-    def content(self, name: str, path: str, platform: Platform = AMD64) -> bytes:
-        (layer,) = self.base(name, platform).layers
-        with open_layer(self.store, layer) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-            for member in archive:
-                if member.name == path:
-                    file = archive.extractfile(member)
-                    assert file is not None
-                    return file.read()
-        raise AssertionError(f"no {path} in {name}")
-
-    def unpack(self, name: str, folder: Path) -> Path:
-        (layer,) = self.base(name).layers
-        with open_layer(self.store, layer) as stream:
-            data = stream.read()
-        folder.mkdir()
-        subprocess.run(["tar", "-C", str(folder), "-x", "--no-same-owner"], input=data, check=True)
-        return folder
-
-
-@pytest.fixture(scope="session")
-def assembled(tmp_path_factory: pytest.TempPathFactory) -> Assembled:
-    return Assembled(tmp_path_factory.mktemp("assembled"))
 
 
 def run_in(root: Path, *argv: str) -> str:
@@ -199,10 +151,10 @@ def test_python_runs(assembled: Assembled, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_slim_is_a_whole_debian(assembled: Assembled, tmp_path: Path) -> None:
+def test_slim_is_a_whole_debian(assembled: Assembled) -> None:
     """deb-slim is set up: dpkg lists its packages, and neither package lists nor logs are in it."""
     need(Platform.host() == AMD64, "an amd64 machine")
-    root = assembled.unpack("deb-slim", tmp_path / "root")
+    root = assembled.root("deb-slim")
     assert "ii  apt " in run_in(root, "/bin/sh", "-c", "dpkg -l apt")
     members = assembled.members("deb-slim")
     assert not [name for name in members if re.match(r"var/lib/apt/.|var/log/.|var/cache/.", name)]

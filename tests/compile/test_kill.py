@@ -17,9 +17,21 @@ from recipes.model import Command
 from recipes.samples.reader import load
 from recipes.support import shell
 from recipes.support.workspace import Workspace
-from tests.compile.programs import OURS, build_command, make, output, write
+from tests.compile.programs import build_command, make, run, write
 
 GCC = ["gcc-dynamic", "gcc-static"]
+
+
+def parts(recipe: str, code: int = 0) -> dict[str, str]:
+    """A program that ends with this code: small, as it is built often, and in C with steps of every kind."""
+    if RECIPES[recipe].language == "go":
+        return {"main.go": "package main\n\nfunc main() {}\n"}
+    return {
+        "main.c": f"int one(void), two(void);\nint main(void) {{ return one() + two() - 3 + {code}; }}\n",
+        "one.c": "int one(void) { return 1; }\n",
+        "lib/two.c": "int two(void) { return 2; }\n",
+        "sample.toml": 'sources = ["*.c"]\n[libraries]\ntwo = ["lib/two.c"]\n',
+    }
 
 
 def processes_of(workspace: Workspace) -> list[int]:
@@ -40,20 +52,20 @@ def processes_of(workspace: Workspace) -> list[int]:
 @pytest.mark.parametrize("recipe", ["gcc-static", "gcc-static-small", "zig-static-small"])
 def test_eight_processes_at_once(recipe: str, workspace: Workspace) -> None:
     """Eight builds of the same and of different samples all end well, with the same files, and say nothing odd."""
-    shutil.copytree(OURS.samples / "hello", workspace.samples / "hello")
-    shutil.copytree(OURS.samples / "wordcount", workspace.samples / "wordcount")
-    orders = [("hello", "wordcount"), ("wordcount", "hello")] * 4
+    codes = {"one": 0, "other": 7}
+    for name, code in codes.items():
+        write(workspace, parts(recipe, code), name)
+    orders = [("one", "other"), ("other", "one")] * 4
     with ThreadPoolExecutor(8) as pool:
         commands = [build_command(workspace, recipe, *order) for order in orders]
         results = list(pool.map(lambda command: shell.check(command, timeout=500), commands))
     lines = [frozenset(done.stdout.decode().splitlines()) for done in results]
     assert len(set(lines)) == 1
     assert len(lines[0]) == 2
-    for name in ("hello", "wordcount"):
-        sample = load(name, workspace)
-        binary = make(sample, recipe, workspace)
+    for name, code in codes.items():
+        binary = make(load(name, workspace), recipe, workspace)
         assert binary.cached
-        assert output(binary, stdin=sample.stdin.encode()) == sample.expect.stdout
+        assert run(binary).exit_code == code
         # Each command was run by one of the eight and by none of the others.
         echoed = b"".join(done.stderr for done in results).decode()
         for command in binary.commands:
@@ -74,18 +86,19 @@ def test_eight_threads_at_once(workspace: Workspace) -> None:
 @pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "go-dynamic"])
 def test_kill_at_any_moment(recipe: str, workspace: Workspace) -> None:
     """After `kill -9` of the build at random moments, the next build just works and makes the right file."""
-    name = "hello-go" if recipe.startswith("go") else "wordcount"
-    shutil.copytree(OURS.samples / name, workspace.samples / name)
-    sample = load(name, workspace)
-    begun = time.monotonic()
+    sample = write(workspace, parts(recipe))
     expected = make(sample, recipe, workspace).sha256
+    shutil.rmtree(workspace.build / "work")
+    shutil.rmtree(workspace.cache / "binaries")
+    begun = time.monotonic()
+    shell.check(build_command(workspace, recipe, sample.name))
     length = time.monotonic() - begun
     chance = random.Random(1)  # noqa: S311
     for _ in range(8):
         shutil.rmtree(workspace.build / "work")
         shutil.rmtree(workspace.cache / "binaries")
-        argv = ("timeout", "--signal=KILL", f"{chance.uniform(0.02, length + 0.2):.3f}")
-        command = build_command(workspace, recipe, name)
+        argv = ("timeout", "--signal=KILL", f"{chance.uniform(0.02, length):.3f}")
+        command = build_command(workspace, recipe, sample.name)
         done = shell.run(Command((*argv, *command.argv), env=command.env))
         assert done.exit_code in (0, 137)
         assert make(sample, recipe, workspace).sha256 == expected

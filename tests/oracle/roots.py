@@ -23,7 +23,6 @@ _CC = "base-files,libc6,libgcc-s1,libstdc++6"
 _MORE = "libstdc++6,libcurl4,libxml2,libsqlite3-0,libreadline8,libexpat1,libffi-dev,libglib2.0-0,zlib1g"
 
 ROOTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "slim": ("bookworm", _MINBASE),
     "cc": ("bookworm", (*_EXTRACT, f"--include={_CC}")),
     "python": ("bookworm", (*_EXTRACT, "--include=base-files,python3")),
     "musl": ("bookworm", (*_EXTRACT, "--include=base-files,musl")),

@@ -165,6 +165,7 @@ def end(process: subprocess.Popen[bytes]) -> str:
         return process.stdout.read().decode()
 
 
+@pytest.mark.usefixtures("hears_all")
 @pytest.mark.parametrize("way", ["flood", "time limit", "SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
 def test_nothing_outlives_its_run(other: Outside, way: str) -> None:
     """A program that clings to life, and its child, end with the run and with us, whichever way that is."""

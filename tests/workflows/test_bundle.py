@@ -19,6 +19,7 @@ from recipes.support import shell
 from recipes.support.workspace import Workspace
 from recipes.workflows import bundle
 from tests.cli import error, invoke
+from tests.fixtures_debian import Assembled
 from tests.need import need, need_tool
 
 pytestmark = pytest.mark.slow
@@ -270,9 +271,9 @@ def test_a_plugin_whose_own_library_is_missing(project: Path, root: Path, tmp_pa
 # ── the other libc, other CPUs, other roots ──────────────────────────────────────────────────────────────────────────
 
 
-def test_a_dynamic_musl_program(here: Project, tmp_path: Path) -> None:
+def test_a_dynamic_musl_program(here: Project, tmp_path: Path, assembled: Assembled) -> None:
     """musl's libc is its loader: the bundle is that one file, and the program runs."""
-    need_tool("mmdebstrap")
+    assembled.give(here.workspace, "deb-musl")
     program = compile_to(tmp_path / "program", '#include <stdio.h>\nint main(void) { puts("musl"); return 0; }',
                          compiler=zig("-target", "x86_64-linux-musl", "-dynamic"))  # fmt: skip
     base, row = bundled(here, program, "deb-musl")

@@ -20,6 +20,7 @@ from recipes.run.local import LocalEngine
 from recipes.support.workspace import Workspace
 from recipes.workflows import debug
 from tests.cli import error, invoke
+from tests.fixtures_debian import Assembled
 from tests.need import need, need_tool
 from tests.programs import compile_c, image_of
 
@@ -27,8 +28,8 @@ PUTS = '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }'
 
 
 @pytest.fixture
-def image(workspace: Workspace) -> Image:
-    need_tool("mmdebstrap")
+def image(workspace: Workspace, assembled: Assembled) -> Image:
+    assembled.give(workspace, "deb-busybox")
     return image_of(Project.at(workspace.root), compile_c(workspace, PUTS))
 
 
@@ -96,10 +97,10 @@ def test_docker_runs_the_twin(engine: str, workspace: Workspace, image: Image) -
 
 
 @pytest.mark.slow
-def test_what_the_task_prints(project: Path) -> None:
+def test_what_the_task_prints(project: Path, assembled: Assembled) -> None:
     """The twin, what it is of, that it works, how to start it; a dynamic strace is left out with a reason."""
-    need_tool("mmdebstrap")
     plain = project.rename(project.with_name("plain"))  # apt refuses a folder with a double quote in its name
+    assembled.give(Workspace(plain), "deb-busybox")
     done = invoke(plain, "debug", "hi", "--engine=local", "--recipe=zig-static-small")
     assert done.exit_code == 0, done.stderr.decode()
     out, err = done.stdout.decode(), done.stderr.decode()

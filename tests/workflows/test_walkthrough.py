@@ -12,7 +12,9 @@ import pytest
 from recipes.model import Command, WalkStep
 from recipes.report.walkthrough import render_markdown, render_step, render_summary, shown
 from recipes.support import shell
+from recipes.support.workspace import Workspace
 from tests.cli import argv, invoke
+from tests.fixtures_debian import BASES, Assembled
 from tests.need import need_tool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,9 +22,10 @@ STEPS = 12
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project without samples; what one run builds, the next one has."""
+def story(tmp_path_factory: pytest.TempPathFactory, assembled: Assembled) -> Path:
+    """A project without samples, but with Debian's bases; what one run builds, the next one has."""
     folder = tmp_path_factory.mktemp("story")
+    assembled.give(Workspace(folder), *BASES)
     (folder / "tasks.py").write_text(
         f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
         "from recipes.tasks import collection\n\nnamespace = collection(__file__)\n"
@@ -40,14 +43,11 @@ def answers(text: str) -> dict[int, str]:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("engine_name", ["local", "docker"])
 def test_every_step_is_done_and_agrees(story: Path, engine_name: str, request: pytest.FixtureRequest) -> None:
-    """All twelve steps, with the engine of our own and with Docker's, come out as predicted."""
+    """All twelve steps, without Docker (as the README's command then runs) and with it, come out as predicted."""
     need_tool("g++")
-    need_tool("mmdebstrap")
-    variables = dict(os.environ)
-    if engine_name == "docker":
-        variables["DOCKER_HOST"] = request.getfixturevalue("engine")
-    words = argv("walkthrough", f"--engine={engine_name}")
-    done = shell.run(Command(words, cwd=story), environment=variables, timeout=1000)
+    address = "unix:///none" if engine_name == "local" else request.getfixturevalue("engine")
+    variables = {**os.environ, "DOCKER_HOST": address}
+    done = shell.run(Command(argv("walkthrough"), cwd=story), environment=variables, timeout=1000)
     text = done.stdout.decode()
     assert answers(text) == dict.fromkeys(range(1, STEPS + 1), "yes"), text
     assert done.exit_code == 0

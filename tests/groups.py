@@ -1,0 +1,50 @@
+"""Which tests one worker does all of, where several workers run side by side: those of a file that is named here.
+
+All others go one by one to whichever worker has time. (The marks of pytest-xdist that are meant for this do nothing in
+pytest 9.2, whose ids of tests cannot be written to.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+ENGINE = "engine"
+"""A session's private Docker Engine is started for one worker, and its tests look at all that is in it."""
+
+GROUPS = {
+    "tests/package/test_dockerfile.py": ENGINE,
+    "tests/run/test_docker.py": ENGINE,
+    "tests/run/test_engines.py": ENGINE,
+    "tests/workflows/test_bundle.py": ENGINE,
+    "tests/workflows/test_debug.py": ENGINE,
+    "tests/test_needs.py": ENGINE,
+    "tests/workflows/test_verify.py": ENGINE,
+    "tests/workflows/test_walkthrough.py": ENGINE,
+    # What the machine has of shared memory is counted: one hoard at a time.
+    "tests/run/test_jail.py": "memory",
+    # The commands of the README share a clone, and what each has built there.
+    "tests/test_docs.py": "clone",
+    # One environment, into which this project is installed.
+    "tests/test_downstream.py": "downstream",
+}
+
+
+def group_of(nodeid: str) -> str:
+    """The group of a test; one that has none is a group of its own."""
+    return GROUPS.get(nodeid.partition("::")[0], nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Ours, unless the user has chosen another one with --dist."""
+    if config.getvalue("dist") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Grouping(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Grouping(config, log)
