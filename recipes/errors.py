@@ -21,7 +21,7 @@ class RecipeError(Exception):
 
 
 class BadInput(RecipeError):
-    """An unknown name, an unreadable file, a setting that makes no sense. Exit code 2."""
+    """An unknown name, an unreadable file, an invalid setting. Exit code 2."""
 
     exit_code = 2
 
@@ -71,7 +71,7 @@ class CommandFailed(RecipeError):
 
 
 class Unavailable(RecipeError):
-    """An engine, registry or base that was asked for by name cannot be had. Exit code 6."""
+    """An engine, registry or base that was asked for by name is unavailable. Exit code 6."""
 
     exit_code = 6
 

@@ -60,18 +60,18 @@ class Platform:
 # ── a program's source ───────────────────────────────────────────────────────────────────────────────────────────────
 
 Language = Literal["c++", "go", "binary"]
-"""What a sample is written in (C counts as C++); "binary" is a program that somebody else has built."""
+"""What a sample is written in (C counts as C++); "binary" is a prebuilt program."""
 
 BuildSystem = Literal["sources", "cmake", "meson", "autotools", "make", "go"]
-"""Who knows how files become a program: this project itself ("sources"), or the sample's own build system."""
+"""What turns the files into a program: this project itself ("sources"), or the sample's own build system."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expect:
     """What a run of the sample has to show. `stdout` None: anything will do.
 
-    `serves` is for programs that do not end by themselves: the seconds after which one that still runs is well. One
-    that has ended by then is not, whatever its exit code.
+    `serves` is for programs that do not end by themselves: the seconds after which a running one counts as healthy.
+    One that has ended by then does not, whatever its exit code.
     """
 
     stdout: str | None = None
@@ -105,7 +105,7 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """How an engine finds out whether a container is well: `test` in exec form, or `http`, an address that the
+    """How an engine finds out whether a container is healthy: `test` in exec form, or `http`, an address that the
     project's own probe asks. Times in seconds. Source: Docker Image Specification v1.2, "Healthcheck".
     """
 
@@ -118,7 +118,7 @@ class HealthCheck:
 
 
 PROGRAM = "/app"
-"""Where the program is in an image, whatever its own name: equal programs make equal layers, and nobody quotes it."""
+"""Where the program is in an image, whatever its own name: equal programs make equal layers; it needs no quoting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -493,7 +493,7 @@ Go's runtime asks for the CPU's level by itself, and exits with 1.
 """
 
 _TOO_LONG = "argument list too long"
-"""What the kernel says of any program where its arguments are: no verdict knows them."""
+"""What the kernel says of any program whose arguments are at fault: no verdict knows them."""
 
 _EMULATOR_FAILURE = re.compile(r"^qemu-\S+: Could not open ", re.MULTILINE)
 """QEMU where the loader is missing; it exits with 255."""
@@ -575,7 +575,7 @@ class SizeRow:
 
     @property
     def reason(self) -> str:
-        """Why it does not run, whole: what was observed where there was a run, else what is predicted."""
+        """Why it does not run, unshortened: what was observed where there was a run, else what is predicted."""
         if self.runs:
             return ""
         if self.run is None or self.run.status is RunStatus.NOT_RUN:
@@ -588,7 +588,7 @@ class SizeRow:
     def disagrees(self) -> bool:
         """Verdict and run say different things: a bug in one of our rules.
 
-        A program that starts and then does not do what its sample expects is no matter of the verdict. Nor are
+        A program that starts and then does not do what its sample expects is outside of the verdict. So are
         arguments with which none would start.
         """
         if self.run is None or self.observed is None:

@@ -193,7 +193,7 @@ def judge_on(
 ) -> Verdict:
     """What the file and the root say about a run, before there is one. Remembered by the content of both.
 
-    `root` opens the base alone, where somebody has done so already; with an outfit its layers are above it.
+    `root` opens the base alone, where that has been done already; with an outfit its layers are above it.
     """
     outfit = outfit or Outfit(settings_of(binary))
     settings = outfit.settings
@@ -233,7 +233,7 @@ def refuse_failing(verdict: Verdict, image: Image) -> None:
     if verdict.status is Status.FAILS:
         raise errors.GateFailed(
             f"{image.name} would not start: {verdict.reason}",
-            hint="`invoke verify` says why and what would help; --force pushes it all the same",
+            hint="`invoke verify` says why and what would help; --force pushes it anyway",
         )
 
 
@@ -291,7 +291,7 @@ def package_and_run(
 
 
 def take_binary(project: Project, sample: Sample) -> tuple[Binary, ElfFacts]:
-    """A program that somebody else has built, kept by its content: the file may change once we have looked at it.
+    """A prebuilt program, kept by its content: the file may change once we have looked at it.
 
     Raises: NotElf, TruncatedElf, BadInput.
     """

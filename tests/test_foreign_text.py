@@ -141,7 +141,7 @@ def sample_toml(project: Path) -> Attack:
 
 def folder_of_a_sample(project: Path) -> Attack:
     (project / "samples" / NAME).mkdir()
-    return Attack(("samples",), "no samples: ")
+    return Attack(("samples",), "skipped: ")
 
 
 def bases_of_the_project(project: Path) -> Attack:

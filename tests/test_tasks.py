@@ -162,8 +162,12 @@ def test_two_samples_of_one_name(project: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "name", "reason"),
     [
-        (("--recipes=go-static,gcc-static", "--bases=scratch"), "go-static", "it is for go, and no sample is"),
-        (("--recipes=gcc-static", "--bases=scratch,bundle"), "bundle", "no program loads a library"),
+        (
+            ("--recipes=go-static,gcc-static", "--bases=scratch"),
+            "go-static",
+            "builds go, and no go sample was selected",
+        ),
+        (("--recipes=gcc-static", "--bases=scratch,bundle"), "bundle", "no selected program loads a library"),
     ],
 )
 def test_what_fits_nothing_is_told(project: Path, words: tuple[str, ...], name: str, reason: str) -> None:
@@ -190,7 +194,7 @@ def test_one_broken_folder_does_not_stop_the_others(project: Path) -> None:
     done = invoke(project, "samples")
     assert done.exit_code == 0
     assert b"hi " in done.stdout
-    assert done.stdout.endswith(b"\nno samples: common (sample 'common' has no sources)\n")
+    assert done.stdout.endswith(b"\nskipped: common (sample 'common' has no sources)\n")
     code, document = table_of(project, "--recipes=gcc-static", "--bases=scratch")
     assert (code, [row["sample"] for row in document["rows"]]) == (2, ["hi"])
     assert document["failed"] == [{"name": "common", "reason": "sample 'common' has no sources"}]
@@ -310,7 +314,7 @@ def test_a_missing_tool(project: Path) -> None:
 
 
 def test_a_compiler_that_is_none(project: Path) -> None:
-    """A file on PATH that is no program is a missing tool, and does not stop what needs it not."""
+    """A file on PATH that is not a program is a missing tool, and does not stop what does not need it."""
     (project / "g++").write_bytes(b"\1garbage")
     (project / "g++").chmod(0o755)
     words = ("compare-sizes", "--recipes=gcc-static,zig-static-small", "--bases=scratch", "--no-run", "--format=json")

@@ -35,7 +35,7 @@ from recipes.registry.reach import Unreachable, reaching
 from recipes.support import notes, shell
 from recipes.support.workspace import Workspace
 
-# What belongs to the machine or the tool that assembled it, to apt's bookkeeping, or to nobody at run time.
+# What belongs to the machine or the tool that assembled it, to apt's bookkeeping, or is not used at run time.
 _DROPPED = (
     "dev/*",
     "etc/fstab",
@@ -118,9 +118,9 @@ def assemble_tar(reference: Reference, platform: Platform, out: Path, name: str)
         architecture = "armel"
     if not architecture:
         known = ", ".join(row.name for row in ARCHITECTURES.values() if row.debian)
-        raise Unavailable(f"{name} has no image for {platform}", hint=f"there is: {known}")
+        raise Unavailable(f"{name} has no image for {platform}", hint=f"available: {known}")
     if shell.which("mmdebstrap") is None:
-        raise Unavailable(f"{name} needs mmdebstrap, which is not there", hint="apt-get install mmdebstrap")
+        raise Unavailable(f"mmdebstrap not found (needed by {name})", hint="apt-get install mmdebstrap")
     variant, _, suite = reference.target.partition("@")
     if variant == "minbase":
         options = ["--variant=minbase"] + ([f"--include={reference.selector}"] if reference.selector else [])
@@ -153,7 +153,7 @@ def assemble_tar(reference: Reference, platform: Platform, out: Path, name: str)
         reason = _reason(done.stderr) or done.stopped or f"exit code {done.exit_code}"
         message = f"{name} cannot be assembled: {reason}"
         if re.search(r"resolv|onnect|imed out|unreachable", reason):
-            raise Unreachable(message, hint="is there a network, and can deb.debian.org be reached?")
+            raise Unreachable(message, hint="check the network: deb.debian.org must be reachable")
         if re.search(r"unshare|newuidmap|subuid|namespace|chroot mode", reason):
             raise Unavailable(
                 message,
@@ -163,7 +163,7 @@ def assemble_tar(reference: Reference, platform: Platform, out: Path, name: str)
             raise Unavailable(
                 message, hint=f"running programs for {platform} needs: apt-get install arch-test qemu-user-static"
             )
-        raise Unavailable(message, hint=f"see for yourself: {command}")
+        raise Unavailable(message, hint=f"for the whole output, run: {command}")
 
 
 def tree(archive: tarfile.TarFile, variant: str) -> list[Entry]:
@@ -188,7 +188,7 @@ def _trimmed(archive: tarfile.TarFile, variant: str) -> Iterator[Entry]:
             continue
         member.name, member.linkname = name, member.linkname.removeprefix("./") if member.islnk() else member.linkname
         if variant != "minbase":
-            member.uid = member.gid = 0  # the owners of whoever unpacked it
+            member.uid = member.gid = 0  # the owner would be the user who unpacked it
         member.mtime, member.uname, member.gname, member.pax_headers = 0, "", "", {}
         kept[name] = member
     # Of several names for one file the first in order carries the content, whatever the order was before.

@@ -66,10 +66,12 @@ def read_layout(layout: Path, tag: str, name: str, platform: Platform, store: St
 def find_in_layout(layout: Path, tag: str, name: str, platform: Platform) -> Descriptor:
     """What `tag` stands for in a layout's index.json right now; of several images with that tag, the platform's.
 
-    Entries that cannot be used are no harm as long as there is one that can.
+    Unusable entries do no harm as long as one is usable.
     """
     if not (layout / "index.json").is_file():
-        raise Unavailable(f"{name} is not an OCI layout: it has no index.json", hint="give the folder that has one")
+        raise Unavailable(
+            f"{name} is not an OCI layout: it has no index.json", hint="name the folder that holds index.json"
+        )
     index = parse_json(_read_small(layout / "index.json", MAX_MANIFEST_BYTES, name), f"the index of {name}")
     entries = index.get("manifests")
     if not isinstance(entries, list):
@@ -91,7 +93,7 @@ def find_in_layout(layout: Path, tag: str, name: str, platform: Platform) -> Des
         return choose({"manifests": [entry for entry in asked if _digest_of(entry) in found]}, platform, name)
     known = shortened(", ".join(sorted({text for entry in entries for text in _names_of(entry)})) or "none")
     if found:
-        raise BadInput(f"{name} holds {len(found)} images", hint=f"add the tag of one: {known}")
+        raise BadInput(f"{name} holds {len(found)} images", hint=f"choose one by its tag: {known}")
     if unusable is not None:
         raise unusable
     raise Unavailable(f"{name} holds no image {tag!r}" if tag else f"{name} holds no image", hint=f"its tags: {known}")
@@ -142,7 +144,7 @@ def read_docker_archive(path: Path, selector: str, name: str, platform: Platform
             with io.BufferedReader(_Content(file, _follow(members, str(layer_name), name)), _CHUNK) as content:
                 layer = _add_layer(content, store)
             if layer.diff_id != diff_id:
-                raise BadArchive(f"{name}: the content of {shortened(str(layer_name))} is not what its config names")
+                raise BadArchive(f"{name}: the content of {shortened(str(layer_name))} does not match the diff ID in its config")
             layers.append(layer)
     return base_image(name, platform, digest, layers, config)
 
@@ -157,7 +159,7 @@ def _choose_image(images: object, selector: str, name: str) -> dict[str, object]
     if not fitting:
         raise Unavailable(f"{name} holds no image {selector!r}", hint=f"its names: {known}")
     if len(fitting) > 1:
-        raise BadInput(f"{name} holds {len(fitting)} images", hint=f"add the name of one: {known}")
+        raise BadInput(f"{name} holds {len(fitting)} images", hint=f"choose one by its name: {known}")
     chosen: dict[str, object] = fitting[0]
     return chosen
 
@@ -172,7 +174,7 @@ def _full(text: str) -> ImageName | str:
 def _member(file: FileReader, members: dict[str, Member], member_name: str, limit: int, name: str) -> bytes:
     member = _follow(members, member_name, name)
     if member.size > limit:
-        raise BadArchive(f"{name}: {shortened(member_name)} is not a file of a reasonable size")
+        raise BadArchive(f"{name}: {shortened(member_name)} is larger than {limit} bytes")
     return file.read_at(member.offset, member.size)
 
 
@@ -181,7 +183,7 @@ def _follow(members: dict[str, Member], member_name: str, name: str) -> Member:
     for _ in range(8):
         member = members.get(member_name)
         if member is None:
-            raise BadArchive(f"{name}: {shortened(member_name)} is missing", hint="is it a docker-archive, and whole?")
+            raise BadArchive(f"{name}: {shortened(member_name)} is missing", hint="is it a complete docker-archive?")
         if member.kind == "file" and member.offset >= 0:
             return member
         if member.kind not in ("symlink", "hardlink"):
@@ -220,7 +222,7 @@ def read_rootfs(path: Path, name: str, platform: Platform, store: Store) -> Base
     else:
         with _opened(path, name) as file:
             if not file.peek(1):
-                raise BadArchive(f"{name} is empty", hint="write the tar again")
+                raise BadArchive(f"{name} is empty", hint="create the tar again")
             layer = _add_layer(file, store)
     return BaseImage(name, name, platform, layer.diff_id, (layer,))
 

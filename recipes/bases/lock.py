@@ -70,7 +70,7 @@ def read(workspace: Workspace) -> Pins:
     try:
         table = tomllib.loads(data.decode())
         if table.pop("version", None) != VERSION:
-            raise ValueError(f"it is not of version {VERSION}")
+            raise ValueError(f"its version is not {VERSION}")
         return {reference: _pin(reference, entry) for reference, entry in table.items()}
     except (ValueError, TypeError, RecursionError) as error:
         raise BadInput(
@@ -135,7 +135,7 @@ def remember_look(workspace: Workspace, reference: Reference, digest: str) -> No
 
 
 def last_look(workspace: Workspace, reference: Reference) -> Look | None:
-    """None where nobody has looked from here, or the record is damaged."""
+    """None where it was not looked up from here, or the record is damaged."""
     try:
         saved = json.loads(kept(_look(workspace, reference)))
         if saved["reference"] != str(reference) or not is_digest(saved["digest"]):
@@ -167,14 +167,16 @@ def _pin(reference: str, entry: Any) -> Pin:
     except BadInput as error:
         raise ValueError(error.message) from error
     if not is_lockable(canonical) or str(canonical) != reference:
-        raise ValueError(f"{reference!r} is not the whole name of a tag, such as {'docker://docker.io/library/a:1'!r}")
+        raise ValueError(
+            f"{reference!r} is not a complete reference to a tag, such as {'docker://docker.io/library/a:1'!r}"
+        )
     if not isinstance(entry, dict) or not {"digest", "since"} <= set(entry) <= _KEYS:
-        raise ValueError(f"the entry of {reference!r} has other keys than {', '.join(sorted(_KEYS))}")
+        raise ValueError(f"the entry of {reference!r} must have these keys and no others: {', '.join(sorted(_KEYS))}")
     base, platforms, since = entry.get("base", ""), entry.get("platforms", []), entry["since"]
     if not is_digest(entry["digest"]):
-        raise ValueError(f"the digest of {reference!r} is none: {entry['digest']!r}")
+        raise ValueError(f"invalid digest of {reference!r}: {entry['digest']!r}")
     if not isinstance(since, datetime) or since.tzinfo is None:
-        raise ValueError(f"the time of {reference!r} is none")
+        raise ValueError(f"the time of {reference!r} is not a timestamp with a zone")
     if not isinstance(base, str) or not isinstance(platforms, list) or not all(isinstance(p, str) for p in platforms):
-        raise ValueError(f"the entry of {reference!r} has values of another kind")
+        raise ValueError(f"the entry of {reference!r} has values of the wrong type")
     return Pin(entry["digest"], since.astimezone(UTC), base, tuple(platforms))

@@ -34,7 +34,7 @@ class Change:
             return f"kept: {self.error.message}" if self.old else f"not pinned: {self.error.message}"
         if self.old == self.new:
             return "unchanged"
-        return "changed" if self.old and self.new else "new" if self.new else "gone: no base has this reference"
+        return "changed" if self.old and self.new else "new" if self.new else "removed: no base has this reference"
 
 
 def update(workspace: Workspace, names: Sequence[str] = (), jobs: int = 1) -> tuple[Change, ...]:
@@ -76,7 +76,7 @@ def _named(workspace: Workspace, names: Sequence[str]) -> dict[str, str]:
     wanted = {}
     for name in names:
         if name == "scratch" or not lock.is_lockable(reference := find(name, workspace)[0]):
-            raise BadInput(f"{name} is not the tag of a registry, which alone is locked", hint="leave it out")
+            raise BadInput(f"{name} is not a registry tag, and only those are locked", hint="remove it from --bases")
         wanted[str(reference)] = name if name in known(workspace) else ""
     return wanted
 

@@ -43,7 +43,7 @@ def resolve(
 
     `refresh` asks the source in any case; `retry` asks a host even if it was silent a moment ago.
     Without `by_lock` a tag is what its registry says, as for an image that nothing is built on.
-    Raises: BadInput for an unknown name, Unavailable where it cannot be had, BadArchive for what cannot be trusted.
+    Raises: BadInput for an unknown name, Unavailable where it is not available, BadArchive for what cannot be trusted.
     """
     if name_or_reference == "scratch":
         return BaseImage("scratch", "scratch", platform)
@@ -91,14 +91,14 @@ def _locked(reference: Reference, name: str, workspace: Workspace, *, ask: bool)
     pin = lock.read(workspace).get(str(reference))
     if pin is None and not lock.path_of(workspace).exists():
         return reference, (
-            "note: there is no bases.lock: registry bases are what their tags stood for when they were fetched; "
+            "note: no bases.lock: registry bases are what their tags pointed to when they were fetched; "
             "`invoke bases --update` pins them"
         )
     if pin is None:
         update = f"`invoke bases --update --bases {name}`"
         return (
             reference,
-            f"note: {name} is not in bases.lock: it is what its tag stood for when it was fetched; {update}",
+            f"note: {name} is not in bases.lock: it is what its tag pointed to when it was fetched; {update}",
         )
     if ask:
         _look_at(reference, workspace)
@@ -106,8 +106,8 @@ def _locked(reference: Reference, name: str, workspace: Workspace, *, ask: bool)
     if look is None or not lock.is_stale(pin, look):
         return lock.pinned(reference, pin), ""
     return lock.pinned(reference, pin), (
-        f"note: bases.lock is stale: the tag of {name} was {look.digest[:19]} on {look.time:%Y-%m-%d}, and "
-        f"{pin.digest[:19]} is used, as it is locked; `invoke bases --update` follows the tag"
+        f"note: bases.lock is stale: the tag of {name} pointed to {look.digest[:19]} on {look.time:%Y-%m-%d}, and "
+        f"the locked {pin.digest[:19]} is used; `invoke bases --update` follows the tag"
     )
 
 
@@ -120,7 +120,9 @@ def _naming_the_lock(*, is_locked: bool) -> Iterator[None]:
     except Absent as error:
         if not is_locked:
             raise
-        raise Absent(error.message, hint="bases.lock says so; `invoke bases --update` takes what is there") from error
+        raise Absent(
+            error.message, hint="bases.lock names it; `invoke bases --update` locks what the tag points to now"
+        ) from error
 
 
 def _look_at(reference: Reference, workspace: Workspace) -> None:

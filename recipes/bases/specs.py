@@ -77,18 +77,20 @@ def find(text: str, workspace: Workspace) -> tuple[Reference, Path]:
     if references.has_transport(text):
         return references.parse(text), Path.cwd()
     if text == BUNDLE:
-        raise BadInput("the base 'bundle' is made for each program by itself", hint="use `invoke bundle`")
+        raise BadInput("the base 'bundle' is made separately for each program", hint="use `invoke bundle`")
     specs = known(workspace)
     if text in specs:
         return references.parse(specs[text].reference, workspace.root), workspace.root
     unknown = errors.unknown("base", text, specs)
     if ":" in text or "/" in text:
-        unknown = BadInput(unknown.message, hint=f"an image is docker://{text}, a folder or a tar is rootfs:{text}")
+        unknown = BadInput(
+            unknown.message, hint=f"for an image write docker://{text}, for a folder or a tar rootfs:{text}"
+        )
     raise unknown
 
 
 def takes_long(name: str, workspace: Workspace) -> bool:
-    """Whether a base, if it is not had yet, takes longer than any build: a system that has to be set up."""
+    """Whether a base, if it is not in the store yet, takes longer than any build: a system that has to be set up."""
     if name in MADE_HERE:
         return False
     reference, _ = find(name, workspace)
@@ -106,7 +108,7 @@ def _read_specs(table: dict[str, Any], file: Path, folder: Path) -> dict[str, Ba
                 near = errors.unknown("key", key, _KEYS)
                 raise BadInput(f"{file}: base {name!r} has an unknown key {key!r}", near.hint)
             if not isinstance(value, str):
-                raise BadInput(f"{file}: {key} of base {name!r} is not a text")
+                raise BadInput(f"{file}: {key} of base {name!r} is not a string")
         if "reference" not in values:
             raise BadInput(f"{file}: base {name!r} has no reference", hint='for example "docker://alpine:3.23"')
         if references.has_transport(name) or not name.strip() or "," in name or name == BUNDLE:

@@ -32,7 +32,7 @@ from recipes.support.notes import note, quote
 from recipes.support.workspace import Workspace, keep, keeping, make_folder, open_locked, replacing, write_atomically
 
 _NOWHERE: Recorded = ("", "", (0, 0, 0, 0))
-"""The output of a step whose plan is carried out whole: nobody asks for it again."""
+"""The output of a step whose plan is carried out as a whole: it is not needed again."""
 
 _ASSEMBLER_READS = re.compile(rb'\.incbin|\.include\s+\\?"')
 """What makes the assembler read a file of its own, of which the compiler's -MD knows nothing."""
@@ -52,7 +52,7 @@ def build(
         return _binary(planned, known, workspace, cached=True)
     make_folder(planned.work)
     with _alone(planned) as lock:
-        known = _current(planned, workspace)  # somebody else may have built it while we waited
+        known = _current(planned, workspace)  # another process may have built it while we waited
         if known is not None:
             return _binary(planned, known, workspace, cached=True)
         if planned.sample.build not in ("sources", "go"):  # these two run nothing that the folder chooses
@@ -192,7 +192,7 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
             f"the command was: {step.command}",
             message,
         )
-    if planned.whole:  # what a build system says when all goes well is long, and nobody's concern
+    if planned.whole:  # what a build system prints when all goes well is long, and of no use
         warnings = picking.project_warnings(message) if step.links else ()
     else:
         warnings = linker_warnings(message) if step.links else ()
@@ -201,7 +201,9 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
     if step.map_on_stdout and step.linker_map is not None:
         write_atomically(step.linker_map, done.stdout)
     if not planned.whole and not step.output.is_file():
-        raise CommandFailed(f"{planned.sample.name}: {step.title} left no file", f"the command was: {step.command}")
+        raise CommandFailed(
+            f"{planned.sample.name}: {step.title} produced no output file", f"the command was: {step.command}"
+        )
     checked, files = time.time_ns(), Files()
     inputs = [_look(files, path) for path in dict.fromkeys(_inputs(planned, step))]
     sound = all(stamp[2] <= started for path, _, stamp in inputs)
@@ -218,7 +220,7 @@ def _inputs(planned: Plan, step: Step) -> Iterator[str]:
         named = [os.path.normpath(step.command.cwd / os.fsdecode(name)) for name in parse(step.depfile.read_bytes())]
     except OSError as error:
         raise CommandFailed(
-            f"{planned.sample.name}: {step.title} did not say what it read", f"the command was: {step.command}"
+            f"{planned.sample.name}: {step.title} wrote no dependency file", f"the command was: {step.command}"
         ) from error
     own = planned.toolchain.own
     for path in named:
@@ -236,7 +238,7 @@ def _assembler_reads_more(path: str) -> bool:
     try:
         return _ASSEMBLER_READS.search(Path(path).read_bytes()) is not None
     except OSError:
-        return False  # whoever looks at it next will say so
+        return False  # the next one that looks at it will say so
 
 
 def _everything(planned: Plan) -> Iterator[str]:
@@ -311,7 +313,7 @@ def _keep(planned: Plan, record: Record, workspace: Workspace) -> None:
         _copy(step.linker_map, place.with_name("app.map"), 0o644)
     if not _is_kept(workspace, record):
         _copy(step.output, place, 0o755)
-        if sha256(place) != record.sha256:  # changed after it was looked at: by whoever else writes there
+        if sha256(place) != record.sha256:  # changed after it was looked at, by another program
             place.unlink(missing_ok=True)
             raise RecipeError(f"{str(step.output)!r} changed while it was being copied", hint="build again")
 

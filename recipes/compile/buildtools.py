@@ -21,8 +21,8 @@ _HINT: dict[BuildTool, str] = {
     "ninja": "install Ninja, or its wheel into this environment: pip install ninja",
     "meson": "install Meson, or its wheel into this environment: pip install meson",
     "make": "install GNU make; on Debian the package is make",
-    "autoreconf": "install autoconf, automake and libtool, or run autoreconf -fi where they are: "
-    "a project with a `configure` needs none of them",
+    "autoreconf": "install autoconf, automake and libtool, or run autoreconf -fi on a machine that has them: "
+    "a project with a `configure` needs none",
 }
 _LOST: dict[BuildTool, str] = {
     "cmake": "projects with a CMakeLists.txt",

@@ -129,7 +129,7 @@ def linker_warnings(output: str) -> tuple[str, ...]:
 
 
 def _here(path: Path) -> str:
-    """With ./ in front, so that a name that starts with a dash is no option."""
+    """With ./ in front, so that a name that starts with a dash is not taken for an option."""
     return f"./{path}"
 
 

@@ -24,7 +24,7 @@ NO_INPUTS = frozenset({".git", ".hg", ".svn", ".venv"})
 
 
 def walk(top: Path, built: Path, *, follow: bool = False) -> Iterator[tuple[str, list[str], list[str]]]:
-    """`os.walk` in a fixed order, without what is no input of a build: NO_INPUTS and the build folder `built`."""
+    """`os.walk` in a fixed order, without what is not an input of a build: NO_INPUTS and the build folder `built`."""
     own = str(built)
     for parent, folders, files in os.walk(top, followlinks=follow):
         folders[:] = sorted(name for name in folders if name not in NO_INPUTS and os.path.join(parent, name) != own)

@@ -60,7 +60,7 @@ def _quoted(words: Iterable[str]) -> str:
             mark = '"' if "'" in word else "'"
             joined.append(f"{mark}{word}{mark}")
         else:
-            raise BadInput(f"{word!r} has both kinds of quotes, and go takes one of them")
+            raise BadInput(f"{word!r} has both kinds of quotes, and go accepts only one")
     return " ".join(joined)
 
 

@@ -137,7 +137,7 @@ def cell(sample: Sample, recipe: str, platform: Platform, workspace: Workspace) 
 
 
 def built_in(work: Path) -> Path:
-    """The whole build folder, from a cell in it: what is made there is nobody's input."""
+    """The whole build folder, from a cell in it: what is made there is not an input of any build."""
     return work.parents[3]
 
 

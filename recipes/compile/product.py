@@ -42,7 +42,7 @@ def find(product: Product, name: str) -> Path:
             return found[0]
         if not found:
             raise BadInput(
-                f"the build of {name} made no program for this platform", hint="is a library all that it builds?"
+                f"the build of {name} made no program for this platform", hint="does it build only a library?"
             )
         raise BadInput(f"{name} makes {len(found)} programs: {_listed(found)}", hint="choose one with --target")
     if Path(product.target) in found:

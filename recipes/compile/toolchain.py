@@ -90,7 +90,7 @@ def _probed(name: ToolchainName, tool: str, record: Path) -> Toolchain:
 
 
 def available(recipe: Recipe, platform: Platform, workspace: Workspace) -> str | None:
-    """None where this machine can build `recipe` for `platform`; else one sentence that says why not."""
+    """None where this machine can build `recipe` for `platform`; else one sentence with the reason."""
     try:
         require(recipe, platform, workspace)
     except RecipeError as error:
@@ -107,7 +107,7 @@ def require(recipe: Recipe, platform: Platform, workspace: Workspace, go_version
     host = Platform.host()
     if platform != host and recipe.cgo == "gcc":
         raise ToolMissing(
-            f"recipe {recipe.name} builds for this machine ({host}) alone, not for {platform}",
+            f"recipe {recipe.name} builds only for this machine ({host}), not for {platform}",
             hint="use --recipe go-static, which builds for other platforms too",
         )
     if "zig" in (recipe.toolchain, recipe.cgo):
@@ -341,7 +341,7 @@ def _identify(paths: list[str], version: str) -> tuple[tuple[tuple[str, Stamp], 
             contents.append((os.path.basename(path), sha256(path)))
         except OSError as error:
             raise ToolMissing(
-                f"{path} cannot be read: {error.strerror}", "is the toolchain installed whole?"
+                f"{path} cannot be read: {error.strerror}", "is the toolchain completely installed?"
             ) from error
     import hashlib
 

@@ -141,7 +141,7 @@ def read_dynamic(reader: Reader, *, symbols: bool = True) -> Dynamic:
     flags, flags_1 = tags.get(DT_FLAGS, 0), tags.get(DT_FLAGS_1, 0)
     needed = tuple(strings.text(value) for tag, value in entries if tag == DT_NEEDED)
     if len(needed) > _MOST_NEEDED:
-        raise NotElf(f"it needs {len(needed)} libraries, which no linker writes")
+        raise NotElf(f"it needs {len(needed)} libraries, more than any linker writes")
     versions = tuple(_read_version_needs(memory, strings, tags))
     definitions = dict(_read_version_definitions(memory, strings, tags))
     dynamic = replace(
@@ -177,7 +177,7 @@ def _read_entries(reader: Reader, header: Header, offset: int, size: int) -> lis
         if tag == 0:
             return entries
         entries.append((tag, value))
-    raise TruncatedElf("the dynamic segment does not end inside itself", hint="copy or build it again")
+    raise TruncatedElf("the dynamic segment has no DT_NULL at its end", hint="copy or build it again")
 
 
 def _read_demands(reader: Reader, header: Header) -> tuple[int, tuple[int, int, int] | None]:
@@ -211,7 +211,7 @@ class _Memory:
         """Raises: TruncatedElf where no segment loads all of it."""
         offset = self.header.offset_of(address, max(length, 1))
         if offset is None:
-            raise TruncatedElf(f"{what} lies outside of what the file loads", hint="copy or build it again")
+            raise TruncatedElf(f"{what} lies outside of the loaded segments", hint="copy or build it again")
         first = offset // _BLOCK
         if length > _BLOCK or (offset + length - 1) // _BLOCK != first:
             return read_exactly(self._reader, offset, length, what)
@@ -241,7 +241,7 @@ class _Strings:
     def __init__(self, memory: _Memory, tags: dict[int, int]) -> None:
         size = tags.get(DT_STRSZ, 0) if DT_STRTAB in tags else 0
         if size > _MOST_STRING_BYTES:
-            raise NotElf(f"its dynamic string table claims {size} bytes, which no linker writes")
+            raise NotElf(f"its dynamic string table claims {size} bytes, more than any linker writes")
         self._data = memory.read(tags[DT_STRTAB], size, "the dynamic string table") if size else b""
         self._known: dict[int, str] = {}
         self._budget = 16 * size + _BLOCK
@@ -352,7 +352,7 @@ class _Symbols:
             )
 
     def exports(self, definitions: Mapping[int, str]) -> tuple[frozenset[str], frozenset[str]]:
-        """What musl's loader can find by name, and what answers glibc's: `name` for whoever asks without a version,
+        """What musl's loader can find by name, and what answers glibc's: `name` for a request without a version,
         `name@version` for that version, `name@` for any. `definitions` are the versions by index.
         """
         first, end = self._hashed()

@@ -60,7 +60,7 @@ class Program:
     """All that the rules ask about one file, read once and good for every base.
 
     `strings` are keys of the marker table, `openssl_dir` is what OpenSSL was configured with. `symbols` are what a
-    file that is not stripped defines, `weak` what it refers to weakly and nobody defines. `stack` is the size in
+    file that is not stripped defines, `weak` what it refers to weakly and does not define. `stack` is the size in
     PT_GNU_STACK, None without one.
     """
 

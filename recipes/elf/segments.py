@@ -162,13 +162,13 @@ def read_header(reader: Reader) -> Header:
     start = reader.read_at(0, 16)
     if start[:4] != b"\x7fELF":
         what = "not an ELF file" if start else "not an ELF file: it is empty"
-        raise NotElf(what, hint="a script or an archive is no program by itself; name what was compiled and linked")
+        raise NotElf(what, hint="name a compiled and linked program: scripts and archives are not ELF files")
     if len(start) < 16:
         raise TruncatedElf(
             f"the file is truncated: only {len(start)} bytes of an ELF file", hint="copy or build it again"
         )
     if start[4] not in (1, 2) or start[5] not in (1, 2):
-        raise NotElf(f"not an ELF file that this tool knows: class {start[4]}, data encoding {start[5]}")
+        raise NotElf(f"an ELF file of an unknown kind: class {start[4]}, data encoding {start[5]}")
     wide, little = start[4] == 2, start[5] == 1
     form = ("<" if little else ">") + ("HHIQQQIHHHHHH" if wide else "HHIIIIIHHHHHH")
     raw = read_exactly(reader, 16, struct.calcsize(form), "the ELF header")
@@ -225,7 +225,7 @@ def read_interpreter(reader: Reader, header: Header) -> str | None:
         raise NotElf(f"its interpreter path is {segment.file_size} bytes long, which Linux refuses")
     raw = read_exactly(reader, segment.offset, segment.file_size, "the interpreter path")
     if raw[-1:] != b"\0":
-        raise NotElf("its interpreter path does not end, which Linux refuses")
+        raise NotElf("its interpreter path does not end in a NUL, which Linux refuses")
     return os.fsdecode(raw.split(b"\0", 1)[0])
 
 

@@ -35,11 +35,11 @@ class Later:
 
 
 LOADED_LATER = (
-    Later(("dlopen",), "it calls dlopen: what it opens there is in no list, name it with --dlopen"),
-    Later(("iconv_open",), "it calls iconv_open: glibc's converters are a folder, name it: --dlopen …/gconv"),
+    Later(("dlopen",), "it calls dlopen: what it opens at run time cannot be detected; name it with --dlopen"),
+    Later(("iconv_open",), "it calls iconv_open, for which glibc loads converters: add --dlopen …/gconv"),
     Later(
         ("pthread_cancel", "pthread_exit"),
-        "it ends threads early, for which glibc loads libgcc_s.so.1: --dlopen libgcc_s.so.1",
+        "it cancels or exits threads, for which glibc loads libgcc_s.so.1: add --dlopen libgcc_s.so.1",
         ("libgcc_s.so.1",),
     ),
 )
@@ -49,7 +49,7 @@ LOADED_LATER = (
 class Closure:
     """`places` are (path in the new root, path in the given one), sorted; the second has no links.
 
-    `missing` are the libraries that what is named needs and the given root lacks: no verdict on the program tells them.
+    `missing` are the libraries that what is named needs and the given root lacks: no verdict on the program has them.
     `later` says what may be loaded that no list names.
     """
 
@@ -132,7 +132,9 @@ def _files(root: RootFs, path: str) -> Iterator[str]:
             if root.is_folder(below) or root.is_file(below):
                 yield from _files(root, below)
     else:
-        raise BadInput(f"the root has no {path}", hint="name a library as the program does, or a file or folder")
+        raise BadInput(
+            f"the root has no {path}", hint="give a library's name as the program does, or the path of a file or folder"
+        )
 
 
 def _loaded_later(program: Dynamic, found: Loading) -> tuple[str, ...]:

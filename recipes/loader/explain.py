@@ -1,6 +1,6 @@
 """A program in a root → what its loader would do there, without running anything.
 
-The loader is the file that PT_INTERP leads to *in the root*; what it is decides by which rules the rest is found.
+The loader is the file that PT_INTERP leads to *in the root*; its kind decides by which rules the rest is found.
 """
 
 from __future__ import annotations

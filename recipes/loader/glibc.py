@@ -97,7 +97,7 @@ class GlibcLoader:
                 yield found
 
     def _try(self, name: str, asking: Map) -> tuple[Map | None, str]:
-        """`_map` for what may be absent: that is no problem of its own then, and the second value says why."""
+        """`_map` for what may be absent: that is not a problem by itself then, and the second value says why."""
         name = self._machine.expand(name, asking.origin)
         told = len(self._problems)
         found = self._map(name, asking)
@@ -241,12 +241,14 @@ class GlibcLoader:
         return name in known.names or name == known.name
 
     def _lacks_file(self, asking: Map, need: NeededVersion) -> None:
-        """A version of a library that nobody has loaded, as it is left by a removed DT_NEEDED."""
+        """A version of a library that is not loaded, as a removed DT_NEEDED leaves it."""
         if need.file not in self._missed:
             self._missed.add(need.file)
             message = "Inconsistency detected by ld.so: dl-version.c: _dl_check_map_versions: "
             message += "Assertion `needed != NULL' failed!"
-            evidence = f"{asking.shown} wants the version {need.name} of {need.file}, which nothing has in its list"
+            evidence = (
+                f"{asking.shown} wants the version {need.name} of {need.file}, which is not among the loaded libraries"
+            )
             self._problems.append(Problem("library-missing", message, evidence, need.file, asking.shown))
 
     def _check_relocations(self) -> None:
@@ -281,11 +283,11 @@ class GlibcLoader:
             evidence += f" for {', '.join(forcing[:3])}{more}"
         elif need.name == _RELR:
             evidence += " for its packed relative relocations"
-        evidence += f"; {offering.shown} has it not"
+        evidence += f"; {offering.shown} does not provide it"
         self._problems.append(Problem("version-missing", start + message, evidence, need.file, asking.shown))
 
     def _check_symbols(self) -> None:
-        """What nobody defines: the loader looks for variables at once, for functions when they are called or told to.
+        """What no object defines: variables are looked up at once, functions when they are called, or as told.
 
         An object whose symbols cannot be read may define any. Source: glibc, `elf/dl-reloc.c`, `elf/dl-lookup.c`.
         """
@@ -330,7 +332,7 @@ class GlibcLoader:
         return asking.dynamic if asking.object is None else self._objects.symbols(asking.object)
 
     def _levels(self) -> Iterator[Problem]:
-        """What the program's own note asks for is no matter of the root: only libraries are looked at here."""
+        """What the program's own note asks for does not depend on the root: only libraries are looked at here."""
         for known in self._maps:
             if known.object is None or known is self._loader or known.dynamic.machine != 62:
                 continue

@@ -81,7 +81,7 @@ def system_folders(loader: bytes) -> tuple[str, ...]:
 def own_paths(machine: Machine, chain: Map, program: Map) -> Iterator[tuple[str, tuple[str, ...]]]:
     """RPATH, with the reason: of the object that asks, of those that had it loaded, and of the program.
 
-    An object with a RUNPATH has no RPATH, and asks nobody else's.
+    An object with a RUNPATH has no RPATH, and uses no other object's.
     """
     if chain.dynamic.runpath is not None:
         return

@@ -22,7 +22,7 @@ _NAME_MAX = 255
 _LONGEST_64 = 15
 _ABSENT = "no such file"
 _ENOENT = "No such file or directory"
-_DENIED = "not to be read by the image's user, passed over"
+_DENIED = "not readable by the image's user; skipped"
 _EACCES = "Permission denied"
 _MOST_MAPS = 4096
 _PATH_FILE = re.compile(rb"/etc/ld-musl-[A-Za-z0-9_.-]{1,32}\.path\0")
@@ -118,7 +118,7 @@ class MuslLoader:
             return known
         loaded = self._objects.load(self._at(path))
         if isinstance(loaded, str) or len(self._dsos) >= _MOST_MAPS:
-            looked[-1] = Searched(looked[-1].path, looked[-1].why, "no library")
+            looked[-1] = Searched(looked[-1].path, looked[-1].why, "not a library")
             return None
         if (loaded.dynamic.bits, loaded.dynamic.machine) != (self._program.dynamic.bits, self._program.dynamic.machine):
             # musl does not look, maps it, and dies somewhere on the way: the same verdict, whatever it says.

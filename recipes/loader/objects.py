@@ -45,7 +45,7 @@ class Opened(NamedTuple):
 
 
 _ABSENT = Opened(None, "no such file")
-_DENIED = Opened(None, "not to be read by the image's user, passed over", denied=True)
+_DENIED = Opened(None, "not readable by the image's user; skipped", denied=True)
 
 
 class Objects:
@@ -64,7 +64,7 @@ class Objects:
     @property
     def root(self) -> RootFs:
         root = self._root()
-        assert root is not None  # whoever asks holds it
+        assert root is not None  # the caller holds it
         return root
 
     def open(self, path: str, like: Dynamic) -> Opened:
@@ -78,7 +78,7 @@ class Objects:
         if opened.object.dynamic.os_abi not in (0, 3):
             return Opened(None, "an ELF file for another system", "ELF file OS ABI invalid")
         error = _no_library(opened.object.dynamic)
-        return Opened(None, "an ELF file that is no library", error, nameless=True) if error else opened
+        return Opened(None, "an ELF file that is not a library", error, nameless=True) if error else opened
 
     def may_open(self, path: str) -> bool:
         """Whether opening it does not fail with EACCES; what is not there fails otherwise."""
@@ -106,17 +106,17 @@ class Objects:
         if len(start) < (64 if like.bits == 64 else 52):
             return Opened(None, f"a file of {len(start)} bytes", "file too short")
         if start[:4] != b"\x7fELF":
-            return Opened(None, "no ELF file", "invalid ELF header")
+            return Opened(None, "not an ELF file", "invalid ELF header")
         if start[4] != (2 if like.bits == 64 else 1):
-            return Opened(None, "an ELF file of another class, passed over", other_class=True)
+            return Opened(None, "an ELF file of another class; skipped", other_class=True)
         if (start[5] == 1) != like.little_endian:
             little = "little" if like.little_endian else "big"
             return Opened(None, "an ELF file of the other byte order", f"ELF file data encoding not {little}-endian")
         kind, machine = struct.unpack_from("<HH" if like.little_endian else ">HH", start, 16)
         if machine != like.machine:
-            return Opened(None, "an ELF file for another machine, passed over")
+            return Opened(None, "an ELF file for another machine; skipped")
         if kind not in (2, 3):
-            return Opened(None, "no library", "only ET_DYN and ET_EXEC can be loaded")
+            return Opened(None, "not a library", "only ET_DYN and ET_EXEC can be loaded")
         found = self.load(path)
         if isinstance(found, str):
             return Opened(None, "a broken ELF file", found)

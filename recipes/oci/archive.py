@@ -101,11 +101,13 @@ def check_target(to: str, *, several: bool = False) -> None:
     """Raises: BadInput for what `export` cannot write to, before anything is built."""
     if to.startswith("oci:"):
         if not to.removeprefix("oci:").partition(":")[0]:
-            raise BadInput(f"no folder in {to!r}", hint="write oci:DIR or oci:DIR:tag")
+            raise BadInput(f"{to!r} names no folder", hint="write oci:DIR or oci:DIR:tag")
     elif not to.endswith(".tar"):
-        raise BadInput(f"do not know what {to!r} is", hint="write FILE.tar or oci:DIR[:tag]")
+        raise BadInput(f"{to!r} is neither a tar nor a layout", hint="write FILE.tar or oci:DIR[:tag]")
     elif several:
-        raise BadInput(f"{to!r} can hold the image of one platform alone", hint="write oci:DIR[:tag] for several")
+        raise BadInput(
+            f"{to!r} can hold the image of only one platform", hint="for several platforms write oci:DIR[:tag]"
+        )
 
 
 def export(images: Sequence[Image], start: Descriptor, store: Store, to: str) -> None:

@@ -26,7 +26,7 @@ class Contents(NamedTuple):
 
 
 def gather(store: Store, start: Descriptor) -> Contents:
-    """Follow `start`. Raises: BadArchive for what is not whole in the store."""
+    """Follow `start`. Raises: BadArchive for what is missing or incomplete in the store."""
     manifests: dict[str, tuple[Descriptor, bytes]] = {}
     blobs: dict[str, Descriptor] = {}
 
@@ -46,8 +46,8 @@ def gather(store: Store, start: Descriptor) -> Contents:
                 blob = read_descriptor(value, f"an entry of {what}")
                 if not store.has(blob.digest, blob.size):
                     raise BadArchive(
-                        f"the blob {blob.digest} is not whole in the store",
-                        hint="run it again: it is made or fetched anew",
+                        f"the blob {blob.digest} is missing or incomplete in the store",
+                        hint="run the command again: the blob is then rebuilt or fetched",
                     )
                 blobs[blob.digest] = blob
         manifests[at.digest] = at, data

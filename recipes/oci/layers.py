@@ -68,7 +68,7 @@ def layer_from_entries(
 def layer_from_tar(store: Store, stream: IO[bytes], compression: Compression) -> Layer:
     """A plain tar as a layer, kept byte for byte. `stream` need not be seekable and is read to its end.
 
-    Raises: BadArchive where it is no tar, RecipeError where there is no room for what is in it.
+    Raises: BadArchive where it is not a tar, RecipeError where there is no room for what is in it.
     """
     with store.writer() as blob, encoding(blob, compression, None) as encoder:
         passing = _Passing(stream, encoder, store)
@@ -80,7 +80,7 @@ def layer_from_tar(store: Store, stream: IO[bytes], compression: Compression) ->
 def layer_from_blob(store: Store, descriptor: Descriptor) -> Layer:
     """The layer that a blob of the store holds: unpacked once, to find its diff ID and its size.
 
-    Raises: BadArchive where the blob is damaged or no tar, RecipeError where there is no room for what is in it.
+    Raises: BadArchive where the blob is damaged or not a tar, RecipeError where there is no room for what is in it.
     """
     with decompressed(store.open(descriptor.digest)) as stream, encoding(_Nowhere(), "none", None) as encoder:
         passing = _Passing(stream, encoder, store)

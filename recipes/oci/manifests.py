@@ -38,7 +38,7 @@ LAYERS = {
 """Layer media types that can be read, and what OCI calls them: the bytes are the same."""
 
 MAX_MANIFEST_BYTES = 4 << 20
-"""What the distribution-spec asks registries to accept at least; nobody makes larger ones in earnest."""
+"""What the distribution-spec asks registries to accept at least; real ones are not larger."""
 
 MAX_CONFIG_BYTES = 16 << 20
 _MAX_LAYERS = 500
@@ -83,7 +83,7 @@ def read_descriptor(value: object, what: str) -> Descriptor:
         # A type, and not isinstance: true and false are integers too.
         if isinstance(media_type, str) and type(size) is int and 0 <= size <= _MAX_BYTES and is_digest(digest):
             return Descriptor(media_type, str(digest), size)
-    raise BadArchive(f"{what} is not a descriptor that can be used: {json.dumps(value)[:200]}")
+    raise BadArchive(f"{what} is not a valid descriptor: {json.dumps(value)[:200]}")
 
 
 def list_in(document: dict[str, Any], key: str, what: str) -> list[Any]:
@@ -123,11 +123,11 @@ def read_image(
         descriptor = choose(manifest, platform, name)
         manifest = _read_checked(descriptor, read, name)
     else:
-        raise BadArchive(f"{name}: indexes within indexes, more than {_MAX_NESTING} deep")
+        raise BadArchive(f"{name}: indexes are nested more than {_MAX_NESTING} deep")
     if manifest.get("schemaVersion") != 2 or "config" not in manifest:
         kind = shortened(str(manifest.get("mediaType") or descriptor.media_type))
         raise BadArchive(
-            f"{name} is not an image that can be read: {kind}",
+            f"{name} is not a supported image: {kind}",
             hint="images of Docker's schema 1 have to be pushed again by a newer engine",
         )
     config_at = read_descriptor(manifest["config"], f"the config of {name}")
@@ -148,7 +148,7 @@ def read_image(
     for layer_at, diff_id in zip(layers_at, diff_ids, strict=True):
         layer = _obtain(store, layer_at, fetch, name, partial(layer_from_blob, store))
         if layer.diff_id != diff_id:
-            raise BadArchive(f"{name}: the content of layer {layer_at.digest} is not the one that its config names")
+            raise BadArchive(f"{name}: the content of layer {layer_at.digest} does not match the diff ID in its config")
         layers.append(layer)
     return base_image(name, platform, descriptor.digest, layers, config)
 
@@ -187,8 +187,8 @@ def choose(index: dict[str, Any], platform: Platform, name: str) -> Descriptor:
     elif not offered and len(nameless) == 1:
         chosen = nameless[0]  # its config will say what it is for
     else:
-        names = ", ".join(sorted({str(have) for have, _ in offered})) or "nothing that names its platform"
-        raise Unavailable(f"{name} has no image for {platform}", hint=f"there is: {shortened(names)}")
+        names = ", ".join(sorted({str(have) for have, _ in offered})) or "no entry that names its platform"
+        raise Unavailable(f"{name} has no image for {platform}", hint=f"available: {shortened(names)}")
     return read_descriptor(chosen, f"an entry of the index of {name}")
 
 
@@ -224,7 +224,7 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _text(value: object) -> str:
-    """Half of a surrogate pair is no character, and cannot be written: engines, being Go, take U+FFFD for it."""
+    """Half of a surrogate pair is not a character, and cannot be written: engines, being Go, take U+FFFD for it."""
     return _HALF_A_PAIR.sub("\ufffd", str(value))
 
 
@@ -232,7 +232,7 @@ def read_diff_ids(config: dict[str, Any], name: str) -> list[str]:
     rootfs = config.get("rootfs")
     diff_ids = (rootfs.get("diff_ids") or []) if isinstance(rootfs, dict) else None  # Go leaves out an empty list
     if not isinstance(diff_ids, list) or not all(is_digest(diff_id) for diff_id in diff_ids):
-        raise BadArchive(f"the config of {name} does not say what its layers hold")
+        raise BadArchive(f"the config of {name} has no list of diff IDs")
     return diff_ids
 
 
@@ -264,6 +264,6 @@ def _layer_descriptor(value: object, name: str) -> Descriptor:
     if descriptor.media_type not in LAYERS:
         hint = "foreign layers are not kept in registries" if "foreign" in descriptor.media_type else ""
         raise BadArchive(
-            f"{name} has a layer of a kind that cannot be read: {shortened(descriptor.media_type)!r}", hint=hint
+            f"{name} has a layer of an unknown media type: {shortened(descriptor.media_type)!r}", hint=hint
         )
     return Descriptor(LAYERS[descriptor.media_type], descriptor.digest, descriptor.size)

@@ -75,7 +75,7 @@ class Store:
     # ── blobs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def place(self, digest: str) -> Path:
-        """Where a blob lies or would lie. Raises BadArchive for what is no digest, which could name any path."""
+        """Where a blob lies or would lie. Raises BadArchive for what is not a digest, as that could name any path."""
         if not _DIGEST.fullmatch(digest):
             raise BadArchive(f"not a digest: {digest!r}", hint="only sha256:<64 hex digits> is supported")
         return Path(f"{self.root}/blobs/sha256/{digest.removeprefix('sha256:')}")
@@ -92,7 +92,10 @@ class Store:
         """Raises: BadArchive where there is no such blob."""
         path = self.place(digest)
         if not path.is_file():
-            raise BadArchive(f"the blob {digest} is not in the store", hint="run it again: it is made or fetched anew")
+            raise BadArchive(
+                f"the blob {digest} is not in the store",
+                hint="run the command again: the blob is then rebuilt or fetched",
+            )
         return path
 
     def open(self, digest: str) -> IO[bytes]:
@@ -138,8 +141,8 @@ class Store:
         largest, total = max(sizes, default=0), sum(sizes)
         if largest > self.max_blob:
             raise BadArchive(
-                f"{name} has a blob of {largest:,} bytes, and no more than {self.max_blob:,} are taken",
-                hint="give a larger --max-blob, if the image is worth it",
+                f"{name} has a blob of {largest:,} bytes; at most {self.max_blob:,} are accepted",
+                hint="raise the limit with --max-blob",
             )
         there = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
         Room(there, f"{name}'s layers").need(total)
@@ -220,7 +223,7 @@ class Store:
         return index
 
     def _damaged(self) -> BadArchive:
-        return BadArchive(f"{str(self.root / 'index.json')!r} is damaged", hint="remove it; images are made again")
+        return BadArchive(f"{str(self.root / 'index.json')!r} is damaged", hint="remove it: images are then rebuilt")
 
 
 class _Blob(io.RawIOBase):
@@ -249,7 +252,7 @@ class _Blob(io.RawIOBase):
         super().close()
 
     def _damaged(self, words: str) -> DamagedBlob:
-        hint = "it was removed: run it again, and it is made or fetched anew"
+        hint = "it was removed: run the command again to rebuild or fetch it"
         try:
             if os.path.samestat(os.fstat(self._file.fileno()), self._path.stat()):  # not one that was put there since
                 self._path.unlink()

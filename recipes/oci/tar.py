@@ -155,4 +155,4 @@ def _open(path: str) -> IO[bytes]:
 
 
 def _unreadable(path: str, error: OSError) -> BadInput:
-    return BadInput(f"cannot read {path!r}: {error.strerror}", hint="every file of a root has to be readable to you")
+    return BadInput(f"cannot read {path!r}: {error.strerror}", hint="you must be able to read every file of a root")

@@ -99,13 +99,13 @@ def _from(image: Image) -> str:
 def _array(words: Sequence[str]) -> str:
     """A JSON array: the exec form, which needs no shell."""
     if any("\ud800" <= character <= "\udfff" for word in words for character in word):
-        raise _cannot_say(words, "its words are Unicode")
+        raise _cannot_say(words, "its words must be valid Unicode")
     return json.dumps(list(words))
 
 
 def _pair(name: str, value: str) -> str:
     if "=" in name:
-        raise _cannot_say(name, "a name has no = there")
+        raise _cannot_say(name, "a name cannot contain = there")
     key = name if _PLAIN.fullmatch(name) else f'"{_word(name, _IN_QUOTES)}"'
     # In double quotes only these are special, so that an apostrophe stays as it is.
     return f'{key}="{_word(value, _IN_QUOTES)}"'
@@ -114,7 +114,7 @@ def _pair(name: str, value: str) -> str:
 def _bare(text: str) -> str:
     """The rest of an instruction, without quotes: a backslash at its end would make the next line a part of it."""
     if text != text.strip() or text.endswith("\\"):
-        raise _cannot_say(text, "outside quotes nothing ends in a blank or a backslash there")
+        raise _cannot_say(text, "an unquoted value cannot begin with a blank, or end in one or in a backslash")
     return _word(text)
 
 
@@ -125,12 +125,12 @@ def _word(text: str, special: re.Pattern[str] = _SPECIAL) -> str:
 def _plain(text: str) -> str:
     """`text` that ends no line and hides nothing from who reads it."""
     if printable.line(text) != text:
-        raise _cannot_say(text, "it has no line breaks and no other invisible characters")
+        raise _cannot_say(text, "it cannot contain line breaks or other invisible characters")
     return text
 
 
 def _cannot_say(text: object, hint: str) -> BadInput:
-    return BadInput(f"a Dockerfile cannot say {text!r}", hint)
+    return BadInput(f"a Dockerfile cannot express {text!r}", hint)
 
 
 def _escape(text: str, special: re.Pattern[str] = _SPECIAL) -> str:

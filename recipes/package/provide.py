@@ -64,7 +64,7 @@ def choose(verdict: Verdict, settings: ImageSettings) -> tuple[Provision, ...]:
     if settings.needs is not None:
         return tuple(Provision(need, "the sample asks for it") for need in settings.needs)
     # A bundle of the base's does not have them, so it is no answer, and there is no finding.
-    found = {"ca-certificates": "the sample has authorities of its own"} if settings.ca else {}
+    found = {"ca-certificates": "the sample adds certificate authorities"} if settings.ca else {}
     for finding in verdict.findings:
         need = ANSWERS.get(finding.code)
         if need is not None:
@@ -133,7 +133,7 @@ def _zoneinfo() -> tuple[Path, tuple[str, ...]]:
 
     spec = find_spec("tzdata")
     if spec is None or not spec.submodule_search_locations:
-        raise errors.ToolMissing("the time zones are not here", hint="pip install tzdata")
+        raise errors.ToolMissing("the tzdata package is not installed", hint="pip install tzdata")
     package = Path(spec.submodule_search_locations[0])
     names = sorted((package / "zones").read_text(encoding="utf-8").split())
     return package / "zoneinfo", tuple(names)

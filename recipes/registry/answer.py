@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LEFT_BYTES = 1 << 16
 _LEFT_SECONDS = 1.0
-"""What is read of an answer that nobody wants, so that the next request need not connect again."""
+"""What is read of an answer that is not needed, so that the next request need not connect again."""
 
 _REASON = 100
 _ZLIB = {"gzip": 31, "x-gzip": 31, "deflate": 15}

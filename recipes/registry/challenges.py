@@ -12,7 +12,7 @@ _SCHEME = re.compile(r"\s*([\w!#$%&'*+.^`|~-]+)(?:\s+(.*))?", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One way to say who one is. `scheme` and the parameters' names are in small letters."""
+    """One way to authenticate. `scheme` and the parameters' names are in small letters."""
 
     scheme: str
     parameters: dict[str, str] = field(default_factory=dict)

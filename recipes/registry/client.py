@@ -45,7 +45,7 @@ class Client:
 
     @staticmethod
     def check_insecure(image: ImageName) -> None:
-        """Raises: BadInput where `insecure` would open a connection to another machine to anybody in between."""
+        """Raises: BadInput where `insecure` would expose a connection to another machine to a man in the middle."""
         if not image.is_loopback:
             raise BadInput(
                 f"--insecure is for registries on this machine, and {image.host} is not on it",

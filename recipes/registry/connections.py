@@ -32,7 +32,7 @@ PACE = Pace(60_000, 60.0)
 
 _STEP_BYTES = 4 << 20
 """What may come for one step (the head of an answer, or a piece of its body of at most `PIECE`), whatever is in it: no
-registry comes near it, and nobody can keep us busy with headers, trailers or lengths of chunks that never end."""
+registry comes near it, and we cannot be kept busy with headers, trailers or lengths of chunks that never end."""
 
 PIECE = 1 << 18
 """The most that is read of a body at once, in bytes."""
@@ -96,7 +96,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _MeteredConnection:
-    """What is changed of urllib3's HTTPConnection."""
+    """What is changed in urllib3's HTTPConnection."""
 
     host: str
     port: int

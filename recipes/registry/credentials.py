@@ -92,5 +92,5 @@ def _ask(helper: str, key: str) -> Login | None:
         answer = json.loads(done.stdout)
         return str(answer["Username"]), str(answer["Secret"])
     except (ValueError, KeyError, TypeError):
-        note(f"docker-credential-{helper} did not answer as a credential helper does")
+        note(f"docker-credential-{helper} sent an invalid answer")
         return None

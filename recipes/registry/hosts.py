@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SECONDS = 3.0
-"""Who does not answer in that time is not there."""
+"""Seconds after which a name counts as unknown."""
 
 
 def look_up(host: str) -> None:

@@ -1,4 +1,4 @@
-"""What to say to a registry that asks who is there: basic logins, and tokens for what will really be done.
+"""How to authenticate to a registry: basic logins, and tokens for exactly what will be done.
 
 Source: Docker Registry HTTP API V2, "Authentication", "Token Scope" and "OAuth 2".
 """
@@ -25,7 +25,7 @@ Scopes = tuple[str, ...]
 
 
 class Permissions:
-    """The Authorization headers of one repository, by what they open; several threads may use it.
+    """The Authorization headers of one repository, by the scopes that they open; several threads may use it.
 
     `user` is who was logged in, "" for a visitor.
     """
@@ -40,19 +40,19 @@ class Permissions:
         self._known: dict[Scopes, str] = {}
 
     def known(self, scopes: Scopes) -> str:
-        """What has opened these before, "" for nothing."""
+        """The header that has opened these scopes before, "" for none."""
         return self._known.get(scopes, "")
 
     def answer(self, header: str, scopes: Scopes, refused: str) -> str:
-        """What to say in answer to a WWW-Authenticate header, "" for nothing. One thread at a time asks for it.
+        """The header that answers a WWW-Authenticate header, "" for none. One thread at a time asks for it.
 
-        Raises: BadInput where the login would have to go to a place that is not safe; Unavailable where the server
-        that gives tokens fails.
+        Raises: BadInput where the login would have to go to a place that is not safe; Unavailable where the token
+        server fails.
         """
         with self._lock:
             known = self.known(scopes)
             if known != refused:
-                return known  # somebody else has just got it
+                return known  # another thread has just got it
             if not self._looked_for_login:
                 self._looked_for_login, self._login = True, find_login(self._image.host)
                 if self._login:
@@ -78,7 +78,7 @@ class Permissions:
         with self._request(realm, asked.get("service", ""), wanted) as answer:
             if answer.status in PASSING:
                 answered = f"{answer.status} {answer.reason}"
-                raise Busy(f"{_host(realm)}, which gives the tokens, answered {answered}", hint="try again later")
+                raise Busy(f"{_host(realm)}, the token server, answered {answered}", hint="try again later")
             return self._read(answer, realm) if answer.status == 200 else ""
 
     def _request(self, realm: str, service: str, scopes: list[str]) -> Answer:
@@ -97,7 +97,7 @@ class Permissions:
     def _send(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
         def hop(to: str) -> Answer:
             if origin(to) != origin(url):
-                raise Unavailable(f"{_host(url)}, which gives the tokens, sends the login on to {_host(to)}")
+                raise Unavailable(f"{_host(url)}, the token server, redirects the login to {_host(to)}")
             return self._transport.send(method, to, headers, body)
 
         return self._transport.redirected(method, url, hop)
@@ -108,7 +108,7 @@ class Permissions:
             found = json.loads(answer.body(_MAX_TOKEN_BYTES, "its token"))
             return str(found.get("token") or found.get("access_token") or "")
         except (AttributeError, ValueError, RecursionError, BadArchive) as error:
-            raise Unavailable(f"{_host(realm)} does not answer as a server does that gives tokens") from error
+            raise Unavailable(f"{_host(realm)} sent an invalid token response") from error
 
 
 def _basic(login: Login) -> str:

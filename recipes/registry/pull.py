@@ -84,7 +84,7 @@ class Remote:
                 return
             raise Unavailable(
                 f"{self.image.host} broke off {ATTEMPTS} times while sending {descriptor.digest}",
-                hint="try again; what is complete is kept",
+                hint="try again; complete blobs are kept",
             )
 
     def _stream(self, digest: str, start: int) -> Iterator[bytes]:
@@ -119,7 +119,7 @@ class Remote:
             # A proxy in between may send something else with "200": the registry's own word tells.
             promised = answer.headers.get("Docker-Content-Digest", actual)
             if promised.startswith("sha256:") and promised != actual:
-                raise BadArchive(f"{self.image}: the manifest that came has digest {actual}, not {shortened(promised)}")
+                raise BadArchive(f"{self.image}: the manifest received has digest {actual}, not {shortened(promised)}")
             media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
             return data, shortened(media_type), actual
 

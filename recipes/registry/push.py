@@ -52,8 +52,8 @@ def push(
 ) -> Pushed:
     """Let `target` (host, repository and tag) be what `start` is: an image manifest or an image index of the store.
 
-    Raises: BadArchive for what is not whole in the store, before anything is sent; BadInput for a target by digest or
-    `insecure` with a host elsewhere; Unreachable; Unavailable for what the registry refuses.
+    Raises: BadArchive for what is missing or incomplete in the store, before anything is sent; BadInput for a target by
+    digest or `insecure` with a host elsewhere; Unreachable; Unavailable for what the registry refuses.
     """
     check_target(target, insecure=insecure)
     contents = gather(store, start)
@@ -114,8 +114,8 @@ class _Push:
         after = self._again(partial(self._digest_of, self.target.tag))
         if after != start.digest:
             raise Unavailable(
-                f"{self.target} stands for {shortened(after) or 'nothing'} after the push, and not for {start.digest}",
-                hint="did somebody else push to the same tag? try again",
+                f"{self.target} points to {shortened(after) or 'nothing'} after the push, not to {start.digest}",
+                hint="was the same tag pushed from elsewhere meanwhile? try again",
             )
         return Pushed(
             f"{self.target.host}/{self.target.repository}",
@@ -234,7 +234,8 @@ class _Push:
             digest = answer.headers.get("Docker-Content-Digest", descriptor.digest)
             if digest != descriptor.digest:
                 raise Unavailable(
-                    f"{self.target.host} took {descriptor.digest} for {shortened(digest)}", hint="its data was changed"
+                    f"{self.target.host} stored {descriptor.digest} as {shortened(digest)}",
+                    hint="a proxy before the registry may have changed it",
                 )
 
     def _refusal(self, answer: Answer, what: str) -> Unavailable:
@@ -275,7 +276,7 @@ def _side_by_side(
                 failures.append(error)
                 stop.set()
 
-    # Daemons: after ^C nobody waits for the answer of a registry that takes its time.
+    # Daemons: after ^C a slow answer of a registry is not waited for.
     threads = [threading.Thread(target=run, daemon=True) for _ in range(max(1, min(jobs, len(blobs))))]
     for thread in threads:
         thread.start()

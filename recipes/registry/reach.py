@@ -1,4 +1,4 @@
-"""Which hosts did not answer lately: waiting for the same silence twice helps nobody.
+"""Which hosts did not answer lately, so that the same time-out is not waited for twice.
 
 One small JSON file per host. A host that was silent is not asked again for some minutes, unless the user asks for
 something of it by name; then once per run.
@@ -55,4 +55,4 @@ def _recall(record: Path, since: float) -> None:
         return
     # A time in the future comes from a clock that was wrong.
     if since <= when <= time.time():
-        raise Unreachable(message, hint="that was some minutes ago; ask for it by name to try again at once")
+        raise Unreachable(message, hint="it did not answer some minutes ago; name it explicitly to try again at once")

@@ -1,4 +1,4 @@
-"""What a registry's refusal means for the user: from a status and its error document to one sentence and a hint.
+"""What a registry's error response means for the user: from a status and its error document to one sentence and a hint.
 
 Source: OCI distribution-spec, "Error Codes"; what registries answer in practice.
 """
@@ -12,11 +12,11 @@ from recipes.errors import Unavailable, shortened
 from recipes.oci.reference import DOCKER_HUB, ImageName
 
 PASSING = frozenset((408, 425, 429, 500, 502, 503, 504))
-"""Statuses that another try a moment later may not get."""
+"""Statuses of errors that may pass in a moment."""
 
 
 class Busy(Unavailable):
-    """An answer that may be another one in a moment. `wait` is what the registry asks for, in seconds."""
+    """An error that may pass in a moment. `wait` is what the registry asks for, in seconds."""
 
     def __init__(self, message: str, hint: str = "", wait: float = 0.0) -> None:
         super().__init__(message, hint)
@@ -29,7 +29,7 @@ class Absent(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that is not the one that was asked for. `user` is who was logged in, "" for a visitor."""
+    """A response with an error status. `user` is who was logged in, "" for a visitor."""
 
     image: ImageName
     status: int
@@ -42,7 +42,7 @@ class Refusal:
         """The error for having asked for (or sent) `what`."""
         message, hint = self._explain(what, pushing)
         words = _registrys_words(self.document)[1]
-        # A pull's refusals say all there is; to a push registries say things that nobody else can know.
+        # A pull's refusals say all there is; to a push registries say what only they can know.
         if pushing and words and words.lower() not in message.lower():
             message += f" ({words})"
         if self.status in PASSING:
@@ -61,24 +61,24 @@ class Refusal:
         if status in (401, 403):
             login = f"docker login {image.host}"
             if not self.user:
-                return f"{host} asks for a login for {image.repository}", f"{login}; or is the name wrong?"
+                return f"{host} requires a login for {image.repository}", f"{login}; or check the name"
             if pushing and (status == 403 or code == "DENIED"):
-                return f"{host} does not let {self.user} push to {image.repository}", f"ask for the right, or {login}"
+                return f"{host} does not let {self.user} push to {image.repository}", f"ask for push access, or {login}"
             # Registries hide what a visitor may not see, so this can also be a name that does not exist.
-            return f"{host} refused the login for {image.repository}", f"{login}; or is the name wrong?"
+            return f"{host} refused the login for {image.repository}", f"{login}; or check the name"
         if status == 404 and pushing:
-            hint = "make the repository there first: not every registry does so by itself"
-            return f"{host} knows no repository {image.repository}", hint
+            hint = "create the repository first: not every registry does so on a push"
+            return f"{host} has no repository {image.repository}", hint
         if status == 404:
             return f"{what} is not in the registry", "check the name and the tag"
         if status == 405 or code == "UNSUPPORTED":
             hint = "is it set to read-only, or a cache of another registry?"
-            return f"{host} takes no images: {status} {self.reason} for {what}", hint
+            return f"{host} accepts no images: {status} {self.reason} for {what}", hint
         if status == 413:
             hint = "a proxy before the registry may have a limit: ask for a larger one, or make the layer smaller"
-            return f"{host} finds {what} too large", hint
+            return f"{what} is too large for {host}", hint
         if status == 429:
-            return f"{host} wants fewer requests (429)", "wait a while, or docker login"
+            return f"{host}: rate limit reached (429)", "wait a while, or docker login"
         hint = "try again later" if status >= 500 else ""
         return f"{host} answered {status} {self.reason} for {what}", hint
 

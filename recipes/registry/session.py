@@ -1,4 +1,4 @@
-"""requests, as a client of registries needs it: nothing done behind our back, errors in our words."""
+"""requests, as a client of registries needs it: nothing done implicitly, errors in our words."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _adapter(guard: Guard) -> Any:
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether what requests raised is a connection that broke after it was made: who does not answer is not there."""
+    """Whether what requests raised is a connection that broke after it was made, not one that never was."""
     from requests.exceptions import ConnectionError as Broken
     from requests.exceptions import ReadTimeout
     from urllib3.exceptions import ProtocolError
@@ -113,7 +113,7 @@ def our_errors(image: ImageName) -> Iterator[None]:
         hint = "is a registry running there?" if image.is_loopback else "is there a network?"
         raise Unreachable(f"{host} cannot be reached: {plain(error)}", hint) from error
     except (requests.RequestException, ValueError, KeyError) as error:
-        raise Unavailable(f"{host} does not answer as a registry does: {plain(error)}") from error
+        raise Unavailable(f"{host} sent an invalid registry response: {plain(error)}") from error
 
 
 def plain(error: BaseException) -> str:

@@ -127,7 +127,7 @@ class Transport:
         Raises: BadInput for one that is not safe: without TLS, or nearer to us than the registry is.
         """
         if not location:
-            raise Unavailable(f"{self._image.host} does not answer as a registry does: it gives no Location")
+            raise Unavailable(f"{self._image.host} sent an invalid registry response: no Location header")
         target = urljoin(url, location)
         why = self.guard.objection(target, plain=not sending)
         if not why and (origin(url)[0], origin(target)[0]) == ("https", "http"):

@@ -13,7 +13,7 @@ from recipes.report.table import list_table
 def render(rungs: Sequence[Rung]) -> str:
     """A line for each rung, and the image that passed as `build-static` prints it."""
     lines = [(rung.name, rung.left or "taken") for rung in rungs]
-    text = list_table(("tried", "and then"), lines) + "\n"
+    text = list_table(("candidate", "result"), lines) + "\n"
     last = rungs[-1]
     return text if last.left or last.row is None else f"{text}\n{render_row(last.row)}"
 

@@ -20,7 +20,7 @@ def summary(pushed: Pushed) -> str:
     if pushed.present:
         parts.append(f"{len(pushed.present)} already there")
     if not pushed.manifests_sent:
-        parts.append("and so was the tag")
+        parts.append("tag unchanged")
     return f"pushed {pushed.repository}:{pushed.tag}: {', '.join(parts)}"
 
 

@@ -51,7 +51,7 @@ def render_twin(twin: Image, image: Image, outcome: RunOutcome) -> str:
         ("tag", twin.name),
         ("image", exact(twin.image_bytes)),
         ("twin of", f"{image.name} {image.digest}"),
-        ("layers", f"{len(image.layers)} of the image{' unchanged' if same else ', CHANGED'}, and one with the tools"),
+        ("layers", f"{len(image.layers)} of the image{' unchanged' if same else ', CHANGED'}, plus one with the tools"),
         ("check", f"{said} ({seen})"),
     ]
     return printable.page([f"{twin.name}, {twin.platform}", "", *_columns(lines)])

@@ -12,8 +12,8 @@ from recipes.support.printable import page
 
 _LEVELS = {
     Level.CERTAIN: "it does not start",
-    Level.NEEDS_DATA: "it starts, and then misses something",
-    Level.POSSIBLE: "cannot be told from the file",
+    Level.NEEDS_DATA: "it starts, but lacks something at run time",
+    Level.POSSIBLE: "cannot be determined from the file",
 }
 
 
@@ -42,7 +42,7 @@ def render_all(verifications: Sequence[Verification], unavailable: Iterable[Unav
     """One line per base: the verdict, and the finding that decides it, or how many others there are."""
     rows = [(each.base, str(each.verdict.status), _summary(each)) for each in verifications]
     lines = [f"{verifications[0].target}, {verifications[0].platform}", ""] if verifications else []
-    lines += list_table(("base", "verdict", "why, or what to know"), rows).split("\n")
+    lines += list_table(("base", "verdict", "reason / notes"), rows).split("\n")
     left_out = by_reason(unavailable)
     if left_out:
         lines += ["", f"not judged: {left_out}"]

@@ -40,8 +40,8 @@ def render_markdown(steps: Sequence[WalkStep]) -> str:
     lines = [
         "# The story of static binaries",
         "",
-        "Written by `invoke walkthrough --format markdown`: every step was done, and what came of it is compared with",
-        "what was predicted from the files alone.",
+        "Written by `invoke walkthrough --format markdown`: each step was carried out, and its outcome is compared",
+        "with what was predicted from the files alone.",
         "",
     ]
     for step in steps:

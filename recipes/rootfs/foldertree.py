@@ -116,4 +116,4 @@ class _Opened:
 
 def _unreadable(path: str, error: OSError | ValueError) -> BadInput:
     why = error.strerror if isinstance(error, OSError) else str(error)
-    return BadInput(f"cannot read {path!r} of the root: {why}", hint="every file of a root has to be readable to you")
+    return BadInput(f"cannot read {path!r} of the root: {why}", hint="you must be able to read every file of a root")

@@ -1,7 +1,7 @@
 """The tree of a root as one block of bytes that is searched where it lies: opening it costs the same for any size.
 
 Rows of fixed width are sorted by folder and name, so a name is found by bisection and a folder's names stand together.
-A check sum covers all of it: an index that is not exactly what was written is no index.
+A check sum covers all of it: an index that is not exactly what was written is rejected.
 """
 
 from __future__ import annotations

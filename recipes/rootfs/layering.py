@@ -25,7 +25,7 @@ _MOST_RECORDED = 100
 
 
 class Node:
-    """A name while the layers are put together. `children` is None for what is no folder.
+    """A name while the layers are put together. `children` is None for what is not a folder.
 
     `layer` holds the content and `placed` is the layer of the name: a hard link may name a file of a lower layer.
     """
@@ -106,7 +106,7 @@ class Merger:
             if folder is not None:
                 self._cut(folder, layer)
         elif name in (b"", b".", b"..") or name.startswith(b".wh."):
-            self._skip(member, "it is no whiteout, and such names are reserved for them")
+            self._skip(member, "it is not a whiteout, and names with .wh. are reserved for them")
         elif folder is not None and folder.children and (node := folder.children.get(name)) is not None:
             self._cut(node, layer)
             if node.placed < layer and not node.children:
@@ -132,13 +132,13 @@ class Merger:
             return
         folder = self._folder(parts[:-1], create=True, layer=layer)
         if folder is None or folder.children is None:
-            self._skip(member, "something on the way to it is no folder")
+            self._skip(member, "something on the way to it is not a folder")
             return
         there = folder.children.get(parts[-1])
         if member.kind == "hardlink":
             target = self._linked(member)
             if target is None or target.children is not None:
-                self._skip(member, "it is a hard link to no file")
+                self._skip(member, "it is a hard link to a file that does not exist")
                 return
             node = self._new(target.member, target.layer)
             node.placed, node.inode = layer, target.inode
@@ -163,7 +163,7 @@ class Merger:
         return folder.children.get(parts[-1]) if folder is not None and folder.children else None
 
     def _folder(self, parts: list[bytes], *, create: bool, layer: int = 0) -> Node | None:
-        """The folder, inside the root; None where something on the way is no folder, or missing and not to be made."""
+        """The folder, inside the root; None where something on the way is not a folder, or is missing and not made."""
         pending, stack, links = parts[::-1], [self.root], 0
         while pending:
             part = pending.pop()

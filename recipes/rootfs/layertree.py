@@ -175,7 +175,7 @@ def _unnamed(layer: LayerSource) -> int:
             return os.dup(file.fileno())
     except OSError as error:
         raise CannotWrite(
-            f"no temporary file for the layer {layer.diff_id}: {error.strerror}", hint="TMPDIR names another folder"
+            f"no temporary file for the layer {layer.diff_id}: {error.strerror}", hint="set TMPDIR to another folder"
         ) from error
 
 
@@ -200,7 +200,7 @@ def _copy(layer: LayerSource, out: IO[bytes], folder: Path) -> None:
             out.write(data)
     out.flush()
     if layer.diff_id.startswith("sha256:") and layer.diff_id != f"sha256:{digest.hexdigest()}":
-        raise BadArchive(f"the content of the layer {layer.diff_id} is not what that digest names")
+        raise BadArchive(f"the content of the layer {layer.diff_id} does not match that digest")
 
 
 def _read(stream: IO[bytes], layer: LayerSource) -> bytes:

@@ -161,7 +161,7 @@ class RootFs:
         if found is None or entry is None:
             raise BadInput(f"the root has no {path!r}")
         if entry.kind != "file":
-            raise BadInput(f"{path!r} is no regular file in the root")
+            raise BadInput(f"{path!r} is not a regular file in the root")
         return self._tree.reader(found)
 
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:

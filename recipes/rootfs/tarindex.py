@@ -1,6 +1,6 @@
 """The members of a tar, by their headers alone: what each is and where its content stands.
 
-Written for layers that nobody vouches for: nothing is allocated that the file does not hold, every number is checked
+Written for untrusted layers: nothing is allocated that the file does not hold, every number is checked
 before it is used, and the only error is BadArchive. Reads ustar, GNU (long names, base-256 numbers), PAX and star, and
 only forwards, so that a layer may be read while it is fetched: what measures, judges and unpacks it reads the same.
 Where an archive says two things, it says what engines take it to say: Go's archive/tar decides.
@@ -127,7 +127,7 @@ def _member(
     if sparse:
         name = extended.get(b"GNU.sparse.name", name)
     if b"\0" in name or b"\0" in target or stored < 0 or real < 0:
-        raise BadArchive("the tar has an extended header that makes no sense")
+        raise BadArchive("the tar has a malformed extended header")
     if flag == b"\0" and name.endswith(b"/"):
         flag = b"5"  # before ustar there was no type for folders
     kind = _KINDS.get(flag, "")
@@ -210,7 +210,7 @@ def _number(field: bytes) -> int:
     if not text:
         return 0
     if not text.isdigit() or max(text) > ord("7"):
-        raise BadArchive(f"the tar has a header with a number that is none: {field!r}")
+        raise BadArchive(f"the tar has a header with an invalid number: {field!r}")
     return int(text, 8)
 
 
@@ -220,7 +220,7 @@ def _decimal(extended: dict[bytes, bytes], key: bytes, otherwise: int) -> int:
         return otherwise
     whole = text.partition(b".")[0]
     if not whole.removeprefix(b"-").isdigit() or len(whole) > 20:
-        raise BadArchive(f"the tar has an extended header with a number that is none: {text[:40]!r}")
+        raise BadArchive(f"the tar has an extended header with an invalid number: {text[:40]!r}")
     return int(whole)
 
 

@@ -20,7 +20,7 @@ _PREFIX = "fromscratch-"
 
 @contextlib.contextmanager
 def control_group(limits: Limits) -> Iterator[str]:
-    """The folder of a fresh control group with these limits, removed at the end; "" where none can be had."""
+    """The folder of a fresh control group with these limits, removed at the end; "" where none is available."""
     folder = _make(limits)
     try:
         yield str(folder or "")

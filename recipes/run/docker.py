@@ -135,7 +135,7 @@ class DockerEngine:
     def _discard(self, container: str) -> None:
         from requests import RequestException
 
-        with contextlib.suppress(RequestException):  # somebody else may have done it, or the engine be gone
+        with contextlib.suppress(RequestException):  # another process may have done it, or the engine be gone
             self._client.api.remove_container(container, force=True, v=True)
 
     def _create(self, image: Image, args: tuple[str, ...], has_input: bool, limits: Limits) -> str:
@@ -177,7 +177,7 @@ class DockerEngine:
                 feeder.start()
             outputs, stopped = _collect(connection, started + limits.seconds, limits.output_bytes)
             if stopped:
-                # First: the engine does not count a container as ended while somebody is still to read its output.
+                # First: the engine does not count a container as ended while its output is still to be read.
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
                 with contextlib.suppress(Exception):
@@ -266,7 +266,7 @@ def _client() -> DockerClient:
 
 
 def _knock(address: str) -> None:
-    """Raises: OSError where nobody listens at a socket; the SDK tells it in five lines, and leaks its own socket."""
+    """Raises: OSError where nothing listens at a socket; the SDK reports it in five lines, and leaks its own socket."""
     scheme, _, path = address.partition("://")
     if scheme in ("unix", "http+unix"):
         with socket.socket(socket.AF_UNIX) as door:
@@ -329,7 +329,7 @@ def _telling(message: str) -> str:
 
 
 def _owner() -> str:
-    """This process, for whoever sees the same pids: `place pid start-time`."""
+    """This process, for processes that see the same pids: `place pid start-time`."""
     return f"{_place()} {os.getpid()} {_start_time(os.getpid())}"
 
 

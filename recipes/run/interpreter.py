@@ -1,4 +1,4 @@
-"""A copy of Python's own program that nobody can write to, for what starts beside programs that nobody knows.
+"""A copy of Python's own program that cannot be written to, for what starts beside untrusted programs.
 
 A program in the jail may reach the file of the process that it was made from (CVE-2019-5736), and where that is an
 interpreter of the user's own it could be overwritten. This one is in memory and sealed.

@@ -124,7 +124,7 @@ class LocalEngine:
         except OSError as error:
             reason = f"no sealed copy of the interpreter can be made here ({error.strerror})"
             return RunOutcome(self.name, RunStatus.NOT_RUN, reason=reason)
-        # In memory and by descriptor: arguments may be longer than a command line, and are nobody else's business.
+        # In memory and by descriptor: arguments may be longer than a command line, and are private.
         given = os.memfd_create("jail")
         read, write = os.pipe()
         try:

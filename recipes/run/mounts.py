@@ -13,7 +13,7 @@ from recipes.rootfs.layering import LINKS_IN_A_ROW
 from recipes.rootfs.root import Entry, RootFs
 
 Inside = tuple[str, str, int, str]
-"""One name in a volume: where, its kind as in `inspect.tree.Entry`, its mode for the account, a link's target."""
+"""One name in a volume: where, its kind as in `rootfs.tree.Entry`, its mode for the account, a link's target."""
 
 Held = tuple[int, list[Inside]]
 """A volume's mode for the account, and what is in it."""

@@ -22,5 +22,5 @@ def root_beneath(image: Image, store: Store) -> RootFs:
 
 
 def writable_folders(image: Image, store: Store) -> tuple[str, ...]:
-    """Where a program may write though everything else is read-only: /tmp, if the image has it."""
+    """Where a program may write although everything else is read-only: /tmp, if the image has it."""
     return ("/tmp",) if len(image.layers) > 1 and root_beneath(image, store).is_folder("/tmp") else ()

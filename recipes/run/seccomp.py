@@ -84,7 +84,7 @@ _DENIED = {
     "vhangup": (153, 111, 58, 111),
     "vm86": (0, 166, 0, 0),
     "vm86old": (0, 113, 0, 0),
-    # What nobody has called for decades.
+    # Not called for decades.
     "_sysctl": (156, 149, 0, 149),
     "nfsservctl": (180, 169, 42, 169),
     "sysfs": (139, 135, 0, 135),

@@ -1,6 +1,6 @@
 """Layers as a folder, for the engine that mounts them.
 
-Layers are read through `inspect.rootfs`, the very rules that verdicts go by: what could escape or lie about itself is
+Layers are read through `rootfs`, the same rules that verdicts go by: what could escape or lie about itself is
 not in that tree, so it cannot be written either. Devices are left out, setuid bits dropped; everything belongs to whom
 the program will be: the caller, or NOBODY where that is root.
 """

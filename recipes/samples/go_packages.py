@@ -32,7 +32,7 @@ def find_main(folder: Path, wanted: str, name: str) -> str:
         chosen = "." if path == "." else f"./{path}"
         if not _is_main(folder / path):
             known = tuple(_mains(folder))
-            raise BadInput(f"{wanted!r} is no main package of {name}", unknown("package", chosen, known).hint)
+            raise BadInput(f"{wanted!r} is not a main package of {name}", unknown("package", chosen, known).hint)
         return chosen
     if _is_main(folder):
         return "."

@@ -138,7 +138,7 @@ def _variables(table: Table) -> dict[str, str]:
     pairs = table.pairs("env")
     for name in pairs:
         if not name or "=" in name:
-            raise table.wrong("env", f"has {name!r}, which is no name of a variable", hint='for example LANG = "C"')
+            raise table.wrong("env", f"has {name!r}, which is not a valid variable name", hint='for example LANG = "C"')
     return pairs
 
 
@@ -205,7 +205,7 @@ def _health(table: Table, start: HealthCheck | None) -> HealthCheck | None:
     health.only("test", "http", "interval", "timeout", "start_period", "retries")
     test, http = health.texts("test"), health.text("http")
     if bool(test) == bool(http):
-        raise health.wrong("test", "or http: one of them has to say how health is checked")
+        raise health.wrong("test", "or http: exactly one of them is required")
     address = re.fullmatch(r"http://(?:127\.0\.0\.1|localhost):(\d{1,5})(?:/[!-~]*)?", http, re.ASCII)
     if http and not (address and 1 <= int(address[1]) <= 65535):
         raise health.wrong("http", f"is {http!r}", hint="for example http://127.0.0.1:8080/healthz")
@@ -219,7 +219,7 @@ def _health(table: Table, start: HealthCheck | None) -> HealthCheck | None:
 
     retries = _number(health.values.get("retries", standard.retries))
     if retries is None or not 1 <= retries <= 1000 or retries != int(retries):
-        raise health.wrong("retries", "has to be a number from 1 on")
+        raise health.wrong("retries", "has to be a positive integer")
     return HealthCheck(
         test or (_PROBE, http),
         http,
@@ -277,7 +277,7 @@ def _check_places(
     closed = {path: "which is a file" for path, entry in files.items() if entry.source is not None} | taken
     for path in files:
         if any(name.startswith(".wh.") for name in path.split("/")):
-            raise table.wrong("files", f"has {path!r}, and such names take files of the base away")
+            raise table.wrong("files", f"has {path!r}, and names with .wh. would delete files of the base")
         if path in taken:
             raise table.wrong("files", f"has {path!r}, {taken[path]}")
     for key, path in (*(("files", path) for path in files), *folders):
@@ -307,7 +307,7 @@ def _found(path: str, source: Path, mode: int | None, owner: tuple[int, int], ta
         usual = 0o755 if os.access(source, os.X_OK) else 0o644
         yield FileEntry(path, source, usual if mode is None else mode, *owner)
     else:
-        raise table.wrong(path, f"names {str(source)!r}, and there is no such file or folder")
+        raise table.wrong(path, f"names {str(source)!r}, which does not exist")
 
 
 def _mode(table: Table) -> int | None:

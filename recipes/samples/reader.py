@@ -95,7 +95,7 @@ def load(name_or_path: str, workspace: Workspace, *, target: str = "", package: 
         sample = _read_project(folder, name, settings, build, target)
     if target and build in ("go", "sources"):
         raise BadInput(
-            f"{folder.name} makes one program: there is no --target to choose",
+            f"{folder.name} makes one program, so --target does not apply",
             hint="for Go it is --package" if build == "go" else "",
         )
     if package and build != "go":
@@ -104,14 +104,14 @@ def load(name_or_path: str, workspace: Workspace, *, target: str = "", package: 
 
 
 def prebuilt(path: str, args: tuple[str, ...] = (), stdin: str = "") -> Sample:
-    """A program that somebody else has built, as a sample that needs no recipe. Raises: BadInput."""
+    """A prebuilt program, as a sample that needs no recipe. Raises: BadInput."""
     file = Path(path).absolute()
     try:
         is_file = file.is_file()
     except ValueError:  # a name with a NUL in it
         is_file = False
     except OSError as error:  # a folder on the way that may not be searched, a name that is too long
-        raise BadInput(f"cannot look at {path!r}: {error.strerror}") from error
+        raise BadInput(f"cannot access {path!r}: {error.strerror}") from error
     if not is_file:
         raise BadInput(f"no such file: {path!r}", hint="name a program; a folder with sources is for `build-static`")
     return Sample(file.name, file.parent, "binary", (Path(file.name),), args, stdin)
@@ -164,14 +164,14 @@ def _read_go(folder: Path, name: str, settings: _Settings, package: str) -> Samp
         if not _MODULE.fullmatch(module):
             raise settings.wrong("module", f"is {module!r}", hint="write it as example.org/x/cmd/y@v1.2.3")
         if package:
-            raise BadInput(f"{name} is {module}: there is no --package to choose")
+            raise BadInput(f"{name} is {module}, so --package does not apply")
         return _sample(folder, name, settings, "go", (), build="go", module=module)
     if settings.has("sources"):
         settings.without(("package",), "and 'sources' exclude each other")
         if package:
             raise BadInput(
-                f"{folder.name} is made of the sources that its {SETTINGS} names: there is no --package to choose",
-                hint="take 'sources' out of it",
+                f"{folder.name} is made of the sources in its {SETTINGS}, so --package does not apply",
+                hint="remove 'sources' from it",
             )
         files = _expand(folder, settings.texts("sources"), settings, "sources")
         return _sample(folder, name, settings, "go", files, build="go", package="")
@@ -187,7 +187,7 @@ def _read_go(folder: Path, name: str, settings: _Settings, package: str) -> Samp
 
 def _from_proxy(module: str, workspace: Workspace, chosen: str) -> Sample:
     if chosen:
-        raise BadInput(f"{module} is one package: there is nothing to choose in it")
+        raise BadInput(f"{module} is one package, so --package and --target do not apply")
     # Go's own rule: a program is called after the last element of its path that is no major version.
     parts = [part for part in module.partition("@")[0].split("/") if not re.fullmatch(r"v[0-9]+", part)]
     return Sample(parts[-1], workspace.root, "go", (), build="go", module=module)
@@ -263,7 +263,7 @@ def _check_suffixes(sources: Iterable[Path], key: str, settings: _Settings) -> N
     for source in sources:
         if source.suffix not in (*C_SUFFIXES, *CPP_SUFFIXES):
             suffixes = ", ".join((*C_SUFFIXES, *CPP_SUFFIXES))
-            raise settings.wrong(key, f"names {str(source)!r}, which is no C or C++ source", f"known: {suffixes}")
+            raise settings.wrong(key, f"names {str(source)!r}, which is not a C or C++ source", f"known: {suffixes}")
 
 
 def _expand(folder: Path, patterns: Iterable[str], settings: _Settings, key: str) -> tuple[Path, ...]:
@@ -281,7 +281,7 @@ def _expand(folder: Path, patterns: Iterable[str], settings: _Settings, key: str
             except (ValueError, NotImplementedError) as error:  # such as `**x`
                 raise settings.wrong(key, f"names {pattern!r}: {error}") from error
         if not matches:
-            raise settings.wrong(key, f"names {pattern!r}, and there is no such file")
+            raise settings.wrong(key, f"names {pattern!r}, which matches no file")
         found.update(dict.fromkeys(matches))
     return tuple(found)
 
@@ -327,9 +327,9 @@ class _Settings(Table):
         table = self.pairs("stamps")
         for name, value in table.items():
             if not re.fullmatch(r"[^\s='\"]+\.[^\s='\".]+", name):
-                raise self.wrong(f"stamps.{name}", "is no variable of a package", 'such as "main.version" = "1.2.3"')
+                raise self.wrong(f"stamps.{name}", "is not a variable of a package", 'such as "main.version" = "1.2.3"')
             if "'" in value and '"' in value:
-                raise self.wrong(f"stamps.{name}", "has both kinds of quotes, and the Go linker takes one of them")
+                raise self.wrong(f"stamps.{name}", "has both kinds of quotes, and the Go linker accepts only one")
         return tuple(table.items())
 
     def expect(self) -> Expect:
@@ -357,7 +357,7 @@ class _Settings(Table):
         fitting = [recipe.name for recipe in RECIPES.values() if recipe.language == language]
         if name not in fitting:
             near = unknown("recipe", name, fitting)
-            raise self.wrong("default_recipe", f"is {name!r}, which is no recipe for {language}", near.hint)
+            raise self.wrong("default_recipe", f"is {name!r}, which is not a recipe for {language}", near.hint)
         return name
 
     def image(self, folder: Path) -> ImageSettings:

@@ -1,1 +1,1 @@
-"""What every stage may use: processes, files, work side by side, text that is not ours."""
+"""What every stage may use: processes, files, work side by side, untrusted text."""

@@ -1,4 +1,4 @@
-r"""Text that is not ours, made safe to print: names, messages of other hosts and libraries, what programs wrote.
+r"""Untrusted text, made safe to print: names, messages of other hosts and libraries, what programs wrote.
 
 A terminal obeys what it is given: an escape sequence clears it, a carriage return writes over a line, a bidi control
 turns one around, and a newline in a file's name begins a line that looks like one of ours. Four rules keep that out:

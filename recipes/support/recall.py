@@ -1,4 +1,4 @@
-"""What was once found out about content that does not change, kept under `build/cache`.
+"""Answers about content that does not change, kept under `build/cache`.
 
 The key holds everything that the answer depends on, this project's own rules included: a newer version asks again.
 """
@@ -27,7 +27,7 @@ _RULES = ("elf", "rootfs", "loader", "verdict")
 def recall(
     folder: Path, key: object, ask: Callable[[], Answer], from_json: Callable[[dict[str, Any]], Answer]
 ) -> Answer:
-    """The answer kept in `folder` for `key` (JSON-like), else what `ask` finds out, which is kept from now on."""
+    """The answer kept in `folder` for `key` (JSON-like), else what `ask` returns, which is kept from now on."""
     text = json.dumps([_rules(), key], sort_keys=True)
     record = folder / f"{hashlib.sha256(os.fsencode(text)).hexdigest()}.json"
     try:

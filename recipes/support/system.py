@@ -45,7 +45,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A row of `invoke doctor`. `version` None: it is missing, and `lost` says what that costs."""
+    """A row of `invoke doctor`. `version` None: it is missing, and `lost` says what does not work without it."""
 
     what: str
     version: str | None
@@ -192,7 +192,7 @@ def _units() -> set[str]:
 
 
 def _keep_disabled(units: list[str]) -> None:
-    """A new service would start with the next boot; nobody asked for that."""
+    """A new service would start with the next boot, which was not asked for."""
     helper = "deb-systemd-helper"  # there also where systemd is not (yet), unlike systemctl
     if shutil.which(helper):
         # It only works for package scripts, which is whose work this takes back.

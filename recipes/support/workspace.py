@@ -167,7 +167,7 @@ def replacing(
     beside = path.parent / f".{path.name[:100]}.{os.getpid()}.{os.urandom(4).hex()}.part"
     try:
         with open(beside, "xb") as file:
-            with contextlib.suppress(OSError):  # some file systems have no locks; then nobody sweeps there
+            with contextlib.suppress(OSError):  # some file systems have no locks; then nothing is swept there
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.fchmod(file.fileno(), mode)
             yield file
@@ -216,7 +216,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def open_locked(path: Path, *, wait: bool = True) -> Iterator[IO[bytes]]:
-    """Raises BlockingIOError with wait=False where somebody else holds it."""
+    """Raises BlockingIOError with wait=False where it is held already."""
     try:
         file = open(path, "ab")  # noqa: SIM115  # closed below; only opening it may fail as 'cannot write'
     except OSError as error:
@@ -262,7 +262,7 @@ def sweep_parts(folder: Path) -> None:
         for entry in entries:
             if not _PART.fullmatch(entry.name):
                 continue
-            with contextlib.suppress(OSError):  # its owner lives, or somebody else has swept
+            with contextlib.suppress(OSError):  # its owner lives, or another process has swept
                 if time.time() - entry.stat(follow_symlinks=False).st_mtime > _PART_SECONDS:
                     with open(entry, "rb") as file:
                         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

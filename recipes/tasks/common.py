@@ -24,16 +24,16 @@ COMMON = {
     "engine": "where to run: auto, docker or local",
     "platform": "os/architecture, for example linux/arm64 (default: this machine's)",
     "platforms": "os/architecture, or several with commas between, which become one index (default: this machine's)",
-    "compression": "of the layer: gzip, zstd or none",
-    "jobs": "how many things to do at once (default: one per processor)",
+    "compression": "compression of the layer: gzip, zstd or none",
+    "jobs": "how many jobs to run at once (default: one per processor)",
     "format": "text or json",
     "max_blob": "the largest layer that is fetched, for example 500MB (default: 16GiB)",
-    "recipe": "how to build; `invoke recipes` lists them (default: the smallest usual one for the language)",
+    "recipe": "how to build; `invoke recipes` lists them (default: a small static one for the language)",
     "set_": "a setting of the image, as in [image] of sample.toml: user=0:0, env.LANG=C, needs=none; may be repeated",
     "folder": "a name under samples/ or a path; it is built first, by its own build system where it has one",
     "target": "which program, where the sample's build system makes several",
     "package": "Go: which main package, for example ./cmd/server",
-    "base": "what to put it on; `invoke bases` lists them, or use docker://…, docker-daemon:…, oci:…, rootfs:…",
+    "base": "the base image; `invoke bases` lists them, or use docker://…, docker-daemon:…, oci:…, rootfs:…",
 }
 
 RUNNING = ("engine", "compression", "jobs", "format", "max_blob")
@@ -54,7 +54,10 @@ def open_project(
 def _number(jobs: str) -> int:
     """Of `--jobs`; 0 where it is not given. A text for Invoke, which has a traceback for what is not a number."""
     if jobs and not re.fullmatch("[0-9]{1,6}", jobs):
-        raise errors.BadInput(f"--jobs {jobs} makes no sense", hint="give a number from 1 on")
+        raise errors.BadInput(
+            f"--jobs must be a positive integer, not {jobs}",
+            hint="for example --jobs 4; left out, there is one per processor",
+        )
     return int(jobs or 0)
 
 
@@ -122,10 +125,14 @@ def load_any(project: Project, wanted: Wanted, args: str = "", stdin: str = "") 
         from recipes.samples.reader import prebuilt
 
         if wanted.recipe or wanted.target or wanted.package:
-            raise errors.BadInput(f"{name!r} is a file: there is nothing to build", hint="leave out what chooses how")
+            raise errors.BadInput(
+                f"{name!r} is a file: there is nothing to build", hint="leave out --recipe, --target and --package"
+            )
         return changed(prebuilt(name, words(args), stdin), wanted.changes)
     if args or stdin:
-        raise errors.BadInput(f"{name!r} is a sample: what its run gets is in its sample.toml", hint="change it there")
+        raise errors.BadInput(
+            f"{name!r} is a sample: its arguments and stdin are in its sample.toml", hint="change it there"
+        )
     return load(project, wanted)
 
 

@@ -82,7 +82,7 @@ def debug(
     set_: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> int:
-    """Make a twin of an image with a shell and tools to look around in it; the image itself stays as it is."""
+    """Make a debug twin of an image: the same layers, plus a shell and tools; the image itself stays as it is."""
     from recipes.model import RunStatus
     from recipes.report.summary import render_twin
     from recipes.workflows import debug as debugging

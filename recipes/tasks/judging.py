@@ -1,4 +1,4 @@
-"""Tasks that look and judge: verify and inspect. A file is only read; a folder is built first."""
+"""Tasks that judge and inspect: verify and inspect. A file is only read; a folder is built first."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     auto_shortflags=False,
     help={
         "target": f"{COMMON['folder']}; or a file, or a whole image (docker-daemon:…, docker-archive:…, oci:…, "
-        "docker://…), of which nothing is executed",
-        "base": "where it shall run, or several with commas between; `invoke bases` lists them (default: all of them)",
+        "docker://…), which is not executed",
+        "base": "the base to judge it on, or several separated by commas; `invoke bases` lists them (default: all)",
         "format": COMMON["format"],
         "verbose": "show for every library where the loader looks",
         "build_target": COMMON["target"],
@@ -54,7 +54,7 @@ def verify(
     package: str = "",
     max_blob: str = "",
 ) -> int:
-    """Say whether a program will start on a base, what it will miss there, and why: without running it."""
+    """Say whether a program will start on a base, what it will lack there, and why: without running it."""
     from recipes.model import Status
     from recipes.report import verdict
     from recipes.report.document import dumps

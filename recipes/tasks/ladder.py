@@ -30,13 +30,13 @@ from recipes.tasks.finish import finish
 @task(
     auto_shortflags=False,
     help={
-        "target": "a sample, or a program that somebody else has built, for any CPU",
-        "from_": "where its libraries are: a base or rootfs:DIR (default: this machine, if its compiler built it)",
-        "dlopen": "what it opens while it runs: a library's name, a file or a folder of the root; may be repeated",
+        "target": "a sample, or an already built program, for any CPU",
+        "from_": "where to take its libraries from: a base or rootfs:DIR (default: this machine, if it built it)",
+        "dlopen": "what it opens at run time: a library's name, a file or a folder of the root; may be repeated",
         "platform": COMMON["platforms"],
         "build_target": COMMON["target"],
-        "args": "what the trial run of a file hands to it, as in a shell",
-        "stdin": "what the trial run of a file lets it read",
+        "args": "arguments for the trial run of a file, quoted as in a shell",
+        "stdin": "stdin for the trial run of a file",
         "run": "do not run the image",
         **{name: COMMON[name] for name in ("recipe", "package", "set_", *RUNNING)},
     },
@@ -87,13 +87,13 @@ def bundle(
 @task(
     auto_shortflags=False,
     help={
-        "target": "a sample, or a program that somebody else has built, for any CPU",
-        "from_": "where a bundle's libraries are: a base or rootfs:DIR (default: as for `bundle`)",
-        "dlopen": "what it opens while it runs, for a bundle: a library's name, a file or a folder; may be repeated",
+        "target": "a sample, or an already built program, for any CPU",
+        "from_": "where to take a bundle's libraries from: a base or rootfs:DIR (default: as for `bundle`)",
+        "dlopen": "what it opens at run time, for a bundle: a library's name, a file or a folder; may be repeated",
         "platform": COMMON["platform"],
         "build_target": COMMON["target"],
-        "args": "what the trial run of a file hands to it, as in a shell",
-        "stdin": "what the trial run of a file lets it read",
+        "args": "arguments for the trial run of a file, quoted as in a shell",
+        "stdin": "stdin for the trial run of a file",
         "run": "do not run the images: the first that is judged to run is taken",
         **{name: COMMON[name] for name in ("package", "set_", *RUNNING)},
     },
@@ -118,7 +118,7 @@ def smallest(
     run: bool = True,
     max_blob: str = "",
 ) -> int:
-    """Find the smallest image that runs: static, bundled, or on a base; say of each that was left why."""
+    """Find the smallest image that runs (static, bundled, or on a base), and say why the others were rejected."""
     from recipes.report.ladder import document, render
     from recipes.workflows.smallest import Climber
 
@@ -132,6 +132,6 @@ def smallest(
     passed = None if rungs[-1].left else rungs[-1].row
     show(document(rungs) if format == "json" else render(rungs))
     if passed is None:
-        notes.error(f"no image of {program.name} was found that runs")
+        notes.error(f"none of the candidates for {program.name} runs")
         return errors.GateFailed.exit_code
     return 0

@@ -48,19 +48,19 @@ def samples(c: Context) -> None:
         rows.append((sample.name, sample.language, choose_recipe(project, sample, "").name, sources))
     show(list_table(("sample", "language", "default recipe", "sources"), rows) + "\n")
     if broken:
-        show(page(("", f"no samples: {by_reason(broken)}")))
+        show(page(("", f"skipped: {by_reason(broken)}")))
 
 
 @task(
     auto_shortflags=False,
     help={
-        "update": "look at what the tags stand for today, and write it into bases.lock",
+        "update": "look up what the tags point to now, and write it into bases.lock",
         "bases": "with --update: names or docker://… references, separated by commas (default: all)",
     },
 )
 @ending_well
 def bases(c: Context, update: bool = False, bases: str = "") -> int:
-    """List the base images that have a name, and what they are locked to; or renew that."""
+    """List the base images that have a name, and what they are locked to; or update the lock."""
     from recipes.bases import lock
     from recipes.bases.specs import known
     from recipes.report.table import list_table
@@ -69,7 +69,7 @@ def bases(c: Context, update: bool = False, bases: str = "") -> int:
     if update:
         return _update_lock(project, split(bases))
     if bases:
-        raise errors.BadInput("--bases says what to update", hint="add --update")
+        raise errors.BadInput("--bases requires --update")
     pins = lock.read(project.workspace)
     rows = []
     for spec in known(project.workspace).values():
@@ -109,7 +109,7 @@ def _short(digest: str) -> str:
 @task(auto_shortflags=False)
 @ending_well
 def doctor(c: Context) -> None:
-    """Say what was found on this machine, which version, and what is missing for what."""
+    """List what was found on this machine, in which version, and what does not work without the rest."""
     from recipes import compile as compiling
     from recipes.compile import buildtools
     from recipes.report.table import list_table

@@ -1,4 +1,4 @@
-"""The task that tells the story of static binaries."""
+"""The task that explains static binaries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def walkthrough(
     jobs: str = "",
     max_blob: str = "",
 ) -> int:
-    """Tell the story of static binaries in twelve steps, each done here and compared with what was predicted."""
+    """Explain static binaries in twelve steps, each carried out here and compared with what was predicted."""
     from recipes.report import walkthrough as report
     from recipes.workflows.walkthrough import walk
 

@@ -99,9 +99,9 @@ def judge_script(
             return _not_followed(replace(verdict, findings=tuple(findings)), f"{script} is a script for {path}")
     return _fails(
         "script-loop",
-        f"{script} is a script for a script, and so on",
+        f"{script} is a script for a script, nested too deep",
         f"exec {script}: too many levels of symbolic links",
-        "use a program",
+        "use a program as the interpreter",
     )
 
 
@@ -166,7 +166,7 @@ def _through_env(
         finding = Finding(
             Level.POSSIBLE,
             "not-followed",
-            f"{script} starts with #!{interpreter} {argument}: what that starts was not found out",
+            f"{script} starts with #!{interpreter} {argument}: what that starts could not be determined",
             "depends on that line",
             "name the interpreter with its whole path",
         )
@@ -223,7 +223,7 @@ def _not_followed(verdict: Verdict, evidence: str) -> Verdict:
     finding = Finding(
         Level.POSSIBLE,
         "not-followed",
-        f"{evidence}: what that starts was not looked into",
+        f"{evidence}: what that starts was not judged",
         "depends on the commands in it",
         "verify the programs that it starts, with this image as their base",
     )

@@ -1,4 +1,4 @@
-"""Rules for programs that start and then miss something. Each returns what it saw, or None."""
+"""Rules for programs that start and then lack something. Each returns what it saw, or None."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def c_time_zones(case: Case) -> Seen | None:
         evidence = f"it calls {call}" if call else f"{asking} calls for glibc's local time"
     return Seen(
         f"{evidence}, and no zoneinfo in the image",
-        "nothing is said: local times are UTC, under the name of the zone",
+        "no error: times are UTC but labelled with the zone",
     )
 
 
@@ -147,7 +147,7 @@ def nss_modules(case: Case) -> Seen | None:
         if database.strip() in databases and odd:
             return Seen(
                 f"/etc/nsswitch.conf of the image: {line.strip()!r}",
-                f"libnss_{odd[0]}.so.2 is loaded at run time if it is there, and left out if not; nothing is said",
+                f"libnss_{odd[0]}.so.2 is loaded at run time where it exists, else skipped; no error",
             )
     return None
 

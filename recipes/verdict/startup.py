@@ -25,9 +25,9 @@ _OTHER_SYSTEMS = {2: "NetBSD", 6: "Solaris", 9: "FreeBSD", 12: "OpenBSD"}
 
 LOADER_CODES = {
     "interpreter-missing": ("interpreter-missing", "link it statically, or take a base that has that loader"),
-    "interpreter-broken": ("interpreter-broken", "take a base whose loader is whole and for the same CPU"),
+    "interpreter-broken": ("interpreter-broken", "take a base whose loader is intact and for the same CPU"),
     "library-missing": ("library-missing", "add the library to the image, or link it statically"),
-    "library-broken": ("library-broken", "take a base whose libraries are whole and for the same CPU"),
+    "library-broken": ("library-broken", "take a base whose libraries are intact and for the same CPU"),
     "relocations-unknown": (
         "relr-unsupported",
         "link without -z pack-relative-relocs, or take a base with glibc 2.36, musl 1.2.4 or newer",
@@ -59,7 +59,7 @@ class Loading:
 def account_of(root: Root, user: str) -> Account | Finding:
     """Whom the engine starts the program as; it gives up where that is a name that the image's own lists do not have.
 
-    The engine reads them as root: `root` is not yet anybody's view.
+    The engine reads them as root: `root` is not yet one user's view.
     """
     try:
         return look_up(user, *(read_text(root, path).encode(errors="surrogateescape") for path in _ACCOUNTS))
@@ -181,7 +181,7 @@ def _interpreter_missing(case: Case, interpreter: str) -> Finding:
 
 
 def cpu_level(case: Case) -> Finding | None:
-    """The CPU that it asks for when it starts; a static C program is never asked by anybody."""
+    """The CPU that it asks for when it starts; that of a static C program is never checked."""
     if case.platform.architecture != "amd64":
         return None
     program, entry = case.program, case.entry

@@ -61,7 +61,7 @@ def make(
     for library in closure.missing:
         raise errors.GateFailed(
             f"{source} has no {library.name}, which {library.needed_by} needs",
-            hint="take another root, or leave out what needs it",
+            hint="take another root with --from, or drop the --dlopen that needs it",
         )
     for text in closure.later:
         notes.note(f"note: {text}")
@@ -80,7 +80,7 @@ def machine_root(binary: Binary) -> str:
     # A cross compiler takes those of another root.
     if recipe is None or recipe.toolchain == "zig" or binary.platform != Platform.host():
         raise errors.BadInput(
-            f"where {_name(binary)} gets its libraries from is not known",
+            f"cannot tell which root {_name(binary)}'s libraries come from",
             hint=f"name a root: --from deb-cc, --from docker://…, or --from {MACHINE} for this machine's own",
         )
     return MACHINE

@@ -28,7 +28,7 @@ def make_twin(project: Project, image: Image) -> Image:
         base = resolve(TOOLS, image.platform, project.workspace, project.store, retry=True)
     except errors.RecipeError as error:
         raise errors.Unavailable(
-            f"no debug twin of {image.name}: its busybox cannot be had: {error.message}", error.hint
+            f"no debug twin of {image.name}: busybox is not available: {error.message}", error.hint
         ) from error
     strace, why = find_strace(image.platform.architecture)
     if strace is None:
@@ -43,7 +43,7 @@ def find_strace(architecture: str) -> tuple[Path | None, str]:
 
     found = shell.which("strace")
     if found is None:
-        return None, "there is none on PATH"
+        return None, "not found on PATH"
     try:
         facts = read_elf(Path(found))
     except errors.BadInput as error:
@@ -66,7 +66,7 @@ def works(outcome: RunOutcome) -> bool:
 
 
 def how_to_start(project: Project, twin: Image, engine: str) -> Iterator[str]:
-    """A command for whoever has Docker or podman."""
+    """A command for users of Docker or podman."""
     if engine == "docker":
         from recipes.run.docker import REPOSITORY
 

@@ -57,15 +57,17 @@ def compare(
 ) -> Comparison:
     """All that fit together. `engine` None: verdicts alone.
 
-    What cannot be had is listed, what should have worked and did not is listed as failed; neither stops the rest.
-    `named` are the recipes and bases that the user asked for by name: one that cannot be had, or that fits nothing, is
+    What is unavailable is listed, what should have worked and did not is listed as failed; neither stops the rest.
+    `named` are the recipes and bases that the user asked for by name: one that is unavailable, or that fits nothing, is
     a failure.
     """
     missing: dict[str, errors.RecipeError] = {}
     languages = {sample.language for sample in samples}
     for recipe in recipes:
         if recipe.language not in languages and recipe.name in named:
-            missing[recipe.name] = errors.BadInput(f"it is for {recipe.language}, and no sample is")
+            missing[recipe.name] = errors.BadInput(
+                f"builds {recipe.language}, and no {recipe.language} sample was selected"
+            )
         elif reason := compiling.available(recipe, project.platform, project.workspace):
             missing[recipe.name] = errors.ToolMissing(reason)
     builds = [
@@ -115,7 +117,7 @@ class _Matrix:
         self._columns: list[_Column] = []
         self.rows: list[SizeRow] = []
         self.missing: dict[str, errors.RecipeError] = {}
-        """The bases that cannot be had, or that were asked for and fit nothing."""
+        """The bases that are unavailable, or that were asked for and fit nothing."""
         self.failed: dict[str, errors.RecipeError] = {}
         """The builds and cells that should have worked."""
 
@@ -161,7 +163,7 @@ class _Matrix:
             if column.name not in self._named or self.failed or not self._programs:
                 continue
             if not any(column.fits(facts) for _, facts in self._programs):
-                self.missing[column.name] = errors.BadInput("no program loads a library")
+                self.missing[column.name] = errors.BadInput("no selected program loads a library")
 
     def _start_cell(self, program: tuple[Binary, ElfFacts], column: _Column) -> None:
         binary, facts = program

@@ -78,7 +78,7 @@ class Climber:
         found: list[BaseImage] = []
         for name, base in self._bases():
             if isinstance(base, errors.RecipeError):
-                yield Rung(f"{how} on {name}", f"cannot be had: {base.message}")
+                yield Rung(f"{how} on {name}", f"base not available: {base.message}")
             else:
                 found.append(base)
         for base in sorted(found, key=lambda each: (each.image_bytes, each.name)):

@@ -14,13 +14,13 @@ from recipes.support import notes
 from recipes.support.work import Work
 
 Outcome = tuple[tuple[Verification, ...], tuple[Unavailable, ...]]
-"""The verdicts, and the bases that cannot be had; both in the order in which the bases were named."""
+"""The verdicts, and the bases that are unavailable; both in the order in which the bases were named."""
 
 _WITH_ENTRY = ("docker", "docker-daemon", "docker-archive", "oci")
 
 
 def prebuilt(path: Path, platform: Platform) -> Binary:
-    """A file that somebody else has built, to be judged for `platform`. Raises: BadInput where it cannot be read."""
+    """A prebuilt file, to be judged for `platform`. Raises: BadInput where it cannot be read."""
     try:
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

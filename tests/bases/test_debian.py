@@ -56,7 +56,7 @@ def test_nothing_strange_reaches_a_command(text: str) -> None:
         complete(parse(text))
 
 
-# ── why it cannot be had ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── why it is unavailable ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_without_mmdebstrap(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

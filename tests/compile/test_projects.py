@@ -359,7 +359,7 @@ def test_the_callers_variables_are_no_settings(workspace: Workspace, monkeypatch
 
 @pytest.mark.slow
 def test_the_project_that_is_the_workspace(workspace: Workspace) -> None:
-    """The folder with tasks.py may be the project itself: what is built there is no input of it."""
+    """The folder with tasks.py may be the project itself: what is built there is not an input of it."""
     for path, text in projects.CMAKE_C.items():
         (workspace.root / path).write_text(text)
     sample = load(str(workspace.root), workspace)

@@ -1,4 +1,4 @@
-"""Broken copies of whole files. A number gives the same copy every time, so that a failure can be had again."""
+"""Broken copies of whole files. A number gives the same copy every time, so that a failure can be repeated."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Wanted:
 
     @classmethod
     def read(cls, name: str, entry: dict[str, Any]) -> Wanted:
-        """Raises: TypeError for a key that is none."""
+        """Raises: TypeError for an unknown key."""
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
         }
@@ -59,7 +59,7 @@ class Row:
 
 
 def try_program(wanted: Wanted, root: Path) -> Row:
-    """Raises: RecipeError where its source cannot be had; what cannot be built is told in the row."""
+    """Raises: RecipeError where its source is unavailable; what cannot be built is listed in the row."""
     project = Project.at(root)
     if wanted.debian:
         source = debian.fetch(wanted.debian, project.workspace)

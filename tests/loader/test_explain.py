@@ -592,7 +592,7 @@ def test_a_cpu_level_hides_no_missing_symbol(small: Small) -> None:
 
 
 def test_the_interpreter(small: Small) -> None:
-    """Missing, not executable, no ELF file, of another machine: the kernel's words."""
+    """Missing, not executable, not an ELF file, of another machine: the kernel's words."""
     small.program()
     run = Command((need_tool("unshare"), "--map-root-user", "--root", str(small.folder), "/app"))
     cases: tuple[tuple[Callable[[Path], object], str], ...] = (
@@ -711,7 +711,7 @@ def test_musl_without_libc_in_its_list(musl: Small) -> None:
 
 
 def test_musl_and_broken_files(musl: Small) -> None:
-    """What is no ELF file is found, refused, and nothing else is tried."""
+    """What is not an ELF file is found, refused, and nothing else is tried."""
     a = bare(musl, "liba.so")
     musl.program(a, flags=BARE, source=START).put("/lib/liba.so", b"text " * 100).put("/usr/lib/liba.so", a)
     (problem,) = musl.agrees().problems

@@ -261,7 +261,7 @@ def test_the_digest_is_the_same_everywhere(tmp_path: Path) -> None:
 
 
 def test_the_golden_digest(store: Store, tmp_path: Path) -> None:
-    """This input has this digest: if it changes, everybody's images change, and the CHANGELOG has to say so."""
+    """This input has this digest: if it changes, all images change, and the CHANGELOG has to say so."""
     image = assemble(binary_of(program(tmp_path)), SCRATCH, store=store, name="golden:1")
     assert image.digest == GOLDEN
 
@@ -376,6 +376,6 @@ def test_unknown_targets_of_an_export_are_bad_input(store: Store, tmp_path: Path
 
 
 def test_a_descriptor_is_never_trusted_for_its_path(store: Store) -> None:
-    """A layer whose digest is no digest is an error before any file is opened."""
+    """A layer with an invalid digest is an error before any file is opened."""
     with pytest.raises(BadArchive):
         layer_from_blob(store, Descriptor("x", "sha256:../x", 1))

@@ -131,7 +131,7 @@ def test_what_no_dockerfile_can_say(workspace: Workspace, tmp_path: Path, settin
     binary = compile_c(workspace, "int main(void) { return 0; }")
     scratch = BaseImage("scratch", "scratch", Platform.host())
     image = assemble(binary, scratch, store=store, name="a:1", outfit=Outfit(settings))
-    with pytest.raises(BadInput, match="a Dockerfile cannot say"):
+    with pytest.raises(BadInput, match="a Dockerfile cannot express"):
         write_context(image, store, tmp_path / "context")
     assert not (tmp_path / "context").exists()
 
@@ -149,7 +149,7 @@ def test_what_a_base_is_called(workspace: Workspace) -> None:
     named = render(assemble(binary, replace(base, name="syntax=evil $x y"), store=store, name="a:1")).splitlines()
     assert re.match(r"#\s*\w+\s*=", named[0]) is None, "a directive would choose the program that reads the file"
     assert named[1] == "FROM syntax-evil-x-y:latest"
-    with pytest.raises(BadInput, match="a Dockerfile cannot say"):
+    with pytest.raises(BadInput, match="a Dockerfile cannot express"):
         render(assemble(binary, replace(base, name="a\nRUN evil"), store=store, name="a:1"))
     remote = replace(base, reference="docker://example.org/base:1", digest="sha256:" + "0" * 64)
     lines = render(assemble(binary, remote, store=store, name="a:2")).splitlines()

@@ -65,13 +65,13 @@ def layer(size: object, number: int = 0) -> dict[str, object]:
 @pytest.mark.parametrize("size", [-1, 1.5, "5", True, None, 1 << 63, 10**30])
 def test_a_size_is_a_size(workspace: Workspace, size: object) -> None:
     """What is not a number of bytes is bad input, and nothing is fetched."""
-    check_refused(workspace, manifest(layer(1), layer(size, 1)), "not a descriptor")
+    check_refused(workspace, manifest(layer(1), layer(size, 1)), "not a valid descriptor")
 
 
 @pytest.mark.parametrize(
     ("sizes", "max_blob", "message"),
     [
-        ([5, 1001], 1000, r"a blob of 1,001 bytes, and no more than 1,000"),
+        ([5, 1001], 1000, r"a blob of 1,001 bytes; at most 1,000"),
         ([(16 << 30) + 1], MAX_BLOB, r"a blob of 17,179,869,185 bytes"),
         ([1] * 501, MAX_BLOB, "has 501 layers"),
     ],
@@ -249,7 +249,7 @@ def test_no_token_takes_memory() -> None:
         challenge = f'Bearer realm="http://{tokens.host}/token"'
         with serving_script(always(answer(401, WWW_Authenticate=challenge))) as registry:
             assert memory_of(registry.host) < 64_000
-            with pytest.raises(Unavailable, match="does not answer as a server does that gives tokens"):
+            with pytest.raises(Unavailable, match="sent an invalid token response"):
                 find(image_name(f"{registry.host}/a:1"))
 
 

@@ -225,7 +225,7 @@ def test_a_registry_that_asks_to_wait(
         proxy.faults = {"/manifests/": ["wait 1"], str(layer["digest"]): ["wait 1", "wait 1"]}
         assert pull(f"docker://{proxy.host}/{name}", workspace, store).layers
         proxy.faults = {"/manifests/": ["wait 3600"]}
-        with pytest.raises(Unavailable, match="wants fewer requests"):
+        with pytest.raises(Unavailable, match="rate limit reached"):
             resolve(f"docker://{proxy.host}/{name}", AMD64, workspace, store, refresh=True)
 
 
@@ -247,7 +247,7 @@ def test_a_login_is_found_in_dockers_configuration(
     """Without a login, and with a wrong one, the base is Unavailable with a hint; with the right one it is pulled."""
     layout.image(tar_of({"a": b"1"}), tag="x")
     reference = private_registry.push(layout.folder, "secret")
-    with pytest.raises(Unavailable, match="asks for a login") as caught:
+    with pytest.raises(Unavailable, match="requires a login") as caught:
         pull(reference, workspace, store)
     assert f"docker login {private_registry.host}" in caught.value.hint
     log_in(docker_config, private_registry.host, "wrong")
@@ -351,10 +351,10 @@ def test_challenges_are_read(header: str, expected: dict[str, dict[str, str]]) -
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ("500 {}", "which gives the tokens, answered 500 Internal Server Error"),
-        ("swap [1]", "does not answer as a server does that gives tokens"),
-        ('swap "x"', "does not answer as a server does that gives tokens"),
-        ("swap <html>", "does not answer as a server does that gives tokens"),
+        ("500 {}", "the token server, answered 500 Internal Server Error"),
+        ("swap [1]", "sent an invalid token response"),
+        ('swap "x"', "sent an invalid token response"),
+        ("swap <html>", "sent an invalid token response"),
         ("403 {}", "refused the login"),
     ],
 )
@@ -413,7 +413,7 @@ def test_what_a_credential_helper_may_be(
     monkeypatch: pytest.MonkeyPatch,
     program: str,
 ) -> None:
-    """One that has an identity token gives that; one that is no program is noted and passed over."""
+    """One that has an identity token gives that; one that is not a program is noted and passed over."""
     layout.image(tar_of({"a": b"1"}), tag="x")
     registry.push(layout.folder, "helpers")
     answer = json.dumps({"Username": "<token>", "Secret": IDENTITY_TOKEN})
@@ -428,7 +428,7 @@ def test_what_a_credential_helper_may_be(
         if program == "identity":
             assert pull(f"docker://{proxy.host}/helpers", workspace, store).image_bytes == 1
             return
-        with pytest.raises(Unavailable, match="asks for a login"):
+        with pytest.raises(Unavailable, match="requires a login"):
             pull(f"docker://{proxy.host}/helpers", workspace, store)
     assert said[0].startswith("Docker's config.json names a credential helper, but docker-credential-cave cannot")
 

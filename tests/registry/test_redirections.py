@@ -313,7 +313,7 @@ def test_a_token_server_does_not_send_the_login_on(docker_config: Path) -> None:
     ):
         auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         docker_config.write_text(json.dumps({"auths": {registry.host: {"auth": auth}}}))
-        with pytest.raises(Unavailable, match=r"sends the login on to 127\.0\.0\.2"):
+        with pytest.raises(Unavailable, match=r"redirects the login to 127\.0\.0\.2"):
             ask(registry)
         assert f"Authorization: {LOGIN}" in tokens.heads[-1]
         assert not other.bytes

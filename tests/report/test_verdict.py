@@ -23,8 +23,8 @@ def test_one_verdict_is_told_whole() -> None:
     titles = [line for line in lines if line and not line.startswith(" ")][1:]
     assert titles == [
         "it does not start (certain)",
-        "it starts, and then misses something (needs-data)",
-        "cannot be told from the file (possible)",
+        "it starts, but lacks something at run time (needs-data)",
+        "cannot be determined from the file (possible)",
         "libraries, in the order in which they are loaded",
     ]
     assert "    message   cannot open libz.so.1" in lines

@@ -85,7 +85,7 @@ def test_numbers_beyond_octal() -> None:
 
 
 def test_names_are_bytes() -> None:
-    """A name that is no UTF-8 comes back as it was written."""
+    """A name that is not UTF-8 comes back as it was written."""
     raw = os.fsdecode(b"caf\xe9")
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT, errors="surrogateescape") as archive:
@@ -149,9 +149,9 @@ def resum(data: bytearray, at: int = 0) -> bytes:
         (124, b"77777777777\0", "truncated"),
         (124, b"\x80" + b"\x7f" * 11, "truncated"),
         (124, b"\xff" * 12, "negative"),
-        (124, b"-1\0", "a number that is none"),
-        (124, b"0x10\0", "a number that is none"),
-        (108, b"9\0", "a number that is none"),
+        (124, b"-1\0", "an invalid number"),
+        (124, b"0x10\0", "an invalid number"),
+        (108, b"9\0", "an invalid number"),
     ],
 )
 def test_numbers_that_lie(field: int, value: bytes, message: str) -> None:

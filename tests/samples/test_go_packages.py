@@ -49,7 +49,7 @@ def output(binary: Binary) -> str:
 
 
 def test_several_programs_have_to_be_chosen_from(workspace: Workspace) -> None:
-    """What is ignored, a test or vendored is no program; of two one is chosen; a wrong name tells the nearest."""
+    """What is ignored, a test or vendored is not a program; of two one is chosen; a wrong name tells the nearest."""
     module(
         workspace,
         {
@@ -66,7 +66,7 @@ def test_several_programs_have_to_be_chosen_from(workspace: Workspace) -> None:
     assert caught.value.hint == "choose one with --package"
     assert load("app", workspace, package="./cmd/two").package == "./cmd/two"
     assert load("app", workspace, package="cmd/one").name == "app-cmd-one"
-    with pytest.raises(BadInput, match="is no main package") as caught:
+    with pytest.raises(BadInput, match="is not a main package") as caught:
         load("app", workspace, package="./cmd/tow")
     assert "./cmd/two" in caught.value.hint
     with pytest.raises(BadInput, match="is not inside"):
@@ -104,7 +104,7 @@ def test_sources_that_are_named_are_what_is_built(source: str, workspace: Worksp
     """`sources` counts in a module too, where a folder has more than one program, and rules --package out."""
     module(workspace, TWO, f'sources = ["{source}"]\n')
     assert output(make(workspace)) == f"{'c' if source.startswith('cmd') else source[0]} none\n"
-    with pytest.raises(BadInput, match="app is made of the sources that its") as caught:
+    with pytest.raises(BadInput, match="app is made of the sources in its") as caught:
         load("app", workspace, package="cmd/c")
     assert "sources" in caught.value.hint
 

@@ -93,14 +93,14 @@ def test_files_come_with_mode_and_owner(workspace: Workspace) -> None:
         ("needs = ['zones']", "'image.needs' has 'zones'"),
         ("needs = 'all'", 'has to be "auto", "none" or a list'),
         ("ca = ['nothing.pem']\nuser = 3", "'image.user' has to be a string"),
-        ("healthcheck = {}", "one of them has to say how health is checked"),
+        ("healthcheck = {}", "exactly one of them is required"),
         ("healthcheck = { http = 'https://127.0.0.1/' }", "'image.healthcheck.http' is 'https://127.0.0.1/'"),
         ("healthcheck = { test = ['/app'], retries = 0 }", "'image.healthcheck.retries' has to be"),
         ("healthcheck = { test = ['/app'], every = 1 }", "unknown key 'image.healthcheck.every'"),
         ("files = { 'etc/x' = 'conf' }", "'image.files.etc/x' has to be an absolute path"),
         ("files = { '/etc/../x' = 'conf' }", "has to be an absolute path"),
         ("files = { '/x' = '../other' }", "is not inside the sample's folder"),
-        ("files = { '/x' = 'nothing' }", "there is no such file or folder"),
+        ("files = { '/x' = 'nothing' }", "nothing', which does not exist"),
         ("files = { '/x' = { text = 'a', source = 'conf' } }", "exclude each other"),
         ("files = { '/x' = { mode = '0999' } }", "is '0999'"),
         ("files = { '/x' = { owner = 'root' } }", "is 'root'"),
@@ -108,7 +108,10 @@ def test_files_come_with_mode_and_owner(workspace: Workspace) -> None:
         ("files = { '/a' = { text = 'x' }, '/a/b/c' = { text = 'y' } }", "has '/a/b/c' below '/a', which is a file"),
         ("files = { '/app' = { text = 'x' } }", "has '/app', where the program is"),
         ("files = { '//app' = { text = 'x' } }", "has to be an absolute path"),
-        ("files = { '/data/.wh.x' = { text = 'x' } }", "has '/data/.wh.x', and such names take files of the base away"),
+        (
+            "files = { '/data/.wh.x' = { text = 'x' } }",
+            "has '/data/.wh.x', and names with .wh. would delete files of the base",
+        ),
         ("files = { '/app/x' = { text = 'x' } }", "has '/app/x' below '/app', where the program is"),
         (
             "files = { '/probe' = { text = 'x' } }\nhealthcheck = { http = 'http://127.0.0.1:80' }",
@@ -121,8 +124,8 @@ def test_files_come_with_mode_and_owner(workspace: Workspace) -> None:
         ("user = 'a b c'", "'image.user' is 'a b c'"),
         ("user = ':5'", "'image.user' is ':5'"),
         ("user = 'a:b:c'", "'image.user' is 'a:b:c'"),
-        ("env = { '' = '1' }", "'image.env' has '', which is no name of a variable"),
-        ("env = { 'A=B' = '1' }", "'image.env' has 'A=B', which is no name of a variable"),
+        ("env = { '' = '1' }", "'image.env' has '', which is not a valid variable name"),
+        ("env = { 'A=B' = '1' }", "'image.env' has 'A=B', which is not a valid variable name"),
         ('env = { A = "\\u0000" }', "'image.env' has a string with a NUL"),
         ('cmd = ["\\u0000"]', "'image.cmd' has a string with a NUL"),
         ("ports = ['99999']", "'image.ports' has '99999', which is not a port"),
@@ -169,7 +172,7 @@ def test_the_command_line_says_the_same(tmp_path: Path, monkeypatch: pytest.Monk
     ],
 )
 def test_a_wrong_word_is_one_clear_error(word: str, hint: str) -> None:
-    """What is no setting is told with what would be one."""
+    """What is not a setting is an error that names what would be one."""
     with pytest.raises(BadInput, match="not a setting of an image") as caught:
         from_command_line([word], ImageSettings())
     assert hint in caught.value.hint

@@ -105,7 +105,7 @@ def test_a_closed_top_is_a_matter_of_the_engine(small: Small) -> None:
 
 
 def test_the_loader_looks_on(small: Small) -> None:
-    """A library that may not be read is passed over for the same one in a later folder, or in a cache of the last."""
+    """A library that may not be read is skipped for the same one in a later folder, or in a cache of the last."""
     copy = small.at("/usr/lib/liba.so").read_bytes()
     small.put(f"{LIB}/liba.so", copy)
     small.at(f"{LIB}/liba.so").chmod(0o600)

@@ -91,7 +91,7 @@ def test_programs_for_other_systems(compilers: Compilers, tmp_path: Path, system
 
 
 def test_a_mark_of_another_system(compilers: Compilers, tmp_path: Path) -> None:
-    """Linux does not look at the OS ABI in the header: what carries FreeBSD's may be Linux's, and nobody can tell."""
+    """Linux does not look at the OS ABI in the header: what carries FreeBSD's may be Linux's; the file cannot tell."""
     program = bytearray(compilers.c(programs.HELLO_C, "-static").read_bytes())
     program[7] = 9
     (tmp_path / "program").write_bytes(program)
@@ -155,7 +155,7 @@ def test_a_static_program_is_not_judged_by_the_isa_note(compilers: Compilers, tm
 
 
 def test_what_cannot_be_read_is_never_a_verdict(tmp_path: Path) -> None:
-    """Judging a file that is no ELF file, or half of one, is an error."""
+    """Judging a file that is not an ELF file, or half of one, is an error."""
     facts = read_elf(Path("/proc/self/exe").resolve())
     for content, error in ((b"hello", NotElf), (b"\x7fELF\x02\x01\x01" + bytes(20), TruncatedElf)):
         path = tmp_path / "file"

@@ -299,7 +299,7 @@ def test_another_cpu(workspace: Workspace, tmp_path: Path) -> None:
 
 
 def test_the_column_of_a_comparison(project: Path) -> None:
-    """One row per dynamic program; a static one has no bundle, and that is no failure."""
+    """One row per dynamic program; a static one has no bundle, and that is not a failure."""
     need_tool("g++")
     words = ("--recipes=gcc-dynamic,gcc-static", "--bases=scratch,bundle", "--engine=local", "--format=json")
     done = invoke(project, "compare-sizes", *words)

@@ -131,7 +131,7 @@ def test_a_static_strace_comes_along(workspace: Workspace, image: Image, monkeyp
 
 @pytest.mark.slow
 def test_no_busybox_no_twin(project: Path) -> None:
-    """Where it cannot be had that is one error, and no twin is made."""
+    """Where it is unavailable that is one error, and no twin is made."""
     need_tool("g++")
     (project / "pyproject.toml").write_text('[tool.fromscratch.bases]\ndeb-busybox = "rootfs:/no/such/root"\n')
     done = invoke(project, "debug", "hi", "--engine=local")

@@ -105,7 +105,7 @@ def test_what_needs_a_library_of_the_host(project: Path) -> None:
 
 @pytest.mark.slow
 def test_bases_come_last_and_by_size(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What the bundle cannot do is tried on the bases, smallest first; those that fail or cannot be had are named."""
+    """What the bundle cannot do is tried on the bases, smallest first; those that fail or are unavailable are named."""
     need_tool("g++")
     for name, extra in (("small", b""), ("large", bytes(1 << 20)), ("middle", bytes(1 << 10))):
         root = tmp_path / name
@@ -121,7 +121,7 @@ def test_bases_come_last_and_by_size(workspace: Workspace, monkeypatch: pytest.M
     rungs = list(climber.climb(prebuilt(str(program))))
     assert [rung.name.rpartition(" ")[2] for rung in rungs] == ["bundle", "gone", "small", "middle", "large"]
     assert "--from" in rungs[0].left
-    assert "cannot be had" in rungs[1].left
+    assert "not available" in rungs[1].left
     assert all("judged: fails: exec /app: no such file or directory" in rung.left for rung in rungs[2:])
 
 

@@ -64,7 +64,7 @@ def test_libraries_and_where_they_were_looked_for(project: Path, tmp_path: Path)
 
 
 def test_several_bases_have_one_row_each(project: Path, tmp_path: Path) -> None:
-    """In the order named; the ones that cannot be had are told below, and decide the exit code when named."""
+    """In the order named; the unavailable ones are listed below, and decide the exit code when named."""
     empty = tmp_path / "empty"
     empty.mkdir()
     words = ("hi", "--recipe=gcc-dynamic", f"--base=scratch,rootfs:{empty},rootfs:/nowhere")
@@ -113,7 +113,7 @@ def test_a_script_is_judged_by_its_interpreter(project: Path, tmp_path: Path) ->
 
 
 def test_a_whole_image_in_its_own_root(project: Path, tmp_path: Path) -> None:
-    """An archive and a layout are judged by their entry point; a base makes no sense for them, nor does a bare root."""
+    """An archive and a layout are judged by their entry point; a base is refused for them, nor does a bare root."""
     assert invoke(project, "export", "hi", f"--to={tmp_path}/good.tar").exit_code == 0
     assert invoke(project, "export", "hi", "--recipe=gcc-dynamic", f"--to=oci:{tmp_path}/bad").exit_code == 0
     good = verify(project, f"docker-archive:{tmp_path}/good.tar", "--format=json")

@@ -97,7 +97,7 @@ def never_gain_rights() -> None:
 
 
 def forget_keys() -> None:
-    """Leave the caller's session keyring. A kernel that has no keys, or lets nobody use them, has none to leave."""
+    """Leave the caller's session keyring. A kernel without keys, or that forbids their use, has none to leave."""
     _libc.syscall(_KEYCTL, _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 

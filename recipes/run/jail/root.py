@@ -147,6 +147,6 @@ def _mount_devices(dev: str) -> None:
     kernel.mount("devpts", f"{dev}/pts", "devpts", NOSUID | NOEXEC, "newinstance,ptmxmode=0666,mode=0620", "")
     if os.path.lexists(f"{dev}/pts/ptmx"):
         os.symlink("pts/ptmx", f"{dev}/ptmx")
-    # In Docker it belongs to root, and the program is somebody else; here both are the caller.
+    # In Docker it belongs to root, and the program is another user; here both are the caller.
     flags = REMOUNT | BIND | RDONLY | NOSUID | NOEXEC
     kernel.mount("none", dev, None, flags, None, "/dev cannot be made read-only here")

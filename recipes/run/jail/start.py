@@ -185,7 +185,7 @@ def _check(program: str, status: int) -> None:
 
 
 def _leave_root(spec: Spec) -> None:
-    """Real root first becomes somebody without rights, so that limits bind and nothing of root's can be reached."""
+    """Real root first becomes a user without rights, so that limits bind and nothing of root's can be reached."""
     os.umask(0o022)
     os.chdir(spec["folder"])  # as root: the way to it may be closed to others, and paths from here on are relative
     if os.geteuid() != 0:

@@ -29,7 +29,7 @@ class Lifeline(Exception):
 def wait(
     program: int, deadline: float, lifeline: int, footprint: Footprint | None, asked: tuple[int, Callable[[], None]]
 ) -> tuple[int, str]:
-    """(wait status of the child, the limit that it went past or ""). Without `footprint` somebody else counts.
+    """(wait status of the child, the limit that it went past or ""). Without `footprint` memory is counted elsewhere.
 
     `asked` is a descriptor on which the program may ask for something, and what to do then. Raises: Lifeline.
     """
@@ -59,4 +59,4 @@ def wait(
         if ready.get(listener, 0) & select.POLLIN:
             answer()
         elif listener in ready:
-            waiter.unregister(listener)  # nobody is left who could ask
+            waiter.unregister(listener)  # no process is left that could ask

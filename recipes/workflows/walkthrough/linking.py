@@ -57,7 +57,7 @@ def compile_and_link(stage: Stage) -> Found:
 def needed_libraries(stage: Stage) -> Found:
     """The program has the names of its libraries (DT_NEEDED) and of the loader (PT_INTERP). Following the loader's
     rules from file to file gives everything that will be loaded. Nothing is executed for that, so it works for
-    programs that nobody should run, and for other CPUs. The loader's own answer (`--list`) is only asked here to
+    programs that are not to be trusted, and for other CPUs. The loader's own answer (`--list`) is only asked here to
     check ours."""
     binary, facts = stage.build("hello", DYNAMIC)
     libraries = _closure(binary, stage)
@@ -82,8 +82,8 @@ def needed_libraries(stage: Stage) -> Found:
 
 @told("a library taken away")
 def library_taken_away(stage: Stage) -> Found:
-    """The same program in a private root that holds its loader and its libraries, all but libstdc++. (Nobody should
-    try this with the libraries of a living system.) The kernel starts the loader, and it is the loader that gives
+    """The same program in a private root that holds its loader and its libraries, all but libstdc++. (Do not try
+    this with the libraries of a running system.) The kernel starts the loader, and it is the loader that gives
     up."""
     binary, facts = stage.build("hello", DYNAMIC)
     libraries = [library for library in _closure(binary, stage) if library.path]
@@ -156,7 +156,7 @@ def static(stage: Stage) -> Found:
     predicted, observed = (
         sum(getattr(trial, what) == "runs" for trial in trials.values()) for what in ("predicted", "observed")
     )
-    missing = f" (not to be had here: {', '.join(left_out)})" if left_out else ""
+    missing = f" (not available here: {', '.join(left_out)})" if left_out else ""
     return Found(
         did=f"g++ -static: {binary.size:,} bytes, {facts.linkage}",
         predicted=f"no interpreter, nothing needed: runs on {predicted} of {len(trials)} bases",

@@ -58,7 +58,7 @@ def smaller(stage: Stage) -> Found:
     first, last = (sizes[0], sizes[-1]) if sizes else (0, 0)
     return Found(
         did=f"{len(sizes)} builds of hello, each one run",
-        predicted="each is no larger than the one before, and says the same",
+        predicted="each is no larger than the one before, and prints the same",
         observed=f"from {first:,} to {last:,} bytes" + (f", {last / first:.0%}" if first else ""),
         agrees=agree((*answers, all(after <= before for before, after in pairwise(sizes)))),
         table=rows,

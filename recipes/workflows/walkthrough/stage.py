@@ -118,7 +118,7 @@ class Stage:
         return pipeline.build_binary(project or self.project, self.sample(name), recipe)
 
     def base(self, name: str) -> BaseImage:
-        """Raises: RecipeError where it cannot be had."""
+        """Raises: RecipeError where it is unavailable."""
         if name not in self._bases:
             project = self.project
             self._bases[name] = resolve(name, project.platform, project.workspace, project.store)
