@@ -319,7 +319,7 @@ class Provision:
 
 
 @dataclass(frozen=True, slots=True)
-class Outfit:
+class Additions:
     """What an image has beside its base and the program: settings, and layers with files and data."""
 
     settings: ImageSettings = ImageSettings()
@@ -331,8 +331,8 @@ class Outfit:
 class Image:
     """An image in the store. `digest` is the manifest's, `config` the config blob (its digest is Docker's image ID).
 
-    `layers` are the base's, then the outfit's, then the one with the program. `program` is what that one was made of,
-    where it holds nothing else.
+    `layers` are the base's, then those of the additions, then the one with the program. `program` is
+    what that one was made of, where it holds nothing else.
     """
 
     name: str
@@ -343,12 +343,12 @@ class Image:
     base: BaseImage
     binary: Binary
     entrypoint: tuple[str, ...]
-    outfit: Outfit = Outfit()
+    additions: Additions = Additions()
     program: FileEntry | None = None
 
     @property
     def settings(self) -> ImageSettings:
-        return self.outfit.settings
+        return self.additions.settings
 
     @property
     def digest(self) -> str:

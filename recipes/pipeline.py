@@ -15,6 +15,7 @@ from recipes import compile as compiling
 from recipes import errors
 from recipes.compile.recipe import RECIPES, Recipe
 from recipes.model import (
+    Additions,
     BaseImage,
     Binary,
     Compression,
@@ -26,7 +27,6 @@ from recipes.model import (
     ImageSettings,
     Layer,
     Limits,
-    Outfit,
     Platform,
     RunOutcome,
     RunStatus,
@@ -109,15 +109,15 @@ def package(
 
     The verdict on the base tells what is missing there; with that added, it is asked again.
     """
-    outfit, verdict = fit_out(project, binary, facts, base, root)
-    return make_image(project, binary, base, outfit), verdict
+    additions, verdict = prepare(project, binary, facts, base, root)
+    return make_image(project, binary, base, additions), verdict
 
 
-def make_image(project: Project, binary: Binary, base: BaseImage, outfit: Outfit | None = None) -> Image:
+def make_image(project: Project, binary: Binary, base: BaseImage, additions: Additions | None = None) -> Image:
     """The image in the store, tagged `<sample>:<recipe>-<base>`."""
     name = image_name(binary, base)
     return assemble.assemble(
-        binary, base, store=project.store, name=name, outfit=outfit, compression=project.compression
+        binary, base, store=project.store, name=name, additions=additions, compression=project.compression
     )
 
 
@@ -132,27 +132,27 @@ def latest_name(image: Image) -> str:
     return f"{image.name.partition(':')[0]}:latest"
 
 
-def fit_out(
+def prepare(
     project: Project, binary: Binary, facts: ElfFacts, base: BaseImage, root: Callable[[], RootFs] | None = None
-) -> tuple[Outfit, Verdict]:
+) -> tuple[Additions, Verdict]:
     """What the image has to hold beside base and program, and the verdict on it all."""
     settings = settings_of(binary)
     own = _own_files(project, settings, binary.platform)
-    outfit = Outfit(settings, own)
-    verdict = judge_on(project, binary, facts, base, root, outfit)
+    additions = Additions(settings, own)
+    verdict = judge_on(project, binary, facts, base, root, additions)
     if settings.needs is None and not (verdict.findings or settings.ca):
-        return outfit, verdict
+        return additions, verdict
     from recipes.package import provide
 
     provisions = provide.choose(verdict, settings)
     if not provisions:
-        return outfit, verdict
+        return additions, verdict
     below = open_root(project, base, own) if own or root is None else root()
     entries = provide.files(provisions, settings, below)
     data = (assemble.data_layer(entries, project.store, project.compression),) if entries else ()
     settings = replace(settings, env=(*settings.env, *provide.environment(provisions, settings)))
-    outfit = Outfit(settings, (*own, *data), provisions)
-    return outfit, judge_on(project, binary, facts, base, root, outfit)
+    additions = Additions(settings, (*own, *data), provisions)
+    return additions, judge_on(project, binary, facts, base, root, additions)
 
 
 def settings_of(binary: Binary) -> ImageSettings:
@@ -189,24 +189,24 @@ def judge_on(
     facts: ElfFacts,
     base: BaseImage,
     root: Callable[[], RootFs] | None = None,
-    outfit: Outfit | None = None,
+    additions: Additions | None = None,
 ) -> Verdict:
     """What the file and the root say about a run, before there is one. Remembered by the content of both.
 
-    `root` opens the base alone, where that has been done already; with an outfit its layers are above it.
+    `root` opens the base alone, where that has been done already; with additions their layers are above it.
     """
-    outfit = outfit or Outfit(settings_of(binary))
-    settings = outfit.settings
+    additions = additions or Additions(settings_of(binary))
+    settings = additions.settings
     env = (*base.env, *settings.env)
 
     def ask() -> Verdict:
         from recipes.verdict.judge import judge
 
-        alone = root is not None and not outfit.layers
+        alone = root is not None and not additions.layers
         return judge(
             binary.path,
             facts,
-            root() if root is not None and alone else open_root(project, base, outfit.layers),
+            root() if root is not None and alone else open_root(project, base, additions.layers),
             project.platform,
             env=env,
             user=settings.user,
@@ -218,7 +218,7 @@ def judge_on(
 
     key = {
         "binary": binary.sha256,
-        "root": [layer.diff_id for layer in (*base.layers, *outfit.layers)],
+        "root": [layer.diff_id for layer in (*base.layers, *additions.layers)],
         "platform": str(project.platform),
         "env": env,
         "user": settings.user,
@@ -282,7 +282,7 @@ def package_and_run(
     """What `build_static` does with a program once it is there."""
     image, verdict = package(project, binary, facts, base)
     project.store.tag(latest_name(image), image.manifest, platform=image.platform)
-    for provision in image.outfit.provisions:
+    for provision in image.additions.provisions:
         notes.note(f"added {provision.need}: {provision.reason}")
     if engine is not None:
         engine.load(image)

@@ -100,7 +100,7 @@ def test_each_sample_fails_without_and_works_with(name: str, recipe: str, projec
     assert message in outcome.stdout + outcome.stderr
 
     image, verdict = image_of(project, sample, recipe)
-    assert [added.need for added in image.outfit.provisions] == [wanted]
+    assert [added.need for added in image.additions.provisions] == [wanted]
     assert not [finding for finding in verdict.findings if finding.code in ANSWERS]
     assert run(project, image).meets(sample.expect) is True
     assert image.image_bytes > image.binary.size or wanted == "tmp"  # a folder has no bytes
@@ -114,16 +114,16 @@ def test_authorities_of_its_own_are_trusted_on_a_base_that_has_a_bundle(project:
     sample = sample_of("https-go")
     without = dataclasses.replace(sample, image=dataclasses.replace(sample.image, ca=()))
     image, _ = image_of(project, without, "go-static", "deb-static")
-    assert image.outfit.provisions == ()
+    assert image.additions.provisions == ()
     assert run(project, image).meets(sample.expect) is False
 
     image, verdict = image_of(project, sample, "go-static", "deb-static")
-    assert [added.need for added in image.outfit.provisions] == ["ca-certificates"]
+    assert [added.need for added in image.additions.provisions] == ["ca-certificates"]
     assert verdict.status is Status.RUNS
     assert run(project, image).meets(sample.expect) is True
     path = "/etc/ssl/certs/ca-certificates.crt"
     below = pipeline.open_root(project, image.base).read(path)
-    whole = pipeline.open_root(project, image.base, image.outfit.layers).read(path)
+    whole = pipeline.open_root(project, image.base, image.additions.layers).read(path)
     assert whole == b"\n".join((below, *(path.read_bytes() for path in sample.image.ca)))
 
 
@@ -133,7 +133,7 @@ def test_what_the_base_has_is_not_added(project: Project, assembled: Assembled) 
     assembled.give(project.workspace, "deb-static")
     for name in ("clock", "whoami"):
         image, _ = image_of(project, sample_of(name), "zig-static-small", "deb-static")
-        assert image.outfit.provisions == ()
+        assert image.additions.provisions == ()
         assert len(image.layers) == len(image.base.layers) + 1
 
 

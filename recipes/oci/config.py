@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from recipes.errors import BadInput
-from recipes.model import BaseImage, Descriptor, HealthCheck, ImageSettings, Layer, Outfit, Platform
+from recipes.model import Additions, BaseImage, Descriptor, HealthCheck, ImageSettings, Layer, Platform
 from recipes.oci.store import MANIFEST, platform_document
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -34,10 +34,10 @@ def source_date_epoch() -> int:
 
 
 def config_document(
-    platform: Platform, base: BaseImage, layers: Sequence[Layer], entrypoint: Sequence[str], outfit: Outfit
+    platform: Platform, base: BaseImage, layers: Sequence[Layer], entrypoint: Sequence[str], additions: Additions
 ) -> dict[str, Any]:
     """The image config, with one line of history per layer."""
-    created, settings = _created(), outfit.settings
+    created, settings = _created(), additions.settings
     env = {"PATH": DEFAULT_PATH, **dict(base.env), **dict(settings.env)}
     run: dict[str, Any] = {
         "Entrypoint": list(entrypoint),
@@ -65,7 +65,7 @@ def config_document(
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
         "history": [
             *below,
-            *({"created": created, "created_by": "fromscratch", "comment": "files and data"} for _ in outfit.layers),
+            *({"created": created, "created_by": "fromscratch", "comment": "files and data"} for _ in additions.layers),
             {"created": created, "created_by": "fromscratch"},
         ],
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes.errors import BadInput
-from recipes.model import PROGRAM, BaseImage, Binary, Compression, Descriptor, FileEntry, Image, Layer, Outfit
+from recipes.model import PROGRAM, Additions, BaseImage, Binary, Compression, Descriptor, FileEntry, Image, Layer
 from recipes.oci.config import config_document, manifest_document, source_date_epoch
 from recipes.oci.store import CONFIG, INDEX, MANIFEST, Store, index_document, platform_document, to_json
 from recipes.support.workspace import keep, kept
@@ -29,7 +29,7 @@ def assemble(
     *,
     store: Store,
     name: str,
-    outfit: Outfit | None = None,
+    additions: Additions | None = None,
     compression: Compression = "gzip",
     entrypoint: tuple[str, ...] = (PROGRAM,),
 ) -> Image:
@@ -38,22 +38,28 @@ def assemble(
     `entrypoint` may start something of the base that takes the program as its argument, such as a tracer. Nothing is
     compressed again that was assembled before: a record says which layer a binary became.
     """
-    outfit = outfit or Outfit()
+    additions = additions or Additions()
     program = FileEntry(PROGRAM, binary.path, _MODE)
     layer = data_layer((program,), store, compression, {binary.path: binary.sha256})
-    return replace(finish(binary, base, layer, store, name, outfit, entrypoint), program=program)
+    return replace(finish(binary, base, layer, store, name, additions, entrypoint), program=program)
 
 
 def finish(
-    binary: Binary, base: BaseImage, last: Layer, store: Store, name: str, outfit: Outfit, entrypoint: tuple[str, ...]
+    binary: Binary,
+    base: BaseImage,
+    last: Layer,
+    store: Store,
+    name: str,
+    additions: Additions,
+    entrypoint: tuple[str, ...],
 ) -> Image:
     """The documents of the image whose last layer is `last`, in the store under `name`."""
-    layers = (*base.layers, *outfit.layers, last)
-    config = store.add(to_json(config_document(binary.platform, base, layers, entrypoint, outfit)), CONFIG)
+    layers = (*base.layers, *additions.layers, last)
+    config = store.add(to_json(config_document(binary.platform, base, layers, entrypoint, additions)), CONFIG)
     title = binary.sample.name if binary.sample else binary.path.name
-    manifest = store.add(to_json(manifest_document(config, layers, base, title, outfit.settings)), MANIFEST)
+    manifest = store.add(to_json(manifest_document(config, layers, base, title, additions.settings)), MANIFEST)
     store.tag(name, manifest, platform=binary.platform)
-    return Image(name, manifest, config, layers, binary.platform, base, binary, entrypoint, outfit)
+    return Image(name, manifest, config, layers, binary.platform, base, binary, entrypoint, additions)
 
 
 def join(images: Sequence[Image], store: Store, name: str) -> Descriptor:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from recipes.errors import Unavailable
-from recipes.model import Compression, FileEntry, Image, Outfit
+from recipes.model import Additions, Compression, FileEntry, Image
 from recipes.oci.config import DEFAULT_PATH
 from recipes.oci.store import Store
 from recipes.package.assemble import data_layer, finish
@@ -39,7 +39,7 @@ def twin(image: Image, entries: Iterable[FileEntry], store: Store, compression: 
     env = dict(image.base.env) | dict(settings.env)
     settings = replace(settings, env=(*settings.env, ("PATH", f"{env.get('PATH', DEFAULT_PATH)}:{FOLDER}")))
     base = replace(image.base, name=image.name, reference=image.name, digest=image.digest, layers=image.layers)
-    return finish(image.binary, base, layer, store, f"{image.name}-debug", Outfit(settings), image.entrypoint)
+    return finish(image.binary, base, layer, store, f"{image.name}-debug", Additions(settings), image.entrypoint)
 
 
 def _is_command(root: RootFs, name: str) -> bool:

@@ -64,7 +64,7 @@ def write_context(image: Image, store: Store, folder: Path) -> None:
     if any(folder.iterdir()):
         raise BadInput(f"{str(folder)!r} is not empty", hint="name a new folder")
     with contextlib.ExitStack() as undo:
-        for name, layer in zip(_data_names(image), image.outfit.layers, strict=True):
+        for name, layer in zip(_data_names(image), image.additions.layers, strict=True):
             with open_layer(store, layer) as stream, replacing(folder / name) as out:
                 shutil.copyfileobj(stream, out)
             undo.callback((folder / name).unlink)
@@ -77,7 +77,7 @@ def write_context(image: Image, store: Store, folder: Path) -> None:
 
 def _data_names(image: Image) -> list[str]:
     """A tar that ADD unpacks keeps modes and owners, which COPY would not."""
-    return [f"data-{number}.tar" for number, _ in enumerate(image.outfit.layers, 1)]
+    return [f"data-{number}.tar" for number, _ in enumerate(image.additions.layers, 1)]
 
 
 def _healthcheck(check: HealthCheck) -> str:

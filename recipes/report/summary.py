@@ -21,7 +21,11 @@ def render(row: SizeRow) -> str:
         ("image", exact(image.image_bytes)),
         ("download", exact(image.download_bytes)),
         ("overhead", exact(image.overhead_bytes)),
-        *([("added", ", ".join(added.need for added in image.outfit.provisions))] if image.outfit.provisions else []),
+        *(
+            [("added", ", ".join(added.need for added in image.additions.provisions))]
+            if image.additions.provisions
+            else []
+        ),
         ("verdict", _verdict(row)),
         ("run", _run(row)),
     ]

@@ -61,7 +61,7 @@ def dockerfile(
         notes.note(f"written: {context}; to build it: docker build {shell_word(context)}")
     show(render(image))
     if not context:
-        more = " and its data (--context writes all of it)" if image.outfit.layers else ""
+        more = " and its data (--context writes all of it)" if image.additions.layers else ""
         notes.note(f"# the binary to copy is {image.binary.path}{more}")
 
 

@@ -102,7 +102,7 @@ class Climber:
         """Judge first: what is judged to fail is neither packaged nor run."""
         try:
             on = base()
-            _, verdict = pipeline.fit_out(self.project, *program, on)
+            _, verdict = pipeline.prepare(self.project, *program, on)
             if verdict.status is not Status.RUNS:
                 return Rung(name, f"judged: {verdict.status}: {verdict.reason}")
             row = pipeline.package_and_run(self.project, *program, on, self.engine, run=self.run)

@@ -15,7 +15,7 @@ import pytest
 
 from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, DamagedBlob, RecipeError
-from recipes.model import BaseImage, Command, FileEntry, Image, ImageSettings, Outfit, Platform
+from recipes.model import Additions, BaseImage, Command, FileEntry, Image, ImageSettings, Platform
 from recipes.oci import archive
 from recipes.oci.layers import layer_from_blob
 from recipes.oci.store import Store
@@ -48,8 +48,10 @@ def image_of(folder: Path, store: Store) -> Image:
     program = folder / "program"
     program.write_bytes(b"\x7fELF" + NOISE)
     data = data_layer((FileEntry("/etc/data", NOISE, 0o644),), store, "gzip")
-    outfit = Outfit(ImageSettings(), (data,))
-    return assemble(binary_of(program), BaseImage("scratch", "scratch", AMD64), store=store, name="a:1", outfit=outfit)
+    additions = Additions(ImageSettings(), (data,))
+    return assemble(
+        binary_of(program), BaseImage("scratch", "scratch", AMD64), store=store, name="a:1", additions=additions
+    )
 
 
 def damage(path: Path) -> None:
@@ -108,7 +110,9 @@ def test_what_is_made_here_is_made_again(which: str, tmp_path: Path, store: Stor
         with pytest.raises(DamagedBlob):
             store.read(descriptor.digest)
     scratch = image.base
-    again = assemble(image.binary, scratch, store=store, name="a:1", outfit=Outfit(ImageSettings(), image.layers[:1]))
+    again = assemble(
+        image.binary, scratch, store=store, name="a:1", additions=Additions(ImageSettings(), image.layers[:1])
+    )
     assert again.digest == image.digest
     assert store.read(descriptor.digest) == whole
 
@@ -138,7 +142,7 @@ def test_a_damaged_blob_is_not_pushed(
         push(store, image.manifest, target, workspace=workspace)
     assert not blob.exists()
     again = assemble(
-        image.binary, image.base, store=store, name="a:1", outfit=Outfit(ImageSettings(), image.layers[:1])
+        image.binary, image.base, store=store, name="a:1", additions=Additions(ImageSettings(), image.layers[:1])
     )
     done = push(store, again.manifest, target, workspace=workspace)
     assert image.layers[1].descriptor in done.sent

@@ -12,7 +12,7 @@ import pytest
 
 from recipes.bases.resolve import resolve
 from recipes.errors import BadInput
-from recipes.model import BaseImage, Command, FileEntry, HealthCheck, Image, ImageSettings, Outfit, Platform
+from recipes.model import Additions, BaseImage, Command, FileEntry, HealthCheck, Image, ImageSettings, Platform
 from recipes.oci.layers import open_layer
 from recipes.oci.store import Store
 from recipes.package.assemble import assemble, data_layer
@@ -80,8 +80,8 @@ def test_docker_build_gives_the_same_image(
     store = Store(workspace.images)
     binary = compile_c(workspace, "#include <stdio.h>\nint main(int n, char **v) { puts(v[n - 1]); }")
     scratch = BaseImage("scratch", "scratch", Platform.host())
-    outfit = Outfit(settings, (data_layer(DATA, store, "gzip"),))
-    ours = assemble(binary, scratch, store=store, name="ours:1", outfit=outfit)
+    additions = Additions(settings, (data_layer(DATA, store, "gzip"),))
+    ours = assemble(binary, scratch, store=store, name="ours:1", additions=additions)
     context = tmp_path / "a context"
     write_context(ours, store, context)
     with pytest.raises(BadInput, match="is not empty"):
@@ -130,7 +130,7 @@ def test_what_no_dockerfile_can_say(workspace: Workspace, tmp_path: Path, settin
     store = Store(workspace.images)
     binary = compile_c(workspace, "int main(void) { return 0; }")
     scratch = BaseImage("scratch", "scratch", Platform.host())
-    image = assemble(binary, scratch, store=store, name="a:1", outfit=Outfit(settings))
+    image = assemble(binary, scratch, store=store, name="a:1", additions=Additions(settings))
     with pytest.raises(BadInput, match="a Dockerfile cannot express"):
         write_context(image, store, tmp_path / "context")
     assert not (tmp_path / "context").exists()

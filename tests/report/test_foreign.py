@@ -70,8 +70,8 @@ def full(run: RunOutcome | None) -> SizeRow:
     binary = dataclasses.replace(
         one.image.binary, commands=(Command(("a",), Path("b"), (("c", "d"),)),), warnings=("e",)
     )
-    outfit = dataclasses.replace(one.image.outfit, provisions=(Provision("a", "b"),))
-    image = dataclasses.replace(one.image, binary=binary, outfit=outfit)
+    additions = dataclasses.replace(one.image.additions, provisions=(Provision("a", "b"),))
+    image = dataclasses.replace(one.image, binary=binary, additions=additions)
     return poisoned(dataclasses.replace(one, image=image))
 
 

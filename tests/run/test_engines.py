@@ -13,7 +13,7 @@ import pytest
 from recipes import pipeline
 from recipes.bases.resolve import resolve
 from recipes.errors import Unavailable
-from recipes.model import Command, FileEntry, ImageSettings, Limits, Outfit, RunOutcome, RunStatus
+from recipes.model import Additions, Command, FileEntry, ImageSettings, Limits, RunOutcome, RunStatus
 from recipes.package.assemble import data_layer
 from recipes.pipeline import Project
 from recipes.run.docker import DockerEngine
@@ -255,10 +255,10 @@ def probe(
 ) -> list[str]:  # fmt: skip
     """What the probe says in such an image: where it is, and of each argument. `r:` reads, `w:` writes, `l:` counts."""
     project = Project.at(workspace.root)
-    outfit = Outfit(settings or ImageSettings(), (data_layer(files, project.store, "gzip"),) if files else ())
+    additions = Additions(settings or ImageSettings(), (data_layer(files, project.store, "gzip"),) if files else ())
     below = resolve(base, project.platform, workspace, project.store)
     outcome = runner.run(
-        pipeline.make_image(project, compile_c(workspace, PROBE), below, outfit), args=args, stdin=stdin
+        pipeline.make_image(project, compile_c(workspace, PROBE), below, additions), args=args, stdin=stdin
     )
     if outcome.status is RunStatus.NOT_RUN:
         need("here (" not in outcome.reason and "not allowed" not in outcome.reason, f"namespaces ({outcome.reason})")

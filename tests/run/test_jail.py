@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes.model import ImageSettings, Limits, Outfit, RunOutcome, RunStatus
+from recipes.model import Additions, ImageSettings, Limits, RunOutcome, RunStatus
 from recipes.pipeline import Project
 from recipes.run import cgroups
 from recipes.run.interpreter import sealed_interpreter
@@ -37,7 +37,9 @@ def run(
     settings: ImageSettings | None = None, entrypoint: str = "", emulator: Path | None = None,
 ) -> RunOutcome:  # fmt: skip
     image = image_of(project, compile_c(project.workspace, code, *flags), base)
-    image = replace(image, outfit=Outfit(settings or ImageSettings()), entrypoint=(entrypoint or image.entrypoint[0],))
+    image = replace(
+        image, additions=Additions(settings or ImageSettings()), entrypoint=(entrypoint or image.entrypoint[0],)
+    )
     outcome = LocalEngine(project.workspace, project.store).run(image, args=args, limits=LIMITS, emulator=emulator)
     need("not allowed here" not in outcome.reason, f"namespaces ({outcome.reason})")
     return outcome
