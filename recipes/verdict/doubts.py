@@ -4,68 +4,70 @@ from __future__ import annotations
 
 import re
 
-from recipes.verdict.case import Case, Seen
 from recipes.verdict.needs import is_musl
+from recipes.verdict.subject import Evidence, Subject
 
 _MARCH = re.compile(r"-m(?:arch|cpu)=(\S+)")
 _LEVEL = re.compile(r"x86-64-v([1-4])")
 _BASELINES = ("x86-64", "x86_64", "baseline", "generic", "armv8-a", "rv64gc")
 
 
-def static_dlopen(case: Case) -> Seen | None:
+def static_dlopen(subject: Subject) -> Evidence | None:
     """Every static glibc program contains dlopen; only the linker knows whether the program itself calls it."""
-    for warning in case.warnings:
+    for warning in subject.warnings:
         if "Using 'dlopen' in statically linked applications" in warning:
-            return Seen(
+            return Evidence(
                 f"the linker warned: {warning.strip()}",
                 "<library>: cannot open shared object file: No such file or directory",
             )
     return None
 
 
-def static_iconv(case: Case) -> Seen | None:
-    program = case.program
+def static_iconv(subject: Subject) -> Evidence | None:
+    program = subject.program
     # Every iostream program has it, whether it uses it or not: then only the linker knows.
-    asking = case.asked_for.get("iconv_open.o", "")
+    asking = subject.asked_for.get("iconv_open.o", "")
     known = "iconv_open" in program.symbols and "iostream" not in program.strings
     if program.libc != "glibc" or not (known or asking):
         return None
     folders = ("/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu")
-    if case.has_entries(*(f"{folder}/gconv" for folder in folders)):
+    if subject.has_entries(*(f"{folder}/gconv" for folder in folders)):
         return None
     evidence = f"{asking} calls iconv_open" if asking else "the symbol iconv_open"
-    return Seen(f"{evidence}, and no gconv folder in the image", "iconv_open: Invalid argument")
+    return Evidence(f"{evidence}, and no gconv folder in the image", "iconv_open: Invalid argument")
 
 
-def cpu_flags(case: Case) -> Seen | None:
+def cpu_flags(subject: Subject) -> Evidence | None:
     """gcc leaves no mark of -march in the file; the commands that built it tell."""
-    for command in case.commands:
+    for command in subject.commands:
         for word in command.argv:
             match = _MARCH.fullmatch(word)
             if match is None or match[1] in _BASELINES:
                 continue
-            level, offered = _LEVEL.fullmatch(match[1]), case.platform.variant.removeprefix("v")
+            level, offered = _LEVEL.fullmatch(match[1]), subject.platform.variant.removeprefix("v")
             if level and offered.isdigit() and int(level[1]) <= int(offered):
                 continue
-            return Seen(f"it was compiled with {word}", "Illegal instruction on an older CPU (exit code 132)")
+            return Evidence(f"it was compiled with {word}", "Illegal instruction on an older CPU (exit code 132)")
     return None
 
 
-def weak_pthread(case: Case) -> Seen | None:
-    program = case.program
+def weak_pthread(subject: Subject) -> Evidence | None:
+    program = subject.program
     names = sorted(name for name in program.weak if name.startswith("pthread_"))
     if program.libc != "glibc" or not names:
         return None
-    return Seen(
+    return Evidence(
         f"weak symbols that nothing defines: {', '.join(names[:3])}",
         "Segmentation fault when a thread is made, if glibc is older than 2.34 (exit code 139)",
     )
 
 
-def musl_malloc(case: Case) -> Seen | None:
-    program = case.program
+def musl_malloc(subject: Subject) -> Evidence | None:
+    program = subject.program
     threads = program.imports("pthread_create") or "pthread_create" in program.symbols
     allocates = program.imports("malloc") or "__malloc_context" in program.symbols
-    if not (is_musl(case) and threads and allocates):
+    if not (is_musl(subject) and threads and allocates):
         return None
-    return Seen("musl's own malloc in a program with threads", "no error: allocation in threads is many times slower")
+    return Evidence(
+        "musl's own malloc in a program with threads", "no error: allocation in threads is many times slower"
+    )

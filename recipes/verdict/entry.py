@@ -15,10 +15,10 @@ from recipes.elf.segments import Reader
 from recipes.errors import NotElf, TruncatedElf
 from recipes.loader.glibcpaths import absolute
 from recipes.model import Environment, Finding, Level, Platform, Status, Verdict
-from recipes.verdict.case import Root
 from recipes.verdict.envline import asked_of_env, complaint, is_busybox, is_env
 from recipes.verdict.judge import judge
 from recipes.verdict.startup import account_of
+from recipes.verdict.subject import Root
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MOST_SCRIPTS = 5  # one more is ELOOP

@@ -9,7 +9,7 @@ import posixpath
 import re
 
 from recipes.model import Environment
-from recipes.verdict.case import Root
+from recipes.verdict.subject import Root
 
 _SPLIT = re.compile(r"(?:-S|--split-string=)(?P<words>.*)", re.DOTALL)
 _SPECIAL = re.compile(r"[\\\"'$#]")  # what -S reads otherwise than as a part of a word

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from recipes.model import Finding, Level
 from recipes.verdict import doubts, needs
-from recipes.verdict.case import Case, Seen
+from recipes.verdict.subject import Evidence, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Rule:
 
     code: str
     level: Level
-    check: Callable[[Case], Seen | None]
+    check: Callable[[Subject], Evidence | None]
     fix: str
 
 
@@ -74,9 +74,9 @@ RULES = (
 )
 
 
-def find_hazards(case: Case) -> Iterator[Finding]:
+def find_hazards(subject: Subject) -> Iterator[Finding]:
     """The findings of all rules, in the order of the table."""
     for rule in RULES:
-        seen = rule.check(case)
-        if seen is not None:
-            yield Finding(rule.level, rule.code, seen.evidence, seen.message, rule.fix)
+        evidence = rule.check(subject)
+        if evidence is not None:
+            yield Finding(rule.level, rule.code, evidence.seen, evidence.message, rule.fix)

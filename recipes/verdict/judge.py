@@ -12,9 +12,9 @@ from recipes.elf.markers import examine, examine_reader
 from recipes.elf.segments import Reader
 from recipes.model import Command, ElfFacts, Environment, Finding, Level, Library, Platform, Status, Verdict
 from recipes.verdict import startup
-from recipes.verdict.case import Case, Root
 from recipes.verdict.hazards import find_hazards
 from recipes.verdict.linkermap import asked_for
+from recipes.verdict.subject import Root, Subject
 
 _ORDER = (Level.CERTAIN, Level.NEEDS_DATA, Level.POSSIBLE)
 
@@ -43,13 +43,13 @@ def judge(
     account = startup.account_of(root, user)
     before = (account,) if isinstance(account, Finding) else ()
     seen = root if isinstance(account, Finding) else root.seen_by(account)
-    case = Case(program, facts, seen, platform, dict(env), user, warnings, commands, asked, entry, workdir)
-    refused = startup.refused_by_kernel(case) or startup.out_of_reach(case)
+    subject = Subject(program, facts, seen, platform, dict(env), user, warnings, commands, asked, entry, workdir)
+    refused = startup.refused_by_kernel(subject) or startup.out_of_reach(subject)
     if refused is not None:
         return _verdict((*before, refused), known=refused.level is Level.CERTAIN)
-    loading = startup.load(case)
-    doubts = (startup.closed_top(case), startup.cpu_level(case))
-    findings = (*before, *loading.findings, *(finding for finding in doubts if finding), *find_hazards(case))
+    loading = startup.load(subject)
+    doubts = (startup.closed_top(subject), startup.cpu_level(subject))
+    findings = (*before, *loading.findings, *(finding for finding in doubts if finding), *find_hazards(subject))
     return _verdict(findings, loading.libraries, known=loading.known)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recipes.verdict.case import Case, Seen
+from recipes.verdict.subject import Evidence, Subject
 
 # Where Go and OpenSSL look. Source: crypto/x509/root_linux.go; OpenSSL's OPENSSLDIR as the distributions set it.
 _CA_FILES = (
@@ -33,197 +33,197 @@ _HANDLES = (
 )
 
 
-def go_tls_roots(case: Case) -> Seen | None:
-    go = case.program.go
+def go_tls_roots(subject: Subject) -> Evidence | None:
+    go = subject.program.go
     if go is None or not go.links("crypto/x509.loadSystemRoots") or go.links("crypto/x509.SetFallbackRoots"):
         return None
-    named = case.env.get("SSL_CERT_FILE")
+    named = subject.env.get("SSL_CERT_FILE")
     files = (named,) if named else _CA_FILES
-    if case.has_any(*files) or case.has_entries(*(case.env.get("SSL_CERT_DIR", "").split(":")), *_CA_FOLDERS):
+    if subject.has_any(*files) or subject.has_entries(*(subject.env.get("SSL_CERT_DIR", "").split(":")), *_CA_FOLDERS):
         return None
-    return Seen(
+    return Evidence(
         "the function crypto/x509.loadSystemRoots, and no CA bundle in the image",
         "tls: failed to verify certificate: x509: certificate signed by unknown authority",
     )
 
 
-def openssl_tls_roots(case: Case) -> Seen | None:
-    program = case.program
+def openssl_tls_roots(subject: Subject) -> Evidence | None:
+    program = subject.program
     folder = program.openssl_dir if "openssl" in program.strings else None
     call = program.imports("SSL_CTX_set_default_verify_paths", "X509_STORE_set_default_paths")
     if folder is None and call is None:
         return None
-    named = case.env.get("SSL_CERT_FILE")
-    if named and case.has_any(named):
+    named = subject.env.get("SSL_CERT_FILE")
+    if named and subject.has_any(named):
         return None
     if folder is not None:
-        if case.has_any(f"{folder}/cert.pem") or case.has_entries(f"{folder}/certs"):
+        if subject.has_any(f"{folder}/cert.pem") or subject.has_entries(f"{folder}/certs"):
             return None
-        return Seen(
+        return Evidence(
             f"OpenSSL that reads {folder}/cert.pem, which the image lacks", "unable to get local issuer certificate"
         )
-    if case.has_any(*_CA_FILES) or case.has_entries(*_CA_FOLDERS):
+    if subject.has_any(*_CA_FILES) or subject.has_entries(*_CA_FOLDERS):
         return None
-    return Seen(f"it calls {call}, and no CA bundle in the image", "unable to get local issuer certificate")
+    return Evidence(f"it calls {call}, and no CA bundle in the image", "unable to get local issuer certificate")
 
 
-def go_time_zones(case: Case) -> Seen | None:
-    go = case.program.go
+def go_time_zones(subject: Subject) -> Evidence | None:
+    go = subject.program.go
     if go is None or not go.links("time.LoadLocation") or go.links_package("time/tzdata"):
         return None
-    if case.has_any(case.env.get("ZONEINFO", "")) or case.has_entries(*_ZONE_FOLDERS):
+    if subject.has_any(subject.env.get("ZONEINFO", "")) or subject.has_entries(*_ZONE_FOLDERS):
         return None
-    return Seen(
+    return Evidence(
         "the function time.LoadLocation, and no zoneinfo in the program or the image", "unknown time zone <zone>"
     )
 
 
-def c_time_zones(case: Case) -> Seen | None:
-    program = case.program
+def c_time_zones(subject: Subject) -> Evidence | None:
+    program = subject.program
     # Every iostream program holds the path, whether it uses it or not: then only the linker knows.
-    asking = next((case.asked_for[name] for name in _TIME_MEMBERS if name in case.asked_for), "")
+    asking = next((subject.asked_for[name] for name in _TIME_MEMBERS if name in subject.asked_for), "")
     static = "zoneinfo" in program.strings and ("iostream" not in program.strings or asking)
     call = program.imports("localtime", "localtime_r", "mktime", "tzset")
-    if program.go or not (static or call) or case.has_entries(case.env.get("TZDIR") or "/usr/share/zoneinfo"):
+    if program.go or not (static or call) or subject.has_entries(subject.env.get("TZDIR") or "/usr/share/zoneinfo"):
         return None
-    if case.has_any("/etc/localtime"):
+    if subject.has_any("/etc/localtime"):
         return None
     evidence = "the string /usr/share/zoneinfo"
     if call or asking:
         evidence = f"it calls {call}" if call else f"{asking} calls for glibc's local time"
-    return Seen(
+    return Evidence(
         f"{evidence}, and no zoneinfo in the image",
         "no error: times are UTC but labelled with the zone",
     )
 
 
-def go_users(case: Case) -> Seen | None:
-    go = case.program.go
+def go_users(subject: Subject) -> Evidence | None:
+    go = subject.program.go
     if go is None or not (go.links("os/user.lookupUser") or go.links("os/user.lookupUserId")):
         return None
-    if case.has_any("/etc/passwd"):
+    if subject.has_any("/etc/passwd"):
         return None
     lookup = "open /etc/passwd: no such file or directory"
     current = "user: Current requires cgo or $USER set in environment"
-    return Seen(
+    return Evidence(
         "the package os/user without cgo, and no /etc/passwd in the image",
-        lookup if case.env.get("USER") else f"{current}; {lookup}",
+        lookup if subject.env.get("USER") else f"{current}; {lookup}",
     )
 
 
-def nss_users(case: Case) -> Seen | None:
-    program = case.program
+def nss_users(subject: Subject) -> Evidence | None:
+    program = subject.program
     call = program.imports("getpwnam", "getpwnam_r", "getpwuid", "getpwuid_r", "getgrnam", "getgrnam_r", "getgrgid")
     marker = next((name for name in ("passwd", "group") if name in program.strings), None)
     named = next((path for path in ("/etc/passwd", "/etc/group") if program.names_file(path)), None)
-    if not (call or marker or named) or case.has_any("/etc/passwd"):
+    if not (call or marker or named) or subject.has_any("/etc/passwd"):
         return None
     evidence = f"it calls {call}" if call else f"the string {f'__nss_{marker}_lookup2' if marker else named}"
-    return Seen(f"{evidence}, and no /etc/passwd in the image", "No such file or directory")
+    return Evidence(f"{evidence}, and no /etc/passwd in the image", "No such file or directory")
 
 
-def nss_services(case: Case) -> Seen | None:
-    program = case.program
+def nss_services(subject: Subject) -> Evidence | None:
+    program = subject.program
     call = program.imports("getaddrinfo", "getservbyname", "getservbyname_r")
     marker = "__nss_services_lookup2" if "services" in program.strings else ""
     if not marker and program.names_file("/etc/services"):
         marker = "/etc/services"
-    if not (call or marker) or case.has_any("/etc/services"):
+    if not (call or marker) or subject.has_any("/etc/services"):
         return None
     evidence = f"it calls {call}" if call else f"the string {marker}"
-    return Seen(f"{evidence}, and no /etc/services in the image", "Servname not supported for ai_socktype")
+    return Evidence(f"{evidence}, and no /etc/services in the image", "Servname not supported for ai_socktype")
 
 
-def nss_modules(case: Case) -> Seen | None:
+def nss_modules(subject: Subject) -> Evidence | None:
     """A static program would load shared modules, of a glibc that need not be its own."""
-    program = case.program
+    program = subject.program
     databases = {"passwd", "group", "services", "hosts"} & program.strings
     if not program.is_static or not databases:
         return None
-    for line in case.text("/etc/nsswitch.conf").splitlines():
+    for line in subject.text("/etc/nsswitch.conf").splitlines():
         database, _, services = line.partition("#")[0].partition(":")
         modules = [word for word in services.split() if word[0] not in "[!" and word[-1] != "]"]
         odd = [module for module in modules if module not in ("files", "dns")]
         if database.strip() in databases and odd:
-            return Seen(
+            return Evidence(
                 f"/etc/nsswitch.conf of the image: {line.strip()!r}",
                 f"libnss_{odd[0]}.so.2 is loaded at run time where it exists, else skipped; no error",
             )
     return None
 
 
-def go_temp_files(case: Case) -> Seen | None:
-    go = case.program.go
+def go_temp_files(subject: Subject) -> Evidence | None:
+    go = subject.program.go
     made = next((name for name in ("os.CreateTemp", "os.MkdirTemp") if go and go.links(name)), None)
-    folder = case.env.get("TMPDIR") or "/tmp"
-    if made is None or case.root.is_folder(folder):
+    folder = subject.env.get("TMPDIR") or "/tmp"
+    if made is None or subject.root.is_folder(folder):
         return None
     message = f"open {folder}/<name>: no such file or directory" if made == "os.CreateTemp" else _STAT.format(folder)
-    return Seen(f"the function {made}, and no {folder} in the image", message)
+    return Evidence(f"the function {made}, and no {folder} in the image", message)
 
 
-def c_temp_files(case: Case) -> Seen | None:
-    call = case.program.imports("tmpfile", "tmpfile64")
+def c_temp_files(subject: Subject) -> Evidence | None:
+    call = subject.program.imports("tmpfile", "tmpfile64")
     known = {"tmpfile": "%.*s/%.*sXXXXXX", "musl-tmpfile": "/tmp/tmpfile_XXXXXX"}
-    marker = next((text for name, text in known.items() if name in case.program.strings), None)
-    if not (call or marker) or case.root.is_folder("/tmp"):
+    marker = next((text for name, text in known.items() if name in subject.program.strings), None)
+    if not (call or marker) or subject.root.is_folder("/tmp"):
         return None
     evidence = f"it calls {call}" if call else f"the string {marker}"
-    return Seen(f"{evidence}, and no /tmp in the image", "No such file or directory")
+    return Evidence(f"{evidence}, and no /tmp in the image", "No such file or directory")
 
 
-def go_child_processes(case: Case) -> Seen | None:
-    go = case.program.go
-    folders = (case.env.get("PATH") or _DEFAULT_PATH).split(":")
-    if go is None or not go.links("os/exec.Command") or case.has_entries(*folders):
+def go_child_processes(subject: Subject) -> Evidence | None:
+    go = subject.program.go
+    folders = (subject.env.get("PATH") or _DEFAULT_PATH).split(":")
+    if go is None or not go.links("os/exec.Command") or subject.has_entries(*folders):
         return None
-    return Seen(
+    return Evidence(
         "the function os/exec.Command, and no program on the image's PATH",
         'exec: "<program>": executable file not found in $PATH',
     )
 
 
-def go_plugins(case: Case) -> Seen | None:
-    go = case.program.go
+def go_plugins(subject: Subject) -> Evidence | None:
+    go = subject.program.go
     if go is None or not go.links("plugin.open") or go.settings.get("CGO_ENABLED") == "1":
         return None
-    return Seen("the function plugin.open in a program without cgo", "plugin: not implemented")
+    return Evidence("the function plugin.open in a program without cgo", "plugin: not implemented")
 
 
-def named_locale(case: Case) -> Seen | None:
-    program = case.program
+def named_locale(subject: Subject) -> Evidence | None:
+    program = subject.program
     call = program.imports("_ZNSt6localeC1EPKc", "_ZNSt6localeC2EPKc")
-    if not (call or "named-locale" in program.strings) or case.has_entries("/usr/lib/locale"):
+    if not (call or "named-locale" in program.strings) or subject.has_entries("/usr/lib/locale"):
         return None
     evidence = "it calls std::locale(name)" if call else "the string 'locale::locale null not valid'"
-    return Seen(f"{evidence}, and no locales in the image", "locale::facet::_S_create_c_locale name not valid")
+    return Evidence(f"{evidence}, and no locales in the image", "locale::facet::_S_create_c_locale name not valid")
 
 
-def musl_thread_stack(case: Case) -> Seen | None:
-    program = case.program
+def musl_thread_stack(subject: Subject) -> Evidence | None:
+    program = subject.program
     threads = program.imports("pthread_create") or "pthread_create" in program.symbols
-    if not threads or not is_musl(case) or (program.stack or 0) > _MUSL_STACK:
+    if not threads or not is_musl(subject) or (program.stack or 0) > _MUSL_STACK:
         return None
-    return Seen(
+    return Evidence(
         f"musl, threads, and a stack size of {program.stack or 0} in PT_GNU_STACK: each thread gets 128 KiB",
         "Segmentation fault in a thread that needs more (exit code 139)",
     )
 
 
-def pid1_signals(case: Case) -> Seen | None:
+def pid1_signals(subject: Subject) -> Evidence | None:
     """As process 1 a program is not ended by a signal that it has no handler for."""
-    program = case.program
+    program = subject.program
     if program.go or (not program.dynamic.has_dynamic and not program.symbols):
         return None
     waits = program.imports(*_WAITS) or next((name for name in _WAITS if name in program.symbols), None)
     if waits is None or program.imports(*_HANDLES) or any(name in program.symbols for name in _HANDLES):
         return None
-    return Seen(
+    return Evidence(
         f"it calls {waits} and nothing that installs a signal handler",
         "SIGTERM is ignored: `docker stop` waits for its time limit and kills it (exit code 137)",
     )
 
 
-def is_musl(case: Case) -> bool:
-    interpreter = case.program.dynamic.interpreter
-    return case.program.libc == "musl" or (interpreter is not None and "/ld-musl-" in interpreter)
+def is_musl(subject: Subject) -> bool:
+    interpreter = subject.program.dynamic.interpreter
+    return subject.program.libc == "musl" or (interpreter is not None and "/ld-musl-" in interpreter)

@@ -15,7 +15,7 @@ from recipes.loader.loading import Problem
 from recipes.model import Finding, Level, Library, Linkage
 from recipes.rootfs.accounts import Account, UnknownAccount, look_up
 from recipes.rootfs.root import RootFs
-from recipes.verdict.case import Case, Root, read_text
+from recipes.verdict.subject import Root, Subject, read_text
 
 _ACCOUNTS = ("/etc/passwd", "/etc/group")
 _LEVELS = {1: "v1", 2: "v2", 4: "v3", 8: "v4"}
@@ -68,38 +68,38 @@ def account_of(root: Root, user: str) -> Account | Finding:
         return Finding(Level.CERTAIN, "unknown-user", f"the image's user is {user!r}", str(unknown), fix)
 
 
-def out_of_reach(case: Case) -> Finding | None:
+def out_of_reach(subject: Subject) -> Finding | None:
     """A folder on the way to the program that the image's user may not pass. The program itself may be executed."""
-    barrier = case.root.barrier(posixpath.join(posixpath.dirname(case.entry), "."))
+    barrier = subject.root.barrier(posixpath.join(posixpath.dirname(subject.entry), "."))
     if not barrier:
         return None
-    evidence = f"{barrier} has mode {case.root.mode(barrier):04o}, and keeps the image's user from {case.entry}"
-    message = f"exec {case.entry}: permission denied"
+    evidence = f"{barrier} has mode {subject.root.mode(barrier):04o}, and keeps the image's user from {subject.entry}"
+    message = f"exec {subject.entry}: permission denied"
     return Finding(Level.CERTAIN, "not-executable", evidence, message, "give the folder mode 0755")
 
 
-def closed_top(case: Case) -> Finding | None:
+def closed_top(subject: Subject) -> Finding | None:
     """A root whose own mode keeps the image's user out, in engines that keep to it."""
-    if case.root.may_pass_top():
+    if subject.root.may_pass_top():
         return None
-    evidence = f"the layers give / mode {case.root.mode('/'):04o}; Docker does not keep to that, podman does"
-    message = f"exec {case.entry}: permission denied"
+    evidence = f"the layers give / mode {subject.root.mode('/'):04o}; Docker does not keep to that, podman does"
+    message = f"exec {subject.entry}: permission denied"
     return Finding(Level.POSSIBLE, "root-closed", evidence, message, "give the base's ./ mode 0755")
 
 
-def refused_by_kernel(case: Case) -> Finding | None:
+def refused_by_kernel(subject: Subject) -> Finding | None:
     """What is wrong with the file whatever the root holds."""
-    facts, offered = case.facts, case.platform.architecture
+    facts, offered = subject.facts, subject.platform.architecture
     if facts.machine != offered and facts.machine not in architecture(offered).also_runs:
         certain = facts.machine not in architecture(offered).may_run
         return Finding(
             Level.CERTAIN if certain else Level.POSSIBLE,
             "wrong-cpu",
-            f"the file is for {facts.machine}, the image for {case.platform}",
-            f"exec {case.entry}: exec format error",
-            f"build it for {case.platform}, or choose --platform linux/{facts.machine}",
+            f"the file is for {facts.machine}, the image for {subject.platform}",
+            f"exec {subject.entry}: exec format error",
+            f"build it for {subject.platform}, or choose --platform linux/{facts.machine}",
         )
-    if facts.interpreter is None and (found := _other_system(case)):
+    if facts.interpreter is None and (found := _other_system(subject)):
         return found
     if facts.linkage is Linkage.SHARED_LIBRARY or (facts.type == "DYN" and facts.entry == 0):
         return Finding(
@@ -113,15 +113,15 @@ def refused_by_kernel(case: Case) -> Finding | None:
     return None
 
 
-def _other_system(case: Case) -> Finding | None:
+def _other_system(subject: Subject) -> Finding | None:
     """A static program for another system than Linux: the kernel starts it, and its first system call is another's."""
-    go = case.program.go
+    go = subject.program.go
     if go is not None:
         system = go.settings.get("GOOS", "linux")
         evidence = f"Go build information: GOOS={system}"
         foreign = system not in _LINUX_GO
     else:
-        system = _OTHER_SYSTEMS.get(case.facts.os_abi, "")
+        system = _OTHER_SYSTEMS.get(subject.facts.os_abi, "")
         evidence = f"its ELF header names {system}"
         foreign = bool(system)
     if not foreign:
@@ -131,25 +131,25 @@ def _other_system(case: Case) -> Finding | None:
     return Finding(level, "wrong-system", evidence, "Segmentation fault (exit code 139)", "build it for Linux")
 
 
-def load(case: Case) -> Loading:
+def load(subject: Subject) -> Loading:
     """What happens between exec and the program's own code."""
-    if case.facts.interpreter is None:
+    if subject.facts.interpreter is None:
         return Loading()
-    interpreter = absolute(case.facts.interpreter, case.workdir)
-    if not case.root.exists(interpreter) and not case.root.barrier(interpreter):
-        return Loading((_interpreter_missing(case, case.facts.interpreter),))
-    if not isinstance(case.root, RootFs):
+    interpreter = absolute(subject.facts.interpreter, subject.workdir)
+    if not subject.root.exists(interpreter) and not subject.root.barrier(interpreter):
+        return Loading((_interpreter_missing(subject, subject.facts.interpreter),))
+    if not isinstance(subject.root, RootFs):
         return Loading(known=False)
     found = explain(
-        case.program.dynamic,
-        case.root,
-        env=case.env,
-        platform=case.platform,
-        path=case.entry,
-        workdir=case.workdir,
+        subject.program.dynamic,
+        subject.root,
+        env=subject.env,
+        platform=subject.platform,
+        path=subject.entry,
+        workdir=subject.workdir,
     )
     # linux/amd64 without a variant says nothing of the machine that it will run on.
-    doubtful = () if case.platform.variant else ("cpu-level",)
+    doubtful = () if subject.platform.variant else ("cpu-level",)
     findings = tuple(
         replace(_finding(problem), level=Level.POSSIBLE) if problem.code in doubtful else _finding(problem)
         for problem in found.problems
@@ -164,8 +164,8 @@ def _finding(problem: Problem) -> Finding:
     return Finding(Level.CERTAIN, code, problem.evidence, problem.message, fix)
 
 
-def _interpreter_missing(case: Case, interpreter: str) -> Finding:
-    program, facts = case.program, case.facts
+def _interpreter_missing(subject: Subject, interpreter: str) -> Finding:
+    program, facts = subject.program, subject.facts
     code, fix = "interpreter-missing", "link it statically, or take a base that has that loader"
     evidence = f"it asks for the loader {interpreter}, which the image lacks"
     if program.go and facts.linkage is Linkage.LOADER_ONLY:
@@ -177,26 +177,26 @@ def _interpreter_missing(case: Case, interpreter: str) -> Finding:
         # libstdc++ calls this name of glibc, and C programs do not: so libstdc++ is inside, and libc is not.
         code, fix = "partly-static", "-static-libstdc++ leaves libc dynamic: link with -static"
         evidence += "; libstdc++ is linked in, libc is not"
-    return Finding(Level.CERTAIN, code, evidence, f"exec {case.entry}: no such file or directory", fix)
+    return Finding(Level.CERTAIN, code, evidence, f"exec {subject.entry}: no such file or directory", fix)
 
 
-def cpu_level(case: Case) -> Finding | None:
+def cpu_level(subject: Subject) -> Finding | None:
     """The CPU that it asks for when it starts; that of a static C program is never checked."""
-    if case.platform.architecture != "amd64":
+    if subject.platform.architecture != "amd64":
         return None
-    program, entry = case.program, case.entry
+    program, entry = subject.program, subject.entry
     level = program.go.settings.get("GOAMD64", "v1") if program.go else "v1"
     evidence = f"Go build information: GOAMD64={level}"
     message = f"This program can only be run on AMD64 processors with {level} microarchitecture support."
     fix = "build with GOAMD64=v1"
-    if level == "v1" and case.facts.interpreter is not None:
+    if level == "v1" and subject.facts.interpreter is not None:
         asked = [name for bit, name in _LEVELS.items() if program.dynamic.isa_needed & bit]
         level = asked[-1] if asked else "v1"
         evidence = f"the note GNU_PROPERTY_X86_ISA_1_NEEDED asks for x86-64-{level}"
         message = f"{entry}: CPU ISA level is lower than required"
         fix = "link without -z x86-64-v…, compile for the baseline"
-    if level == "v1" or (case.platform.variant and case.platform.variant >= level):
+    if level == "v1" or (subject.platform.variant and subject.platform.variant >= level):
         return None
     # linux/amd64 without a variant says nothing of the machine that it will run on.
-    certain = bool(case.platform.variant)
+    certain = bool(subject.platform.variant)
     return Finding(Level.CERTAIN if certain else Level.POSSIBLE, "cpu-level", evidence, message, fix)

@@ -46,15 +46,15 @@ class Root(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What gave a hazard away, and what the user would see."""
+class Evidence:
+    """How a hazard shows: `seen` is what gave it away, `message` what the user would see."""
 
-    evidence: str
+    seen: str
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Subject:
     """`env`, `user` and `workdir` are the image's, `entry` is where the program stands in it.
 
     `warnings`, `commands` and `asked_for` (see `linkermap`) are what is known of the build, where we have made it.
