@@ -58,7 +58,7 @@ EXCEPTIONS = {
 }
 PURE = {*_READING, "report"}
 IMPURE = {"subprocess", "socket", "ssl", "http", "urllib"} | {
-    f"recipes.support.{name}" for name in ("shell", "work", "workspace", "notes", "recall", "system")
+    f"recipes.support.{name}" for name in ("shell", "work", "workspace", "notes", "disk_cache", "system")
 }
 
 

@@ -1,4 +1,4 @@
-"""Reading ELF files and judging them against bases: one program, and a thousand. Nothing is recalled here."""
+"""Reading ELF files and judging them against bases: one program, and a thousand. Nothing is cached here."""
 
 from __future__ import annotations
 

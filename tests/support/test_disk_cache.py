@@ -1,4 +1,4 @@
-"""Tests of recipes/support/recall.py: remembered answers are what asking again would give; damage is not believed."""
+"""Tests of recipes/support/disk_cache.py: kept answers are what asking again would give; damage is not believed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from recipes.elf.facts import read_elf
 from recipes.model import ElfFacts, Finding, Level, Library, Searched, Status, Verdict
 from recipes.pipeline import Project, judge_on, read_facts
-from recipes.support.recall import _rules, facts_from_json, recall, verdict_from_json
+from recipes.support.disk_cache import _rules, cached, facts_from_json, verdict_from_json
 from recipes.support.workspace import Workspace
 from tests.cli import ROOT
 from tests.programs import compile_c, image_of
@@ -28,22 +28,22 @@ def never() -> Verdict:
 
 def test_a_verdict_comes_back_whole(tmp_path: Path) -> None:
     """Findings, libraries and every step of their search are kept, and asking is not needed again."""
-    assert recall(tmp_path, "key", lambda: VERDICT, verdict_from_json) == VERDICT
-    assert recall(tmp_path, "key", never, verdict_from_json) == VERDICT
+    assert cached(tmp_path, "key", lambda: VERDICT, verdict_from_json) == VERDICT
+    assert cached(tmp_path, "key", never, verdict_from_json) == VERDICT
 
 
 def test_another_key_asks_again(tmp_path: Path) -> None:
     """What differs in anything that the answer depends on is another question."""
-    recall(tmp_path, {"user": "0"}, lambda: VERDICT, verdict_from_json)
+    cached(tmp_path, {"user": "0"}, lambda: VERDICT, verdict_from_json)
     other = Verdict(Status.RUNS)
-    assert recall(tmp_path, {"user": "1"}, lambda: other, verdict_from_json) == other
+    assert cached(tmp_path, {"user": "1"}, lambda: other, verdict_from_json) == other
 
 
 def test_other_rules_ask_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer holds as long as the files of the rules have the same contents."""
     rules = tmp_path / "rules"
     shutil.copytree(ROOT / "recipes", rules, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr("recipes.support.recall._HERE", rules)
+    monkeypatch.setattr("recipes.support.disk_cache._HERE", rules)
     answers = []
 
     def ask() -> Verdict:
@@ -54,7 +54,7 @@ def test_other_rules_ask_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         with open(rules / "verdict/judge.py", "ab") as file:
             file.write(change)
         _rules.cache_clear()
-        recall(tmp_path / "kept", "key", ask, verdict_from_json)
+        cached(tmp_path / "kept", "key", ask, verdict_from_json)
     _rules.cache_clear()
     assert len(answers) == 2
 
@@ -62,15 +62,15 @@ def test_other_rules_ask_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_damaged_record_is_made_afresh(tmp_path: Path) -> None:
     """Half a record, or one of another shape, is not believed."""
     for damage in (b"", b"{", b"[]", b"null", b'{"status": "runs"}', b"\xff\xfe"):
-        recall(tmp_path, "key", lambda: VERDICT, verdict_from_json)
+        cached(tmp_path, "key", lambda: VERDICT, verdict_from_json)
         (record,) = tmp_path.iterdir()
         record.write_bytes(damage)
-        assert recall(tmp_path, "key", lambda: VERDICT, verdict_from_json) == VERDICT
+        assert cached(tmp_path, "key", lambda: VERDICT, verdict_from_json) == VERDICT
         assert record.read_bytes() != damage
 
 
 def test_facts_of_a_real_program_are_remembered(workspace: Workspace) -> None:
-    """What is recalled of a file equals what reading it again says."""
+    """What is cached of a file equals what reading it again says."""
     binary = compile_c(workspace, "int main(void) { return 0; }", "-O1")
     first = read_facts(binary, workspace)
     binary.path.rename(workspace.root / "elsewhere")
@@ -79,7 +79,7 @@ def test_facts_of_a_real_program_are_remembered(workspace: Workspace) -> None:
         raise AssertionError("read again")
 
     assert read_facts(binary, workspace) == first == read_elf(workspace.root / "elsewhere")
-    assert recall(workspace.cache / "facts", binary.sha256, gone, facts_from_json) == first
+    assert cached(workspace.cache / "facts", binary.sha256, gone, facts_from_json) == first
 
 
 def test_a_verdict_belongs_to_its_base(workspace: Workspace) -> None:

@@ -24,7 +24,7 @@ _RULES = ("elf", "rootfs", "loader", "verdict")
 """The rooms whose files decide what is answered."""
 
 
-def recall(
+def cached(
     folder: Path, key: object, ask: Callable[[], Answer], from_json: Callable[[dict[str, Any]], Answer]
 ) -> Answer:
     """The answer kept in `folder` for `key` (JSON-like), else what `ask` returns, which is kept from now on."""
