@@ -38,7 +38,7 @@ from recipes.model import (
 from recipes.oci.store import MAX_BLOB, Store
 from recipes.package import assemble
 from recipes.run.engine import Engine
-from recipes.support import notes
+from recipes.support import console
 from recipes.support.disk_cache import cached, facts_from_json, verdict_from_json
 from recipes.support.workspace import Workspace, sweep_parts
 
@@ -283,7 +283,7 @@ def package_and_run(
     image, verdict = package(project, binary, facts, base)
     project.store.tag(latest_name(image), image.manifest, platform=image.platform)
     for provision in image.additions.provisions:
-        notes.note(f"added {provision.need}: {provision.reason}")
+        console.note(f"added {provision.need}: {provision.reason}")
     if engine is not None:
         engine.load(image)
     outcome = try_run(project, image, engine) if engine is not None and run else None

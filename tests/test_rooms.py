@@ -19,7 +19,7 @@ OWNERS = {
     "invoke": {"tasks/"},  # a whole room: one task a function, and nothing else
     "requests": {"registry/", "run/docker.py"},
     "urllib3": {"registry/", "run/docker.py"},
-    "rich": {"support/notes.py"},
+    "rich": {"support/console.py"},
 }
 
 HEAVY = {"docker", "requests", "urllib3", "elftools", "tabulate", "zstandard", "deflate", "isal", "rich"}
@@ -58,7 +58,7 @@ EXCEPTIONS = {
 }
 PURE = {*_READING, "report"}
 IMPURE = {"subprocess", "socket", "ssl", "http", "urllib"} | {
-    f"recipes.support.{name}" for name in ("shell", "work", "workspace", "notes", "disk_cache", "system")
+    f"recipes.support.{name}" for name in ("shell", "work", "workspace", "console", "disk_cache", "system")
 }
 
 
@@ -135,7 +135,7 @@ def test_what_reads_and_reports_is_pure(path: Path) -> None:
 
 def test_each_stream_has_one_door() -> None:
     """What is printed goes through the function that makes it safe: stdout in one file, stderr in another."""
-    doors = {"stdout": {"tasks/common.py", "tasks/ending.py"}, "stderr": {"support/notes.py"}}
+    doors = {"stdout": {"tasks/common.py", "tasks/ending.py"}, "stderr": {"support/console.py"}}
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Attribute) and ast.unparse(node) in ("sys.stdout", "sys.stderr"):
@@ -152,7 +152,7 @@ def test_tasks_are_the_only_way_to_invoke() -> None:
 
 def test_the_guard_sees_imports() -> None:
     """The guard itself works: it finds an import at the top, one in a function, and one for types alone."""
-    found = dict(imports(ROOT / "recipes/support/notes.py"))
+    found = dict(imports(ROOT / "recipes/support/console.py"))
     assert found["threading"] is True
     assert found["rich.console.Console"] is False
     assert found["rich.progress.Progress"] is False

@@ -32,7 +32,7 @@ from recipes.oci.store import Store
 from recipes.oci.tar import Entry, new_entry
 from recipes.package.provide import NSSWITCH
 from recipes.registry.reach import Unreachable, reaching
-from recipes.support import notes, shell
+from recipes.support import console, shell
 from recipes.support.workspace import Workspace
 
 # What belongs to the machine or the tool that assembled it, to apt's bookkeeping, or is not used at run time.
@@ -146,8 +146,8 @@ def assemble_tar(reference: Reference, platform: Platform, out: Path, name: str)
         # mmdebstrap cuts off times at this one; 0 would make shadow think that every password has run out
         env=(("SOURCE_DATE_EPOCH", "1"), ("LC_ALL", "C.UTF-8"), *temporary),
     )
-    notes.note(f"assembling {name} for {platform} from Debian {suite} with mmdebstrap")
-    with notes.progress(f"mmdebstrap {name}", 0):
+    console.note(f"assembling {name} for {platform} from Debian {suite} with mmdebstrap")
+    with console.progress(f"mmdebstrap {name}", 0):
         done = shell.run(command, timeout=900, output_limit=16 << 20)
     if done.exit_code != 0 or done.stopped:
         reason = _reason(done.stderr) or done.stopped or f"exit code {done.exit_code}"

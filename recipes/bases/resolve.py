@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.oci import reference as references
 from recipes.oci.reference import Reference
-from recipes.support import notes
+from recipes.support import console
 from recipes.support.disk import Room
 from recipes.support.workspace import Workspace, keep, keeping, kept, replacing
 
@@ -142,7 +142,7 @@ _said: set[tuple[Path, str]] = set()
 def _say_once(workspace: Workspace, text: str) -> None:
     if (workspace.root, text) not in _said:
         _said.add((workspace.root, text))
-        notes.note(text)
+        console.note(text)
 
 
 def _fetch(

@@ -28,7 +28,7 @@ from recipes.compile.record import Made, Record
 from recipes.errors import BadInput, CommandFailed, RecipeError
 from recipes.model import Binary, Platform, Sample
 from recipes.support import shell
-from recipes.support.notes import note, quote
+from recipes.support.console import note, quote
 from recipes.support.workspace import Workspace, keep, keeping, make_folder, open_locked, replacing, write_atomically
 
 _NOWHERE: Recorded = ("", "", (0, 0, 0, 0))

@@ -20,7 +20,7 @@ from recipes.compile.recipe import RECIPES, Recipe, ToolchainName
 from recipes.compile.targets import gnu_target, go_level, zig_target
 from recipes.errors import RecipeError, ToolMissing
 from recipes.model import Command, Platform, Sample
-from recipes.support.notes import note
+from recipes.support.console import note
 from recipes.support.workspace import Workspace, keep, kept
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from recipes.model import Descriptor
 from recipes.oci.store import Store
-from recipes.support.notes import Advance
+from recipes.support.console import Advance
 
 _CHUNK = 1 << 17
 

@@ -16,7 +16,7 @@ from recipes.errors import BadInput, ToolMissing
 from recipes.model import Command
 from recipes.oci.reference import DOCKER_HUB
 from recipes.support import shell
-from recipes.support.notes import note
+from recipes.support.console import note
 
 Login = tuple[str, str]
 

@@ -17,7 +17,7 @@ from recipes.oci.store import Store
 from recipes.registry.answer import Answer, BrokenOff
 from recipes.registry.client import Client
 from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, MAX_WAIT_SECONDS
-from recipes.support import notes
+from recipes.support import console
 
 
 def find(image: ImageName) -> Remote:
@@ -65,7 +65,7 @@ class Remote:
         """Stream a blob into the store; a broken connection is taken up where it broke."""
         title = f"{self.image.repository.rpartition('/')[2]} {descriptor.digest[7:19]}"
         with (
-            notes.progress(title, descriptor.size, "bytes") as advance,
+            console.progress(title, descriptor.size, "bytes") as advance,
             store.writer(expect=descriptor.digest) as writer,
         ):
             done = 0

@@ -30,7 +30,7 @@ from recipes.registry.holdings import holders, remember
 from recipes.registry.reach import Unreachable
 from recipes.registry.refusals import Busy
 from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, MAX_WAIT_SECONDS, READ_SECONDS
-from recipes.support import notes
+from recipes.support import console
 from recipes.support.workspace import Workspace
 
 _UPLOAD_SECONDS = (READ_SECONDS, 180.0)
@@ -92,7 +92,7 @@ class _Push:
         title = f"pushing {self.target.repository.rpartition('/')[2]}"
         known = holders(self.workspace, self.target.host)
         try:
-            with notes.progress(title, sum(blob.size for blob in contents.blobs), "bytes") as advance:
+            with console.progress(title, sum(blob.size for blob in contents.blobs), "bytes") as advance:
                 _side_by_side(
                     lambda blob: self._again(partial(self._blob, blob, known.get(blob.digest, ()), advance)),
                     # The large ones first: one that starts last would run alone at the end.
@@ -144,7 +144,7 @@ class _Push:
 
     # ── blobs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _blob(self, blob: Descriptor, holding: Iterable[str], advance: notes.Advance) -> None:
+    def _blob(self, blob: Descriptor, holding: Iterable[str], advance: console.Advance) -> None:
         # Also before a second attempt: it may be only the answer that was lost.
         with self.client.ask("HEAD", f"blobs/{blob.digest}") as answer:
             # Where one may not ask, the upload brings the answer.
@@ -185,7 +185,7 @@ class _Push:
     def _location(self, answer: Answer) -> str:
         return self.client.follow(answer.url, answer.headers.get("Location", ""))
 
-    def _upload(self, blob: Descriptor, where: str, advance: notes.Advance) -> None:
+    def _upload(self, blob: Descriptor, where: str, advance: console.Advance) -> None:
         where += f"{'&' if '?' in where else '?'}digest={quote(blob.digest, safe='')}"
         self.begun.add(blob.digest)
         body = FileBody(self.store, blob, advance, self.stop)

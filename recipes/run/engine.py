@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from recipes.errors import Unavailable
 from recipes.model import BaseImage, Image, Limits, RunOutcome
 from recipes.oci.store import Store
-from recipes.support.notes import note
+from recipes.support.console import note
 from recipes.support.workspace import Workspace
 
 EngineName = Literal["auto", "docker", "local"]

@@ -4,7 +4,7 @@ A terminal obeys what it is given: an escape sequence clears it, a carriage retu
 turns one around, and a newline in a file's name begins a line that looks like one of ours. Four rules keep that out:
 
 - A line is one line. Whatever is invisible in it is written as an escape (`\x1b`, `\n`, `\u202e`; `\xff` for a byte
-  that is not text). `notes` treats all that goes to stderr so, and `page` all that a report is made of: a value needs
+  that is not text). `console` treats all that goes to stderr so, and `page` all that a report is made of: a value needs
   no care where it is put into a sentence, so none can be forgotten.
 - What has lines of its own, such as a compiler's message, is `quoted`: without colours, each line made safe and
   indented, so that none of it begins where our lines begin.

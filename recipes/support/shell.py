@@ -23,7 +23,7 @@ from typing import IO, cast
 
 from recipes.errors import CommandFailed, RecipeError, ToolMissing
 from recipes.model import Command
-from recipes.support.notes import note
+from recipes.support.console import note
 
 _running: set[subprocess.Popen[bytes]] = set()
 _running_lock = threading.Lock()

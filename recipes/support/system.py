@@ -18,7 +18,7 @@ from pathlib import Path
 
 from recipes.model import Command
 from recipes.support import shell
-from recipes.support.notes import note
+from recipes.support.console import note
 
 _ADMIN_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # not on every user's PATH
 

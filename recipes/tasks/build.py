@@ -10,7 +10,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from recipes import errors
-from recipes.support import notes
+from recipes.support import console
 from recipes.tasks.common import (
     COMMON,
     MANY,
@@ -196,7 +196,7 @@ def compare_sizes(
     comparison = replace(comparison, failed=(*broken, *comparison.failed))
     write(output, _render_comparison(comparison, format, sort, verbose))
     for line in table.not_compared(comparison, verbose) if format == "csv" else ():
-        notes.note(line)
+        console.note(line)
     wrong = tell_wrong(comparison.rows)
     if comparison.failed:
         return comparison.failed[0].exit_code or errors.GateFailed.exit_code

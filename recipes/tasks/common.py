@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.context import Context
 
 from recipes import errors
-from recipes.support import notes, printable
+from recipes.support import console, printable
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
@@ -225,7 +225,7 @@ def write(output: str, text: str) -> None:
 
     with workspace.output(Path(output)) as file:
         file.write(printable.text(text).encode())
-    notes.note(f"written: {output}")
+    console.note(f"written: {output}")
 
 
 def split(text: str) -> tuple[str, ...]:

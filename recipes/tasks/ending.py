@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from invoke.exceptions import Exit
 
 from recipes import errors
-from recipes.support import notes, shell
+from recipes.support import console, shell
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
@@ -35,7 +35,7 @@ def ending_well(body: Body) -> Body:
             code = _whole(functools.partial(body, *args, **options)) or 0
             sys.stdout.flush()
         except errors.RecipeError as error:
-            notes.error(error.message, error.hint, getattr(error, "output", ""))
+            console.error(error.message, error.hint, getattr(error, "output", ""))
             raise Exit(code=error.exit_code) from error
         except BrokenPipeError:
             # The reader has gone (`… | head`); python would complain once more when it closes stdout.
@@ -43,7 +43,7 @@ def ending_well(body: Body) -> Body:
             raise Exit(code=0) from None
         except KeyboardInterrupt:
             shell.stop_all()
-            notes.note("interrupted")
+            console.note("interrupted")
             raise Exit(code=130) from None
         except SystemExit:
             shell.stop_all()
@@ -52,7 +52,7 @@ def ending_well(body: Body) -> Body:
             # Its message may hold anything, and Python would print it as it is.
             shell.stop_all()
             what = f"BUG in fromscratch: {type(error).__name__}: {error}"
-            notes.error(what, "please report it with the lines above", traceback.format_exc())
+            console.error(what, "please report it with the lines above", traceback.format_exc())
             raise Exit(code=1) from error
         if code:
             raise Exit(code=code)
@@ -65,5 +65,5 @@ def _whole(body: Callable[[], Any]) -> Any:
     try:
         return body()
     except errors.DamagedBlob as error:
-        notes.note(f"note: {error.message}: trying once more")
+        console.note(f"note: {error.message}: trying once more")
     return body()

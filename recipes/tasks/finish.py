@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from recipes import errors
-from recipes.support import notes
+from recipes.support import console
 from recipes.tasks.common import show
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def finish(project: Project, rows: Sequence[SizeRow], engine: str, style: str, h
             texts.append(f"index     {joined.digest}\ntag       {pipeline.latest_name(rows[0].image)}\n")
         show("\n".join(texts))
     for hint in filter(None, hints):
-        notes.hint(hint)
+        console.hint(hint)
     if tell_wrong(rows):
         return errors.GateFailed.exit_code
     return next((code for code in (_code(row, engine) for row in rows) if code), 0)
@@ -43,7 +43,7 @@ def tell_wrong(rows: Sequence[SizeRow]) -> bool:
     """Say which verdicts a run has disproved. Returns whether there is one."""
     wrong = [row for row in rows if row.disagrees]
     for row in wrong:
-        notes.note(
+        console.note(
             f"BUG in fromscratch: {row.image.name}: the verdict was {row.verdict.status}, and the run says otherwise; "
             "please report it with the output of --format json"
         )

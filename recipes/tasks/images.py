@@ -9,7 +9,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from recipes import errors
-from recipes.support import notes
+from recipes.support import console
 from recipes.support.printable import shell_word
 from recipes.tasks.common import (
     COMMON,
@@ -58,11 +58,11 @@ def dockerfile(
     image = make_image(project, Wanted(sample, target, package, set_, recipe, base))
     if context:
         write_context(image, project.store, Path(context))
-        notes.note(f"written: {context}; to build it: docker build {shell_word(context)}")
+        console.note(f"written: {context}; to build it: docker build {shell_word(context)}")
     show(render(image))
     if not context:
         more = " and its data (--context writes all of it)" if image.additions.layers else ""
-        notes.note(f"# the binary to copy is {image.binary.path}{more}")
+        console.note(f"# the binary to copy is {image.binary.path}{more}")
 
 
 @task(
@@ -96,7 +96,7 @@ def debug(
     outcome = debugging.check(twin, running)
     show(render_twin(twin, image, outcome))
     for line in debugging.how_to_start(project, twin, running.name):
-        notes.note(line)
+        console.note(line)
     if outcome.status is RunStatus.NOT_RUN:
         return errors.Unavailable.exit_code if engine != "auto" else errors.GateFailed.exit_code
     return 0 if debugging.works(outcome) else errors.GateFailed.exit_code
@@ -179,5 +179,5 @@ def push(
     _, start = make_images(projects, Wanted(sample, target, package, set_, recipe, base), gate=not force)
     first = projects[0]
     pushed = push_image(first.store, start, where, workspace=first.workspace, jobs=first.jobs, insecure=insecure)
-    notes.note(report.summary(pushed))
+    console.note(report.summary(pushed))
     show(dumps(report.document(pushed)) if format == "json" else f"{pushed}\n")

@@ -8,7 +8,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from recipes import errors
-from recipes.support import notes
+from recipes.support import console
 from recipes.tasks.common import (
     COMMON,
     MANY,
@@ -126,12 +126,12 @@ def smallest(
     project = open_project(c, platform, compression, jobs, max_blob)
     program = load_any(project, Wanted(target, build_target, package, set_), args, stdin)
     if not run:
-        notes.note("nothing is run: the first image that is judged to run is taken as the smallest")
+        console.note("nothing is run: the first image that is judged to run is taken as the smallest")
     climber = Climber(project, choose_engine(engine, project, run=run), run, from_, tuple(dlopen))
     rungs = tuple(climber.climb(program))
     passed = None if rungs[-1].left else rungs[-1].row
     show(document(rungs) if format == "json" else render(rungs))
     if passed is None:
-        notes.error(f"none of the candidates for {program.name} runs")
+        console.error(f"none of the candidates for {program.name} runs")
         return errors.GateFailed.exit_code
     return 0

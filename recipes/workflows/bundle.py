@@ -9,7 +9,7 @@ from recipes import errors
 from recipes.compile.recipe import RECIPES, Recipe, ladder
 from recipes.model import BaseImage, Binary, ElfFacts, Environment, Language, Platform
 from recipes.pipeline import Project, open_root, settings_of
-from recipes.support import notes
+from recipes.support import console
 
 if TYPE_CHECKING:
     from recipes.rootfs.root import RootFs
@@ -64,7 +64,7 @@ def make(
             hint="take another root with --from, or drop the --dlopen that needs it",
         )
     for text in closure.later:
-        notes.note(f"note: {text}")
+        console.note(f"note: {text}")
     return make_base(closure, root, source, project.platform, project.store, project.compression)
 
 

@@ -12,7 +12,7 @@ from recipes.model import Image, RunOutcome, RunStatus
 from recipes.package.debug import FOLDER
 from recipes.pipeline import Project, open_root
 from recipes.run.engine import Engine
-from recipes.support import notes
+from recipes.support import console
 from recipes.support.printable import shell_word
 
 TOOLS = "deb-busybox"
@@ -32,7 +32,7 @@ def make_twin(project: Project, image: Image) -> Image:
         ) from error
     strace, why = find_strace(image.platform.architecture)
     if strace is None:
-        notes.note(f"strace is left out: {why}")
+        console.note(f"strace is left out: {why}")
     return twin(image, tools(open_root(project, base), strace), project.store, project.compression)
 
 

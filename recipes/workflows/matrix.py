@@ -14,7 +14,7 @@ from recipes.model import BaseImage, Binary, Comparison, ElfFacts, Sample, SizeR
 from recipes.oci.reference import BUNDLE
 from recipes.pipeline import Project, build_binary, open_root, package, try_run
 from recipes.run.engine import Engine
-from recipes.support import notes
+from recipes.support import console
 from recipes.support.work import Work, once
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class _Matrix:
 
         # What takes longest first: started last, it would run alone at the end.
         slow = [name for name in self._bases if takes_long(name, self._project.workspace)]
-        with notes.progress("comparing", len(self._builds) * len(self._bases)) as advance, self._work as work:
+        with console.progress("comparing", len(self._builds) * len(self._bases)) as advance, self._work as work:
             for name in slow:
                 work.start(("base", name), self._column, name)
             for sample, recipe in self._builds:

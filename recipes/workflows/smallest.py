@@ -14,7 +14,7 @@ from recipes.model import BaseImage, Binary, ElfFacts, Rung, RunStatus, Sample, 
 from recipes.oci.reference import BUNDLE
 from recipes.pipeline import Project
 from recipes.run.engine import Engine
-from recipes.support import notes
+from recipes.support import console
 from recipes.workflows import bundle
 
 Program = tuple[Binary, ElfFacts]
@@ -38,7 +38,7 @@ class Climber:
         It ends early where an image was judged to run and could not be run here: then no other can be either.
         """
         for rung in self._rungs(sample):
-            notes.note(f"{rung.name}: {rung.left or 'taken'}")
+            console.note(f"{rung.name}: {rung.left or 'taken'}")
             yield rung
             if not rung.left or _not_run(rung.row):
                 return

@@ -10,7 +10,7 @@ from recipes import errors, pipeline
 from recipes.model import BaseImage, Binary, ElfFacts, ImageSettings, Platform, Unavailable, Verification
 from recipes.oci import reference as references
 from recipes.pipeline import Project
-from recipes.support import notes
+from recipes.support import console
 from recipes.support.work import Work
 
 Outcome = tuple[tuple[Verification, ...], tuple[Unavailable, ...]]
@@ -104,7 +104,7 @@ def _on_each(project: Project, bases: Sequence[str], ask: Callable[[str], Verifi
         return (ask(bases[0]),), ()  # what is wrong with the only one is an error, with its hint
     verdicts: dict[str, Verification] = {}
     missing: dict[str, errors.RecipeError] = {}
-    with notes.progress("verifying", len(bases)) as advance, Work(project.jobs) as work:
+    with console.progress("verifying", len(bases)) as advance, Work(project.jobs) as work:
         for name in bases:
             work.start(("base", name), ask, name)
         for (_, name), result in work.results():

@@ -15,7 +15,7 @@ from recipes.errors import BadInput, Unavailable
 from recipes.model import Platform
 from recipes.oci.reference import parse
 from recipes.oci.store import Store
-from recipes.support import notes
+from recipes.support import console
 from recipes.support.workspace import Workspace
 from tests.cli import error, invoke
 from tests.fixtures_registry import LayoutWriter, LocalRegistry, tar_of
@@ -34,7 +34,7 @@ def docker_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The notes on stderr."""
     found: list[str] = []
-    monkeypatch.setattr(notes, "note", found.append)
+    monkeypatch.setattr(console, "note", found.append)
     return found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from recipes.report.table import list_table
-from recipes.support.notes import note
+from recipes.support.console import note
 from tests.bench import docker, inputs, judging, matrix, packaging, registries, sizes, startup
 from tests.bench.measure import Row, Skipped
 

@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 
 from recipes.errors import RecipeError
-from recipes.support import notes
+from recipes.support import console
 from recipes.support.workspace import write_atomically
 from tests.gallery.page import render
 from tests.gallery.program import Row, Wanted, try_program
@@ -33,11 +33,11 @@ def main() -> int:
     rows: list[Row] = []
     failed: list[str] = []
     for name in names:
-        notes.note(f"── {name}")
+        console.note(f"── {name}")
         try:
             rows.append(try_program(Wanted.read(name, listed[name]), ROOT))
         except RecipeError as error:
-            notes.note(f"{name}: {error.message}\n{error.hint}")
+            console.note(f"{name}: {error.message}\n{error.hint}")
             failed.append(f"{name}: {error.message}")
     page = render(rows, failed)
     if options.output:

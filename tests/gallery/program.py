@@ -16,7 +16,7 @@ from recipes.model import Expect, Sample, SizeRow
 from recipes.pipeline import Project
 from recipes.run.engine import choose
 from recipes.samples.reader import load
-from recipes.support import notes
+from recipes.support import console
 from tests.gallery import debian
 
 
@@ -73,7 +73,7 @@ def try_program(wanted: Wanted, root: Path) -> Row:
     rows, tried = [], []
     for recipe in _recipes(sample):
         row, said = _try(project, sample, recipe, wanted.says)
-        notes.note(f"{wanted.name} with {recipe.name}: {said}")
+        console.note(f"{wanted.name} with {recipe.name}: {said}")
         tried.append((recipe.name, said))
         if row is not None:
             rows.append(row)

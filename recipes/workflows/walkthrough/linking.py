@@ -12,7 +12,7 @@ from recipes.errors import RecipeError, ToolMissing
 from recipes.loader.explain import explain
 from recipes.model import Binary, Command, Library
 from recipes.rootfs.root import RootFs
-from recipes.support import notes, shell
+from recipes.support import console, shell
 from recipes.workflows.walkthrough.stage import GREETING, Stage
 from recipes.workflows.walkthrough.step import Found, agree, told
 
@@ -37,7 +37,7 @@ def compile_and_link(stage: Stage) -> Found:
             Command((str(compiler), "-o", "hello-linked", "main.o"), place),
         ]
         for command in commands:
-            notes.note(str(command))
+            console.note(str(command))
             shell.check(command)
         sizes = {name: (place / name).stat().st_size for name in ("main.cpp", "main.o", "hello", "hello-linked")}
         same = (place / "hello").read_bytes() == (place / "hello-linked").read_bytes()

@@ -1,4 +1,4 @@
-"""Tests of recipes/support/notes.py on a terminal: what is said above a progress display, and its title."""
+"""Tests of recipes/support/console.py on a terminal: what is said above a progress display, and its title."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.cli import ROOT
 EVIL = "a\x1b[2J\x1b]0;t\x07\nerror: forged\u202e [bold]b[/bold] :apple:"
 
 CODE = f"""
-from recipes.support import notes
-with notes.progress({EVIL!r}, 2) as advance:
-    notes.note({EVIL!r})
-    notes.error({EVIL!r}, {EVIL!r}, {EVIL!r})
+from recipes.support import console
+with console.progress({EVIL!r}, 2) as advance:
+    console.note({EVIL!r})
+    console.error({EVIL!r}, {EVIL!r}, {EVIL!r})
     advance(2)
 """
 
