@@ -15,7 +15,7 @@ from recipes.tasks.common import (
     COMMON,
     MANY,
     RUNNING,
-    Wanted,
+    Selection,
     changed,
     choose_engine,
     choose_recipe,
@@ -74,7 +74,7 @@ def build_static(
 
     one_of("format", format, ("text", "json"))
     projects = open_projects(c, platform, compression, jobs, max_blob)
-    program = load(projects[0], Wanted(sample, target, package, set_))
+    program = load(projects[0], Selection(sample, target, package, set_))
     chosen = [(project, choose_recipe(project, program, recipe)) for project in projects]
     if plan:
         for project, how in chosen:
@@ -218,7 +218,7 @@ def _load_all(
         return load_each(project, target, package)
     found: dict[str, Sample] = {}
     for name in named:
-        sample = load(project, Wanted(name, target, package))
+        sample = load(project, Selection(name, target, package))
         if found.setdefault(sample.name, sample) != sample:
             raise errors.BadInput(
                 f"two samples are called {sample.name!r}, and so would be their images", hint="compare them one by one"

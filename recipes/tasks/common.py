@@ -83,7 +83,7 @@ def open_projects(
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Selection:
     """What the options of a task name: a sample (and which of its programs), its settings, its recipe, its base."""
 
     sample: str
@@ -94,12 +94,12 @@ class Wanted:
     base: str = "scratch"
 
 
-def load(project: Project, wanted: Wanted) -> Sample:
+def load(project: Project, selection: Selection) -> Sample:
     """The sample that is meant, with what `--set` changes of its image."""
     from recipes.samples.reader import load
 
-    sample = load(wanted.sample, project.workspace, target=wanted.target, package=wanted.package)
-    return changed(sample, wanted.changes) if wanted.changes else sample
+    sample = load(selection.sample, project.workspace, target=selection.target, package=selection.package)
+    return changed(sample, selection.changes) if selection.changes else sample
 
 
 def load_each(
@@ -112,28 +112,28 @@ def load_each(
     found, broken = [], []
     for name in names(project.workspace):
         try:
-            found.append(load(project, Wanted(name, target, package)))
+            found.append(load(project, Selection(name, target, package)))
         except errors.RecipeError as error:
             broken.append(Unavailable(name, error.message, error.exit_code))
     return tuple(found), tuple(broken)
 
 
-def load_any(project: Project, wanted: Wanted, args: str = "", stdin: str = "") -> Sample:
+def load_any(project: Project, selection: Selection, args: str = "", stdin: str = "") -> Sample:
     """A sample, or a file as one. Raises: BadInput for options that only the other kind has."""
-    name = wanted.sample
+    name = selection.sample
     if is_file(project, name):
         from recipes.samples.reader import prebuilt
 
-        if wanted.recipe or wanted.target or wanted.package:
+        if selection.recipe or selection.target or selection.package:
             raise errors.BadInput(
                 f"{name!r} is a file: there is nothing to build", hint="leave out --recipe, --target and --package"
             )
-        return changed(prebuilt(name, words(args), stdin), wanted.changes)
+        return changed(prebuilt(name, words(args), stdin), selection.changes)
     if args or stdin:
         raise errors.BadInput(
             f"{name!r} is a sample: its arguments and stdin are in its sample.toml", hint="change it there"
         )
-    return load(project, wanted)
+    return load(project, selection)
 
 
 def changed(sample: Sample, changes: Sequence[str]) -> Sample:
@@ -165,7 +165,7 @@ def find_base_image(project: Project, name: str) -> BaseImage:
 
 
 def make_images(
-    projects: Sequence[Project], wanted: Wanted, *, gate: bool = False
+    projects: Sequence[Project], selection: Selection, *, gate: bool = False
 ) -> tuple[tuple[Image, ...], Descriptor]:
     """The image for each platform, and what stands for them all: a manifest, or an index of several.
 
@@ -173,17 +173,17 @@ def make_images(
     """
     from recipes import pipeline
 
-    images = tuple(make_image(project, wanted, gate=gate) for project in projects)
+    images = tuple(make_image(project, selection, gate=gate) for project in projects)
     return images, pipeline.join(projects[0], images)
 
 
-def make_image(project: Project, wanted: Wanted, *, gate: bool = False) -> Image:
+def make_image(project: Project, selection: Selection, *, gate: bool = False) -> Image:
     """The image of a sample on a base: built as far as needed, with the data that it will ask for."""
     from recipes import pipeline
 
-    program = load(project, wanted)
-    binary, facts = pipeline.build_binary(project, program, choose_recipe(project, program, wanted.recipe))
-    image, verdict = pipeline.package(project, binary, facts, find_base_image(project, wanted.base))
+    program = load(project, selection)
+    binary, facts = pipeline.build_binary(project, program, choose_recipe(project, program, selection.recipe))
+    image, verdict = pipeline.package(project, binary, facts, find_base_image(project, selection.base))
     if gate:
         pipeline.refuse_failing(verdict, image)
     return image

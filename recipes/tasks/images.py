@@ -14,7 +14,7 @@ from recipes.support.printable import shell_word
 from recipes.tasks.common import (
     COMMON,
     MANY,
-    Wanted,
+    Selection,
     choose_engine,
     ensure_assembler,
     make_image,
@@ -55,7 +55,7 @@ def dockerfile(
     from recipes.package.dockerfile import render, write_context
 
     project = open_project(c, platform, max_blob=max_blob)
-    image = make_image(project, Wanted(sample, target, package, set_, recipe, base))
+    image = make_image(project, Selection(sample, target, package, set_, recipe, base))
     if context:
         write_context(image, project.store, Path(context))
         console.note(f"written: {context}; to build it: docker build {shell_word(context)}")
@@ -88,7 +88,7 @@ def debug(
     from recipes.workflows import debug as debugging
 
     project = open_project(c, platform, compression, max_blob=max_blob)
-    image = make_image(project, Wanted(sample, changes=set_, recipe=recipe, base=base))
+    image = make_image(project, Selection(sample, changes=set_, recipe=recipe, base=base))
     ensure_assembler()
     twin = debugging.make_twin(project, image)
     running = choose_engine(engine, project, run=True)
@@ -129,9 +129,9 @@ def export(
     from recipes.oci import archive
 
     projects = open_projects(c, platform, compression, max_blob=max_blob)
-    wanted = Wanted(sample, target, package, set_, recipe, base)
+    selection = Selection(sample, target, package, set_, recipe, base)
     archive.check_target(to, several=len(projects) > 1)  # before anything is built
-    images, start = make_images(projects, wanted)
+    images, start = make_images(projects, selection)
     archive.export(images, start, projects[0].store, to)
     show(f"{start.digest}\n")
 
@@ -176,7 +176,7 @@ def push(
     projects = open_projects(c, platform, compression, jobs, max_blob)
     where = image_name(to.removeprefix("docker://"))
     check_target(where, insecure=insecure)  # before anything is built
-    _, start = make_images(projects, Wanted(sample, target, package, set_, recipe, base), gate=not force)
+    _, start = make_images(projects, Selection(sample, target, package, set_, recipe, base), gate=not force)
     first = projects[0]
     pushed = push_image(first.store, start, where, workspace=first.workspace, jobs=first.jobs, insecure=insecure)
     console.note(report.summary(pushed))

@@ -11,7 +11,7 @@ from invoke.tasks import task
 from recipes import errors
 from recipes.tasks.common import (
     COMMON,
-    Wanted,
+    Selection,
     choose_recipe,
     ensure_assembler,
     is_file,
@@ -116,7 +116,7 @@ def inspect(
     else:
         from recipes import pipeline
 
-        program = load(project, Wanted(target, build_target, package))
+        program = load(project, Selection(target, build_target, package))
         _, facts = pipeline.build_binary(project, program, choose_recipe(project, program, recipe))
     show(dumps(facts_document(facts)) if format == "json" else render_facts(target, facts))
 
@@ -135,7 +135,7 @@ def _verify_program(
         ensure_assembler()
     retry = bool(named)
     if not is_file(project, target):
-        program = load(project, Wanted(target, build_target, package))
+        program = load(project, Selection(target, build_target, package))
         binary, facts = pipeline.build_binary(project, program, choose_recipe(project, program, recipe))
         return verifying.verify_program(project, target, binary, facts, bases, retry=retry)
     if recipe:

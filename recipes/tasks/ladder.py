@@ -13,7 +13,7 @@ from recipes.tasks.common import (
     COMMON,
     MANY,
     RUNNING,
-    Wanted,
+    Selection,
     choose_engine,
     choose_recipe,
     ensure_assembler,
@@ -68,7 +68,7 @@ def bundle(
 
     one_of("format", format, ("text", "json"))
     projects = open_projects(c, platform, compression, jobs, max_blob)
-    program = load_any(projects[0], Wanted(target, build_target, package, set_, recipe), args, stdin)
+    program = load_any(projects[0], Selection(target, build_target, package, set_, recipe), args, stdin)
     if from_.startswith("deb-"):
         ensure_assembler()
     where = choose_engine(engine, projects[0], run=run)
@@ -124,7 +124,7 @@ def smallest(
 
     one_of("format", format, ("text", "json"))
     project = open_project(c, platform, compression, jobs, max_blob)
-    program = load_any(project, Wanted(target, build_target, package, set_), args, stdin)
+    program = load_any(project, Selection(target, build_target, package, set_), args, stdin)
     if not run:
         console.note("nothing is run: the first image that is judged to run is taken as the smallest")
     climber = Climber(project, choose_engine(engine, project, run=run), run, from_, tuple(dlopen))
