@@ -125,8 +125,9 @@ PROGRAM = "/app"
 class ImageSettings:
     """What a sample may choose about its image. Source: OCI image-spec, "Image Configuration".
 
-    `needs` names the data that is added (see `package.provide`); None adds what the verdict says is missing. `zones`
-    are the time zones that are meant, () for all; `ca` are certificates that the CA bundle holds beside the usual ones.
+    `needs` names the data that is added (see `package.runtime_data`); None adds what the verdict says is missing.
+    `zones` are the time zones that are meant, () for all; `ca` are certificates that the CA bundle holds beside the
+    usual ones.
     """
 
     user: str = "65532:65532"
@@ -311,8 +312,8 @@ class BaseImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Provision:
-    """Data that was added because the program will ask for it: a name of `package.provide.NEEDS`, and why."""
+class RuntimeData:
+    """Data that was added because the program will ask for it: a name of `package.runtime_data.NEEDS`, and why."""
 
     need: str
     reason: str
@@ -324,7 +325,7 @@ class Additions:
 
     settings: ImageSettings = ImageSettings()
     layers: tuple[Layer, ...] = ()
-    provisions: tuple[Provision, ...] = ()
+    runtime_data: tuple[RuntimeData, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,16 +142,16 @@ def prepare(
     verdict = judge_on(project, binary, facts, base, root, additions)
     if settings.needs is None and not (verdict.findings or settings.ca):
         return additions, verdict
-    from recipes.package import provide
+    from recipes.package import runtime_data
 
-    provisions = provide.choose(verdict, settings)
-    if not provisions:
+    chosen = runtime_data.choose(verdict, settings)
+    if not chosen:
         return additions, verdict
     below = open_root(project, base, own) if own or root is None else root()
-    entries = provide.files(provisions, settings, below)
+    entries = runtime_data.files(chosen, settings, below)
     data = (assemble.data_layer(entries, project.store, project.compression),) if entries else ()
-    settings = replace(settings, env=(*settings.env, *provide.environment(provisions, settings)))
-    additions = Additions(settings, (*own, *data), provisions)
+    settings = replace(settings, env=(*settings.env, *runtime_data.environment(chosen, settings)))
+    additions = Additions(settings, (*own, *data), chosen)
     return additions, judge_on(project, binary, facts, base, root, additions)
 
 
@@ -282,8 +282,8 @@ def package_and_run(
     """What `build_static` does with a program once it is there."""
     image, verdict = package(project, binary, facts, base)
     project.store.tag(latest_name(image), image.manifest, platform=image.platform)
-    for provision in image.additions.provisions:
-        console.note(f"added {provision.need}: {provision.reason}")
+    for each in image.additions.runtime_data:
+        console.note(f"added {each.need}: {each.reason}")
     if engine is not None:
         engine.load(image)
     outcome = try_run(project, image, engine) if engine is not None and run else None

@@ -19,15 +19,15 @@ from recipes.model import (
     HealthCheck,
     Image,
     ImageSettings,
-    Provision,
     RunOutcome,
+    RuntimeData,
     Sample,
     Status,
     Verdict,
 )
 from recipes.oci.layers import open_layer
-from recipes.package import provide
-from recipes.package.provide import ANSWERS, CA_BUNDLE, NEEDS
+from recipes.package import runtime_data
+from recipes.package.runtime_data import ANSWERS, CA_BUNDLE, NEEDS
 from recipes.pipeline import Project
 from recipes.rootfs.root import RootFs
 from recipes.run.docker import DockerEngine
@@ -100,7 +100,7 @@ def test_each_sample_fails_without_and_works_with(name: str, recipe: str, projec
     assert message in outcome.stdout + outcome.stderr
 
     image, verdict = image_of(project, sample, recipe)
-    assert [added.need for added in image.additions.provisions] == [wanted]
+    assert [added.need for added in image.additions.runtime_data] == [wanted]
     assert not [finding for finding in verdict.findings if finding.code in ANSWERS]
     assert run(project, image).meets(sample.expect) is True
     assert image.image_bytes > image.binary.size or wanted == "tmp"  # a folder has no bytes
@@ -114,11 +114,11 @@ def test_authorities_of_its_own_are_trusted_on_a_base_that_has_a_bundle(project:
     sample = sample_of("https-go")
     without = dataclasses.replace(sample, image=dataclasses.replace(sample.image, ca=()))
     image, _ = image_of(project, without, "go-static", "deb-static")
-    assert image.additions.provisions == ()
+    assert image.additions.runtime_data == ()
     assert run(project, image).meets(sample.expect) is False
 
     image, verdict = image_of(project, sample, "go-static", "deb-static")
-    assert [added.need for added in image.additions.provisions] == ["ca-certificates"]
+    assert [added.need for added in image.additions.runtime_data] == ["ca-certificates"]
     assert verdict.status is Status.RUNS
     assert run(project, image).meets(sample.expect) is True
     path = "/etc/ssl/certs/ca-certificates.crt"
@@ -133,7 +133,7 @@ def test_what_the_base_has_is_not_added(project: Project, assembled: Assembled) 
     assembled.give(project.workspace, "deb-static")
     for name in ("clock", "whoami"):
         image, _ = image_of(project, sample_of(name), "zig-static-small", "deb-static")
-        assert image.additions.provisions == ()
+        assert image.additions.runtime_data == ()
         assert len(image.layers) == len(image.base.layers) + 1
 
 
@@ -185,13 +185,13 @@ def test_only_the_zones_that_are_named() -> None:
     """`zones` takes those alone, without the tables of all; a zone that is not there names the nearest."""
     empty = RootFs.empty()
     settings = ImageSettings(zones=("Europe/Berlin", "UTC"))
-    chosen = provide.files([Provision("time-zones", "")], settings, empty)
+    chosen = runtime_data.files([RuntimeData("time-zones", "")], settings, empty)
     assert [entry.path for entry in chosen] == ["/usr/share/zoneinfo/Europe/Berlin", "/usr/share/zoneinfo/UTC"]
-    everything = provide.files([Provision("time-zones", "")], ImageSettings(), empty)
+    everything = runtime_data.files([RuntimeData("time-zones", "")], ImageSettings(), empty)
     assert len(everything) > 400
     assert "/usr/share/zoneinfo/tzdata.zi" in {entry.path for entry in everything}
     with pytest.raises(BadInput, match="unknown time zone 'Europe/Berln'") as caught:
-        provide.files([Provision("time-zones", "")], ImageSettings(zones=("Europe/Berln",)), empty)
+        runtime_data.files([RuntimeData("time-zones", "")], ImageSettings(zones=("Europe/Berln",)), empty)
     assert caught.value.hint == "did you mean 'Europe/Berlin'?"
 
 
@@ -201,7 +201,7 @@ def test_an_authority_that_is_none(tmp_path: Path) -> None:
     path.write_text("-----BEGIN PRIVATE KEY-----\n")
     empty = RootFs.empty()
     with pytest.raises(BadInput, match="holds no certificate"):
-        provide.files([Provision("ca-certificates", "")], ImageSettings(ca=(path,)), empty)
+        runtime_data.files([RuntimeData("ca-certificates", "")], ImageSettings(ca=(path,)), empty)
 
 
 def test_answers_are_for_findings_that_exist() -> None:

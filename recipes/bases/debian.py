@@ -30,7 +30,7 @@ from recipes.oci.layers import layer_from_entries
 from recipes.oci.reference import Reference
 from recipes.oci.store import Store
 from recipes.oci.tar import Entry, new_entry
-from recipes.package.provide import NSSWITCH
+from recipes.package.runtime_data import NSSWITCH
 from recipes.registry.reach import Unreachable, reaching
 from recipes.support import console, shell
 from recipes.support.workspace import Workspace

@@ -45,7 +45,7 @@ def row_document(row: SizeRow) -> dict[str, Any]:
         "download_bytes": image.download_bytes,
         "overhead_bytes": image.overhead_bytes,
         "digest": image.digest,
-        "provisions": [{"need": added.need, "reason": added.reason} for added in image.additions.provisions],
+        "provisions": [{"need": added.need, "reason": added.reason} for added in image.additions.runtime_data],
         "runs": row.runs,
         "reason": row.reason,
         "verdict": verdict_document(row.verdict),

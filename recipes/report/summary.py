@@ -22,8 +22,8 @@ def render(row: SizeRow) -> str:
         ("download", exact(image.download_bytes)),
         ("overhead", exact(image.overhead_bytes)),
         *(
-            [("added", ", ".join(added.need for added in image.additions.provisions))]
-            if image.additions.provisions
+            [("added", ", ".join(added.need for added in image.additions.runtime_data))]
+            if image.additions.runtime_data
             else []
         ),
         ("verdict", _verdict(row)),

@@ -190,7 +190,7 @@ def _needs(table: Table, start: tuple[str, ...] | None) -> tuple[str, ...] | Non
         return None if value == "auto" else ()
     if not is_texts(value):
         raise table.wrong("needs", 'has to be "auto", "none" or a list of strings')
-    from recipes.package.provide import NEEDS
+    from recipes.package.runtime_data import NEEDS
 
     for name in value:
         if name not in NEEDS:

@@ -21,11 +21,11 @@ from recipes.model import (
     Level,
     Library,
     Linkage,
-    Provision,
     Pushed,
     Rung,
     RunOutcome,
     RunStatus,
+    RuntimeData,
     Searched,
     SizeRow,
     Status,
@@ -70,7 +70,7 @@ def full(run: RunOutcome | None) -> SizeRow:
     binary = dataclasses.replace(
         one.image.binary, commands=(Command(("a",), Path("b"), (("c", "d"),)),), warnings=("e",)
     )
-    additions = dataclasses.replace(one.image.additions, provisions=(Provision("a", "b"),))
+    additions = dataclasses.replace(one.image.additions, runtime_data=(RuntimeData("a", "b"),))
     image = dataclasses.replace(one.image, binary=binary, additions=additions)
     return poisoned(dataclasses.replace(one, image=image))
 

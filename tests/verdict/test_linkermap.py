@@ -31,7 +31,7 @@ def test_an_iostream_program_that_asks_for_local_time(recipe: str, workspace: Wo
     for sample, expected in ((load("clock", workspace), ["time-zones"]), (load("hello", Workspace(ROOT)), [])):
         binary, facts = pipeline.build_binary(project, sample, RECIPES[recipe], echo=False)
         image, _ = pipeline.package(project, binary, facts, scratch)
-        assert [added.need for added in image.additions.provisions] == expected
+        assert [added.need for added in image.additions.runtime_data] == expected
         assert binary.linker_map
         assert ("localtime.o" in asked_for(binary.linker_map)) is bool(expected)
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from recipes import errors
 from recipes.errors import BadInput
-from recipes.model import Environment, FileEntry, Finding, ImageSettings, Provision, Status, Verdict
+from recipes.model import Environment, FileEntry, Finding, ImageSettings, RuntimeData, Status, Verdict
 from recipes.package.services import SERVICES
 
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -56,13 +56,13 @@ class Data:
     env: Environment = ()
 
 
-def choose(verdict: Verdict, settings: ImageSettings) -> tuple[Provision, ...]:
+def choose(verdict: Verdict, settings: ImageSettings) -> tuple[RuntimeData, ...]:
     """What has to be added: the sample's own choice, else what the verdict's findings ask for.
 
     A program that does not start needs no data, unless that is what keeps it from starting.
     """
     if settings.needs is not None:
-        return tuple(Provision(need, "the sample asks for it") for need in settings.needs)
+        return tuple(RuntimeData(need, "the sample asks for it") for need in settings.needs)
     # A bundle of the base's does not have them, so it is no answer, and there is no finding.
     found = {"ca-certificates": "the sample adds certificate authorities"} if settings.ca else {}
     for finding in verdict.findings:
@@ -71,20 +71,20 @@ def choose(verdict: Verdict, settings: ImageSettings) -> tuple[Provision, ...]:
             found.setdefault(need, _why(finding))
     if verdict.status is Status.FAILS and not all(finding.code in ANSWERS for finding in verdict.certain):
         return ()
-    return tuple(Provision(need, found[need]) for need in sorted(found))
+    return tuple(RuntimeData(need, found[need]) for need in sorted(found))
 
 
-def files(provisions: Iterable[Provision], settings: ImageSettings, root: Lists) -> tuple[FileEntry, ...]:
-    """The files that the provisions stand for. What the sample puts at the same path itself is left alone."""
+def files(chosen: Iterable[RuntimeData], settings: ImageSettings, root: Lists) -> tuple[FileEntry, ...]:
+    """The files of the chosen data. What the sample puts at the same path itself is left alone."""
     own = {entry.path for entry in settings.files}
-    entries = (entry for provision in provisions for entry in NEEDS[provision.need].files(settings, root))
+    entries = (entry for each in chosen for entry in NEEDS[each.need].files(settings, root))
     return tuple(entry for entry in entries if entry.path not in own)
 
 
-def environment(provisions: Iterable[Provision], settings: ImageSettings) -> Environment:
+def environment(chosen: Iterable[RuntimeData], settings: ImageSettings) -> Environment:
     """The variables that lead programs to the data, without those that the sample sets itself."""
     set_already = dict(settings.env)
-    pairs = (pair for provision in provisions for pair in NEEDS[provision.need].env)
+    pairs = (pair for each in chosen for pair in NEEDS[each.need].env)
     return tuple(pair for pair in pairs if pair[0] not in set_already)
 
 
