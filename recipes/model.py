@@ -621,13 +621,13 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One thing that was tried on the way to the smallest image that runs. `left` says why it was left; "": it passed.
+    """One candidate for the smallest image that runs. `rejected_because` is "" for the one that passed.
 
     `row` None: there was no image to judge.
     """
 
     name: str
-    left: str
+    rejected_because: str
     row: SizeRow | None = None
 
 

@@ -12,19 +12,19 @@ from recipes.report.table import list_table
 
 def render(rungs: Sequence[Rung]) -> str:
     """A line for each rung, and the image that passed as `build-static` prints it."""
-    lines = [(rung.name, rung.left or "taken") for rung in rungs]
+    lines = [(rung.name, rung.rejected_because or "taken") for rung in rungs]
     text = list_table(("candidate", "result"), lines) + "\n"
     last = rungs[-1]
-    return text if last.left or last.row is None else f"{text}\n{render_row(last.row)}"
+    return text if last.rejected_because or last.row is None else f"{text}\n{render_row(last.row)}"
 
 
 def document(rungs: Sequence[Rung]) -> str:
     """`{"rungs": [{"name", "left"}], "rows": […], …}`: the row is that of the image that passed, if one did."""
     last = rungs[-1]
-    rows = () if last.left or last.row is None else (last.row,)
+    rows = () if last.rejected_because or last.row is None else (last.row,)
     return dumps(
         {
-            "rungs": [{"name": rung.name, "left": rung.left or None} for rung in rungs],
+            "rungs": [{"name": rung.name, "left": rung.rejected_because or None} for rung in rungs],
             **comparison_document(Comparison(rows)),
         }
     )

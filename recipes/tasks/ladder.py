@@ -129,7 +129,7 @@ def smallest(
         console.note("nothing is run: the first image that is judged to run is taken as the smallest")
     climber = Climber(project, choose_engine(engine, project, run=run), run, from_, tuple(dlopen))
     rungs = tuple(climber.climb(program))
-    passed = None if rungs[-1].left else rungs[-1].row
+    passed = None if rungs[-1].rejected_because else rungs[-1].row
     show(document(rungs) if format == "json" else render(rungs))
     if passed is None:
         console.error(f"none of the candidates for {program.name} runs")

@@ -38,9 +38,9 @@ class Climber:
         It ends early where an image was judged to run and could not be run here: then no other can be either.
         """
         for rung in self._rungs(sample):
-            console.note(f"{rung.name}: {rung.left or 'taken'}")
+            console.note(f"{rung.name}: {rung.rejected_because or 'taken'}")
             yield rung
-            if not rung.left or _not_run(rung.row):
+            if not rung.rejected_because or _not_run(rung.row):
                 return
 
     def _rungs(self, sample: Sample) -> Iterator[Rung]:
@@ -109,9 +109,9 @@ class Climber:
         except errors.RecipeError as error:
             hint = f" ({error.hint})" if error.hint else ""
             return Rung(name, f"{error.message}{hint}")
-        return Rung(name, self._why_left(row), row)
+        return Rung(name, self._why_rejected(row), row)
 
-    def _why_left(self, row: SizeRow) -> str:
+    def _why_rejected(self, row: SizeRow) -> str:
         if row.run is None or row.observed:
             return ""
         if row.observed is None:

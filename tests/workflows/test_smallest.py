@@ -120,9 +120,9 @@ def test_bases_come_last_and_by_size(workspace: Workspace, monkeypatch: pytest.M
     climber = Climber(Project.at(workspace.root), None)
     rungs = list(climber.climb(prebuilt(str(program))))
     assert [rung.name.rpartition(" ")[2] for rung in rungs] == ["bundle", "gone", "small", "middle", "large"]
-    assert "--from" in rungs[0].left
-    assert "not available" in rungs[1].left
-    assert all("judged: fails: exec /app: no such file or directory" in rung.left for rung in rungs[2:])
+    assert "--from" in rungs[0].rejected_because
+    assert "not available" in rungs[1].rejected_because
+    assert all("judged: fails: exec /app: no such file or directory" in rung.rejected_because for rung in rungs[2:])
 
 
 @pytest.mark.slow
@@ -170,7 +170,7 @@ def test_not_run_is_not_a_pass(workspace: Workspace) -> None:
     folder = add(workspace.root, "hi", "int main() {}\n")
     project = Project.at(workspace.root)
     rungs = list(Climber(project, Refusing()).climb(load(str(folder), workspace)))
-    assert [rung.left for rung in rungs] == ["judged to run, but not run: unshare: not permitted"]
+    assert [rung.rejected_because for rung in rungs] == ["judged to run, but not run: unshare: not permitted"]
 
 
 @pytest.mark.slow
