@@ -31,7 +31,7 @@ from recipes.oci.reference import Reference
 from recipes.oci.store import Store
 from recipes.oci.tar import Entry, new_entry
 from recipes.package.runtime_data import NSSWITCH
-from recipes.registry.reach import Unreachable, reaching
+from recipes.registry.host_status import Unreachable, reaching
 from recipes.support import console, shell
 from recipes.support.workspace import Workspace
 

@@ -11,7 +11,7 @@ from recipes.bases.lock import Pin
 from recipes.bases.specs import find, known
 from recipes.errors import BadInput, RecipeError
 from recipes.oci.reference import Reference, image_name, parse
-from recipes.registry.reach import reaching
+from recipes.registry.host_status import reaching
 from recipes.support.workspace import Workspace
 
 

@@ -128,7 +128,7 @@ def _naming_the_lock(*, is_locked: bool) -> Iterator[None]:
 def _look_at(reference: Reference, workspace: Workspace) -> None:
     from recipes.bases import lock
     from recipes.registry import pull
-    from recipes.registry.reach import reaching
+    from recipes.registry.host_status import reaching
 
     image = references.image_name(reference.target)
     with reaching(image.host, workspace, retry=True):
@@ -152,8 +152,8 @@ def _fetch(
     match reference.transport:
         case "docker":
             from recipes.bases import lock
-            from recipes.registry import holdings
-            from recipes.registry.reach import reaching
+            from recipes.registry import blob_locations
+            from recipes.registry.host_status import reaching
 
             image = references.image_name(reference.target)
             with reaching(image.host, workspace, retry=retry):
@@ -164,7 +164,7 @@ def _fetch(
             if not image.digest:
                 lock.remember_look(workspace, reference, remote.start.digest)
             # An image on this base can take its layers over from there.
-            holdings.remember(workspace, image, [layer.descriptor.digest for layer in base.layers])
+            blob_locations.remember(workspace, image, [layer.descriptor.digest for layer in base.layers])
             return base
         case "mmdebstrap":
             from recipes.bases import debian

@@ -24,10 +24,10 @@ from recipes.oci.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES
 from recipes.oci.reference import ImageName
 from recipes.oci.store import Store
 from recipes.registry.answer import Answer, BrokenOff
+from recipes.registry.blob_locations import holders, remember
 from recipes.registry.body import FileBody, Stopped
 from recipes.registry.client import Client
-from recipes.registry.holdings import holders, remember
-from recipes.registry.reach import Unreachable
+from recipes.registry.host_status import Unreachable
 from recipes.registry.refusals import Busy
 from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, MAX_WAIT_SECONDS, READ_SECONDS
 from recipes.support import console

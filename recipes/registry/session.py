@@ -13,7 +13,7 @@ from recipes.oci.reference import ImageName
 from recipes.registry import hosts
 from recipes.registry.addresses import Guard
 from recipes.registry.connections import meter, meter_and_check
-from recipes.registry.reach import Unreachable
+from recipes.registry.host_status import Unreachable
 
 if TYPE_CHECKING:
     from requests import Response, Session

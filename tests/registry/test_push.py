@@ -23,7 +23,7 @@ from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
 from recipes.model import Descriptor, Platform, Pushed
 from recipes.oci.reference import image_name
 from recipes.oci.store import Store
-from recipes.registry.holdings import holders, remember
+from recipes.registry.blob_locations import holders, remember
 from recipes.registry.push import push
 from recipes.registry.session import ATTEMPTS
 from recipes.support.workspace import Workspace, keep
