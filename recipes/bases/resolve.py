@@ -113,14 +113,14 @@ def _locked(reference: Reference, name: str, workspace: Workspace, *, ask: bool)
 
 @contextlib.contextmanager
 def _naming_the_lock(*, is_locked: bool) -> Iterator[None]:
-    from recipes.registry.refusals import Absent
+    from recipes.registry.refusals import NotFound
 
     try:
         yield
-    except Absent as error:
+    except NotFound as error:
         if not is_locked:
             raise
-        raise Absent(
+        raise NotFound(
             error.message, hint="bases.lock names it; `invoke bases --update` locks what the tag points to now"
         ) from error
 

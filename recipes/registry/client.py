@@ -13,7 +13,7 @@ from recipes.oci.reference import DOCKER_HUB, ImageName
 from recipes.registry.addresses import origin
 from recipes.registry.answer import Answer
 from recipes.registry.permission import Permissions
-from recipes.registry.refusals import Refusal
+from recipes.registry.refusals import ErrorResponse
 from recipes.registry.session import ATTEMPTS, our_errors
 from recipes.registry.transport import SECONDS, Body, Transport
 
@@ -89,7 +89,7 @@ class Client:
                 document = answer.body(_MAX_ERROR_BYTES)
             except (Unavailable, BadArchive):
                 document = b""
-        found = Refusal(self.image, answer.status, answer.reason, document, self._permissions.user, answer.wait)
+        found = ErrorResponse(self.image, answer.status, answer.reason, document, self._permissions.user, answer.wait)
         return found.error(what, pushing=pushing)
 
     def _ask(

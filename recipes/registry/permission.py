@@ -16,7 +16,7 @@ from recipes.registry.addresses import origin
 from recipes.registry.answer import Answer
 from recipes.registry.challenges import Challenge, read_challenges
 from recipes.registry.credentials import IDENTITY, Login, find_login
-from recipes.registry.refusals import PASSING, Busy
+from recipes.registry.refusals import PASSING, Retryable
 from recipes.registry.transport import Transport
 
 _MAX_TOKEN_BYTES = 1 << 20
@@ -78,7 +78,7 @@ class Permissions:
         with self._request(realm, asked.get("service", ""), wanted) as answer:
             if answer.status in PASSING:
                 answered = f"{answer.status} {answer.reason}"
-                raise Busy(f"{_host(realm)}, the token server, answered {answered}", hint="try again later")
+                raise Retryable(f"{_host(realm)}, the token server, answered {answered}", hint="try again later")
             return self._read(answer, realm) if answer.status == 200 else ""
 
     def _request(self, realm: str, service: str, scopes: list[str]) -> Answer:

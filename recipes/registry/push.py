@@ -28,7 +28,7 @@ from recipes.registry.blob_locations import holders, remember
 from recipes.registry.body import FileBody, Stopped
 from recipes.registry.client import Client
 from recipes.registry.host_status import Unreachable
-from recipes.registry.refusals import Busy
+from recipes.registry.refusals import Retryable
 from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, MAX_WAIT_SECONDS, READ_SECONDS
 from recipes.support import console
 from recipes.support.workspace import Workspace
@@ -133,8 +133,8 @@ class _Push:
         for attempt in range(ATTEMPTS):
             try:
                 return work()
-            except (Busy, Unreachable, BrokenOff) as error:
-                wait = max(BACKOFF_SECONDS * 2**attempt, error.wait if isinstance(error, Busy) else 0.0)
+            except (Retryable, Unreachable, BrokenOff) as error:
+                wait = max(BACKOFF_SECONDS * 2**attempt, error.wait if isinstance(error, Retryable) else 0.0)
                 impatient = isinstance(error, Unreachable) and not patient
                 if impatient or attempt == ATTEMPTS - 1 or wait > MAX_WAIT_SECONDS:
                     raise
@@ -198,7 +198,7 @@ class _Push:
                 if answer.status in _DONE:
                     return
                 if answer.status == 404:  # the upload, that is: its session has gone
-                    raise Busy(f"{self.target.host} has lost an upload of {_short(blob)}", hint="try again")
+                    raise Retryable(f"{self.target.host} has lost an upload of {_short(blob)}", hint="try again")
                 raise self._refusal(answer, _short(blob))
         except Exception:
             advance(-body.at)  # it starts again

@@ -15,7 +15,7 @@ PASSING = frozenset((408, 425, 429, 500, 502, 503, 504))
 """Statuses of errors that may pass in a moment."""
 
 
-class Busy(Unavailable):
+class Retryable(Unavailable):
     """An error that may pass in a moment. `wait` is what the registry asks for, in seconds."""
 
     def __init__(self, message: str, hint: str = "", wait: float = 0.0) -> None:
@@ -23,12 +23,12 @@ class Busy(Unavailable):
         self.wait = wait
 
 
-class Absent(Unavailable):
+class NotFound(Unavailable):
     """The registry answers, and does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ErrorResponse:
     """A response with an error status. `user` is who was logged in, "" for a visitor."""
 
     image: ImageName
@@ -46,8 +46,8 @@ class Refusal:
         if pushing and words and words.lower() not in message.lower():
             message += f" ({words})"
         if self.status in PASSING:
-            return Busy(message, hint, self.wait)
-        return (Absent if self.status == 404 else Unavailable)(message, hint)
+            return Retryable(message, hint, self.wait)
+        return (NotFound if self.status == 404 else Unavailable)(message, hint)
 
     def _explain(self, what: str, pushing: bool) -> tuple[str, str]:
         image, status = self.image, self.status
