@@ -12,7 +12,7 @@ from recipes.errors import BadArchive, BadInput, Unavailable
 from recipes.oci.reference import DOCKER_HUB, ImageName
 from recipes.registry.addresses import origin
 from recipes.registry.answer import Answer
-from recipes.registry.permission import Permissions
+from recipes.registry.auth import Auth
 from recipes.registry.refusals import ErrorResponse
 from recipes.registry.session import ATTEMPTS, our_errors
 from recipes.registry.transport import SECONDS, Body, Transport
@@ -41,7 +41,7 @@ class Client:
         self._transport = Transport(image, retries, insecure=insecure)
         with our_errors(image):
             self.url = f"{self._transport.open(host)}/v2/{image.repository}"
-        self._permissions = Permissions(image, self._transport)
+        self._auth = Auth(image, self._transport)
 
     @staticmethod
     def check_insecure(image: ImageName) -> None:
@@ -89,7 +89,7 @@ class Client:
                 document = answer.body(_MAX_ERROR_BYTES)
             except (Unavailable, BadArchive):
                 document = b""
-        found = ErrorResponse(self.image, answer.status, answer.reason, document, self._permissions.user, answer.wait)
+        found = ErrorResponse(self.image, answer.status, answer.reason, document, self._auth.user, answer.wait)
         return found.error(what, pushing=pushing)
 
     def _ask(
@@ -101,23 +101,23 @@ class Client:
         scopes: tuple[str, ...],
         seconds: tuple[float, float],
     ) -> Answer:
-        # An address elsewhere carries its own permission, and must not see ours.
+        # An address elsewhere carries its own authorization, and must not see ours.
         ours = origin(url) == self._transport.guard.origin
 
-        def send(permission: str) -> Answer:
-            more = {"Authorization": permission} if permission else {}
+        def send(authorization: str) -> Answer:
+            more = {"Authorization": authorization} if authorization else {}
             return self._transport.send(method, url, {**headers, **more}, body, seconds)
 
-        permission = self._permissions.known(scopes) if ours else ""
-        answer = send(permission)
+        authorization = self._auth.known(scopes) if ours else ""
+        answer = send(authorization)
         if answer.status != 401 or not ours:
             return answer
         try:
-            better = self._permissions.answer(answer.headers.get("WWW-Authenticate", ""), scopes, permission)
+            better = self._auth.answer(answer.headers.get("WWW-Authenticate", ""), scopes, authorization)
         except BaseException:
             answer.close()
             raise
-        if better in ("", permission):
+        if better in ("", authorization):
             return answer
         answer.close()
         return send(better)

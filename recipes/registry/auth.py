@@ -24,7 +24,7 @@ _MAX_TOKEN_BYTES = 1 << 20
 Scopes = tuple[str, ...]
 
 
-class Permissions:
+class Auth:
     """The Authorization headers of one repository, by the scopes that they open; several threads may use it.
 
     `user` is who was logged in, "" for a visitor.
