@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from recipes.elf.dynamic import Dynamic, Import, NeededVersion
-from recipes.loader.glibcpaths import Machine, Map, absolute, own_paths, runpath, system_folders
+from recipes.loader.glibcpaths import LinkMap, Machine, absolute, own_paths, runpath, system_folders
 from recipes.loader.loading import Loading, Problem, ProblemCode
-from recipes.loader.objects import Object, Objects, Opened
+from recipes.loader.objects import LoadAttempt, Object, Objects
 from recipes.model import Library, Searched
 
 _LEVEL_BITS = {2: 2, 4: 3, 8: 4}
@@ -42,10 +42,10 @@ class GlibcLoader:
         self._env = env
         self._machine = Machine(system_folders(objects.content(loader.path)), level, program.machine)
         origin = posixpath.dirname(objects.root.resolve(path) or path) or "/"
-        self._program = Map("", {""}, program, None, origin, path)
+        self._program = LinkMap("", {""}, program, None, origin, path)
         interpreter = program.interpreter or loader.path
         names = {interpreter, loader.dynamic.soname or interpreter}
-        self._loader = Map(interpreter, names, loader.dynamic, loader, posixpath.dirname(interpreter), interpreter)
+        self._loader = LinkMap(interpreter, names, loader.dynamic, loader, posixpath.dirname(interpreter), interpreter)
         self._maps = [self._program, self._loader]
         self._env_folders = self._machine.split(env.get("LD_LIBRARY_PATH", ""), origin, ":;")
         self._libraries: dict[tuple[str, str | None], Library] = {}
@@ -76,7 +76,7 @@ class GlibcLoader:
 
     # ── which objects ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _preloaded(self) -> Iterator[Map]:
+    def _preloaded(self) -> Iterator[LinkMap]:
         """What LD_PRELOAD and /etc/ld.so.preload name; one that cannot be loaded is passed over with a warning."""
         listed = re.sub(r"#.*", "", self._objects.text("/etc/ld.so.preload") or "")
         for where, text in (("LD_PRELOAD", self._env.get("LD_PRELOAD", "")), ("/etc/ld.so.preload", listed)):
@@ -89,14 +89,14 @@ class GlibcLoader:
                 elif found not in (self._program, self._loader):
                     yield found
 
-    def _wanted_by(self, asking: Map) -> Iterator[Map]:
+    def _wanted_by(self, asking: LinkMap) -> Iterator[LinkMap]:
         """The libraries that an object needs, and those that stand in for it."""
         for name, optional in (*((name, False) for name in asking.dynamic.needed), *asking.dynamic.filters):
             found = self._try(name, asking)[0] if optional else self._map(name, asking)
             if found is not None:
                 yield found
 
-    def _try(self, name: str, asking: Map) -> tuple[Map | None, str]:
+    def _try(self, name: str, asking: LinkMap) -> tuple[LinkMap | None, str]:
         """`_map` for what may be absent: that is not a problem by itself then, and the second value says why."""
         name = self._machine.expand(name, asking.origin)
         told = len(self._problems)
@@ -107,7 +107,7 @@ class GlibcLoader:
         self._missed.discard(name)
         return None, self._problems.pop().message.rpartition(f"{name}: ")[2]
 
-    def _map(self, name: str, asking: Map) -> Map | None:
+    def _map(self, name: str, asking: LinkMap) -> LinkMap | None:
         name = self._machine.expand(name, asking.origin)
         for known in self._maps:
             if known.answers_to(name):
@@ -128,14 +128,14 @@ class GlibcLoader:
                 known.names.add(name)
                 return known
         origin = posixpath.dirname(self._at(path))
-        found = Map(path, {name}, opened.object.dynamic, opened.object, origin, path, asking)
+        found = LinkMap(path, {name}, opened.object.dynamic, opened.object, origin, path, asking)
         self._maps.append(found)
         return found
 
     def _add(self, library: Library) -> None:
         self._libraries.setdefault((library.name, library.path), library)
 
-    def _missing(self, name: str, asking: Map, opened: Opened, path: str) -> None:
+    def _missing(self, name: str, asking: LinkMap, opened: LoadAttempt, path: str) -> None:
         text, what, code = "cannot open shared object file: No such file or directory", name, "library-missing"
         if opened.error:
             text, what, code = opened.error, name if opened.nameless else path, "library-broken"
@@ -155,7 +155,7 @@ class GlibcLoader:
 
     # ── where they are ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _search(self, name: str, asking: Map) -> tuple[Opened, str, tuple[Searched, ...]]:
+    def _search(self, name: str, asking: LinkMap) -> tuple[LoadAttempt, str, tuple[Searched, ...]]:
         if "/" in name:
             opened = self._objects.open(self._at(name), self._program.dynamic)
             return opened, self._at(name), (Searched(self._at(name), "its name is a path", opened.found),)
@@ -168,7 +168,7 @@ class GlibcLoader:
             known = self._objects.searches[key] = self._look(name, folders, sparing)
         return known
 
-    def _folders(self, asking: Map) -> Iterator[tuple[str, tuple[str, ...]]]:
+    def _folders(self, asking: LinkMap) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield from own_paths(self._machine, asking, self._program)
         yield "LD_LIBRARY_PATH", self._env_folders
         own = runpath(self._machine, asking)
@@ -177,7 +177,7 @@ class GlibcLoader:
 
     def _look(
         self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool
-    ) -> tuple[Opened, str, tuple[Searched, ...]]:
+    ) -> tuple[LoadAttempt, str, tuple[Searched, ...]]:
         searched: list[Searched] = []
         other_class = denied = False
         for path, why in self._candidates(name, folders, sparing, searched):
@@ -187,7 +187,7 @@ class GlibcLoader:
                 return opened, path, tuple(searched)
             other_class |= opened.other_class
             denied = opened.denied  # errno is that of the last try
-        return Opened(None, "no such file", other_class=other_class, denied=denied), "", tuple(searched)
+        return LoadAttempt(None, "no such file", other_class=other_class, denied=denied), "", tuple(searched)
 
     def _candidates(
         self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool, searched: list[Searched]
@@ -234,13 +234,13 @@ class GlibcLoader:
                 elif need.name not in offering.dynamic.versions_defined:
                     self._lacks_version(asking, need, offering)
 
-    def _in_link_order(self) -> list[Map]:
+    def _in_link_order(self) -> list[LinkMap]:
         return [known for known in self._maps if known is not self._loader]
 
-    def _is_called(self, known: Map, name: str) -> bool:
+    def _is_called(self, known: LinkMap, name: str) -> bool:
         return name in known.names or name == known.name
 
-    def _lacks_file(self, asking: Map, need: NeededVersion) -> None:
+    def _lacks_file(self, asking: LinkMap, need: NeededVersion) -> None:
         """A version of a library that is not loaded, as a removed DT_NEEDED leaves it."""
         if need.file not in self._missed:
             self._missed.add(need.file)
@@ -262,7 +262,7 @@ class GlibcLoader:
                 message = "Segmentation fault (exit code 139)"
                 self._problems.append(Problem("relocations-unknown", message, evidence, asking.shown, asking.shown))
 
-    def _lacks_version(self, asking: Map, need: NeededVersion, offering: Map) -> None:
+    def _lacks_version(self, asking: LinkMap, need: NeededVersion, offering: LinkMap) -> None:
         start = f"{self._path}: {offering.shown}: "
         if not offering.dynamic.has_version_definitions:
             warning = f"{start}no version information available (required by {asking.shown})"
@@ -319,7 +319,7 @@ class GlibcLoader:
             if when_called:
                 self._later.append(self._lacks_symbols("symbol-undefined-later", asking, when_called))
 
-    def _lacks_symbols(self, code: ProblemCode, asking: Map, lacking: list[Import]) -> Problem:
+    def _lacks_symbols(self, code: ProblemCode, asking: LinkMap, lacking: list[Import]) -> Problem:
         first = lacking[0]
         version = f", version {first.version}" if first.version else ""
         message = f"{self._path}: symbol lookup error: {asking.shown}: undefined symbol: {first.name}{version}"
@@ -328,7 +328,7 @@ class GlibcLoader:
         evidence = f"{asking.shown} needs {names}{more}, which no library that is loaded defines"
         return Problem(code, message, evidence, first.name, asking.shown)
 
-    def _symbols_of(self, asking: Map) -> Dynamic:
+    def _symbols_of(self, asking: LinkMap) -> Dynamic:
         return asking.dynamic if asking.object is None else self._objects.symbols(asking.object)
 
     def _levels(self) -> Iterator[Problem]:

@@ -22,7 +22,7 @@ _OTHERS_DEFAULT = ("/lib64/", "/usr/lib64/")
 
 
 @dataclass(slots=True, eq=False)
-class Map:
+class LinkMap:
     """A loaded object, as the loader keeps it. `name` is the path it was found at; the program's own is ""."""
 
     name: str
@@ -32,7 +32,7 @@ class Map:
     origin: str
     shown: str
     """what messages call it"""
-    loader: Map | None = None
+    loader: LinkMap | None = None
     folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def answers_to(self, name: str) -> bool:
@@ -78,14 +78,14 @@ def system_folders(loader: bytes) -> tuple[str, ...]:
     return _OTHERS_DEFAULT
 
 
-def own_paths(machine: Machine, chain: Map, program: Map) -> Iterator[tuple[str, tuple[str, ...]]]:
+def own_paths(machine: Machine, chain: LinkMap, program: LinkMap) -> Iterator[tuple[str, tuple[str, ...]]]:
     """RPATH, with the reason: of the object that asks, of those that had it loaded, and of the program.
 
     An object with a RUNPATH has no RPATH, and uses no other object's.
     """
     if chain.dynamic.runpath is not None:
         return
-    asked: Map | None = chain
+    asked: LinkMap | None = chain
     seen_program = False
     while asked is not None:
         folders = _folders(machine, asked, "RPATH", asked.dynamic.rpath)
@@ -98,11 +98,11 @@ def own_paths(machine: Machine, chain: Map, program: Map) -> Iterator[tuple[str,
         yield f"RPATH of {program.shown}", folders
 
 
-def runpath(machine: Machine, asking: Map) -> tuple[str, ...]:
+def runpath(machine: Machine, asking: LinkMap) -> tuple[str, ...]:
     return _folders(machine, asking, "RUNPATH", asking.dynamic.runpath)
 
 
-def _folders(machine: Machine, asked: Map, tag: str, text: str | None) -> tuple[str, ...]:
+def _folders(machine: Machine, asked: LinkMap, tag: str, text: str | None) -> tuple[str, ...]:
     if tag not in asked.folders:
         ignored = text is None or (tag == "RPATH" and asked.dynamic.runpath is not None)
         asked.folders[tag] = () if ignored or text is None else machine.split(text, asked.origin, ":")

@@ -31,7 +31,7 @@ class Object:
     dynamic: Dynamic = field(repr=False)
 
 
-class Opened(NamedTuple):
+class LoadAttempt(NamedTuple):
     """What a path leads to: an object; or nothing, with `error` where that ends the search instead of going on."""
 
     object: Object | None
@@ -44,8 +44,8 @@ class Opened(NamedTuple):
     denied: bool = False
 
 
-_ABSENT = Opened(None, "no such file")
-_DENIED = Opened(None, "not readable by the image's user; skipped", denied=True)
+_ABSENT = LoadAttempt(None, "no such file")
+_DENIED = LoadAttempt(None, "not readable by the image's user; skipped", denied=True)
 
 
 class Objects:
@@ -53,12 +53,12 @@ class Objects:
 
     def __init__(self, root: RootFs) -> None:
         self._root = weakref.ref(root)
-        self._opened: dict[tuple[str, int, int, bool], Opened] = {}
+        self._opened: dict[tuple[str, int, int, bool], LoadAttempt] = {}
         self._by_inode: dict[int, Object | str] = {}
         self._symbols: dict[int, Dynamic] = {}
         self._files: dict[str, bytes] = {}
         self._caches: dict[bool, LdCache | None] = {}
-        self.searches: dict[object, tuple[Opened, str, tuple[Searched, ...]]] = {}
+        self.searches: dict[object, tuple[LoadAttempt, str, tuple[Searched, ...]]] = {}
         self.lacking: dict[object, list[Import]] = {}
 
     @property
@@ -67,7 +67,7 @@ class Objects:
         assert root is not None  # the caller holds it
         return root
 
-    def open(self, path: str, like: Dynamic) -> Opened:
+    def open(self, path: str, like: Dynamic) -> LoadAttempt:
         """What glibc's loader meets at `path`, as a library, when the program is `like`.
 
         Source: glibc, `elf/dl-load.c`, `open_verify` and `_dl_map_object_from_fd`.
@@ -76,16 +76,16 @@ class Objects:
         if opened.object is None:
             return opened
         if opened.object.dynamic.os_abi not in (0, 3):
-            return Opened(None, "an ELF file for another system", "ELF file OS ABI invalid")
+            return LoadAttempt(None, "an ELF file for another system", "ELF file OS ABI invalid")
         error = _no_library(opened.object.dynamic)
-        return Opened(None, "an ELF file that is not a library", error, nameless=True) if error else opened
+        return LoadAttempt(None, "an ELF file that is not a library", error, nameless=True) if error else opened
 
     def may_open(self, path: str) -> bool:
         """Whether opening it does not fail with EACCES; what is not there fails otherwise."""
         root = self.root
         return root.may_read(path) if root.exists(path) else not root.barrier(path)
 
-    def take(self, path: str, like: Dynamic) -> Opened:
+    def take(self, path: str, like: Dynamic) -> LoadAttempt:
         """The same for who need not be able to read it: the kernel, about a program's loader."""
         key = (path, like.bits, like.machine, like.little_endian)
         if key not in self._opened:
@@ -94,33 +94,35 @@ class Objects:
             self._opened[key] = self._open(path, like)
         return self._opened[key]
 
-    def _open(self, path: str, like: Dynamic) -> Opened:
+    def _open(self, path: str, like: Dynamic) -> LoadAttempt:
         entry = self.root.stat(path)
         if entry is None:
             return _ABSENT
         if entry.kind == "dir":
-            return Opened(None, "a folder", "cannot read file data: Is a directory")
+            return LoadAttempt(None, "a folder", "cannot read file data: Is a directory")
         if entry.kind != "file":
-            return Opened(None, f"a {entry.kind}", "file too short")
+            return LoadAttempt(None, f"a {entry.kind}", "file too short")
         start = self.root.read(path, 0, 64)
         if len(start) < (64 if like.bits == 64 else 52):
-            return Opened(None, f"a file of {len(start)} bytes", "file too short")
+            return LoadAttempt(None, f"a file of {len(start)} bytes", "file too short")
         if start[:4] != b"\x7fELF":
-            return Opened(None, "not an ELF file", "invalid ELF header")
+            return LoadAttempt(None, "not an ELF file", "invalid ELF header")
         if start[4] != (2 if like.bits == 64 else 1):
-            return Opened(None, "an ELF file of another class; skipped", other_class=True)
+            return LoadAttempt(None, "an ELF file of another class; skipped", other_class=True)
         if (start[5] == 1) != like.little_endian:
             little = "little" if like.little_endian else "big"
-            return Opened(None, "an ELF file of the other byte order", f"ELF file data encoding not {little}-endian")
+            return LoadAttempt(
+                None, "an ELF file of the other byte order", f"ELF file data encoding not {little}-endian"
+            )
         kind, machine = struct.unpack_from("<HH" if like.little_endian else ">HH", start, 16)
         if machine != like.machine:
-            return Opened(None, "an ELF file for another machine; skipped")
+            return LoadAttempt(None, "an ELF file for another machine; skipped")
         if kind not in (2, 3):
-            return Opened(None, "not a library", "only ET_DYN and ET_EXEC can be loaded")
+            return LoadAttempt(None, "not a library", "only ET_DYN and ET_EXEC can be loaded")
         found = self.load(path)
         if isinstance(found, str):
-            return Opened(None, "a broken ELF file", found)
-        return Opened(found, "found")
+            return LoadAttempt(None, "a broken ELF file", found)
+        return LoadAttempt(found, "found")
 
     def load(self, path: str) -> Object | str:
         """The object at `path`, which is a regular file, or why it cannot be read."""
