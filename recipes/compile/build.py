@@ -24,7 +24,7 @@ from recipes.compile.depfile import parse
 from recipes.compile.files import Files, Recorded, sha256, walk
 from recipes.compile.plan import Plan, Step, built_in, cell, plan
 from recipes.compile.recipe import RECIPES, Recipe
-from recipes.compile.record import Made, Record
+from recipes.compile.record import BuildRecord, StepResult
 from recipes.errors import BadInput, CommandFailed, RecipeError
 from recipes.model import Binary, Platform, Sample
 from recipes.support import shell
@@ -94,7 +94,7 @@ def smaller(binary: Binary, workspace: Workspace) -> Iterator[Binary]:
                 yield _binary(planned, record, workspace, cached=True)
 
 
-def _current(planned: Plan, workspace: Workspace) -> Record | None:
+def _current(planned: Plan, workspace: Workspace) -> BuildRecord | None:
     """The record, where it speaks of exactly this plan and these files, and the program is there."""
     record, files, now = records.read(planned.work), Files(), time.time_ns()
     if not record.sha256 or not _is_kept(workspace, record):
@@ -123,10 +123,10 @@ def _alone(planned: Plan) -> Iterator[int]:
 # ── the steps ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _carry_out(planned: Plan, workspace: Workspace, jobs: int, echo: bool, lock: int) -> Record:
+def _carry_out(planned: Plan, workspace: Workspace, jobs: int, echo: bool, lock: int) -> BuildRecord:
     steps = [step for step in planned.steps if not step.is_folder]
-    old = Record() if planned.whole else records.read(planned.work)
-    record = Record({step.title: old.steps[step.title] for step in steps if step.title in old.steps})
+    old = BuildRecord() if planned.whole else records.read(planned.work)
+    record = BuildRecord({step.title: old.steps[step.title] for step in steps if step.title in old.steps})
 
     def make(step: Step) -> None:
         if step.product is not None:
@@ -172,10 +172,10 @@ def _side_by_side(make: Callable[[Step], None], steps: list[Step], jobs: int) ->
             raise
 
 
-def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int) -> Made:
+def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int) -> StepResult:
     if step.text is not None:
         write_atomically(step.output, os.fsencode(step.text), 0o755 if step.is_script else 0o644)
-        return Made(records.key(planned, step), time.time_ns(), [], _NOWHERE, [], 0.0)
+        return StepResult(records.key(planned, step), time.time_ns(), [], _NOWHERE, [], 0.0)
     if not planned.whole:
         for path in (step.output, step.depfile, step.linker_map):
             if path is not None:  # ar adds to what is there, and what is there may belong to another source
@@ -208,7 +208,7 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
     inputs = [_look(files, path) for path in dict.fromkeys(_inputs(planned, step))]
     sound = all(stamp[2] <= started for path, _, stamp in inputs)
     output = _NOWHERE if planned.whole else _look(files, str(step.output))
-    return Made(records.key(planned, step), checked, inputs, output, list(warnings), done.seconds, sound)
+    return StepResult(records.key(planned, step), checked, inputs, output, list(warnings), done.seconds, sound)
 
 
 def _inputs(planned: Plan, step: Step) -> Iterator[str]:
@@ -289,11 +289,11 @@ def _keep_saying(planned: Plan, over: threading.Event) -> None:
 # ── what is kept ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _kept(workspace: Workspace, record: Record) -> Path:
+def _kept(workspace: Workspace, record: BuildRecord) -> Path:
     return workspace.cache / "binaries" / record.sha256 / "app"
 
 
-def _is_kept(workspace: Workspace, record: Record) -> bool:
+def _is_kept(workspace: Workspace, record: BuildRecord) -> bool:
     path = _kept(workspace, record)
     return _is_there(path, record.size) and (not record.mapped or path.with_name("app.map").is_file())
 
@@ -306,7 +306,7 @@ def _is_there(path: Path, size: int) -> bool:
         return False
 
 
-def _keep(planned: Plan, record: Record, workspace: Workspace) -> None:
+def _keep(planned: Plan, record: BuildRecord, workspace: Workspace) -> None:
     """Copy the program (and its linker map) to where it never changes again."""
     step, place = planned.steps[-1], _kept(workspace, record)
     if step.linker_map is not None and record.mapped:
@@ -324,7 +324,7 @@ def _copy(source: Path, target: Path, mode: int) -> None:
             out.write(data)
 
 
-def _binary(planned: Plan, record: Record, workspace: Workspace, *, cached: bool) -> Binary:
+def _binary(planned: Plan, record: BuildRecord, workspace: Workspace, *, cached: bool) -> Binary:
     path = _kept(workspace, record)
     made = [record.steps[step.title] for step in planned.steps if not step.is_folder]
     # The last step of a whole plan has taken over what the others said about its program.

@@ -13,7 +13,7 @@ from recipes.compile.cpp import linker_warnings
 from recipes.compile.files import sha256, stamp
 from recipes.compile.plan import Plan, Step
 from recipes.compile.product import Product, find, no_such
-from recipes.compile.record import Made
+from recipes.compile.record import StepResult
 from recipes.compile.wrapper import MAP, MESSAGES
 from recipes.errors import BadInput
 from recipes.model import Command
@@ -22,7 +22,7 @@ from recipes.support import shell
 _FROM_A_COMPILER = re.compile(r":\d+: (fatal )?warning: |^(cc1|cc1plus|clang|lto1)\b|\[-W[a-z]")
 
 
-def pick(planned: Plan, step: Step, product: Product, earlier: list[Made], echo: bool) -> Made:
+def pick(planned: Plan, step: Step, product: Product, earlier: list[StepResult], echo: bool) -> StepResult:
     """Copy the program to the step's output. `earlier` are the steps before it, whose warnings count where the program
     has none of its own: it was not linked by the recipe's compiler then, or was moved.
 
@@ -42,7 +42,7 @@ def pick(planned: Plan, step: Step, product: Product, earlier: list[Made], echo:
         warnings = list(dict.fromkeys(text for made in earlier for text in made.warnings))
     output = (str(step.output), sha256(step.output), stamp(str(step.output)))
     key = records.key(planned, step)
-    return Made(key, time.time_ns(), [], output, warnings, done.seconds, argv=list(command.argv))
+    return StepResult(key, time.time_ns(), [], output, warnings, done.seconds, argv=list(command.argv))
 
 
 def project_warnings(output: str) -> tuple[str, ...]:

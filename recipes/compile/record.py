@@ -16,7 +16,7 @@ _VERSION = 3
 
 
 @dataclass(slots=True)
-class Made:
+class StepResult:
     """A step that was completed. `checked` is when its files looked like this, in ns; `sound` whether that holds.
 
     It does not hold where an input was changed while the step read it: then the step is done again the next time.
@@ -34,34 +34,34 @@ class Made:
 
 
 @dataclass(slots=True)
-class Record:
+class BuildRecord:
     """What is known of a cell: its steps by title, and the program that the last one made ("" if none is there)."""
 
-    steps: dict[str, Made] = field(default_factory=dict)
+    steps: dict[str, StepResult] = field(default_factory=dict)
     sha256: str = ""
     size: int = 0
     mapped: bool = False
     """Whether the linker's map of the program is kept beside it."""
 
 
-def read(work: Path) -> Record:
+def read(work: Path) -> BuildRecord:
     """An empty record where there is none, or it is not ours."""
     try:
         data: dict[str, Any] = json.loads(kept(_place(work)))
         if data["version"] != _VERSION:
-            return Record()
-        steps = {title: _made(made) for title, made in data["steps"].items()}
-        return Record(steps, str(data["sha256"]), int(data["size"]), bool(data["mapped"]))
+            return BuildRecord()
+        steps = {title: _step_result(made) for title, made in data["steps"].items()}
+        return BuildRecord(steps, str(data["sha256"]), int(data["size"]), bool(data["mapped"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return Record()
+        return BuildRecord()
 
 
-def write(work: Path, record: Record) -> None:
+def write(work: Path, record: BuildRecord) -> None:
     """Raises: CannotWrite."""
     write_atomically(_place(work), sealed(_document(record)))
 
 
-def rewrite(work: Path, record: Record) -> None:
+def rewrite(work: Path, record: BuildRecord) -> None:
     """The same in newer words: where that cannot be written, the older ones still hold."""
     keep(_place(work), _document(record))
 
@@ -70,7 +70,7 @@ def _place(work: Path) -> Path:
     return work / "record.json"
 
 
-def _document(record: Record) -> bytes:
+def _document(record: BuildRecord) -> bytes:
     steps = {
         title: [made.key, made.checked, made.inputs, made.output, made.warnings, made.seconds, made.sound, made.argv]
         for title, made in record.steps.items()
@@ -85,13 +85,13 @@ def _document(record: Record) -> bytes:
     return json.dumps(document).encode()
 
 
-def all_unchanged(planned: Plan, record: Record, files: Files) -> bool:
+def all_unchanged(planned: Plan, record: BuildRecord, files: Files) -> bool:
     """Whether the whole plan would make what it made before. What lies between its steps need not be there."""
     between = {str(step.output) for step in planned.steps if not planned.whole}
     return all(_same(planned, step, record, files, between) for step in planned.steps if not step.is_folder)
 
 
-def unchanged(planned: Plan, step: Step, record: Record, files: Files) -> bool:
+def unchanged(planned: Plan, step: Step, record: BuildRecord, files: Files) -> bool:
     """Whether the step would make what it made before, and that is still in its place."""
     if not _same(planned, step, record, files, set()):
         return False
@@ -99,7 +99,7 @@ def unchanged(planned: Plan, step: Step, record: Record, files: Files) -> bool:
     return (step.linker_map is None or step.linker_map.is_file()) and files.unchanged(made.output, made.checked)
 
 
-def _same(planned: Plan, step: Step, record: Record, files: Files, skip: set[str]) -> bool:
+def _same(planned: Plan, step: Step, record: BuildRecord, files: Files, skip: set[str]) -> bool:
     made = record.steps.get(step.title)
     if step.moves or made is None or not made.sound or made.key != key(planned, step):
         return False
@@ -116,7 +116,7 @@ def key(planned: Plan, step: Step) -> str:
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
-def refresh(record: Record, files: Files, now: int) -> None:
+def refresh(record: BuildRecord, files: Files, now: int) -> None:
     """Note the new stamps of files that were touched and turned out to be the same. `now` is before they were read."""
     for made in record.steps.values():
         if files.reread & {entry[0] for entry in made.inputs}:
@@ -124,10 +124,10 @@ def refresh(record: Record, files: Files, now: int) -> None:
             made.checked = now
 
 
-def _made(data: Any) -> Made:
+def _step_result(data: Any) -> StepResult:
     identity, checked, inputs, output, warnings, seconds, sound, argv = data
     recorded = [_recorded(entry) for entry in inputs]
-    return Made(
+    return StepResult(
         identity, int(checked), recorded, _recorded(output), list(warnings), float(seconds), bool(sound), list(argv)
     )
 
