@@ -1,7 +1,7 @@
-"""bases.lock: which image each registry base is, by the digest of its index, so that everybody builds on the same one.
+"""bases.lock: which image each registry base is, by the digest of its index, so that all builds use the same one.
 
 It stands beside the project's tasks.py and belongs under version control. What a tag stood for when it was last looked
-at is kept below `build/` instead: a lock that this look, if it is the later one, contradicts is stale.
+at is kept below `build/` instead: a lock that this observation contradicts, if it is later, is stale.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Observation:
     """What a tag stood for at a time."""
 
     digest: str
@@ -125,29 +125,29 @@ def platforms_of(index: bytes) -> tuple[str, ...]:
     return tuple(sorted(filter(_PLATFORM.fullmatch, found)))
 
 
-# ── the last look ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the last observation ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def remember_look(workspace: Workspace, reference: Reference, digest: str) -> None:
+def remember_observation(workspace: Workspace, reference: Reference, digest: str) -> None:
     """The tag stands for `digest` now."""
     saved = {"reference": str(reference), "digest": digest, "time": now().isoformat()}
     keep(_look(workspace, reference), json.dumps(saved).encode())
 
 
-def last_look(workspace: Workspace, reference: Reference) -> Look | None:
+def last_observation(workspace: Workspace, reference: Reference) -> Observation | None:
     """None where it was not looked up from here, or the record is damaged."""
     try:
         saved = json.loads(kept(_look(workspace, reference)))
         if saved["reference"] != str(reference) or not is_digest(saved["digest"]):
             return None
-        return Look(saved["digest"], datetime.fromisoformat(saved["time"]).astimezone(UTC))
+        return Observation(saved["digest"], datetime.fromisoformat(saved["time"]).astimezone(UTC))
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
 
 
-def is_stale(pin: Pin, look: Look | None) -> bool:
+def is_stale(pin: Pin, observed: Observation | None) -> bool:
     """Whether the tag was seen to stand for something else since it was pinned."""
-    return look is not None and look.digest != pin.digest and look.time >= pin.since
+    return observed is not None and observed.digest != pin.digest and observed.time >= pin.since
 
 
 def now() -> datetime:

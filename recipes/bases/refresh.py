@@ -88,7 +88,7 @@ def _ask(workspace: Workspace, reference: Reference) -> Pin | RecipeError:
     try:
         with reaching(image.host, workspace, retry=True):
             remote = pull.find(image)
-        lock.remember_look(workspace, reference, remote.start.digest)
+        lock.remember_observation(workspace, reference, remote.start.digest)
         return Pin(remote.start.digest, lock.now(), platforms=lock.platforms_of(remote.manifest(remote.start)))
     except RecipeError as error:
         return error

@@ -102,12 +102,12 @@ def _locked(reference: Reference, name: str, workspace: Workspace, *, ask: bool)
         )
     if ask:
         _look_at(reference, workspace)
-    look = lock.last_look(workspace, reference)
-    if look is None or not lock.is_stale(pin, look):
+    observed = lock.last_observation(workspace, reference)
+    if observed is None or not lock.is_stale(pin, observed):
         return lock.pinned(reference, pin), ""
     return lock.pinned(reference, pin), (
-        f"note: bases.lock is stale: the tag of {name} pointed to {look.digest[:19]} on {look.time:%Y-%m-%d}, and "
-        f"the locked {pin.digest[:19]} is used; `invoke bases --update` follows the tag"
+        f"note: bases.lock is stale: the tag of {name} pointed to {observed.digest[:19]} on "
+        f"{observed.time:%Y-%m-%d}, and the locked {pin.digest[:19]} is used; `invoke bases --update` follows the tag"
     )
 
 
@@ -133,7 +133,7 @@ def _look_at(reference: Reference, workspace: Workspace) -> None:
     image = references.image_name(reference.target)
     with reaching(image.host, workspace, retry=True):
         remote = pull.find(image)
-    lock.remember_look(workspace, reference, remote.start.digest)
+    lock.remember_observation(workspace, reference, remote.start.digest)
 
 
 _said: set[tuple[Path, str]] = set()
@@ -162,7 +162,7 @@ def _fetch(
                 remote = pull.find(image)
             base = pull.pull(remote, name, platform, store)
             if not image.digest:
-                lock.remember_look(workspace, reference, remote.start.digest)
+                lock.remember_observation(workspace, reference, remote.start.digest)
             # An image on this base can take its layers over from there.
             blob_locations.remember(workspace, image, [layer.descriptor.digest for layer in base.layers])
             return base

@@ -21,7 +21,7 @@ from recipes.rootfs.accounts import Account, UnknownAccount, look_up
 from recipes.run.cgroups import control_group
 from recipes.run.emulation import FOLDER, emulator_layer
 from recipes.run.interpreter import library_path, sealed_interpreter
-from recipes.run.mounts import Held, place_of, volume
+from recipes.run.mounts import VolumeContents, place_of, volume
 from recipes.run.roots import root_beneath, writable_folders
 from recipes.run.seccomp import FAMILIES, filter_for
 from recipes.run.unpack import NOBODY, unpack
@@ -95,7 +95,7 @@ class LocalEngine:
             "argv": [*through, *image.entrypoint, *(args or image.settings.cmd)],
             "env": {"HOME": account.home} | env,
             "workdir": image.settings.workdir,
-            "volumes": {place: held for place, held in volumes.items() if place not in writable},
+            "volumes": {place: contents for place, contents in volumes.items() if place not in writable},
             "writable": writable,
             "filter": filtered,
             "families": FAMILIES,
@@ -177,7 +177,7 @@ class LocalEngine:
         lists = [root.read(path) if root.is_file(path) else b"" for path in ("/etc/passwd", "/etc/group")]
         return look_up(image.settings.user, *lists)
 
-    def _folders(self, image: Image, account: Account) -> tuple[list[str], dict[str, Held]]:
+    def _folders(self, image: Image, account: Account) -> tuple[list[str], dict[str, VolumeContents]]:
         """Where folders have to be though the image may lack them, and what is in those that are volumes."""
         settings = image.settings
         if not any(path.strip("/") for path in (settings.workdir, *settings.volumes)):

@@ -12,10 +12,10 @@ from recipes.rootfs.accounts import Account
 from recipes.rootfs.layering import LINKS_IN_A_ROW
 from recipes.rootfs.root import Entry, RootFs
 
-Inside = tuple[str, str, int, str]
+VolumeEntry = tuple[str, str, int, str]
 """One name in a volume: where, its kind as in `rootfs.tree.Entry`, its mode for the account, a link's target."""
 
-Held = tuple[int, list[Inside]]
+VolumeContents = tuple[int, list[VolumeEntry]]
 """A volume's mode for the account, and what is in it."""
 
 
@@ -35,7 +35,7 @@ def place_of(root: RootFs, path: str) -> str:
     return place
 
 
-def volume(root: RootFs, place: str, account: Account) -> Held:
+def volume(root: RootFs, place: str, account: Account) -> VolumeContents:
     """A volume at `place`: what the image's folder is and holds, else an empty folder that is root's."""
     entry = root.lookup(place)
     if entry is None or entry.kind != "dir":
@@ -43,7 +43,7 @@ def volume(root: RootFs, place: str, account: Account) -> Held:
     return _mode_for(account, entry), list(_contents(root, place, account))
 
 
-def _contents(root: RootFs, place: str, account: Account) -> Iterator[Inside]:
+def _contents(root: RootFs, place: str, account: Account) -> Iterator[VolumeEntry]:
     above = f"{place.rstrip('/')}/"
     for path, entry in root.entries():
         if path.startswith(above):

@@ -97,7 +97,7 @@ def _locked_to(project: Project, reference: str, pin: Pin | None) -> str:
 
     if pin is None:
         return ""
-    stale = lock.is_stale(pin, lock.last_look(project.workspace, parse(reference)))
+    stale = lock.is_stale(pin, lock.last_observation(project.workspace, parse(reference)))
     return _short(pin.digest) + (" (stale)" if stale else "")
 
 

@@ -169,10 +169,10 @@ def test_a_stale_lock_is_said_to_be(
     assert old[:19] in said[0]
     assert new[:19] in said[0]
     pin = lock.read(workspace)[reference]
-    look = lock.last_look(workspace, parse(reference))
-    assert lock.is_stale(pin, look)
-    assert look is not None
-    assert not lock.is_stale(lock.Pin(old, look.time + timedelta(seconds=1)), look)
+    observed = lock.last_observation(workspace, parse(reference))
+    assert lock.is_stale(pin, observed)
+    assert observed is not None
+    assert not lock.is_stale(lock.Pin(old, observed.time + timedelta(seconds=1)), observed)
 
 
 def test_what_is_gone(registry: LocalRegistry, workspace: Workspace, tmp_path: Path, name: str) -> None:
