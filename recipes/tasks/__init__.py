@@ -11,10 +11,10 @@ from invoke.collection import Collection
 
 from recipes.tasks.build import build_static, compare_sizes, package
 from recipes.tasks.images import debug, dockerfile, export, push
-from recipes.tasks.judging import inspect, verify
-from recipes.tasks.ladder import bundle, smallest
 from recipes.tasks.lists import bases, doctor, recipes, samples
-from recipes.tasks.story import walkthrough
+from recipes.tasks.smallest import bundle, smallest
+from recipes.tasks.verify import inspect, verify
+from recipes.tasks.walkthrough import walkthrough
 
 _TASKS = (
     build_static,
