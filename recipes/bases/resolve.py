@@ -64,7 +64,7 @@ def resolve(
     if base is None:
         before = _identity(record)
         with keeping(record.with_suffix(".lock")):
-            # Somebody else may have fetched it while we waited: then that is fresh enough, even for a refresh.
+            # Another process may have fetched it while we waited: then that is fresh enough, even for a refresh.
             changed = _identity(record) != before
             base = _recall(record, stamp, store) if changed or not refresh else None
             if base is None:

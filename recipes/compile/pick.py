@@ -26,7 +26,7 @@ def pick(planned: Plan, step: Step, product: Product, earlier: list[StepResult],
     """Copy the program to the step's output. `earlier` are the steps before it, whose warnings count where the program
     has none of its own: it was not linked by the recipe's compiler then, or was moved.
 
-    Raises: BadInput that lists the programs, where it is none or not clear which.
+    Raises: BadInput that lists the programs, where there is none or it is not clear which.
     """
     program = product.tree / find(product, planned.sample.name)
     command = Command(("cp", "--", os.path.relpath(program, planned.work), step.output.name), planned.work)

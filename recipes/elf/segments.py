@@ -185,7 +185,7 @@ def read_header(reader: Reader) -> Header:
         _segments(read_exactly(reader, table, count * entry_size, "the program header table"), wide, little)
     )
     for segment in segments:
-        # Nobody reads the others before the program runs, and some not even then.
+        # The others are not read before the program runs, and some not even then.
         decisive = segment.type in (PT_LOAD, PT_DYNAMIC, PT_INTERP)
         if decisive and segment.file_size and segment.offset + segment.file_size > reader.size:
             raise TruncatedElf(

@@ -218,7 +218,7 @@ class MuslLoader:
             # What the program holds a copy of has to come from somewhere else.
             offered = others if dso is self._program else [own, *others]
             for symbol in symbols.imports:
-                # Nobody has to define a weak symbol, unless it is a variable that the program holds a copy of.
+                # A weak symbol need not be defined, unless it is a variable that the program holds a copy of.
                 optional = symbol.weak and symbol.name not in symbols.exports
                 if optional or symbol.name in only_loader or any(symbol.name in names for names in offered):
                     continue

@@ -63,7 +63,7 @@ def choose(verdict: Verdict, settings: ImageSettings) -> tuple[RuntimeData, ...]
     """
     if settings.needs is not None:
         return tuple(RuntimeData(need, "the sample asks for it") for need in settings.needs)
-    # A bundle of the base's does not have them, so it is no answer, and there is no finding.
+    # A bundle of the base's does not have them, so it is not an answer, and there is no finding.
     found = {"ca-certificates": "the sample adds certificate authorities"} if settings.ca else {}
     for finding in verdict.findings:
         need = ANSWERS.get(finding.code)

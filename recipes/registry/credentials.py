@@ -21,7 +21,7 @@ from recipes.support.console import note
 Login = tuple[str, str]
 
 IDENTITY = "<token>"
-"""The user of a login whose password is an identity token, which buys tokens and is none itself."""
+"""The user of a login whose password is an identity token, which is exchanged for tokens."""
 
 
 def find_login(host: str) -> Login | None:
@@ -44,7 +44,7 @@ def find_login(host: str) -> Login | None:
 
 
 def _read_config() -> dict[str, Any]:
-    # Not Path.home(), which raises where nobody says where that is.
+    # Not Path.home(), which raises where HOME and the user list do not say where that is.
     path = Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")) / "config.json"
     try:
         config = json.loads(path.read_bytes())

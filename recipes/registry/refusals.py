@@ -84,7 +84,7 @@ class ErrorResponse:
 
 
 def _registrys_words(document: bytes) -> tuple[str, str]:
-    """(code, message) of the first error of an error document; "" for what is none."""
+    """(code, message) of the first error of an error document; "" for any other document."""
     try:
         error = json.loads(document)["errors"][0]
         words = " ".join(str(error.get("message") or "").split())

@@ -24,7 +24,7 @@ _KINDS: dict[int, Kind] = {
 
 
 class FolderTree:
-    """A `Tree` over a folder; "" is the empty one. Raises: BadInput where it is none, or may not be read."""
+    """A `Tree` over a folder; "" is the empty one. Raises: BadInput where it is not a folder, or may not be read."""
 
     skipped: tuple[Skipped, ...] = ()
 

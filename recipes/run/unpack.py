@@ -87,5 +87,5 @@ def _write(root: RootFs, folder: Path) -> None:
 
 def _give_away(place: str) -> None:
     if os.geteuid() == 0:
-        with contextlib.suppress(OSError):  # root of a user namespace that maps nobody else stays itself
+        with contextlib.suppress(OSError):  # root of a user namespace that maps no other user stays itself
             os.chown(place, NOBODY, NOBODY, follow_symlinks=False)

@@ -68,7 +68,7 @@ def run(
 
     `environment` replaces the caller's; `command.env` goes on top of it. What was written before a limit is kept.
     `program` is the file that is executed, where that is not the first word's.
-    Raises: ToolMissing where the program is not there or is none; CommandFailed where it cannot be started like this;
+    Raises: ToolMissing where the program is missing or not executable; CommandFailed where it cannot be started;
     KeyboardInterrupt while everything is being stopped.
     """
     with _slots or contextlib.nullcontext():

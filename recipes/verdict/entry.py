@@ -210,7 +210,7 @@ def _told_by_env(failed: Verdict, interpreter: str, name: str, *, busybox: bool)
         message = finding.message
         if kernel.startswith("exec "):
             message = complaint(interpreter, name, why.capitalize(), busybox=busybox)
-        # A C library's execvp may hand what is no program to /bin/sh.
+        # A C library's execvp may hand what is not a program to /bin/sh.
         level = Level.POSSIBLE if finding.code == "not-a-program" else finding.level
         findings.append(replace(finding, level=level, message=message))
     certain = any(finding.level is Level.CERTAIN for finding in findings)

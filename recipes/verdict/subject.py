@@ -39,7 +39,7 @@ class Root(Protocol):
         """Whether what a path leads to may be read."""
 
     def barrier(self, path: str) -> str:
-        """The folder on the way to a path that may not be passed; "" where there is none. `/` is none."""
+        """The folder on the way to a path that may not be passed; "" where there is none. `/` does not count."""
 
     def may_pass_top(self) -> bool:
         """Whether `/` may be passed, as far as its mode in the layers says."""
@@ -73,11 +73,11 @@ class Subject:
     workdir: str = "/"
 
     def has_any(self, *paths: str) -> bool:
-        """Whether the root has one of the files; "" is none, since it comes from a variable that is not set."""
+        """Whether the root has one of the files; "" does not count: it comes from a variable that is not set."""
         return any(path and self.root.exists(path) for path in paths)
 
     def has_entries(self, *folders: str) -> bool:
-        """Whether one of the folders is there and holds something; "" is none."""
+        """Whether one of the folders is there and holds something; "" does not count."""
         return any(folder and self.root.names(folder) for folder in folders)
 
     def text(self, path: str) -> str:

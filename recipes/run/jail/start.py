@@ -165,7 +165,7 @@ def _open_own(program: str) -> int:
     try:
         place = kernel.open_path(program)
     except OSError as error:
-        if error.errno == 40 and os.path.exists(program):  # ELOOP of a link of /proc, which is none for stat
+        if error.errno == 40 and os.path.exists(program):  # ELOOP of a link of /proc, which is not a link for stat
             raise Refused(f"{program} leads into /proc, where the local engine runs nothing") from error
         raise
     root.refuse_kernels_own(place, program)
@@ -207,7 +207,7 @@ def _leave_root(spec: Spec) -> None:
             outside = file.read().split()[1]
         if outside == "0":
             raise Refused(f"root's rights cannot be given up here ({error.strerror})") from error
-        # Root of a user namespace that maps nobody else is an ordinary user already.
+        # Root of a user namespace that maps no other user is an ordinary user already.
     kernel.be_readable()
 
 

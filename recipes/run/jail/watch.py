@@ -23,7 +23,7 @@ _AWAY = 0.1
 
 
 class Lifeline(Exception):
-    """Whoever started us is gone."""
+    """The process that started us is gone."""
 
 
 def wait(
