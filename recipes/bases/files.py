@@ -144,7 +144,9 @@ def read_docker_archive(path: Path, selector: str, name: str, platform: Platform
             with io.BufferedReader(_Content(file, _follow(members, str(layer_name), name)), _CHUNK) as content:
                 layer = _add_layer(content, store)
             if layer.diff_id != diff_id:
-                raise BadArchive(f"{name}: the content of {shortened(str(layer_name))} does not match the diff ID in its config")
+                raise BadArchive(
+                    f"{name}: the content of {shortened(str(layer_name))} does not match the diff ID in its config"
+                )
             layers.append(layer)
     return base_image(name, platform, digest, layers, config)
 

@@ -62,7 +62,7 @@ def test_nothing_strange_reaches_a_command(text: str) -> None:
 def test_without_mmdebstrap(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine without mmdebstrap gets Unavailable with the command that installs it."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Unavailable, match="needs mmdebstrap") as caught:
+    with pytest.raises(Unavailable, match="mmdebstrap not found") as caught:
         resolve("deb-static", AMD64, workspace, Store(workspace.images))
     assert "apt-get install mmdebstrap" in caught.value.hint
 

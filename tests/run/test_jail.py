@@ -478,7 +478,9 @@ def test_volumes_may_be(project: Project, workdir: str, volumes: tuple[str, ...]
     """A program may work in a volume, and have hundreds."""
     run(project, SAYS.format("program"))  # or there are no overlays, and a reason to skip
     settings = ImageSettings(workdir=workdir, volumes=volumes)
-    image = replace(image_of(project, compile_c(project.workspace, SAYS.format("program"))), additions=Additions(settings))
+    image = replace(
+        image_of(project, compile_c(project.workspace, SAYS.format("program"))), additions=Additions(settings)
+    )
     outcome = LocalEngine(project.workspace, project.store).run(image, limits=LIMITS)
     assert outcome.stdout == "program 1", outcome
 
