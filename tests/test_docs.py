@@ -121,7 +121,11 @@ def test_every_command_of_the_readme_runs(command: str, copy: Path) -> None:
 @pytest.mark.slow
 def test_what_make_was_given_is_for_that_make(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`make test ARGS=…` gives its tests ARGS in three ways; a command of the README that calls make sees none."""
-    for name, value in {"MAKEFLAGS": " -- ARGS=--nonsense", "MAKEOVERRIDES": "${-*-}", "ARGS": "--nonsense"}.items():
+    for name, value in {
+        "MAKEFLAGS": " -- ARGS=--nonsense",
+        "MAKEOVERRIDES": "${-*-command-variables-*-}",
+        "ARGS": "--nonsense",
+    }.items():
         monkeypatch.setenv(name, value)
     done = paste("make doctor", copy)
     assert done.exit_code == 0, done.stderr.decode(errors="replace")
