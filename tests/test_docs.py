@@ -156,11 +156,15 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_files_named_in_the_readme_exist() -> None:
-    """A `recipes/…`, `tests/…`, `docs/…` or `samples/…` path that the README names in code style is there."""
-    text = README.read_text(encoding="utf-8")
-    named = re.findall(r"`((?:recipes|tests|docs|samples)/[\w./-]*[\w/])`", text)
-    assert not [name for name in named if not (ROOT / name).exists()]
+def test_files_that_are_named_exist() -> None:
+    """A `recipes/…`, `tests/…`, `docs/…` or `samples/…` path that a page names in code style is there."""
+    named = {
+        (page.name, name)
+        for page in PAGES
+        for name in re.findall(r"`((?:recipes|tests|docs|samples)/[\w./-]*[\w/])`", page.read_text(encoding="utf-8"))
+    }
+    assert named
+    assert not [(page, name) for page, name in named if not (ROOT / name).exists()]
 
 
 def codes_of_findings() -> set[str]:
