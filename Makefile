@@ -51,6 +51,7 @@ lint: $(VENV)/.dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) -m deptry .
 
 check: lint
 	$(PY) -m pytest -m 'not slow' $(ARGS)
@@ -73,7 +74,7 @@ gallery: $(VENV)/.dev
 lock: $(VENV)/.dev
 	$(PY) -m pip install --quiet uv
 	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --upgrade \
-	    pyproject.toml -o requirements.lock
+	    --extra all pyproject.toml -o requirements.lock
 	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --upgrade \
 	    --group dev -c requirements.lock -o requirements-dev.lock
 
@@ -102,7 +103,7 @@ $(VENV)/.runtime: requirements.lock
 	    echo 'error: no Python 3.11 or newer found' >&2; echo >&2; \
 	    echo 'hint: install one, or say where it is: make PYTHON=/path/to/python3 …' >&2; exit 4; \
 	fi; \
-	echo "setting up $(VENV) with $$("$$python" --version), once; this downloads about 190 MB" >&2; \
+	echo "setting up $(VENV) with $$("$$python" --version), once; this downloads about 210 MB" >&2; \
 	"$$python" -m recipes.support.system ensure venv && "$$python" -m venv --clear $(VENV)
 	@$(INSTALL) -r requirements.lock
 	@touch $@

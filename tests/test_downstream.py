@@ -13,6 +13,7 @@ import pytest
 from recipes.model import Command
 from recipes.support import shell
 from recipes.support.shell import Completed
+from tests.need import need_tool
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.slow
@@ -65,8 +66,8 @@ def project(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def invoke(python: Path, folder: Path, *words: str) -> Completed:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+def invoke(python: Path, folder: Path, *words: str, path: str = os.environ["PATH"]) -> Completed:
+    environment = {"PATH": path, "HOME": str(folder)}
     return shell.run(
         Command((str(python.with_name("invoke")), *words), cwd=folder), environment=environment, timeout=300
     )
@@ -82,6 +83,7 @@ def test_their_invoke_lists_our_tasks(python: Path, project: Path) -> None:
 
 def test_their_sample_is_built_in_their_folder(python: Path, project: Path) -> None:
     """`invoke build-static` builds the other project's sample, below the other project's `build/`."""
+    need_tool("g++")
     done = invoke(python, project, "build-static", "greet", "--engine", "local", "--no-run", "--format", "json")
     assert done.exit_code == 0, done.stderr.decode()
     row = json.loads(done.stdout)["rows"][0]
@@ -89,6 +91,27 @@ def test_their_sample_is_built_in_their_folder(python: Path, project: Path) -> N
     assert row["image_bytes"] == row["binary_bytes"]
     blob = project / "build/images/blobs" / row["digest"].replace(":", "/")
     assert blob.is_file()
+
+
+def test_what_is_not_installed_says_which_extra_brings_it(python: Path, project: Path) -> None:
+    """Alone it brings no toolchain: `recipes`, `doctor` and the error name the command that does."""
+    words = {"recipes": 0, "doctor": 0, "build-static greet --recipe zig-static-small": 4}
+    for line, exit_code in words.items():
+        done = invoke(python, project, *line.split(), path="/nowhere")
+        assert done.exit_code == exit_code, done.stderr.decode()
+        assert b"pip install 'fromscratch[zig]'" in done.stdout + done.stderr, line
+
+
+def test_judging_needs_no_toolchain(python: Path, project: Path) -> None:
+    """`inspect`, `verify` and `package` of a file do all they do with what is installed alone."""
+    program = os.path.realpath(sys.executable)
+    assert invoke(python, project, "inspect", program, path="/nowhere").exit_code == 0
+    done = invoke(python, project, "verify", program, "--base=scratch", path="/nowhere")
+    assert (done.exit_code, b"interpreter-missing" in done.stdout) == (3, True), done.stderr.decode()
+    done = invoke(python, project, "package", program, "--no-run", "--format=json", path="/nowhere")
+    row = json.loads(done.stdout)["rows"][0]
+    assert (done.exit_code, row["verdict"]["status"]) == (3, "fails")
+    assert (project / "build/images/blobs" / row["digest"].replace(":", "/")).is_file()
 
 
 def test_the_data_files_are_installed(python: Path, project: Path) -> None:

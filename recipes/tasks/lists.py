@@ -28,7 +28,8 @@ def recipes(c: Context) -> None:
     rows = []
     for recipe in RECIPES.values():
         missing = compiling.available(recipe, project.platform, project.workspace)
-        rows.append((recipe.name, recipe.language, recipe.summary, missing or "yes"))
+        answer = f"{missing.message}; {missing.hint}" if missing else "yes"
+        rows.append((recipe.name, recipe.language, recipe.summary, answer))
     show(list_table(("recipe", "for", "what it does", "available"), rows) + "\n")
 
 

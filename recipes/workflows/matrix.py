@@ -69,7 +69,7 @@ def compare(
                 f"builds {recipe.language}, and no {recipe.language} sample was selected"
             )
         elif reason := compiling.available(recipe, project.platform, project.workspace):
-            missing[recipe.name] = errors.ToolMissing(reason)
+            missing[recipe.name] = errors.ToolMissing(reason.message, reason.hint)
     builds = [
         (sample, recipe)
         for sample in samples

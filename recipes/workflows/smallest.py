@@ -58,7 +58,7 @@ class Climber:
     def _build(self, sample: Sample, recipe: Recipe) -> Program | Rung:
         missing = compiling.available(recipe, self.project.platform, self.project.workspace)
         if missing:
-            return Rung(recipe.name, f"not tried: {missing}")
+            return Rung(recipe.name, f"not tried: {missing.message}")
         try:
             return pipeline.build_binary(self.project, sample, recipe)
         except errors.CommandFailed as error:

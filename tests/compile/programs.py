@@ -35,7 +35,7 @@ def make(sample: Sample, recipe: str, workspace: Workspace, *, jobs: int = 1, pl
     """`build`, or the test ends because the compiler is not there."""
     where = Platform.parse(platform) if platform else Platform.host()
     reason = available(RECIPES[recipe], where, workspace)
-    need(reason is None, reason or "")
+    need(reason is None, reason.message if reason else "")
     return build(sample, RECIPES[recipe], where, workspace, jobs=jobs)
 
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import pytest
 
-from recipes.compile import plan, smaller
+from recipes.compile import available, plan, smaller
 from recipes.compile.recipe import RECIPES
 from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed, GateFailed, ToolMissing
@@ -44,6 +45,18 @@ def test_every_sample_with_every_recipe(name: str, recipe: str, workspace: Works
         assert binary.linker_map is not None
         # With link-time optimisation zig's linker names the object no more.
         assert ("libc.a(" if "zig" in recipe else "main.cpp.o") in binary.linker_map.read_text()
+
+
+@pytest.mark.parametrize(("recipe", "extra"), [("zig-static-small", "zig"), ("go-static", "go"), ("gcc-static", "zig")])
+def test_a_recipe_without_its_toolchain_names_the_extra(
+    recipe: str, extra: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where neither the machine nor this environment has the toolchain, the hint is the command that brings one."""
+    monkeypatch.setenv("PATH", str(workspace.root))
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if not path.endswith("site-packages")])
+    error = available(RECIPES[recipe], Platform.host(), workspace)
+    assert isinstance(error, ToolMissing)
+    assert error.hint.endswith(f"pip install 'fromscratch[{extra}]'")
 
 
 @pytest.mark.slow

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from recipes.compile import build, plan
+from recipes.compile.buildtools import BuildTool, require
 from recipes.compile.recipe import RECIPES
 from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed, GateFailed, ToolMissing
@@ -384,6 +386,19 @@ def test_the_plan_can_be_pasted(workspace: Workspace) -> None:
     script = "set -e\n" + "\n".join(step.pasted for step in planned.steps)
     shell.check(Command(("sh", "-c", script)))
     assert shell.check(Command((str(planned.work / "app"),))).stdout == b"only C\n"
+
+
+@pytest.mark.parametrize("tool", ["cmake", "ninja", "meson"])
+def test_a_build_system_that_is_absent_names_the_extra(
+    tool: BuildTool, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where neither the machine nor this environment has it, the hint is the command that brings it."""
+    monkeypatch.setenv("PATH", str(workspace.root))
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if not path.endswith("site-packages")])
+    monkeypatch.setattr(sys, "prefix", str(workspace.root))
+    with pytest.raises(ToolMissing, match=rf"{tool} not found \(needed to build app\)") as caught:
+        require(tool, "app")
+    assert caught.value.hint.endswith("pip install 'fromscratch[build]'")
 
 
 def test_without_make(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
