@@ -27,8 +27,8 @@ namespace = collection(__file__)
 USE = """\
 from pathlib import Path
 
-from recipes.elf.facts import read_elf
-from recipes.model import Linkage, Platform
+from recipes import Platform, read_elf
+from recipes.model import Linkage
 
 facts = read_elf(Path("/proc/self/exe"))
 reveal_type(facts.linkage)
