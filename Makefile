@@ -15,7 +15,7 @@ export SAMPLE TARGET
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL = help
-.PHONY: help build-static compare-sizes bundle smallest debug push inspect verify walkthrough dockerfile doctor bench lint check test fuzz gallery lock clean FORCE
+.PHONY: help build-static compare-sizes bundle smallest debug push inspect verify walkthrough dockerfile doctor bench lint check test fuzz gallery docs lock clean FORCE
 
 help:
 	@echo 'make compare-sizes              every sample, recipe and base in one table'
@@ -32,6 +32,7 @@ help:
 	@echo 'make test | check | fuzz        everything | lint, types and fast tests | 100,000 broken inputs'
 	@echo 'make bench                      measured ratios against docker build and others'
 	@echo 'make gallery                    other people'"'"'s programs, built and run: docs/gallery.md'
+	@echo 'make docs                       these pages and the API as a site: build/site'
 	@echo 'make lock | clean               renew the lock files | remove what was built'
 
 # ── tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -70,6 +71,13 @@ bench: $(VENV)/.dev
 gallery: $(VENV)/.dev
 	@$(PY) -m recipes.support.system ensure gallery
 	@$(PY) -m tests.gallery --output docs/gallery.md $(ARGS)
+
+# The pages link to each other as they do here, so they are copied as they lie.
+docs: $(VENV)/.docs
+	@rm -rf build/pages && mkdir -p build/pages/docs
+	@cp *.md LICENSE build/pages && cp docs/*.md build/pages/docs
+	$(PY) -m mkdocs build --quiet --strict --clean
+	@echo build/site/index.html
 
 lock: $(VENV)/.dev
 	$(PY) -m pip install --quiet uv
@@ -111,4 +119,10 @@ $(VENV)/.runtime: requirements.lock
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@rm -f $@
 	@$(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+# No lock: nothing of this is shipped. What is there already stays at its pin.
+$(VENV)/.docs: pyproject.toml $(VENV)/.runtime
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv
+	@$(VENV)/bin/uv pip install --quiet --python $(PY) -c requirements.lock -c requirements-dev.lock --group docs
 	@touch $@
