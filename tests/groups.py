@@ -22,8 +22,9 @@ GROUPS = {
     "tests/test_needs.py": ENGINE,
     "tests/workflows/test_verify.py": ENGINE,
     "tests/workflows/test_walkthrough.py": ENGINE,
-    # What the machine has of shared memory is counted: one hoard at a time.
+    # What the machine has of shared memory is counted: one hoard at a time, and no disk in memory beside it.
     "tests/run/test_jail.py": "memory",
+    "tests/oci/test_bombs.py": "memory",
     # The commands of the README share a clone, and what each has built there.
     "tests/test_docs.py": "clone",
     # One environment, into which this project is installed.
