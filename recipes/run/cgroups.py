@@ -6,8 +6,8 @@ Source: Linux, Documentation/admin-guide/cgroup-v2.rst, "Delegation".
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from recipes.model import Limits
 _MOUNTS = Path("/proc/self/mountinfo")
 _OWN = Path("/proc/self/cgroup")
 _PREFIX = "fromscratch-"
+_SETTLED_SECONDS = 60
+"""By then a run has moved into its group."""
 
 
 @contextlib.contextmanager
@@ -32,7 +34,7 @@ def control_group(limits: Limits) -> Iterator[str]:
 def _make(limits: Limits) -> Path | None:
     for parent in _candidates():
         _sweep(parent)
-        folder = parent / f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+        folder = parent / f"{_PREFIX}{secrets.token_hex(8)}"
         try:
             folder.mkdir()
         except OSError:
@@ -78,10 +80,11 @@ def _lines(path: Path) -> list[str]:
 
 
 def _sweep(parent: Path) -> None:
-    """Those of runs that were killed. One in which anything lives cannot be removed."""
+    """Remove what killed runs left. One in which anything lives stays; a young one may be about to be used."""
     for folder in parent.glob(f"{_PREFIX}*"):
-        if not Path(f"/proc/{folder.name.removeprefix(_PREFIX).partition('-')[0]}").exists():
-            _remove(folder)
+        with contextlib.suppress(OSError):  # another run was faster
+            if time.time() - folder.stat().st_mtime > _SETTLED_SECONDS:
+                _remove(folder)
 
 
 def _remove(folder: Path) -> None:
