@@ -26,7 +26,7 @@ from recipes.support import disk
 
 _PART = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.part", re.DOTALL)
 _PART_SECONDS = 3600
-"""What is half written and younger is left alone: its lock may not be there yet."""
+"""What is empty and younger is left alone: its lock may not be there yet. It is there before anything is written."""
 
 _SEAL_BYTES = 10
 """A check sum on a line of its own."""
@@ -171,9 +171,10 @@ def replacing(
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.fchmod(file.fileno(), mode)
             yield file
+            file.flush()
             if sync:
                 disk.sync_file(file)
-        os.replace(beside, becomes() if becomes else path)
+            os.replace(beside, becomes() if becomes else path)  # while it is locked: what is not may be swept
         if sync:
             disk.sync_folder(path.parent)
     except OSError as error:
@@ -263,7 +264,8 @@ def sweep_parts(folder: Path) -> None:
             if not _PART.fullmatch(entry.name):
                 continue
             with contextlib.suppress(OSError):  # its owner lives, or another process has swept
-                if time.time() - entry.stat(follow_symlinks=False).st_mtime > _PART_SECONDS:
+                status = entry.stat(follow_symlinks=False)
+                if status.st_size or time.time() - status.st_mtime > _PART_SECONDS:
                     with open(entry, "rb") as file:
                         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                         os.unlink(entry)

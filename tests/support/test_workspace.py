@@ -89,9 +89,12 @@ def test_what_a_killed_process_left_is_swept(workspace: Workspace) -> None:
     "writer", ["recipes.support.workspace import replacing", "recipes.rootfs.layertree import _replacing"]
 )
 def test_what_was_left_half_written_is_swept(tmp_path: Path, writer: str) -> None:
-    """A file whose writer died by kill -9 is gone after a while; one whose writer lives stays, and so does all else."""
+    """What a writer that died by kill -9 has written is gone at once, and its empty file after a while.
+
+    One whose writer lives stays, and so does all else.
+    """
     start = "import os, signal; from pathlib import Path; from"
-    dying, writing = (
+    dying, half, writing = (
         Command(
             (
                 sys.executable,
@@ -102,6 +105,7 @@ def test_what_was_left_half_written_is_swept(tmp_path: Path, writer: str) -> Non
         )
         for what, name, work in [
             (writer, "dead", "os.kill(os.getpid(), signal.SIGKILL)"),
+            (writer, "dead", "file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"),
             ("recipes.support.workspace import replacing", "new", "file.write(b'whole')"),
         ]
     )
@@ -109,14 +113,19 @@ def test_what_was_left_half_written_is_swept(tmp_path: Path, writer: str) -> Non
     (young,) = tmp_path.iterdir()
     assert shell.run(dying).exit_code == 128 + signal.SIGKILL
     (old,) = set(tmp_path.iterdir()) - {young}
+    assert shell.run(half).exit_code == 128 + signal.SIGKILL
+    (written,) = set(tmp_path.iterdir()) - {young, old}
+    assert written.stat().st_size
     (other := tmp_path / ".mine.part").write_text("not ours")
     with replacing(tmp_path / "alive") as file:
+        file.write(b"whole")
+        file.flush()
+        assert not written.exists()
         (alive,) = set(tmp_path.iterdir()) - {young, old, other}
         for path in (old, other, alive):
             os.utime(path, (0, 0))
         shell.check(writing)
         assert set(tmp_path.iterdir()) == {young, other, alive, tmp_path / "new"}
-        file.write(b"whole")
     assert (tmp_path / "alive").read_bytes() == b"whole"
 
 
