@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     )
     from recipes.model import (
         BaseImage,
-        Binary,
         ElfFacts,
         Finding,
         Image,
         Platform,
+        Program,
         RunOutcome,
         Sample,
         SizeRow,
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from recipes.oci.archive import export
     from recipes.pipeline import (
         Project,
-        build_binary,
+        build_program,
         build_static,
         judge_on,
         package_and_run,
-        take_binary,
+        take_program,
         try_run,
     )
     from recipes.pipeline import package as package_image
@@ -59,7 +59,6 @@ __all__ = [
     "RECIPES",
     "BadInput",
     "BaseImage",
-    "Binary",
     "CannotWrite",
     "CommandFailed",
     "ElfFacts",
@@ -67,6 +66,7 @@ __all__ = [
     "GateFailed",
     "Image",
     "Platform",
+    "Program",
     "Project",
     "Recipe",
     "RecipeError",
@@ -76,7 +76,7 @@ __all__ = [
     "ToolMissing",
     "Unavailable",
     "Verdict",
-    "build_binary",
+    "build_program",
     "build_static",
     "export",
     "judge_on",
@@ -86,7 +86,7 @@ __all__ = [
     "push",
     "read_elf",
     "resolve_base",
-    "take_binary",
+    "take_program",
     "try_run",
 ]
 
@@ -103,7 +103,7 @@ _HOMES = {
     "ToolMissing": "recipes.errors:ToolMissing",
     "Unavailable": "recipes.errors:Unavailable",
     "BaseImage": "recipes.model:BaseImage",
-    "Binary": "recipes.model:Binary",
+    "Program": "recipes.model:Program",
     "ElfFacts": "recipes.model:ElfFacts",
     "Finding": "recipes.model:Finding",
     "Image": "recipes.model:Image",
@@ -114,11 +114,11 @@ _HOMES = {
     "Verdict": "recipes.model:Verdict",
     "export": "recipes.oci.archive:export",
     "Project": "recipes.pipeline:Project",
-    "build_binary": "recipes.pipeline:build_binary",
+    "build_program": "recipes.pipeline:build_program",
     "build_static": "recipes.pipeline:build_static",
     "judge_on": "recipes.pipeline:judge_on",
     "package_and_run": "recipes.pipeline:package_and_run",
-    "take_binary": "recipes.pipeline:take_binary",
+    "take_program": "recipes.pipeline:take_program",
     "try_run": "recipes.pipeline:try_run",
     "package_image": "recipes.pipeline:package",
     "push": "recipes.registry.push:push",

@@ -192,15 +192,10 @@ class Command:
         return line if self.cwd is None or self.cwd == Path.cwd() else f"(cd {shell_word(str(self.cwd))} && {line})"
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
-    """An executable file, and how it came about. `path` is in the build cache and never changes once it is there."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """How a program came about. That of one that was built elsewhere holds nothing."""
 
-    path: Path
-    sha256: str
-    size: int
-    platform: Platform
-    sample: Sample | None = None
     recipe: str | None = None
     commands: tuple[Command, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -209,7 +204,7 @@ class Binary:
     toolchain: str = ""
     cached: bool = False
     seconds: float = 0.0
-    """Wall time that the commands took when they ran; 0.0 for a prebuilt file."""
+    """Wall time that the commands took when they ran."""
 
 
 # ── what the file says ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -259,6 +254,26 @@ class ElfFacts:
     build_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """An executable file: what it was made of, how, and what it is. In the build cache `path` never changes."""
+
+    path: Path
+    sha256: str
+    platform: Platform
+    sample: Sample
+    facts: ElfFacts
+    build: Build = Build()
+
+    @property
+    def name(self) -> str:
+        return self.sample.name
+
+    @property
+    def size(self) -> int:
+        return self.facts.size
+
+
 # ── what it is put on ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -290,7 +305,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class BaseImage:
-    """What a binary is put on. `scratch` has no layers and no digest.
+    """What a program is put on. `scratch` has no layers and no digest.
 
     `name` is what the user sees; `reference` says where it came from, in containers-transports notation.
     """
@@ -328,12 +343,12 @@ class Additions:
     runtime_data: tuple[RuntimeData, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """An image in the store. `digest` is the manifest's, `config` the config blob (its digest is Docker's image ID).
 
-    `layers` are the base's, then those of the additions, then the one with the program. `program` is
-    what that one was made of, where it holds nothing else.
+    `layers` are the base's, then those of the additions, then the one with the program. `program_file` is what that
+    one was made of, where it holds nothing else.
     """
 
     name: str
@@ -342,10 +357,10 @@ class Image:
     layers: tuple[Layer, ...]
     platform: Platform
     base: BaseImage
-    binary: Binary
+    program: Program
     entrypoint: tuple[str, ...]
     additions: Additions = Additions()
-    program: FileEntry | None = None
+    program_file: FileEntry | None = None
 
     @property
     def settings(self) -> ImageSettings:
@@ -365,7 +380,7 @@ class Image:
 
     @property
     def overhead_bytes(self) -> int:
-        return self.image_bytes - self.binary.size
+        return self.image_bytes - self.program.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -554,18 +569,20 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class SizeRow:
-    """One cell of the comparison: a binary on a base."""
+    """One cell of the comparison: a program on a base."""
 
     image: Image
-    facts: ElfFacts
     verdict: Verdict
     run: RunOutcome | None = None
 
     @property
+    def program(self) -> Program:
+        return self.image.program
+
+    @property
     def observed(self) -> bool | None:
         """Whether a run showed what the sample expects; None where nothing was run."""
-        sample = self.image.binary.sample
-        return None if self.run is None else self.run.meets(sample.expect if sample else Expect())
+        return None if self.run is None else self.run.meets(self.program.sample.expect)
 
     @property
     def runs(self) -> bool | None:

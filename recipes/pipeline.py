@@ -1,4 +1,4 @@
-"""The stages for one sample, one after the other.
+"""The stages for one program, one after the other.
 
 Each function takes the values of the stage before and returns the next one. `Project` is what they share.
 """
@@ -6,7 +6,7 @@ Each function takes the values of the stage before and returns the next one. `Pr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,17 +17,15 @@ from recipes.compile.recipe import RECIPES, Recipe
 from recipes.model import (
     Additions,
     BaseImage,
-    Binary,
     Compression,
     Descriptor,
     ElfFacts,
-    Expect,
     FileEntry,
     Image,
-    ImageSettings,
     Layer,
     Limits,
     Platform,
+    Program,
     RunOutcome,
     RunStatus,
     Sample,
@@ -35,11 +33,12 @@ from recipes.model import (
     Status,
     Verdict,
 )
+from recipes.oci.roots import Roots
 from recipes.oci.store import MAX_BLOB, Store
 from recipes.package import assemble
 from recipes.run.engine import Engine
 from recipes.support import console
-from recipes.support.disk_cache import cached, facts_from_json, verdict_from_json
+from recipes.support.disk_cache import cached, verdict_from_json
 from recipes.support.workspace import Workspace, sweep_parts
 
 if TYPE_CHECKING:
@@ -48,25 +47,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Where things are kept, what is built for, and how much at once."""
+    """Where things are kept, what is open, and how much is done at once: the same for every program and platform."""
 
     workspace: Workspace
     store: Store
-    platform: Platform
+    roots: Roots
     compression: Compression = "gzip"
     jobs: int = 1
 
     @classmethod
-    def at(cls, root: Path, platform: str = "", compression: str = "gzip", jobs: int = 0, max_blob: int = 0) -> Project:
+    def at(cls, root: Path, compression: str = "gzip", *, jobs: int = 0, max_blob: int = 0) -> Project:
         workspace = Workspace(root.resolve())
         if compression not in ("gzip", "zstd", "none"):
             raise errors.unknown("compression", compression, ("gzip", "zstd", "none"))
+        store = Store(workspace.images, max_blob=max_blob or MAX_BLOB)
         return cls(
             workspace,
-            Store(workspace.images, max_blob=max_blob or MAX_BLOB),
-            Platform.parse(platform) if platform else Platform.host(),
-            compression,  # type: ignore[arg-type]  # checked just above
-            jobs or processors(),
+            store,
+            Roots(store, workspace.cache / "roots"),
+            compression=compression,  # type: ignore[arg-type]  # checked just above
+            jobs=jobs or processors(),
         )
 
 
@@ -75,50 +75,129 @@ def processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def build_binary(project: Project, sample: Sample, recipe: Recipe, *, echo: bool = True) -> tuple[Binary, ElfFacts]:
+# ── a program ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def build_program(
+    project: Project, sample: Sample, recipe: Recipe, platform: Platform, *, echo: bool = True
+) -> Program:
     """Compile and link, then look at the file: a static recipe whose result is not static is a GateFailed."""
-    binary = compiling.build(sample, recipe, project.platform, project.workspace, jobs=project.jobs, echo=echo)
-    facts = read_facts(binary, project.workspace)
-    if recipe.static and not facts.linkage.is_static:
+    program = compiling.build(sample, recipe, platform, project.workspace, jobs=project.jobs, echo=echo)
+    if recipe.static and not program.facts.linkage.is_static:
         raise errors.GateFailed(
-            f"{sample.name}: recipe {recipe.name} promises a static program, but the file is {_why_not_static(facts)}",
+            f"{sample.name}: recipe {recipe.name} promises a static program, but the file is "
+            f"{_why_not_static(program.facts)}",
             hint=_why_dynamic(sample),
         )
-    return binary, facts
+    return program
 
 
-def read_facts(binary: Binary, workspace: Workspace) -> ElfFacts:
-    """`read_elf`, remembered by the content of the file."""
+def take_program(project: Project, sample: Sample, platform: Platform, *, keep: bool = True) -> Program:
+    """A prebuilt program; with `keep` by its content, as the file may change once we have looked at it.
 
-    def ask() -> ElfFacts:
-        from recipes.elf.facts import read_elf
-
-        return read_elf(binary.path)
-
-    return cached(workspace.cache / "facts", binary.sha256, ask, facts_from_json)
+    Raises: NotElf, TruncatedElf, BadInput.
+    """
+    return compiling.take_prebuilt(sample, platform, project.workspace, keep=keep)
 
 
-def package(
-    project: Project,
-    binary: Binary,
-    facts: ElfFacts,
-    base: BaseImage,
-    root: Callable[[], RootFs] | None = None,
-) -> tuple[Image, Verdict]:
-    """Put `binary` on `base` with the data that it will ask for, and say what the verdict on the result is.
+def smaller_hint(project: Project, program: Program) -> str:
+    """By how much another recipe is smaller, as far as it was measured on this machine; "" where none is."""
+    for other in compiling.smaller(program, project.workspace):
+        if other.facts.linkage.is_static:
+            less = program.size - other.size
+            return f"{other.build.recipe} is {less:,} bytes smaller (measured: {other.size:,} against {program.size:,})"
+    return ""
+
+
+# ── on a base ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def package(project: Project, program: Program, base: BaseImage) -> tuple[Image, Verdict]:
+    """Put the program on `base` with the data that it will ask for, and say what the verdict on the result is.
 
     The verdict on the base tells what is missing there; with that added, it is asked again.
     """
-    additions, verdict = prepare(project, binary, facts, base, root)
-    return make_image(project, binary, base, additions), verdict
+    additions, verdict = prepare(project, program, base)
+    return make_image(project, program, base, additions), verdict
 
 
-def make_image(project: Project, binary: Binary, base: BaseImage, additions: Additions | None = None) -> Image:
+def prepare(project: Project, program: Program, base: BaseImage) -> tuple[Additions, Verdict]:
+    """What the image has to hold beside base and program, and the verdict on it all."""
+    settings = program.sample.image
+    own = _own_files(project, program)
+    additions = Additions(settings, own)
+    verdict = judge_on(project, program, base, additions)
+    if settings.needs is None and not (verdict.findings or settings.ca):
+        return additions, verdict
+    from recipes.package import runtime_data
+
+    chosen = runtime_data.choose(verdict, settings)
+    if not chosen:
+        return additions, verdict
+    entries = runtime_data.files(chosen, settings, open_root(project, base, own))
+    data = (assemble.data_layer(entries, project.store, project.compression),) if entries else ()
+    settings = replace(settings, env=(*settings.env, *runtime_data.environment(chosen, settings)))
+    additions = Additions(settings, (*own, *data), chosen)
+    return additions, judge_on(project, program, base, additions)
+
+
+def judge_on(project: Project, program: Program, base: BaseImage, additions: Additions | None = None) -> Verdict:
+    """What the file and the root say about a run, before there is one. Remembered by the content of both."""
+    additions = additions or Additions(program.sample.image)
+    settings, build = additions.settings, program.build
+    env = (*base.env, *settings.env)
+
+    def ask() -> Verdict:
+        from recipes.elf.markers import examine
+        from recipes.verdict.judge import judge
+
+        return judge(
+            examine(program.path),
+            program.facts,
+            open_root(project, base, additions.layers),
+            base.platform,
+            env=env,
+            user=settings.user,
+            workdir=settings.workdir,
+            warnings=build.warnings,
+            commands=build.commands,
+            linker_map=build.linker_map,
+        )
+
+    key = {
+        "binary": program.sha256,
+        "root": [layer.diff_id for layer in (*base.layers, *additions.layers)],
+        "platform": str(base.platform),
+        "env": env,
+        "user": settings.user,
+        "workdir": settings.workdir,
+        "build": [build.warnings, [(command.argv, command.env, str(command.cwd)) for command in build.commands]],
+    }
+    return cached(project.workspace.cache / "verdicts", key, ask, verdict_from_json)
+
+
+def open_root(project: Project, base: BaseImage, more: tuple[Layer, ...] = ()) -> RootFs:
+    """The base's layers, and `more` above them, as one root file system: the same one for all who ask."""
+    sweep_parts(project.workspace.cache / "roots")
+    return project.roots.of((*base.layers, *more))
+
+
+def make_image(project: Project, program: Program, base: BaseImage, additions: Additions | None = None) -> Image:
     """The image in the store, tagged `<sample>:<recipe>-<base>`."""
-    name = image_name(binary, base)
+    name = image_name(program, base)
     return assemble.assemble(
-        binary, base, store=project.store, name=name, additions=additions, compression=project.compression
+        program, base, store=project.store, name=name, additions=additions, compression=project.compression
     )
+
+
+def image_name(program: Program, base: BaseImage) -> str:
+    """`hello:gcc-static-scratch`; another platform than this machine's is part of the tag."""
+    from recipes.oci.reference import docker_tag
+
+    parts = [program.build.recipe or "prebuilt", base.name]
+    if program.platform != Platform.host():
+        parts.append(str(program.platform))
+    return docker_tag(f"{program.name}:{'-'.join(parts)}")
 
 
 def join(project: Project, images: Sequence[Image]) -> Descriptor:
@@ -132,102 +211,6 @@ def latest_name(image: Image) -> str:
     return f"{image.name.partition(':')[0]}:latest"
 
 
-def prepare(
-    project: Project, binary: Binary, facts: ElfFacts, base: BaseImage, root: Callable[[], RootFs] | None = None
-) -> tuple[Additions, Verdict]:
-    """What the image has to hold beside base and program, and the verdict on it all."""
-    settings = settings_of(binary)
-    own = _own_files(project, settings, binary.platform)
-    additions = Additions(settings, own)
-    verdict = judge_on(project, binary, facts, base, root, additions)
-    if settings.needs is None and not (verdict.findings or settings.ca):
-        return additions, verdict
-    from recipes.package import runtime_data
-
-    chosen = runtime_data.choose(verdict, settings)
-    if not chosen:
-        return additions, verdict
-    below = open_root(project, base, own) if own or root is None else root()
-    entries = runtime_data.files(chosen, settings, below)
-    data = (assemble.data_layer(entries, project.store, project.compression),) if entries else ()
-    settings = replace(settings, env=(*settings.env, *runtime_data.environment(chosen, settings)))
-    additions = Additions(settings, (*own, *data), chosen)
-    return additions, judge_on(project, binary, facts, base, root, additions)
-
-
-def settings_of(binary: Binary) -> ImageSettings:
-    return binary.sample.image if binary.sample else ImageSettings()
-
-
-def _own_files(project: Project, settings: ImageSettings, platform: Platform) -> tuple[Layer, ...]:
-    """The layer with the files that the sample brings along, and the probe where its health is asked by HTTP."""
-    entries = settings.files
-    if settings.healthcheck and settings.healthcheck.http:
-        probe = compiling.build(PROBE, RECIPES["zig-static-small"], platform, project.workspace)
-        entries = (*entries, FileEntry(settings.healthcheck.test[0], probe.path, 0o755))
-    return (assemble.data_layer(entries, project.store, project.compression),) if entries else ()
-
-
-PROBE = Sample("probe", Path(__file__).parent / "package/probe", "c++", (Path("probe.c"),))
-"""The program that asks a server for its health; an image from scratch has no other."""
-
-
-def image_name(binary: Binary, base: BaseImage) -> str:
-    """`hello:gcc-static-scratch`; another platform than this machine's is part of the tag."""
-    from recipes.oci.reference import docker_tag
-
-    what = binary.sample.name if binary.sample else binary.path.name
-    parts = [binary.recipe or "prebuilt", base.name]
-    if binary.platform != Platform.host():
-        parts.append(str(binary.platform))
-    return docker_tag(f"{what}:{'-'.join(parts)}")
-
-
-def judge_on(
-    project: Project,
-    binary: Binary,
-    facts: ElfFacts,
-    base: BaseImage,
-    root: Callable[[], RootFs] | None = None,
-    additions: Additions | None = None,
-) -> Verdict:
-    """What the file and the root say about a run, before there is one. Remembered by the content of both.
-
-    `root` opens the base alone, where that has been done already; with additions their layers are above it.
-    """
-    additions = additions or Additions(settings_of(binary))
-    settings = additions.settings
-    env = (*base.env, *settings.env)
-
-    def ask() -> Verdict:
-        from recipes.verdict.judge import judge
-
-        alone = root is not None and not additions.layers
-        return judge(
-            binary.path,
-            facts,
-            root() if root is not None and alone else open_root(project, base, additions.layers),
-            project.platform,
-            env=env,
-            user=settings.user,
-            workdir=settings.workdir,
-            warnings=binary.warnings,
-            commands=binary.commands,
-            linker_map=binary.linker_map,
-        )
-
-    key = {
-        "binary": binary.sha256,
-        "root": [layer.diff_id for layer in (*base.layers, *additions.layers)],
-        "platform": str(project.platform),
-        "env": env,
-        "user": settings.user,
-        "workdir": settings.workdir,
-        "build": [binary.warnings, [(command.argv, command.env, str(command.cwd)) for command in binary.commands]],
-    }
-    return cached(project.workspace.cache / "verdicts", key, ask, verdict_from_json)
-
-
 def refuse_failing(verdict: Verdict, image: Image) -> None:
     """Raises: GateFailed for an image that is certain not to start."""
     if verdict.status is Status.FAILS:
@@ -237,26 +220,33 @@ def refuse_failing(verdict: Verdict, image: Image) -> None:
         )
 
 
-def open_root(project: Project, base: BaseImage, more: tuple[Layer, ...] = ()) -> RootFs:
-    """The base's layers, and `more` above them, as one root file system, through the index that is cached by layer."""
-    from recipes.rootfs.root import RootFs
-    from recipes.run.roots import layer_sources
+PROBE = Sample("probe", Path(__file__).parent / "package/probe", "c++", (Path("probe.c"),))
+"""The program that asks a server for its health; an image from scratch has no other."""
 
-    cache = project.workspace.cache / "roots"
-    sweep_parts(cache)
-    return RootFs.from_layers(layer_sources(project.store, (*base.layers, *more)), cache)
+
+def _own_files(project: Project, program: Program) -> tuple[Layer, ...]:
+    """The layer with the files that the sample brings along, and the probe where its health is asked by HTTP."""
+    settings = program.sample.image
+    entries = settings.files
+    if settings.healthcheck and settings.healthcheck.http:
+        probe = compiling.build(PROBE, RECIPES["zig-static-small"], program.platform, project.workspace)
+        entries = (*entries, FileEntry(settings.healthcheck.test[0], probe.path, 0o755))
+    return (assemble.data_layer(entries, project.store, project.compression),) if entries else ()
+
+
+# ── tried ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def try_run(project: Project, image: Image, engine: Engine) -> RunOutcome:
     """Run the image as its sample asks; one for another CPU through an emulator, if this machine has one."""
     from recipes.run import emulation
 
-    sample = image.binary.sample
-    expect = sample.expect if sample else Expect()
-    limits = Limits() if expect.serves is None else Limits(seconds=expect.serves)
-    args, stdin = (sample.args, sample.stdin.encode("utf-8", "surrogateescape")) if sample else ((), b"")
+    sample = image.program.sample
+    serves = sample.expect.serves
+    limits = Limits() if serves is None else Limits(seconds=serves)
+    stdin = sample.stdin.encode("utf-8", "surrogateescape")
     if emulation.runs_by_itself(image.platform):
-        return engine.run(image, args=args, stdin=stdin, limits=limits)
+        return engine.run(image, args=sample.args, stdin=stdin, limits=limits)
     from recipes.run.local import LocalEngine
 
     emulator = emulation.emulator(image.platform)
@@ -264,49 +254,31 @@ def try_run(project: Project, image: Image, engine: Engine) -> RunOutcome:
         reason = f"this machine cannot run programs for {image.platform}, and has no QEMU for them"
         return RunOutcome(engine.name, RunStatus.NOT_RUN, reason=reason)
     # An engine that asks the kernel can only say `exec format error`; ours starts the emulator itself.
-    local = LocalEngine(project.workspace, project.store)
-    return local.run(image, args=args, stdin=stdin, limits=limits, emulator=emulator)
+    local = LocalEngine(project.workspace, project.roots)
+    return local.run(image, args=sample.args, stdin=stdin, limits=limits, emulator=emulator)
 
 
 def build_static(
     project: Project, sample: Sample, recipe: Recipe, base: BaseImage, engine: Engine | None, *, run: bool = True
 ) -> SizeRow:
-    """The main job for one sample: build, prove, package, load where there is a Docker Engine, run."""
-    binary, facts = build_binary(project, sample, recipe)
-    return package_and_run(project, binary, facts, base, engine, run=run)
+    """The main job for one sample: build for the base's platform, prove, package, load where there is a Docker Engine,
+    run.
+    """
+    return package_and_run(project, build_program(project, sample, recipe, base.platform), base, engine, run=run)
 
 
 def package_and_run(
-    project: Project, binary: Binary, facts: ElfFacts, base: BaseImage, engine: Engine | None, *, run: bool = True
+    project: Project, program: Program, base: BaseImage, engine: Engine | None, *, run: bool = True
 ) -> SizeRow:
     """What `build_static` does with a program once it is there."""
-    image, verdict = package(project, binary, facts, base)
+    image, verdict = package(project, program, base)
     project.store.tag(latest_name(image), image.manifest, platform=image.platform)
     for each in image.additions.runtime_data:
         console.note(f"added {each.need}: {each.reason}")
     if engine is not None:
         engine.load(image)
     outcome = try_run(project, image, engine) if engine is not None and run else None
-    return SizeRow(image, facts, verdict, outcome)
-
-
-def take_binary(project: Project, sample: Sample) -> tuple[Binary, ElfFacts]:
-    """A prebuilt program, kept by its content: the file may change once we have looked at it.
-
-    Raises: NotElf, TruncatedElf, BadInput.
-    """
-    binary = compiling.keep_prebuilt(sample, project.platform, project.workspace)
-    return binary, read_facts(binary, project.workspace)
-
-
-def smaller_hint(project: Project, row: SizeRow) -> str:
-    """By how much another recipe is smaller, as far as it was measured on this machine; "" where none is."""
-    binary = row.image.binary
-    for other in compiling.smaller(binary, project.workspace):
-        if read_facts(other, project.workspace).linkage.is_static:
-            less = binary.size - other.size
-            return f"{other.recipe} is {less:,} bytes smaller (measured: {other.size:,} against {binary.size:,})"
-    return ""
+    return SizeRow(image, verdict, outcome)
 
 
 def _why_dynamic(sample: Sample) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from recipes.errors import Unavailable
+from recipes.oci.roots import Roots
 from recipes.oci.store import Store
 from recipes.run.docker import DockerEngine
 from recipes.run.engine import may_have_docker
@@ -38,7 +39,7 @@ def engine() -> Iterator[str]:
         return
     if may_have_docker():
         with contextlib.suppress(Unavailable):
-            DockerEngine.connect(Store(Path("/nonexistent")))
+            DockerEngine.connect(*opened(Path("/nonexistent")))
             yield "unix:///var/run/docker.sock"
             return
     daemon = need_tool("dockerd")
@@ -69,11 +70,16 @@ def engine() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def opened(folder: Path) -> tuple[Store, Roots]:
+    store = Store(folder)
+    return store, Roots(store, folder / "cache")
+
+
 def _wait_for(process: subprocess.Popen[bytes], folder: Path) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            DockerEngine.connect(Store(folder))
+            DockerEngine.connect(*opened(folder))
             return
         except Unavailable:
             if process.poll() is not None or time.monotonic() > deadline:
@@ -83,4 +89,4 @@ def _wait_for(process: subprocess.Popen[bytes], folder: Path) -> None:
 
 @pytest.fixture
 def docker_engine(engine: str, workspace: Workspace) -> DockerEngine:
-    return DockerEngine.connect(Store(workspace.images))
+    return DockerEngine.connect(*opened(workspace.images))

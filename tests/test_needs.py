@@ -19,6 +19,7 @@ from recipes.model import (
     HealthCheck,
     Image,
     ImageSettings,
+    Platform,
     RunOutcome,
     RuntimeData,
     Sample,
@@ -60,12 +61,12 @@ def sample_of(name: str) -> Sample:
 
 
 def image_of(project: Project, sample: Sample, recipe: str, base: str = "scratch") -> tuple[Image, Verdict]:
-    binary, facts = pipeline.build_binary(project, sample, RECIPES[recipe], echo=False)
-    return pipeline.package(project, binary, facts, resolve(base, project.platform, project.workspace, project.store))
+    program = pipeline.build_program(project, sample, RECIPES[recipe], Platform.host(), echo=False)
+    return pipeline.package(project, program, resolve(base, Platform.host(), project.workspace, project.store))
 
 
 def run(project: Project, image: Image) -> RunOutcome:
-    outcome = pipeline.try_run(project, image, LocalEngine(project.workspace, project.store))
+    outcome = pipeline.try_run(project, image, LocalEngine(project.workspace, project.roots))
     need("namespaces" not in outcome.reason, "user namespaces")
     return outcome
 
@@ -103,7 +104,7 @@ def test_each_sample_fails_without_and_works_with(name: str, recipe: str, projec
     assert [added.need for added in image.additions.runtime_data] == [wanted]
     assert not [finding for finding in verdict.findings if finding.code in ANSWERS]
     assert run(project, image).meets(sample.expect) is True
-    assert image.image_bytes > image.binary.size or wanted == "tmp"  # a folder has no bytes
+    assert image.image_bytes > image.program.size or wanted == "tmp"  # a folder has no bytes
     assert image.overhead_bytes == sum(layer.content_bytes for layer in image.layers[:-1])
 
 
@@ -143,16 +144,16 @@ def test_a_user_that_is_a_name_gets_an_entry(project: Project) -> None:
     binary = compile_c(project.workspace, "#include <unistd.h>\nint main(void) { return getuid() != 65532; }")
     settings = ImageSettings(user="app:app", needs=())
     sample = Sample("named", project.workspace.root, "binary", (Path(binary.path.name),), image=settings)
-    taken, facts = pipeline.take_binary(project, sample)
-    base = resolve("scratch", project.platform, project.workspace, project.store)
-    image, verdict = pipeline.package(project, taken, facts, base)
+    taken = pipeline.take_program(project, sample, Platform.host())
+    base = resolve("scratch", Platform.host(), project.workspace, project.store)
+    image, verdict = pipeline.package(project, taken, base)
     assert verdict.status is Status.FAILS
     assert run(project, image).reason == verdict.reason
     assert verdict.reason == "unable to find user app: no matching entries in passwd file"
 
     sample = dataclasses.replace(sample, image=ImageSettings(user="app:app"))
-    taken, facts = pipeline.take_binary(project, sample)
-    image, verdict = pipeline.package(project, taken, facts, base)
+    taken = pipeline.take_program(project, sample, Platform.host())
+    image, verdict = pipeline.package(project, taken, base)
     assert verdict.status is Status.RUNS
     assert run(project, image).exit_code == 0
 
@@ -168,9 +169,9 @@ def test_files_of_the_sample_are_in_the_image(project: Project, tmp_path: Path) 
     )
     settings = ImageSettings(files=own, needs=("users", "tmp"))
     sample = Sample("files", project.workspace.root, "binary", (Path(program.path.name),), image=settings)
-    taken, facts = pipeline.take_binary(project, sample)
-    base = resolve("scratch", project.platform, project.workspace, project.store)
-    image, _ = pipeline.package(project, taken, facts, base)
+    taken = pipeline.take_program(project, sample, Platform.host())
+    base = resolve("scratch", Platform.host(), project.workspace, project.store)
+    image, _ = pipeline.package(project, taken, base)
     found = members(project, image)
     assert set(found) == {"etc/passwd", "srv/key", "data", "etc/group", "tmp"}
     key = found["srv/key"]
@@ -226,10 +227,8 @@ def test_the_probe_asks_a_server_in_scratch(project: Project, docker_engine: Doc
     assert health(docker_engine, image) == "healthy"
     idle = compile_c(project.workspace, "#include <unistd.h>\nint main(void) { for (;;) pause(); }")
     other = Sample("idle", project.workspace.root, "binary", (Path(idle.path.name),), image=sample.image)
-    taken, facts = pipeline.take_binary(project, other)
-    image, _ = pipeline.package(
-        project, taken, facts, resolve("scratch", project.platform, project.workspace, project.store)
-    )
+    taken = pipeline.take_program(project, other, Platform.host())
+    image, _ = pipeline.package(project, taken, resolve("scratch", Platform.host(), project.workspace, project.store))
     docker_engine.load(image)
     assert health(docker_engine, image) == "unhealthy"
 
@@ -261,10 +260,8 @@ def test_a_server_runs_when_it_goes_on_running(project: Project) -> None:
     assert run(project, image).meets(sample.expect) is True
     ends = compile_c(project.workspace, "int main(void) { return 0; }")
     ended = Sample("ends", project.workspace.root, "binary", (Path(ends.path.name),), expect=Expect(serves=0.5))
-    taken, facts = pipeline.take_binary(project, ended)
-    image, _ = pipeline.package(
-        project, taken, facts, resolve("scratch", project.platform, project.workspace, project.store)
-    )
+    taken = pipeline.take_program(project, ended, Platform.host())
+    image, _ = pipeline.package(project, taken, resolve("scratch", Platform.host(), project.workspace, project.store))
     outcome = run(project, image)
     assert (outcome.exit_code, outcome.meets(ended.expect)) == (0, False)
     assert outcome.meets(Expect(exit_code=7, serves=0.5)) is False

@@ -34,10 +34,10 @@ def test_platforms_are_read_from_a_list() -> None:
 
 
 def hello_for(platform: Platform, workspace: Workspace, base: str = "scratch") -> tuple[Project, Image]:
-    project = Project.at(workspace.root, str(platform))
+    project = Project.at(workspace.root)
     sample = load("hello", Workspace(ROOT))
-    binary, facts = pipeline.build_binary(project, sample, RECIPES["zig-static-small"], echo=False)
-    image, _ = pipeline.package(project, binary, facts, resolve(base, platform, workspace, project.store))
+    program = pipeline.build_program(project, sample, RECIPES["zig-static-small"], platform, echo=False)
+    image, _ = pipeline.package(project, program, resolve(base, platform, workspace, project.store))
     return project, image
 
 
@@ -46,7 +46,7 @@ def test_another_cpu_runs_through_an_emulator(workspace: Workspace) -> None:
     """The image of another platform runs in its own root, in which the emulator is not to be seen by the user."""
     need(emulation.emulator(OTHER), f"qemu-user-static for {OTHER}")
     project, image = hello_for(OTHER, workspace)
-    outcome = pipeline.try_run(project, image, LocalEngine(workspace, project.store))
+    outcome = pipeline.try_run(project, image, LocalEngine(workspace, project.roots))
     need("namespaces" not in outcome.reason, "user namespaces")
     assert (outcome.status, outcome.stdout) == (RunStatus.EXITED, "Hello World!\n")
 
@@ -55,7 +55,7 @@ def test_another_cpu_runs_through_an_emulator(workspace: Workspace) -> None:
 def test_without_an_emulator_it_is_not_run(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """That is said, and is no pass; by itself the kernel says what the engines show."""
     project, image = hello_for(OTHER, workspace)
-    engine = LocalEngine(workspace, project.store)
+    engine = LocalEngine(workspace, project.roots)
     if not emulation.runs_by_itself(OTHER):
         assert engine.run(image).reason == "exec /app: exec format error"
     monkeypatch.setattr(emulation, "emulator", lambda platform: None)

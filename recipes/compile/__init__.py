@@ -1,7 +1,8 @@
-"""Sample → Binary."""
+"""Sample → Program."""
 
-from recipes.compile.build import build, keep_prebuilt, smaller
+from recipes.compile.build import build, smaller
+from recipes.compile.finished import take_prebuilt
 from recipes.compile.plan import Plan, Step, plan
 from recipes.compile.toolchain import available, default, doctor
 
-__all__ = ["Plan", "Step", "available", "build", "default", "doctor", "keep_prebuilt", "plan", "smaller"]
+__all__ = ["Plan", "Step", "available", "build", "default", "doctor", "plan", "smaller", "take_prebuilt"]

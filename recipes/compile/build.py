@@ -22,14 +22,15 @@ from recipes.compile import record as records
 from recipes.compile.cpp import linker_warnings
 from recipes.compile.depfile import parse
 from recipes.compile.files import Files, Recorded, sha256, walk
+from recipes.compile.finished import copy, finished, is_there, kept_program
 from recipes.compile.plan import Plan, Step, built_in, cell, plan
 from recipes.compile.recipe import RECIPES, Recipe
 from recipes.compile.record import BuildRecord, StepResult
-from recipes.errors import BadInput, CommandFailed, RecipeError
-from recipes.model import Binary, Platform, Sample
+from recipes.errors import CommandFailed, RecipeError
+from recipes.model import Build, Platform, Program, Sample
 from recipes.support import shell
 from recipes.support.console import note, quote
-from recipes.support.workspace import Workspace, keep, keeping, make_folder, open_locked, replacing, write_atomically
+from recipes.support.workspace import Workspace, keep, keeping, make_folder, open_locked, write_atomically
 
 _NOWHERE: Recorded = ("", "", (0, 0, 0, 0))
 """The output of a step whose plan is carried out as a whole: it is not needed again."""
@@ -40,7 +41,7 @@ _ASSEMBLER_READS = re.compile(rb'\.incbin|\.include\s+\\?"')
 
 def build(
     sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspace, *, jobs: int = 1, echo: bool = True
-) -> Binary:
+) -> Program:
     """Carry out the recipe's plan as far as needed, `jobs` commands side by side. Those that run are echoed to stderr.
 
     Raises: ToolMissing, CommandFailed with the compiler's whole message, BadInput.
@@ -49,49 +50,31 @@ def build(
     planned = plan(sample, recipe, platform, workspace, jobs)
     known = _current(planned, workspace)
     if known is not None:
-        return _binary(planned, known, workspace, cached=True)
+        return _finished(planned, known, workspace, cached=True)
     make_folder(planned.work)
     with _alone(planned) as lock:
         known = _current(planned, workspace)  # another process may have built it while we waited
         if known is not None:
-            return _binary(planned, known, workspace, cached=True)
+            return _finished(planned, known, workspace, cached=True)
         if planned.sample.build not in ("sources", "go"):  # these two run nothing that the folder chooses
             where = str(planned.sample.folder)
             note(f"note: building {where!r} with {planned.sample.build} runs the commands that its build files name")
         made = _carry_out(planned, workspace, jobs, echo, lock)
-    return _binary(planned, made, workspace, cached=False)
+    return _finished(planned, made, workspace, cached=False)
 
 
-def keep_prebuilt(sample: Sample, platform: Platform, workspace: Workspace) -> Binary:
-    """The program that `sample` consists of, as it is now, copied to where it never changes. Raises: BadInput."""
-    path = sample.folder / sample.sources[0]
-    try:
-        digest, size = sha256(path), path.stat().st_size
-    except OSError as error:
-        raise BadInput(f"cannot read {str(path)!r}: {error.strerror}") from error
-    place = workspace.cache / "binaries" / digest / "app"
-    if not _is_there(place, size):
-        _copy(path, place, 0o755)
-        if sha256(place) != digest:
-            place.unlink(missing_ok=True)
-            raise BadInput(f"{str(path)!r} changed while it was being copied", hint="try again")
-    return Binary(place, digest, size, platform, sample)
-
-
-def smaller(binary: Binary, workspace: Workspace) -> Iterator[Binary]:
+def smaller(program: Program, workspace: Workspace) -> Iterator[Program]:
     """What static recipes have made of the same sample as it is now, where that is smaller; the smallest first."""
-    sample = binary.sample
-    if sample is None:
-        return
-    cells = ((recipe, cell(sample, recipe.name, binary.platform, workspace)) for recipe in RECIPES.values())
+    sample = program.sample
+    cells = ((recipe, cell(sample, recipe.name, program.platform, workspace)) for recipe in RECIPES.values())
     known = [(records.read(work), recipe) for recipe, work in cells if recipe.static]
     for record, recipe in sorted(known, key=lambda pair: pair[0].size):
-        if recipe.language != sample.language or not 0 < record.size < binary.size:
+        if recipe.language != sample.language or not 0 < record.size < program.size:
             continue
         with contextlib.suppress(RecipeError):  # what cannot be built now is no advice
-            planned = plan(sample, recipe, binary.platform, workspace)
+            planned = plan(sample, recipe, program.platform, workspace)
             if records.all_unchanged(planned, record, Files()) and _is_kept(workspace, record):
-                yield _binary(planned, record, workspace, cached=True)
+                yield _finished(planned, record, workspace, cached=True)
 
 
 def _current(planned: Plan, workspace: Workspace) -> BuildRecord | None:
@@ -289,60 +272,38 @@ def _keep_saying(planned: Plan, over: threading.Event) -> None:
 # ── what is kept ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _kept(workspace: Workspace, record: BuildRecord) -> Path:
-    return workspace.cache / "binaries" / record.sha256 / "app"
-
-
 def _is_kept(workspace: Workspace, record: BuildRecord) -> bool:
-    path = _kept(workspace, record)
-    return _is_there(path, record.size) and (not record.mapped or path.with_name("app.map").is_file())
-
-
-def _is_there(path: Path, size: int) -> bool:
-    """Whether a file of this size is there to be read."""
-    try:
-        return path.stat().st_size == size
-    except OSError:
-        return False
+    path = kept_program(workspace, record.sha256)
+    return is_there(path, record.size) and (not record.mapped or path.with_name("app.map").is_file())
 
 
 def _keep(planned: Plan, record: BuildRecord, workspace: Workspace) -> None:
     """Copy the program (and its linker map) to where it never changes again."""
-    step, place = planned.steps[-1], _kept(workspace, record)
+    step, place = planned.steps[-1], kept_program(workspace, record.sha256)
     if step.linker_map is not None and record.mapped:
-        _copy(step.linker_map, place.with_name("app.map"), 0o644)
+        copy(step.linker_map, place.with_name("app.map"), 0o644)
     if not _is_kept(workspace, record):
-        _copy(step.output, place, 0o755)
+        copy(step.output, place, 0o755)
         if sha256(place) != record.sha256:  # changed after it was looked at, by another program
             place.unlink(missing_ok=True)
             raise RecipeError(f"{str(step.output)!r} changed while it was being copied", hint="build again")
 
 
-def _copy(source: Path, target: Path, mode: int) -> None:
-    with open(source, "rb") as file, replacing(target, mode) as out:
-        while data := file.read(1 << 20):
-            out.write(data)
-
-
-def _binary(planned: Plan, record: BuildRecord, workspace: Workspace, *, cached: bool) -> Binary:
-    path = _kept(workspace, record)
+def _finished(planned: Plan, record: BuildRecord, workspace: Workspace, *, cached: bool) -> Program:
+    path = kept_program(workspace, record.sha256)
     made = [record.steps[step.title] for step in planned.steps if not step.is_folder]
     # The last step of a whole plan has taken over what the others said about its program.
     speaking = made[-1:] if planned.whole else made
     commands = planned.commands
     if made[-1].argv:
         commands = (*commands[:-1], replace(commands[-1], argv=tuple(made[-1].argv)))
-    return Binary(
-        path,
-        record.sha256,
-        record.size,
-        planned.platform,
-        planned.sample,
-        planned.recipe.name,
-        commands,
-        tuple(warning for each in speaking for warning in each.warnings),
-        path.with_name("app.map") if record.mapped else None,
-        str(planned.toolchain),
-        cached,
-        sum(each.seconds for each in made),
+    how = Build(
+        recipe=planned.recipe.name,
+        commands=commands,
+        warnings=tuple(warning for each in speaking for warning in each.warnings),
+        linker_map=path.with_name("app.map") if record.mapped else None,
+        toolchain=str(planned.toolchain),
+        cached=cached,
+        seconds=sum(each.seconds for each in made),
     )
+    return finished(path, record.sha256, planned.sample, planned.platform, workspace, how)

@@ -113,12 +113,14 @@ class Dynamic:
         return f"{symbol.name}@{symbol.version}" in self.offers or f"{symbol.name}@" in self.offers
 
 
-def read_dynamic(reader: Reader, *, symbols: bool = True) -> Dynamic:
-    """Read what the loader reads. `symbols` False leaves `imports` and `exports` out.
+def read_dynamic(reader: Reader, header: Header | None = None, *, symbols: bool = True) -> Dynamic:
+    """Read what the loader reads; `header` is the file's, where it was read already.
+
+    `symbols` False leaves `imports` and `exports` out.
 
     Raises: NotElf, TruncatedElf.
     """
-    header = read_header(reader)
+    header = header or read_header(reader)
     isa, kernel = _read_demands(reader, header)
     start = Dynamic(
         bits=header.bits,

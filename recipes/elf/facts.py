@@ -22,25 +22,29 @@ _PF_X = 1
 _SHT_SYMTAB = 2
 
 
-def read_elf(path: Path) -> ElfFacts:
+def read_elf(path: Path, original: Path | None = None) -> ElfFacts:
     """Read what the program headers and the dynamic segment of `path` say.
 
     Returns: sizes in bytes; `needed` is () for static and static-PIE.
-    Raises: NotElf, TruncatedElf; BadInput where there is no such file, or it may not be read.
+    Raises: NotElf, TruncatedElf; BadInput where there is no such file, or it may not be read. They name the file
+    `original` where `path` is a copy of it.
     Source: System V gABI, "Program Header" and "Dynamic Section".
     """
     with FileReader(path) as reader:
         try:
             return read_facts(reader)
         except BadInput as error:
-            raise type(error)(f"{str(path)!r}: {error.message}", error.hint) from error
+            raise type(error)(f"{str(original or path)!r}: {error.message}", error.hint) from error
 
 
 def read_facts(reader: Reader) -> ElfFacts:
     """`read_elf` for anything that can be read, such as a member of a root. Raises: NotElf, TruncatedElf."""
     header = read_header(reader)
-    dynamic = read_dynamic(reader, symbols=False)
+    return facts_of(reader, header, read_dynamic(reader, header, symbols=False))
 
+
+def facts_of(reader: Reader, header: Header, dynamic: Dynamic) -> ElfFacts:
+    """The facts of a file whose header and dynamic segment were read. Raises: NotElf, TruncatedElf."""
     from elftools.elf.elffile import ELFFile
 
     elf = ELFFile(cast(IO[bytes], io.BufferedReader(_WithoutSections(reader, header))))

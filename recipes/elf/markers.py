@@ -56,8 +56,8 @@ _MOST_SYMBOL_BYTES = 24 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
-    """All that the rules ask about one file, read once and good for every base.
+class Traits:
+    """What a file gives away: all that the rules ask about it, read once and good for every base.
 
     `strings` are keys of the marker table, `openssl_dir` is what OpenSSL was configured with. `symbols` are what a
     file that is not stripped defines, `weak` what it refers to weakly and does not define. `stack` is the size in
@@ -90,7 +90,7 @@ class Program:
         return next((symbol.name for symbol in self.dynamic.imports if symbol.name in names), None)
 
 
-def examine(path: Path) -> Program:
+def examine(path: Path) -> Traits:
     """`examine_reader` for a file on disk, remembered for as long as the file does not change.
 
     Raises: NotElf, TruncatedElf, BadInput.
@@ -101,21 +101,21 @@ def examine(path: Path) -> Program:
 
 
 @functools.lru_cache(maxsize=1024)
-def _examine_file(path: str, inode: int, size: int, changed: int) -> Program:
+def _examine_file(path: str, inode: int, size: int, changed: int) -> Traits:
     with FileReader(Path(path)) as reader:
         return examine_reader(reader)
 
 
-def examine_reader(reader: Reader) -> Program:
+def examine_reader(reader: Reader) -> Traits:
     """Read everything that the rules may ask for. Raises: NotElf, TruncatedElf."""
     header = read_header(reader)
-    dynamic = read_dynamic(reader)
+    dynamic = read_dynamic(reader, header)
     stack = header.segment(PT_GNU_STACK)
     size = stack.memory_size if stack else None
     go = read_go(reader, header)
     if header.segment(PT_INTERP) is not None or (go and go.settings.get("CGO_ENABLED") != "1"):
         # What a dynamic program uses is in its imports, and what a Go program uses in its function names.
-        return Program(header, dynamic, go, stack=size)
+        return Traits(header, dynamic, go, stack=size)
     found, openssl = _find_strings(reader, header)
     symbols, weak = _read_symbols(reader, header)
     libc: Literal["glibc", "musl"] | None = None
@@ -123,7 +123,7 @@ def examine_reader(reader: Reader) -> Program:
         libc = "glibc"
     elif "musl" in found or _MUSL_START.decode() in symbols:
         libc = "musl"
-    return Program(header, dynamic, go, libc, found, openssl, symbols, weak, size)
+    return Traits(header, dynamic, go, libc, found, openssl, symbols, weak, size)
 
 
 def _find_strings(reader: Reader, header: Header) -> tuple[frozenset[str], str | None]:

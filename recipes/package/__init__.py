@@ -1,1 +1,1 @@
-"""Binary + BaseImage → Image."""
+"""Program + BaseImage → Image."""

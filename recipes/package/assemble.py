@@ -1,4 +1,4 @@
-"""Binary + BaseImage → Image: the base's own layers, and one more with the program in it."""
+"""Program + BaseImage → Image: the base's own layers, and one more with the program in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes.errors import BadInput
-from recipes.model import PROGRAM, Additions, BaseImage, Binary, Compression, Descriptor, FileEntry, Image, Layer
+from recipes.model import PROGRAM, Additions, BaseImage, Compression, Descriptor, FileEntry, Image, Layer, Program
 from recipes.oci.config import config_document, manifest_document, source_date_epoch
 from recipes.oci.store import CONFIG, INDEX, MANIFEST, Store, index_document, platform_document, to_json
 from recipes.support.workspace import keep, kept
@@ -24,7 +24,7 @@ _RECORDS = 5
 
 
 def assemble(
-    binary: Binary,
+    program: Program,
     base: BaseImage,
     *,
     store: Store,
@@ -36,30 +36,41 @@ def assemble(
     """The image, in the store under `name`. The same input gives the same digest on any machine.
 
     `entrypoint` may start something of the base that takes the program as its argument, such as a tracer. Nothing is
-    compressed again that was assembled before: a record says which layer a binary became.
+    compressed again that was assembled before: a record says which layer a file became.
     """
     additions = additions or Additions()
-    program = FileEntry(PROGRAM, binary.path, _MODE)
-    layer = data_layer((program,), store, compression, {binary.path: binary.sha256})
-    return replace(finish(binary, base, layer, store, name, additions, entrypoint), program=program)
+    file = FileEntry(PROGRAM, program.path, _MODE)
+    layer = data_layer((file,), store, compression, {program.path: program.sha256})
+    image = finish(program, base, layer, store, name=name, additions=additions, entrypoint=entrypoint)
+    return replace(image, program_file=file)
 
 
 def finish(
-    binary: Binary,
+    program: Program,
     base: BaseImage,
     last: Layer,
     store: Store,
+    *,
     name: str,
     additions: Additions,
     entrypoint: tuple[str, ...],
 ) -> Image:
     """The documents of the image whose last layer is `last`, in the store under `name`."""
     layers = (*base.layers, *additions.layers, last)
-    config = store.add(to_json(config_document(binary.platform, base, layers, entrypoint, additions)), CONFIG)
-    title = binary.sample.name if binary.sample else binary.path.name
-    manifest = store.add(to_json(manifest_document(config, layers, base, title, additions.settings)), MANIFEST)
-    store.tag(name, manifest, platform=binary.platform)
-    return Image(name, manifest, config, layers, binary.platform, base, binary, entrypoint, additions)
+    config = store.add(to_json(config_document(program.platform, base, layers, entrypoint, additions)), CONFIG)
+    manifest = store.add(to_json(manifest_document(config, layers, base, program.name, additions.settings)), MANIFEST)
+    store.tag(name, manifest, platform=program.platform)
+    return Image(
+        name=name,
+        manifest=manifest,
+        config=config,
+        layers=layers,
+        platform=program.platform,
+        base=base,
+        program=program,
+        entrypoint=entrypoint,
+        additions=additions,
+    )
 
 
 def join(images: Sequence[Image], store: Store, name: str) -> Descriptor:

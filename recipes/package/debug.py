@@ -39,7 +39,8 @@ def twin(image: Image, entries: Iterable[FileEntry], store: Store, compression: 
     env = dict(image.base.env) | dict(settings.env)
     settings = replace(settings, env=(*settings.env, ("PATH", f"{env.get('PATH', DEFAULT_PATH)}:{FOLDER}")))
     base = replace(image.base, name=image.name, reference=image.name, digest=image.digest, layers=image.layers)
-    return finish(image.binary, base, layer, store, f"{image.name}-debug", Additions(settings), image.entrypoint)
+    name, additions = f"{image.name}-debug", Additions(settings)
+    return finish(image.program, base, layer, store, name=name, additions=additions, entrypoint=image.entrypoint)
 
 
 def _is_command(root: RootFs, name: str) -> bool:

@@ -68,7 +68,7 @@ def write_context(image: Image, store: Store, folder: Path) -> None:
             with open_layer(store, layer) as stream, replacing(folder / name) as out:
                 shutil.copyfileobj(stream, out)
             undo.callback((folder / name).unlink)
-        with open(image.binary.path, "rb") as program, replacing(folder / "app", 0o755) as out:
+        with open(image.program.path, "rb") as program, replacing(folder / "app", 0o755) as out:
             shutil.copyfileobj(program, out)
         undo.callback((folder / "app").unlink)
         write_atomically(folder / "Dockerfile", dockerfile.encode())

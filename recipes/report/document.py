@@ -31,16 +31,15 @@ def comparison_document(comparison: Comparison, sort: str = "image") -> dict[str
 
 
 def row_document(row: SizeRow) -> dict[str, Any]:
-    image = row.image
-    binary = image.binary
+    image, program = row.image, row.program
     return {
-        "sample": binary.sample.name if binary.sample else binary.path.name,
-        "recipe": binary.recipe,
-        "linkage": row.facts.linkage.value,
+        "sample": program.name,
+        "recipe": program.build.recipe,
+        "linkage": program.facts.linkage.value,
         "base": image.base.name,
         "base_digest": image.base.digest,
         "platform": str(image.platform),
-        "binary_bytes": binary.size,
+        "binary_bytes": program.size,
         "image_bytes": image.image_bytes,
         "download_bytes": image.download_bytes,
         "overhead_bytes": image.overhead_bytes,
@@ -51,8 +50,8 @@ def row_document(row: SizeRow) -> dict[str, Any]:
         "verdict": verdict_document(row.verdict),
         "disagrees": row.disagrees,
         "run": run_document(row.run),
-        "commands": [str(command) for command in binary.commands],
-        "warnings": list(binary.warnings),
+        "commands": [str(command) for command in program.build.commands],
+        "warnings": list(program.build.warnings),
     }
 
 

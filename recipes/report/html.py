@@ -57,11 +57,11 @@ def _row(row: SizeRow, best: SizeRow | None, largest: int) -> str:
     width = 100 * image.image_bytes / largest if largest else 0
     unit = best.image.image_bytes if best else 0
     cells = [
-        f"<td>{_escape(image.binary.recipe or 'prebuilt')}</td>",
-        f"<td>{_escape(row.facts.linkage)}</td>",
+        f"<td>{_escape(row.program.build.recipe or 'prebuilt')}</td>",
+        f"<td>{_escape(row.program.facts.linkage)}</td>",
         f"<td>{_escape(image.base.name)}</td>",
         _answer(row),
-        _size(image.binary.size),
+        _size(row.program.size),
         _size(image.image_bytes),
         f"<td class='size'><div class='bar' style='width:{width:.1f}%'></div></td>",
         _size(image.download_bytes),

@@ -9,15 +9,13 @@ from recipes.support import printable
 
 def render(row: SizeRow) -> str:
     """What `build-static` prints: what was made, how big it is, whether it runs."""
-    image = row.image
-    binary = image.binary
-    name = binary.sample.name if binary.sample else binary.path.name
+    image, program, build = row.image, row.program, row.program.build
     lines = [
         ("digest", image.digest),
         ("tag", image.name),
-        ("recipe", f"{binary.recipe} ({binary.toolchain})" if binary.recipe else "prebuilt"),
-        ("linkage", str(row.facts.linkage)),
-        ("binary", exact(binary.size)),
+        ("recipe", f"{build.recipe} ({build.toolchain})" if build.recipe else "prebuilt"),
+        ("linkage", str(program.facts.linkage)),
+        ("binary", exact(program.size)),
         ("image", exact(image.image_bytes)),
         ("download", exact(image.download_bytes)),
         ("overhead", exact(image.overhead_bytes)),
@@ -29,14 +27,14 @@ def render(row: SizeRow) -> str:
         ("verdict", _verdict(row)),
         ("run", _run(row)),
     ]
-    notes = [f"linker: {warning}" for warning in binary.warnings]
+    notes = [f"linker: {warning}" for warning in build.warnings]
     notes += [
         f"{finding.level} ({finding.code}): {finding.evidence}; fix: {finding.fix}" for finding in row.verdict.findings
     ]
     said = _said(row)
     return printable.page(
         [
-            f"{name} on {image.base.name}, {image.platform}",
+            f"{program.name} on {image.base.name}, {image.platform}",
             "",
             *_columns(lines),
             *(said if len(said) > 1 else ()),

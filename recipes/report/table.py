@@ -68,14 +68,14 @@ def arrange(rows: Iterable[SizeRow], sort: str = "image") -> list[list[SizeRow]]
         image = row.image
         chosen: dict[str, object] = {
             "image": image.image_bytes,
-            "binary": image.binary.size,
+            "binary": row.program.size,
             "download": image.download_bytes,
             "overhead": image.overhead_bytes,
-            "recipe": image.binary.recipe or "",
+            "recipe": row.program.build.recipe or "",
             "base": image.base.name,
-            "linkage": str(row.facts.linkage),
+            "linkage": str(row.program.facts.linkage),
         }
-        return chosen[sort], image.image_bytes, image.base.name, image.binary.recipe or ""
+        return chosen[sort], image.image_bytes, image.base.name, row.program.build.recipe or ""
 
     ordered = sorted(rows, key=_group)
     return [sorted(group, key=key) for _, group in groupby(ordered, key=_group)]
@@ -102,7 +102,7 @@ def render(comparison: Comparison, style: str = "simple", sort: str = "image", v
 def label(row: SizeRow, comparison: Comparison) -> str:
     """What the rows of one sample are called: with their platform, where there are several."""
     several = len({row.image.platform for row in comparison.rows}) > 1
-    return f"{_sample_name(row)} ({row.image.platform})" if several else _sample_name(row)
+    return f"{row.program.name} ({row.image.platform})" if several else row.program.name
 
 
 def not_compared(comparison: Comparison, verbose: bool = False) -> list[str]:
@@ -177,12 +177,12 @@ def _cells(group: Sequence[SizeRow], label: str, verbose: bool) -> Iterator[Sequ
         mark = " *" if row is best else ""
         yield (
             label,
-            image.binary.recipe or "prebuilt",
-            str(row.facts.linkage),
+            row.program.build.recipe or "prebuilt",
+            str(row.program.facts.linkage),
             image.base.name + mark,
             str(row.verdict.status),
             _runs(row, verbose),
-            human(image.binary.size),
+            human(row.program.size),
             human(image.image_bytes),
             human(image.download_bytes),
             human(image.overhead_bytes),
@@ -205,12 +205,7 @@ def _runs(row: SizeRow, verbose: bool) -> str:
 
 
 def _group(row: SizeRow) -> tuple[str, Platform]:
-    return _sample_name(row), row.image.platform
-
-
-def _sample_name(row: SizeRow) -> str:
-    binary = row.image.binary
-    return binary.sample.name if binary.sample else binary.path.name
+    return row.program.name, row.image.platform
 
 
 def _shorten(text: str) -> str:

@@ -17,6 +17,7 @@ from recipes.errors import DamagedBlob, RecipeError, Unavailable
 from recipes.model import BaseImage, Image, Limits, RunOutcome, RunStatus
 from recipes.oci.archive import archive
 from recipes.oci.reference import docker_tag
+from recipes.oci.roots import Roots
 from recipes.oci.store import Store
 from recipes.run.roots import writable_folders
 
@@ -37,10 +38,10 @@ class DockerEngine:
 
     name = "docker"
 
-    def __init__(self, client: DockerClient, store: Store) -> None:
+    def __init__(self, client: DockerClient, store: Store, roots: Roots) -> None:
         self._client = client
         weakref.finalize(self, client.close)  # its connections live as long as it does
-        self._store = store
+        self._store, self._roots = store, roots
         self._loading: dict[str | None, threading.Lock] = {}
         self._lock = threading.Lock()
         self._bases: set[str | None] = set()
@@ -48,9 +49,9 @@ class DockerEngine:
         self._swept = False
 
     @classmethod
-    def connect(cls, store: Store) -> DockerEngine:
+    def connect(cls, store: Store, roots: Roots) -> DockerEngine:
         """Raises: Unavailable where no engine answers."""
-        return cls(_client(), store)
+        return cls(_client(), store, roots)
 
     # ── images ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -151,7 +152,7 @@ class DockerEngine:
             memswap_limit=limits.memory_bytes,
             pids_limit=limits.processes,
             log_config=LogConfig(type="none"),
-            tmpfs=dict.fromkeys(writable_folders(image, self._store), "rw,nosuid,nodev,mode=1777,size=64m"),
+            tmpfs=dict.fromkeys(writable_folders(image, self._roots), "rw,nosuid,nodev,mode=1777,size=64m"),
         )
         made = api.create_container(
             image.config.digest,

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from recipes.errors import Unavailable
 from recipes.model import BaseImage, Image, Limits, RunOutcome
+from recipes.oci.roots import Roots
 from recipes.oci.store import Store
 from recipes.support.console import note
 from recipes.support.workspace import Workspace
@@ -39,7 +40,7 @@ class Engine(Protocol):
         """End what runs at this moment; called on ^C from another thread."""
 
 
-def choose(name: EngineName, workspace: Workspace, store: Store) -> Engine:
+def choose(name: EngineName, workspace: Workspace, store: Store, roots: Roots) -> Engine:
     """`auto` is the Docker Engine where one answers, else local; which one is said on stderr.
 
     Raises: Unavailable where `docker` was asked for by name and none answers.
@@ -47,18 +48,18 @@ def choose(name: EngineName, workspace: Workspace, store: Store) -> Engine:
     from recipes.run.local import LocalEngine
 
     if name == "local":
-        return LocalEngine(workspace, store)
+        return LocalEngine(workspace, roots)
     # Importing the SDK costs more than the whole rest of a build in which nothing changed.
     if name == "docker" or may_have_docker():
         from recipes.run.docker import DockerEngine
 
         try:
-            return DockerEngine.connect(store)
+            return DockerEngine.connect(store, roots)
         except Unavailable:
             if name == "docker":
                 raise
     note("engine: local (no Docker Engine answers)")
-    return LocalEngine(workspace, store)
+    return LocalEngine(workspace, roots)
 
 
 def may_have_docker() -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from recipes.model import BaseImage, Command, Image, Limits, RunOutcome, RunStatus
 from recipes.oci.config import DEFAULT_PATH
-from recipes.oci.store import Store
+from recipes.oci.roots import Roots
 from recipes.rootfs.accounts import Account, UnknownAccount, look_up
 from recipes.run.cgroups import control_group
 from recipes.run.emulation import FOLDER, emulator_layer
@@ -40,13 +40,13 @@ _GRACE = 10.0
 @dataclass(frozen=True, slots=True)
 class LocalEngine:
     workspace: Workspace
-    store: Store
+    roots: Roots
     name: str = "local"
 
     def prepare(self, base: BaseImage) -> None:
         """Unpack the base. Raises: RecipeError where that cannot be done."""
         if base.layers:
-            unpack(base.layers, self.store, self.workspace)
+            unpack(base.layers, self.roots, self.workspace)
 
     def load(self, image: Image) -> None:
         """Nothing to load: layers are unpacked when they are run."""
@@ -77,7 +77,7 @@ class LocalEngine:
         if not filtered:
             reason = f"the local engine cannot filter system calls on this CPU ({os.uname().machine})"
             return RunOutcome(self.name, RunStatus.NOT_RUN, reason=reason)
-        writable = writable_folders(image, self.store)
+        writable = writable_folders(image, self.roots)
         made, volumes = self._folders(image, account)
         # The program itself, and before it what emulates its CPU: the image must not choose what that is.
         through = [f"{FOLDER}/{emulator.name}"] if emulator is not None else []
@@ -112,9 +112,9 @@ class LocalEngine:
         if emulator is not None:
             yield emulator_layer(emulator, self.workspace)
         for layer in reversed(image.layers[len(image.base.layers) :]):
-            yield unpack([layer], self.store, self.workspace)
+            yield unpack([layer], self.roots, self.workspace)
         if image.base.layers:
-            yield unpack(image.base.layers, self.store, self.workspace)
+            yield unpack(image.base.layers, self.roots, self.workspace)
         if made:
             yield self._folders_layer(made)
 
@@ -173,7 +173,7 @@ class LocalEngine:
         """Who the image's user is. The program alone brings no lists of users. Raises: UnknownAccount."""
         if len(image.layers) == 1:
             return look_up(image.settings.user)
-        root = root_beneath(image, self.store)
+        root = root_beneath(image, self.roots)
         lists = [root.read(path) if root.is_file(path) else b"" for path in ("/etc/passwd", "/etc/group")]
         return look_up(image.settings.user, *lists)
 
@@ -182,7 +182,7 @@ class LocalEngine:
         settings = image.settings
         if not any(path.strip("/") for path in (settings.workdir, *settings.volumes)):
             return [], {}
-        root = root_beneath(image, self.store)
+        root = root_beneath(image, self.roots)
         places = sorted({place_of(root, path) for path in settings.volumes} - {"/"})  # one in another comes after it
         made = {place_of(root, settings.workdir), *places} - {"/"}
         return sorted(made), {place: volume(root, place, account) for place in places}

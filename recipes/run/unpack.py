@@ -15,9 +15,8 @@ from pathlib import Path
 
 from recipes.errors import RecipeError
 from recipes.model import Layer
-from recipes.oci.store import Store
+from recipes.oci.roots import Roots
 from recipes.rootfs.root import RootFs
-from recipes.run.roots import layer_sources
 from recipes.support import disk
 from recipes.support.workspace import Workspace, locked, make_folder
 
@@ -25,7 +24,7 @@ NOBODY = 65532
 """The user and the group that root becomes before a program runs."""
 
 
-def unpack(layers: Sequence[Layer], store: Store, workspace: Workspace) -> Path:
+def unpack(layers: Sequence[Layer], roots: Roots, workspace: Workspace) -> Path:
     """The folder `build/roots/<key>` with what these layers hold together, made once and kept."""
     owner = NOBODY if os.geteuid() == 0 else os.geteuid()
     key = hashlib.sha256("\n".join((f"{owner}", *(layer.diff_id for layer in layers))).encode()).hexdigest()[:32]
@@ -35,7 +34,7 @@ def unpack(layers: Sequence[Layer], store: Store, workspace: Workspace) -> Path:
     make_folder(workspace.roots)
     with locked(workspace.roots / f"{key}.lock"):
         if not folder.is_dir():
-            root = RootFs.from_layers(layer_sources(store, layers), workspace.cache / "roots")
+            root = roots.of(layers)
             with workspace.temporary("unpack") as place:
                 disk.Room(place, "unpacked layers").need(_size(root, os.statvfs(place).f_frsize))
                 try:

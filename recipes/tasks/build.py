@@ -25,7 +25,8 @@ from recipes.tasks.common import (
     load_each,
     one_of,
     open_project,
-    open_projects,
+    platform_of,
+    platforms_of,
     show,
     split,
     words,
@@ -36,7 +37,7 @@ from recipes.tasks.finish import finish, tell_wrong
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
-    from recipes.model import Sample, Unavailable
+    from recipes.model import Platform, Sample, Unavailable
     from recipes.pipeline import Project
 
 
@@ -73,20 +74,20 @@ def build_static(
     from recipes import pipeline
 
     one_of("format", format, ("text", "json"))
-    projects = open_projects(c, platform, compression, jobs, max_blob)
-    program = load(projects[0], Selection(sample, target, package, set_))
-    chosen = [(project, choose_recipe(project, program, recipe)) for project in projects]
+    project = open_project(c, compression, jobs=jobs, max_blob=max_blob)
+    source = load(project, Selection(sample, target, package, set_))
+    chosen = [(where, choose_recipe(project, source, where, recipe)) for where in platforms_of(platform)]
     if plan:
-        for project, how in chosen:
-            _print_plan(project, program, how)
+        for where, how in chosen:
+            _print_plan(project, source, how, where)
         return 0
-    where = choose_engine(engine, projects[0], run=run)
+    running = choose_engine(engine, project, run=run)
     rows = [
-        pipeline.build_static(project, program, how, find_base_image(project, base), where, run=run)
-        for project, how in chosen
+        pipeline.build_static(project, source, how, find_base_image(project, where, base), running, run=run)
+        for where, how in chosen
     ]
-    hints = [pipeline.smaller_hint(project, row) for project, row in zip(projects, rows, strict=True)]
-    return finish(projects[0], rows, engine, format, hints)
+    hints = [pipeline.smaller_hint(project, row.program) for row in rows]
+    return finish(project, rows, engine, format, hints=hints)
 
 
 @task(
@@ -123,11 +124,11 @@ def package(
     from recipes.samples.reader import prebuilt
 
     one_of("format", format, ("text", "json"))
-    program = changed(prebuilt(file, words(args), stdin), set_)
-    project = open_project(c, platform, compression, jobs, max_blob)
-    binary, facts = pipeline.take_binary(project, program)
+    sample = changed(prebuilt(file, words(args), stdin), set_)
+    project, where = open_project(c, compression, jobs=jobs, max_blob=max_blob), platform_of(platform)
+    program = pipeline.take_program(project, sample, where)
     row = pipeline.package_and_run(
-        project, binary, facts, find_base_image(project, base), choose_engine(engine, project, run=run), run=run
+        project, program, find_base_image(project, where, base), choose_engine(engine, project, run=run), run=run
     )
     return finish(project, [row], engine, format)
 
@@ -176,8 +177,7 @@ def compare_sizes(
 
     table.check_format(format)
     table.check_sort(sort)
-    projects = open_projects(c, platform, compression, jobs, max_blob)
-    project = projects[0]
+    project, wanted = open_project(c, compression, jobs=jobs, max_blob=max_blob), platforms_of(platform)
     programs, broken = _load_all(project, split(samples), target, package)
     chosen_recipes = [find(name) for name in split(recipes)] or list(RECIPES.values())
     for name in {*split(bases)} - {*MADE_HERE}:
@@ -186,7 +186,8 @@ def compare_sizes(
     if any(name.startswith("deb-") for name in chosen_bases):
         ensure_assembler()
     comparison = matrix.compare_platforms(
-        projects,
+        project,
+        wanted,
         programs,
         chosen_recipes,
         chosen_bases,
@@ -226,10 +227,10 @@ def _load_all(
     return tuple(found.values()), ()
 
 
-def _print_plan(project: Project, sample: Sample, recipe: Recipe) -> None:
+def _print_plan(project: Project, sample: Sample, recipe: Recipe, platform: Platform) -> None:
     from recipes import compile as compiling
 
-    for step in compiling.plan(sample, recipe, project.platform, project.workspace).steps:
+    for step in compiling.plan(sample, recipe, platform, project.workspace).steps:
         show(f"{step.pasted}\n")
 
 

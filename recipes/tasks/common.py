@@ -17,7 +17,7 @@ from recipes.support import console, printable
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
-    from recipes.model import BaseImage, Descriptor, Image, Sample, Unavailable
+    from recipes.model import BaseImage, Descriptor, Image, Platform, Sample, Unavailable
     from recipes.pipeline import Project
 
 COMMON = {
@@ -43,12 +43,24 @@ MANY: Sequence[str] = []
 """The default of an option that may be repeated. A list: with a tuple, Invoke would take one value's letters apart."""
 
 
-def open_project(
-    c: Context, platform: str = "", compression: str = "gzip", jobs: str = "", max_blob: str = ""
-) -> Project:
+def open_project(c: Context, compression: str = "gzip", *, jobs: str = "", max_blob: str = "") -> Project:
     from recipes.pipeline import Project
 
-    return Project.at(Path(c.fromscratch.root), platform, compression, _number(jobs), _bytes(max_blob))
+    return Project.at(Path(c.fromscratch.root), compression, jobs=_number(jobs), max_blob=_bytes(max_blob))
+
+
+def platform_of(text: str) -> Platform:
+    """Of `--platform` where it takes one; this machine's where it is not given. Raises: BadInput."""
+    from recipes.model import Platform
+
+    return Platform.parse(text) if text else Platform.host()
+
+
+def platforms_of(text: str) -> tuple[Platform, ...]:
+    """Those between the commas of `--platform`; this machine's where it is not given. Raises: BadInput."""
+    from recipes.model import Platform
+
+    return Platform.parse_list(text)
 
 
 def _number(jobs: str) -> int:
@@ -70,16 +82,6 @@ def _bytes(max_blob: str) -> int:
         raise errors.BadInput(f"not a size: --max-blob {max_blob}", hint="write it as 500MB or 16GiB")
     size: int = int(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index(match[2] or " ")
     return size
-
-
-def open_projects(
-    c: Context, platforms: str, compression: str = "gzip", jobs: str = "", max_blob: str = ""
-) -> tuple[Project, ...]:
-    """One for each of the platforms between the commas of `--platform`, and one without any."""
-    from recipes.model import Platform
-
-    wanted = Platform.parse_list(platforms)
-    return tuple(open_project(c, str(platform), compression, jobs, max_blob) for platform in wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +144,11 @@ def changed(sample: Sample, changes: Sequence[str]) -> Sample:
     return replace(sample, image=from_command_line(changes, sample.image))
 
 
-def choose_recipe(project: Project, sample: Sample, name: str) -> Recipe:
+def choose_recipe(project: Project, sample: Sample, platform: Platform, name: str) -> Recipe:
     from recipes import compile as compiling
     from recipes.compile.recipe import RECIPES, find
 
-    recipe = find(name) if name else compiling.default(sample, project.platform, project.workspace)
+    recipe = find(name) if name else compiling.default(sample, platform, project.workspace)
     if recipe.language != sample.language:
         fitting = [known.name for known in RECIPES.values() if known.language == sample.language]
         raise errors.BadInput(
@@ -156,16 +158,16 @@ def choose_recipe(project: Project, sample: Sample, name: str) -> Recipe:
     return recipe
 
 
-def find_base_image(project: Project, name: str) -> BaseImage:
+def find_base_image(project: Project, platform: Platform, name: str) -> BaseImage:
     from recipes.bases.resolve import resolve
 
     if name.startswith("deb-"):
         ensure_assembler()
-    return resolve(name, project.platform, project.workspace, project.store, retry=True)
+    return resolve(name, platform, project.workspace, project.store, retry=True)
 
 
 def make_images(
-    projects: Sequence[Project], selection: Selection, *, gate: bool = False
+    project: Project, platforms: Sequence[Platform], selection: Selection, *, gate: bool = False
 ) -> tuple[tuple[Image, ...], Descriptor]:
     """The image for each platform, and what stands for them all: a manifest, or an index of several.
 
@@ -173,17 +175,19 @@ def make_images(
     """
     from recipes import pipeline
 
-    images = tuple(make_image(project, selection, gate=gate) for project in projects)
-    return images, pipeline.join(projects[0], images)
+    images = tuple(make_image(project, platform, selection, gate=gate) for platform in platforms)
+    return images, pipeline.join(project, images)
 
 
-def make_image(project: Project, selection: Selection, *, gate: bool = False) -> Image:
+def make_image(project: Project, platform: Platform, selection: Selection, *, gate: bool = False) -> Image:
     """The image of a sample on a base: built as far as needed, with the data that it will ask for."""
     from recipes import pipeline
 
-    program = load(project, selection)
-    binary, facts = pipeline.build_binary(project, program, choose_recipe(project, program, selection.recipe))
-    image, verdict = pipeline.package(project, binary, facts, find_base_image(project, selection.base))
+    sample = load(project, selection)
+    program = pipeline.build_program(
+        project, sample, choose_recipe(project, sample, platform, selection.recipe), platform
+    )
+    image, verdict = pipeline.package(project, program, find_base_image(project, platform, selection.base))
     if gate:
         pipeline.refuse_failing(verdict, image)
     return image
@@ -201,7 +205,7 @@ def choose_engine(name: str, project: Project, *, run: bool) -> Any:
     one_of("engine", name, ("auto", "docker", "local"))
     if name == "local" and not run:
         return None  # it would have nothing to do
-    return choose(name, project.workspace, project.store)  # type: ignore[arg-type]  # checked just above
+    return choose(name, project.workspace, project.store, project.roots)  # type: ignore[arg-type]  # checked just above
 
 
 def is_file(project: Project, target: str) -> bool:

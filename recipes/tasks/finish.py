@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from recipes.pipeline import Project
 
 
-def finish(project: Project, rows: Sequence[SizeRow], engine: str, style: str, hints: Sequence[str] = ()) -> int:
+def finish(project: Project, rows: Sequence[SizeRow], engine: str, style: str, *, hints: Sequence[str] = ()) -> int:
     """Print what was made, one image or several with their index, and choose the exit code."""
     from recipes import pipeline
 

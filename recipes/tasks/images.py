@@ -21,7 +21,8 @@ from recipes.tasks.common import (
     make_images,
     one_of,
     open_project,
-    open_projects,
+    platform_of,
+    platforms_of,
     show,
 )
 from recipes.tasks.ending import ending_well
@@ -54,15 +55,15 @@ def dockerfile(
     """Build a sample, and print the Dockerfile that makes the same image."""
     from recipes.package.dockerfile import render, write_context
 
-    project = open_project(c, platform, max_blob=max_blob)
-    image = make_image(project, Selection(sample, target, package, set_, recipe, base))
+    project = open_project(c, max_blob=max_blob)
+    image = make_image(project, platform_of(platform), Selection(sample, target, package, set_, recipe, base))
     if context:
         write_context(image, project.store, Path(context))
         console.note(f"written: {context}; to build it: docker build {shell_word(context)}")
     show(render(image))
     if not context:
         more = " and its data (--context writes all of it)" if image.additions.layers else ""
-        console.note(f"# the binary to copy is {image.binary.path}{more}")
+        console.note(f"# the binary to copy is {image.program.path}{more}")
 
 
 @task(
@@ -87,8 +88,8 @@ def debug(
     from recipes.report.summary import render_twin
     from recipes.workflows import debug as debugging
 
-    project = open_project(c, platform, compression, max_blob=max_blob)
-    image = make_image(project, Selection(sample, changes=set_, recipe=recipe, base=base))
+    project = open_project(c, compression, max_blob=max_blob)
+    image = make_image(project, platform_of(platform), Selection(sample, changes=set_, recipe=recipe, base=base))
     ensure_assembler()
     twin = debugging.make_twin(project, image)
     running = choose_engine(engine, project, run=True)
@@ -128,11 +129,11 @@ def export(
     """Write an image to a file or layout that Docker, podman and skopeo read."""
     from recipes.oci import archive
 
-    projects = open_projects(c, platform, compression, max_blob=max_blob)
+    project, wanted = open_project(c, compression, max_blob=max_blob), platforms_of(platform)
     selection = Selection(sample, target, package, set_, recipe, base)
-    archive.check_target(to, several=len(projects) > 1)  # before anything is built
-    images, start = make_images(projects, selection)
-    archive.export(images, start, projects[0].store, to)
+    archive.check_target(to, several=len(wanted) > 1)  # before anything is built
+    images, start = make_images(project, wanted, selection)
+    archive.export(images, start, project.store, to)
     show(f"{start.digest}\n")
 
 
@@ -173,11 +174,11 @@ def push(
     from recipes.report.document import dumps
 
     one_of("format", format, ("text", "json"))
-    projects = open_projects(c, platform, compression, jobs, max_blob)
+    project, wanted = open_project(c, compression, jobs=jobs, max_blob=max_blob), platforms_of(platform)
     where = image_name(to.removeprefix("docker://"))
     check_target(where, insecure=insecure)  # before anything is built
-    _, start = make_images(projects, Selection(sample, target, package, set_, recipe, base), gate=not force)
-    first = projects[0]
-    pushed = push_image(first.store, start, where, workspace=first.workspace, jobs=first.jobs, insecure=insecure)
+    selection = Selection(sample, target, package, set_, recipe, base)
+    _, start = make_images(project, wanted, selection, gate=not force)
+    pushed = push_image(project.store, start, where, workspace=project.workspace, jobs=project.jobs, insecure=insecure)
     console.note(report.summary(pushed))
     show(dumps(report.document(pushed)) if format == "json" else f"{pushed}\n")

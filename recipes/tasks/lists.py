@@ -8,7 +8,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from recipes import errors
-from recipes.tasks.common import choose_recipe, load_each, open_project, show, split
+from recipes.tasks.common import choose_recipe, load_each, open_project, platform_of, show, split
 from recipes.tasks.ending import ending_well
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ def recipes(c: Context) -> None:
     from recipes.compile.recipe import RECIPES
     from recipes.report.table import list_table
 
-    project = open_project(c)
+    project, here = open_project(c), platform_of("")
     rows = []
     for recipe in RECIPES.values():
-        missing = compiling.available(recipe, project.platform, project.workspace)
+        missing = compiling.available(recipe, here, project.workspace)
         answer = f"{missing.message}; {missing.hint}" if missing else "yes"
         rows.append((recipe.name, recipe.language, recipe.summary, answer))
     show(list_table(("recipe", "for", "what it does", "available"), rows) + "\n")
@@ -40,13 +40,13 @@ def samples(c: Context) -> None:
     from recipes.report.table import by_reason, list_table
     from recipes.support.printable import page
 
-    project = open_project(c)
+    project, here = open_project(c), platform_of("")
     found, broken = load_each(project)
     rows = []
     for sample in found:
         sources = ", ".join(str(source) for source in sample.sources[:4]) + (", …" if len(sample.sources) > 4 else "")
         sources = sources or sample.module or f"built by {sample.build}"
-        rows.append((sample.name, sample.language, choose_recipe(project, sample, "").name, sources))
+        rows.append((sample.name, sample.language, choose_recipe(project, sample, here, "").name, sources))
     show(list_table(("sample", "language", "default recipe", "sources"), rows) + "\n")
     if broken:
         show(page(("", f"skipped: {by_reason(broken)}")))

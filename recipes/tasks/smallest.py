@@ -20,7 +20,8 @@ from recipes.tasks.common import (
     load_any,
     one_of,
     open_project,
-    open_projects,
+    platform_of,
+    platforms_of,
     show,
 )
 from recipes.tasks.ending import ending_well
@@ -67,21 +68,21 @@ def bundle(
     from recipes.workflows import bundle as bundling
 
     one_of("format", format, ("text", "json"))
-    projects = open_projects(c, platform, compression, jobs, max_blob)
-    program = load_any(projects[0], Selection(target, build_target, package, set_, recipe), args, stdin)
+    project = open_project(c, compression, jobs=jobs, max_blob=max_blob)
+    sample = load_any(project, Selection(target, build_target, package, set_, recipe), args, stdin)
     if from_.startswith("deb-"):
         ensure_assembler()
-    where = choose_engine(engine, projects[0], run=run)
+    running = choose_engine(engine, project, run=run)
     rows = []
-    for project in projects:
-        if program.language == "binary":
-            binary, facts = pipeline.take_binary(project, program)
+    for where in platforms_of(platform):
+        if sample.language == "binary":
+            program = pipeline.take_program(project, sample, where)
         else:
-            chosen = choose_recipe(project, program, recipe) if recipe else bundling.dynamic_recipe(program.language)
-            binary, facts = pipeline.build_binary(project, program, chosen)
-        base = bundling.make(project, binary, facts, from_, tuple(dlopen))
-        rows.append(pipeline.package_and_run(project, binary, facts, base, where, run=run))
-    return finish(projects[0], rows, engine, format)
+            how = choose_recipe(project, sample, where, recipe) if recipe else bundling.dynamic_recipe(sample.language)
+            program = pipeline.build_program(project, sample, how, where)
+        base = bundling.make(project, program, from_, tuple(dlopen))
+        rows.append(pipeline.package_and_run(project, program, base, running, run=run))
+    return finish(project, rows, engine, format)
 
 
 @task(
@@ -123,15 +124,22 @@ def smallest(
     from recipes.workflows.smallest import Climber
 
     one_of("format", format, ("text", "json"))
-    project = open_project(c, platform, compression, jobs, max_blob)
-    program = load_any(project, Selection(target, build_target, package, set_), args, stdin)
+    project, where = open_project(c, compression, jobs=jobs, max_blob=max_blob), platform_of(platform)
+    sample = load_any(project, Selection(target, build_target, package, set_), args, stdin)
     if not run:
         console.note("nothing is run: the first image that is judged to run is taken as the smallest")
-    climber = Climber(project, choose_engine(engine, project, run=run), run, from_, tuple(dlopen))
-    rungs = tuple(climber.climb(program))
+    climber = Climber(
+        project,
+        where,
+        choose_engine(engine, project, run=run),
+        run=run,
+        source=from_,
+        named=tuple(dlopen),
+    )
+    rungs = tuple(climber.climb(sample))
     passed = None if rungs[-1].rejected_because else rungs[-1].row
     show(document(rungs) if format == "json" else render(rungs))
     if passed is None:
-        console.error(f"none of the candidates for {program.name} runs")
+        console.error(f"none of the candidates for {sample.name} runs")
         return errors.GateFailed.exit_code
     return 0

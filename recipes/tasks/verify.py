@@ -18,12 +18,14 @@ from recipes.tasks.common import (
     load,
     one_of,
     open_project,
+    platform_of,
     show,
     split,
 )
 from recipes.tasks.ending import ending_well
 
 if TYPE_CHECKING:
+    from recipes.model import Platform
     from recipes.pipeline import Project
     from recipes.workflows.verify import Outcome
 
@@ -61,14 +63,14 @@ def verify(
     from recipes.workflows import verify as verifying
 
     one_of("format", format, ("text", "json"))
-    project = open_project(c, platform, jobs=jobs, max_blob=max_blob)
+    project, where = open_project(c, jobs=jobs, max_blob=max_blob), platform_of(platform)
     named = split(base)
     if verifying.is_image(target):
         if named or recipe:
             raise errors.BadInput(f"{target} is a whole image, with a root of its own", hint="leave out --base")
-        outcome: verifying.Outcome = (verifying.verify_image(project, target),), ()
+        outcome: verifying.Outcome = (verifying.verify_image(project, target, where),), ()
     else:
-        outcome = _verify_program(project, target, recipe, named, build_target, package)
+        outcome = _verify_program(project, Selection(target, build_target, package, recipe=recipe), where, named)
     found, missing = outcome
     if len(found) == 1 and len(named) < 2 and not missing:
         text = dumps(verdict.document(found[0])) if format == "json" else verdict.render(found[0], verbose)
@@ -108,7 +110,7 @@ def inspect(
     from recipes.report.summary import render_facts
 
     one_of("format", format, ("text", "json"))
-    project = open_project(c, platform)
+    project, where = open_project(c), platform_of(platform)
     if is_file(project, target):
         from recipes.elf.facts import read_elf
 
@@ -116,16 +118,15 @@ def inspect(
     else:
         from recipes import pipeline
 
-        program = load(project, Selection(target, build_target, package))
-        _, facts = pipeline.build_binary(project, program, choose_recipe(project, program, recipe))
+        sample = load(project, Selection(target, build_target, package))
+        facts = pipeline.build_program(project, sample, choose_recipe(project, sample, where, recipe), where).facts
     show(dumps(facts_document(facts)) if format == "json" else render_facts(target, facts))
 
 
-def _verify_program(
-    project: Project, target: str, recipe: str, named: tuple[str, ...], build_target: str, package: str
-) -> Outcome:
+def _verify_program(project: Project, selection: Selection, platform: Platform, named: tuple[str, ...]) -> Outcome:
     from recipes import pipeline
     from recipes.bases.specs import find, known
+    from recipes.samples.reader import prebuilt
     from recipes.workflows import verify as verifying
 
     for name in {*named} - {"scratch"}:
@@ -133,16 +134,15 @@ def _verify_program(
     bases = named or tuple(known(project.workspace))
     if any(name.startswith("deb-") for name in bases):
         ensure_assembler()
-    retry = bool(named)
+    target, retry = selection.sample, bool(named)
     if not is_file(project, target):
-        program = load(project, Selection(target, build_target, package))
-        binary, facts = pipeline.build_binary(project, program, choose_recipe(project, program, recipe))
-        return verifying.verify_program(project, target, binary, facts, bases, retry=retry)
-    if recipe:
+        sample = load(project, selection)
+        recipe = choose_recipe(project, sample, platform, selection.recipe)
+        program = pipeline.build_program(project, sample, recipe, platform)
+        return verifying.verify_program(project, target, program, bases, retry=retry)
+    if selection.recipe:
         raise errors.BadInput(f"{target!r} is a file: there is nothing to build", hint="leave out --recipe")
     if verifying.is_script(target):
-        return verifying.verify_script(project, target, bases, retry=retry)
-    binary = verifying.prebuilt(Path(target), project.platform)
-    return verifying.verify_program(
-        project, target, binary, pipeline.read_facts(binary, project.workspace), bases, retry=retry
-    )
+        return verifying.verify_script(project, target, platform, bases, retry=retry)
+    program = pipeline.take_program(project, prebuilt(target), platform, keep=False)
+    return verifying.verify_program(project, target, program, bases, retry=retry)

@@ -24,7 +24,7 @@ def static_dlopen(subject: Subject) -> Evidence | None:
 
 
 def static_iconv(subject: Subject) -> Evidence | None:
-    program = subject.program
+    program = subject.traits
     # Every iostream program has it, whether it uses it or not: then only the linker knows.
     asking = subject.asked_for.get("iconv_open.o", "")
     known = "iconv_open" in program.symbols and "iostream" not in program.strings
@@ -52,7 +52,7 @@ def cpu_flags(subject: Subject) -> Evidence | None:
 
 
 def weak_pthread(subject: Subject) -> Evidence | None:
-    program = subject.program
+    program = subject.traits
     names = sorted(name for name in program.weak if name.startswith("pthread_"))
     if program.libc != "glibc" or not names:
         return None
@@ -63,7 +63,7 @@ def weak_pthread(subject: Subject) -> Evidence | None:
 
 
 def musl_malloc(subject: Subject) -> Evidence | None:
-    program = subject.program
+    program = subject.traits
     threads = program.imports("pthread_create") or "pthread_create" in program.symbols
     allocates = program.imports("malloc") or "__malloc_context" in program.symbols
     if not (is_musl(subject) and threads and allocates):

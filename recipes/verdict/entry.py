@@ -10,7 +10,8 @@ import re
 import shlex
 from dataclasses import replace
 
-from recipes.elf.facts import read_facts
+from recipes.elf.facts import facts_of
+from recipes.elf.markers import examine_reader
 from recipes.elf.segments import Reader
 from recipes.errors import NotElf, TruncatedElf
 from recipes.loader.glibcpaths import absolute
@@ -233,7 +234,9 @@ def _not_followed(verdict: Verdict, evidence: str) -> Verdict:
 def _judge_program(root: Root, path: str, platform: Platform, env: Environment, user: str, workdir: str) -> Verdict:
     reader = root.reader(path)
     try:
-        return judge(reader, read_facts(reader), root, platform, env=env, user=user, entry=path, workdir=workdir)
+        traits = examine_reader(reader)
+        facts = facts_of(reader, traits.header, traits.dynamic)
+        return judge(traits, facts, root, platform, env=env, user=user, entry=path, workdir=workdir)
     except TruncatedElf as error:
         return _fails("truncated", error.message, "Segmentation fault (exit code 139)", "copy or build it again")
     except NotElf as error:

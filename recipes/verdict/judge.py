@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recipes.elf.markers import examine, examine_reader
-from recipes.elf.segments import Reader
+from recipes.elf.markers import Traits
 from recipes.model import Command, ElfFacts, Environment, Finding, Level, Library, Platform, Status, Verdict
 from recipes.verdict import startup
 from recipes.verdict.hazards import find_hazards
@@ -20,7 +19,7 @@ _ORDER = (Level.CERTAIN, Level.NEEDS_DATA, Level.POSSIBLE)
 
 
 def judge(
-    binary: Path | Reader,
+    traits: Traits,
     facts: ElfFacts,
     root: Root,
     platform: Platform,
@@ -33,17 +32,16 @@ def judge(
     entry: str = "/app",
     workdir: str = "/",
 ) -> Verdict:
-    """Whether `binary`, put into `root` as `entry`, will start there; what it will miss later; and the fix.
+    """Whether a program, put into `root` as `entry`, will start there; what it will miss later; and the fix.
 
     `env`, `user` and `workdir` are the image's; `warnings` and `linker_map` are the linker's, `commands` those that
-    built the file: they know what the file alone cannot tell. Raises: NotElf, TruncatedElf, BadInput.
+    built the file: they know what the file alone cannot tell.
     """
-    program = examine(binary) if isinstance(binary, Path) else examine_reader(binary)
     asked = asked_for(linker_map) if linker_map else {}
     account = startup.account_of(root, user)
     before = (account,) if isinstance(account, Finding) else ()
     seen = root if isinstance(account, Finding) else root.seen_by(account)
-    subject = Subject(program, facts, seen, platform, dict(env), user, warnings, commands, asked, entry, workdir)
+    subject = Subject(traits, facts, seen, platform, dict(env), user, warnings, commands, asked, entry, workdir)
     refused = startup.refused_by_kernel(subject) or startup.out_of_reach(subject)
     if refused is not None:
         return _verdict((*before, refused), known=refused.level is Level.CERTAIN)

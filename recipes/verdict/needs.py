@@ -34,7 +34,7 @@ _HANDLES = (
 
 
 def go_tls_roots(subject: Subject) -> Evidence | None:
-    go = subject.program.go
+    go = subject.traits.go
     if go is None or not go.links("crypto/x509.loadSystemRoots") or go.links("crypto/x509.SetFallbackRoots"):
         return None
     named = subject.env.get("SSL_CERT_FILE")
@@ -48,7 +48,7 @@ def go_tls_roots(subject: Subject) -> Evidence | None:
 
 
 def openssl_tls_roots(subject: Subject) -> Evidence | None:
-    program = subject.program
+    program = subject.traits
     folder = program.openssl_dir if "openssl" in program.strings else None
     call = program.imports("SSL_CTX_set_default_verify_paths", "X509_STORE_set_default_paths")
     if folder is None and call is None:
@@ -68,7 +68,7 @@ def openssl_tls_roots(subject: Subject) -> Evidence | None:
 
 
 def go_time_zones(subject: Subject) -> Evidence | None:
-    go = subject.program.go
+    go = subject.traits.go
     if go is None or not go.links("time.LoadLocation") or go.links_package("time/tzdata"):
         return None
     if subject.has_any(subject.env.get("ZONEINFO", "")) or subject.has_entries(*_ZONE_FOLDERS):
@@ -79,7 +79,7 @@ def go_time_zones(subject: Subject) -> Evidence | None:
 
 
 def c_time_zones(subject: Subject) -> Evidence | None:
-    program = subject.program
+    program = subject.traits
     # Every iostream program holds the path, whether it uses it or not: then only the linker knows.
     asking = next((subject.asked_for[name] for name in _TIME_MEMBERS if name in subject.asked_for), "")
     static = "zoneinfo" in program.strings and ("iostream" not in program.strings or asking)
@@ -98,7 +98,7 @@ def c_time_zones(subject: Subject) -> Evidence | None:
 
 
 def go_users(subject: Subject) -> Evidence | None:
-    go = subject.program.go
+    go = subject.traits.go
     if go is None or not (go.links("os/user.lookupUser") or go.links("os/user.lookupUserId")):
         return None
     if subject.has_any("/etc/passwd"):
@@ -112,7 +112,7 @@ def go_users(subject: Subject) -> Evidence | None:
 
 
 def nss_users(subject: Subject) -> Evidence | None:
-    program = subject.program
+    program = subject.traits
     call = program.imports("getpwnam", "getpwnam_r", "getpwuid", "getpwuid_r", "getgrnam", "getgrnam_r", "getgrgid")
     marker = next((name for name in ("passwd", "group") if name in program.strings), None)
     named = next((path for path in ("/etc/passwd", "/etc/group") if program.names_file(path)), None)
@@ -123,7 +123,7 @@ def nss_users(subject: Subject) -> Evidence | None:
 
 
 def nss_services(subject: Subject) -> Evidence | None:
-    program = subject.program
+    program = subject.traits
     call = program.imports("getaddrinfo", "getservbyname", "getservbyname_r")
     marker = "__nss_services_lookup2" if "services" in program.strings else ""
     if not marker and program.names_file("/etc/services"):
@@ -136,7 +136,7 @@ def nss_services(subject: Subject) -> Evidence | None:
 
 def nss_modules(subject: Subject) -> Evidence | None:
     """A static program would load shared modules, of a glibc that need not be its own."""
-    program = subject.program
+    program = subject.traits
     databases = {"passwd", "group", "services", "hosts"} & program.strings
     if not program.is_static or not databases:
         return None
@@ -153,7 +153,7 @@ def nss_modules(subject: Subject) -> Evidence | None:
 
 
 def go_temp_files(subject: Subject) -> Evidence | None:
-    go = subject.program.go
+    go = subject.traits.go
     made = next((name for name in ("os.CreateTemp", "os.MkdirTemp") if go and go.links(name)), None)
     folder = subject.env.get("TMPDIR") or "/tmp"
     if made is None or subject.root.is_folder(folder):
@@ -163,9 +163,9 @@ def go_temp_files(subject: Subject) -> Evidence | None:
 
 
 def c_temp_files(subject: Subject) -> Evidence | None:
-    call = subject.program.imports("tmpfile", "tmpfile64")
+    call = subject.traits.imports("tmpfile", "tmpfile64")
     known = {"tmpfile": "%.*s/%.*sXXXXXX", "musl-tmpfile": "/tmp/tmpfile_XXXXXX"}
-    marker = next((text for name, text in known.items() if name in subject.program.strings), None)
+    marker = next((text for name, text in known.items() if name in subject.traits.strings), None)
     if not (call or marker) or subject.root.is_folder("/tmp"):
         return None
     evidence = f"it calls {call}" if call else f"the string {marker}"
@@ -173,7 +173,7 @@ def c_temp_files(subject: Subject) -> Evidence | None:
 
 
 def go_child_processes(subject: Subject) -> Evidence | None:
-    go = subject.program.go
+    go = subject.traits.go
     folders = (subject.env.get("PATH") or _DEFAULT_PATH).split(":")
     if go is None or not go.links("os/exec.Command") or subject.has_entries(*folders):
         return None
@@ -184,14 +184,14 @@ def go_child_processes(subject: Subject) -> Evidence | None:
 
 
 def go_plugins(subject: Subject) -> Evidence | None:
-    go = subject.program.go
+    go = subject.traits.go
     if go is None or not go.links("plugin.open") or go.settings.get("CGO_ENABLED") == "1":
         return None
     return Evidence("the function plugin.open in a program without cgo", "plugin: not implemented")
 
 
 def named_locale(subject: Subject) -> Evidence | None:
-    program = subject.program
+    program = subject.traits
     call = program.imports("_ZNSt6localeC1EPKc", "_ZNSt6localeC2EPKc")
     if not (call or "named-locale" in program.strings) or subject.has_entries("/usr/lib/locale"):
         return None
@@ -200,7 +200,7 @@ def named_locale(subject: Subject) -> Evidence | None:
 
 
 def musl_thread_stack(subject: Subject) -> Evidence | None:
-    program = subject.program
+    program = subject.traits
     threads = program.imports("pthread_create") or "pthread_create" in program.symbols
     if not threads or not is_musl(subject) or (program.stack or 0) > _MUSL_STACK:
         return None
@@ -212,7 +212,7 @@ def musl_thread_stack(subject: Subject) -> Evidence | None:
 
 def pid1_signals(subject: Subject) -> Evidence | None:
     """As process 1 a program is not ended by a signal that it has no handler for."""
-    program = subject.program
+    program = subject.traits
     if program.go or (not program.dynamic.has_dynamic and not program.symbols):
         return None
     waits = program.imports(*_WAITS) or next((name for name in _WAITS if name in program.symbols), None)
@@ -225,5 +225,5 @@ def pid1_signals(subject: Subject) -> Evidence | None:
 
 
 def is_musl(subject: Subject) -> bool:
-    interpreter = subject.program.dynamic.interpreter
-    return subject.program.libc == "musl" or (interpreter is not None and "/ld-musl-" in interpreter)
+    interpreter = subject.traits.dynamic.interpreter
+    return subject.traits.libc == "musl" or (interpreter is not None and "/ld-musl-" in interpreter)

@@ -115,7 +115,7 @@ def refused_by_kernel(subject: Subject) -> Finding | None:
 
 def _other_system(subject: Subject) -> Finding | None:
     """A static program for another system than Linux: the kernel starts it, and its first system call is another's."""
-    go = subject.program.go
+    go = subject.traits.go
     if go is not None:
         system = go.settings.get("GOOS", "linux")
         evidence = f"Go build information: GOOS={system}"
@@ -141,7 +141,7 @@ def load(subject: Subject) -> Loading:
     if not isinstance(subject.root, RootFs):
         return Loading(known=False)
     found = explain(
-        subject.program.dynamic,
+        subject.traits.dynamic,
         subject.root,
         env=subject.env,
         platform=subject.platform,
@@ -165,7 +165,7 @@ def _finding(problem: Problem) -> Finding:
 
 
 def _interpreter_missing(subject: Subject, interpreter: str) -> Finding:
-    program, facts = subject.program, subject.facts
+    program, facts = subject.traits, subject.facts
     code, fix = "interpreter-missing", "link it statically, or take a base that has that loader"
     evidence = f"it asks for the loader {interpreter}, which the image lacks"
     if program.go and facts.linkage is Linkage.LOADER_ONLY:
@@ -184,7 +184,7 @@ def cpu_level(subject: Subject) -> Finding | None:
     """The CPU that it asks for when it starts; that of a static C program is never checked."""
     if subject.platform.architecture != "amd64":
         return None
-    program, entry = subject.program, subject.entry
+    program, entry = subject.traits, subject.entry
     level = program.go.settings.get("GOAMD64", "v1") if program.go else "v1"
     evidence = f"Go build information: GOAMD64={level}"
     message = f"This program can only be run on AMD64 processors with {level} microarchitecture support."

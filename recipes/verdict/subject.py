@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from recipes.elf.markers import Program
+from recipes.elf.markers import Traits
 from recipes.elf.segments import Reader
 from recipes.errors import BadInput
 from recipes.model import Command, ElfFacts, Platform
@@ -60,7 +60,7 @@ class Subject:
     `warnings`, `commands` and `asked_for` (see `linkermap`) are what is known of the build, where we have made it.
     """
 
-    program: Program
+    traits: Traits
     facts: ElfFacts
     root: Root
     platform: Platform

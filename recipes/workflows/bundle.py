@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from recipes import errors
 from recipes.compile.recipe import RECIPES, Recipe, ladder
-from recipes.model import BaseImage, Binary, ElfFacts, Environment, Language, Platform
-from recipes.pipeline import Project, open_root, settings_of
+from recipes.model import BaseImage, Environment, Language, Platform, Program
+from recipes.pipeline import Project, open_root
+from recipes.rootfs.root import RootFs
 from recipes.support import console
-
-if TYPE_CHECKING:
-    from recipes.rootfs.root import RootFs
 
 MACHINE = "rootfs:/"
 
 
-Roots = dict[Path, "RootFs"]
-"""Folders of this machine that were opened as roots: what is read once serves all programs of one comparison."""
-
-
-def make(
-    project: Project,
-    binary: Binary,
-    facts: ElfFacts,
-    source: str = "",
-    named: tuple[str, ...] = (),
-    roots: Roots | None = None,
-) -> BaseImage:
+def make(project: Project, program: Program, source: str = "", named: tuple[str, ...] = ()) -> BaseImage:
     """The base of a dynamic program: its files come from the base or root `source`, with what is `named` for dlopen.
 
     Libraries that `source` lacks are left out, and the verdict on the result says so. Raises: BadInput for a static
@@ -40,22 +26,22 @@ def make(
     from recipes.loader.closure import close_over
     from recipes.package.bundle import make_base
 
-    if facts.interpreter is None:
+    if program.facts.interpreter is None:
         raise errors.BadInput(
-            f"{_name(binary)} is {facts.linkage}: it loads nothing, so there is nothing to bundle",
+            f"{program.name} is {program.facts.linkage}: it loads nothing, so there is nothing to bundle",
             hint="invoke build-static, or invoke package for a file",
         )
-    source = source or machine_root(binary)
-    root, env, path = _open(project, source, binary, {} if roots is None else roots)
-    with FileReader(binary.path) as reader:
-        program = read_dynamic(reader)
+    source = source or machine_root(program)
+    root, env, path = _open(project, source, program)
+    with FileReader(program.path) as reader:
+        dynamic = read_dynamic(reader)
     closure = close_over(
-        program,
+        dynamic,
         root,
-        project.platform,
+        program.platform,
         path=path,
-        env=(*env, *settings_of(binary).env),
-        new_env=settings_of(binary).env,
+        env=(*env, *program.sample.image.env),
+        new_env=program.sample.image.env,
         named=named,
     )
     for library in closure.missing:
@@ -65,7 +51,7 @@ def make(
         )
     for text in closure.later:
         console.note(f"note: {text}")
-    return make_base(closure, root, source, project.platform, project.store, project.compression)
+    return make_base(closure, root, source, program.platform, project.store, project.compression)
 
 
 def dynamic_recipe(language: Language) -> Recipe:
@@ -73,44 +59,38 @@ def dynamic_recipe(language: Language) -> Recipe:
     return next(recipe for recipe in ladder(language) if not recipe.static)
 
 
-def machine_root(binary: Binary) -> str:
+def machine_root(program: Program) -> str:
     """This machine's own root, where a compiler of this machine linked the program against it. Raises: BadInput."""
-    recipe = RECIPES.get(binary.recipe or "")
+    recipe = RECIPES.get(program.build.recipe or "")
     # zig brings the C library that it links against; every other toolchain takes the machine's.
     # A cross compiler takes those of another root.
-    if recipe is None or recipe.toolchain == "zig" or binary.platform != Platform.host():
+    if recipe is None or recipe.toolchain == "zig" or program.platform != Platform.host():
         raise errors.BadInput(
-            f"cannot tell which root {_name(binary)}'s libraries come from",
+            f"cannot tell which root {program.name}'s libraries come from",
             hint=f"name a root: --from deb-cc, --from docker://…, or --from {MACHINE} for this machine's own",
         )
     return MACHINE
 
 
-def _open(project: Project, source: str, binary: Binary, roots: Roots) -> tuple[RootFs, Environment, str]:
+def _open(project: Project, source: str, program: Program) -> tuple[RootFs, Environment, str]:
     """The root, the environment in it, and where the program stands there. A folder is read as it is, never packed."""
     from recipes.bases.resolve import resolve
     from recipes.bases.specs import find
-    from recipes.rootfs.root import RootFs
 
     if source != "scratch":
         reference, beside = find(source, project.workspace)
         folder = Path(reference.beneath(beside).target)
         if reference.transport == "rootfs" and folder.is_dir():
-            root = roots.setdefault(folder, RootFs.from_directory(folder))
-            return root, (), _place(binary, folder)
-    base = resolve(source, project.platform, project.workspace, project.store, retry=True)
+            return project.roots.of_folder(folder), (), _place(program, folder)
+    base = resolve(source, program.platform, project.workspace, project.store, retry=True)
     return open_root(project, base), base.env, "/app"
 
 
-def _place(binary: Binary, folder: Path) -> str:
+def _place(program: Program, folder: Path) -> str:
     """Where a file that is built already stands in the root: its $ORIGIN."""
-    sample = binary.sample
-    if sample is None or sample.language != "binary":
+    sample = program.sample
+    if sample.language != "binary":
         return "/app"
     file = (sample.folder / sample.sources[0]).resolve()
     top = folder.resolve()
     return f"/{file.relative_to(top)}" if file.is_relative_to(top) else "/app"
-
-
-def _name(binary: Binary) -> str:
-    return binary.sample.name if binary.sample else binary.path.name

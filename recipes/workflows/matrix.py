@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from recipes import compile as compiling
 from recipes import errors
 from recipes.compile.recipe import Recipe
-from recipes.model import BaseImage, Binary, Comparison, ElfFacts, Sample, SizeRow, Unavailable
+from recipes.model import BaseImage, Comparison, ElfFacts, Platform, Program, Sample, SizeRow, Unavailable
 from recipes.oci.reference import BUNDLE
-from recipes.pipeline import Project, build_binary, open_root, package, try_run
+from recipes.pipeline import Project, build_program, package, try_run
 from recipes.run.engine import Engine
 from recipes.support import console
-from recipes.support.work import Work, once
-
-if TYPE_CHECKING:
-    from recipes.rootfs.root import RootFs
+from recipes.support.work import Work
 
 
 def compare_platforms(
-    projects: Sequence[Project],
+    project: Project,
+    platforms: Sequence[Platform],
     samples: Sequence[Sample],
     recipes: Sequence[Recipe],
     bases: Sequence[str],
@@ -31,14 +29,14 @@ def compare_platforms(
     named: frozenset[str] = frozenset(),
 ) -> Comparison:
     """`compare` for each platform in turn, in one comparison."""
-    parts = [compare(project, samples, recipes, bases, engine, named=named) for project in projects]
+    parts = [compare(project, platform, samples, recipes, bases, engine, named=named) for platform in platforms]
     if len(parts) == 1:
         return parts[0]
 
     def gather(select: Callable[[Comparison], tuple[Unavailable, ...]]) -> tuple[Unavailable, ...]:
         return tuple(
-            replace(entry, name=f"{entry.name} for {project.platform}")
-            for project, part in zip(projects, parts, strict=True)
+            replace(entry, name=f"{entry.name} for {platform}")
+            for platform, part in zip(platforms, parts, strict=True)
             for entry in select(part)
         )
 
@@ -48,6 +46,7 @@ def compare_platforms(
 
 def compare(
     project: Project,
+    platform: Platform,
     samples: Sequence[Sample],
     recipes: Sequence[Recipe],
     bases: Sequence[str],
@@ -68,7 +67,7 @@ def compare(
             missing[recipe.name] = errors.BadInput(
                 f"builds {recipe.language}, and no {recipe.language} sample was selected"
             )
-        elif reason := compiling.available(recipe, project.platform, project.workspace):
+        elif reason := compiling.available(recipe, platform, project.workspace):
             missing[recipe.name] = errors.ToolMissing(reason.message, reason.hint)
     builds = [
         (sample, recipe)
@@ -76,7 +75,7 @@ def compare(
         for recipe in recipes
         if recipe.language == sample.language and recipe.name not in missing
     ]
-    matrix = _Matrix(project, engine, builds, bases, named)
+    matrix = _Matrix(project, platform, engine, builds, bases, named)
     matrix.fill()
     missing |= {name: matrix.missing[name] for name in bases if name in matrix.missing}
     unavailable = [Unavailable(name, error.message, error.exit_code) for name, error in missing.items()]
@@ -90,9 +89,8 @@ class _Column:
     """A base of the comparison: the same one for every program, or (`fixed` None) one made for each that fits."""
 
     name: str
-    base: Callable[[Binary, ElfFacts], BaseImage]
+    base: Callable[[Program], BaseImage]
     fixed: BaseImage | None = None
-    root: Callable[[], RootFs] | None = None
 
     def fits(self, facts: ElfFacts) -> bool:
         """A program that loads nothing has no base of its own."""
@@ -105,15 +103,16 @@ class _Matrix:
     def __init__(
         self,
         project: Project,
+        platform: Platform,
         engine: Engine | None,
         builds: Sequence[tuple[Sample, Recipe]],
         bases: Sequence[str],
         named: frozenset[str],
     ) -> None:
-        self._project, self._engine, self._named = project, engine, named
+        self._project, self._platform, self._engine, self._named = project, platform, engine, named
         self._builds, self._bases = builds, bases
         self._work = Work(project.jobs, engine.stop) if engine else Work(project.jobs)
-        self._programs: list[tuple[Binary, ElfFacts]] = []
+        self._programs: list[Program] = []
         self._columns: list[_Column] = []
         self.rows: list[SizeRow] = []
         self.missing: dict[str, errors.RecipeError] = {}
@@ -131,7 +130,7 @@ class _Matrix:
                 work.start(("base", name), self._column, name)
             for sample, recipe in self._builds:
                 label = ("build", f"{sample.name} with {recipe.name}")
-                work.start(label, build_binary, self._project, sample, recipe)
+                work.start(label, build_program, self._project, sample, recipe, self._platform)
             for name in self._bases:
                 if name not in slow:
                     work.start(("base", name), self._column, name)
@@ -162,13 +161,12 @@ class _Matrix:
         for column in self._columns:
             if column.name not in self._named or self.failed or not self._programs:
                 continue
-            if not any(column.fits(facts) for _, facts in self._programs):
+            if not any(column.fits(program.facts) for program in self._programs):
                 self.missing[column.name] = errors.BadInput("no selected program loads a library")
 
-    def _start_cell(self, program: tuple[Binary, ElfFacts], column: _Column) -> None:
-        binary, facts = program
-        name = f"{binary.sample.name if binary.sample else binary.path.name} with {binary.recipe} on {column.name}"
-        self._work.start(("cell", name), self._cell, binary, facts, column)
+    def _start_cell(self, program: Program, column: _Column) -> None:
+        name = f"{program.name} with {program.build.recipe} on {column.name}"
+        self._work.start(("cell", name), self._cell, program, column)
 
     def _column(self, name: str) -> _Column:
         from recipes.bases.resolve import resolve
@@ -176,18 +174,18 @@ class _Matrix:
 
         project = self._project
         if name == BUNDLE:
-            return _Column(name, partial(bundle.make, project, roots={}))
-        base = resolve(name, project.platform, project.workspace, project.store, retry=name in self._named)
+            return _Column(name, partial(bundle.make, project))
+        base = resolve(name, self._platform, project.workspace, project.store, retry=name in self._named)
         if self._engine is not None and self._builds:
             self._engine.prepare(base)
-        return _Column(name, lambda binary, facts: base, base, once(partial(open_root, project, base)))
+        return _Column(name, lambda program: base, base)
 
-    def _cell(self, binary: Binary, facts: ElfFacts, column: _Column) -> SizeRow | None:
-        if not column.fits(facts):
+    def _cell(self, program: Program, column: _Column) -> SizeRow | None:
+        if not column.fits(program.facts):
             return None
-        image, verdict = package(self._project, binary, facts, column.base(binary, facts), column.root)
+        image, verdict = package(self._project, program, column.base(program))
         outcome = try_run(self._project, image, self._engine) if self._engine is not None else None
-        return SizeRow(image, facts, verdict, outcome)
+        return SizeRow(image, verdict, outcome)
 
 
 def _explain(error: errors.RecipeError) -> str:

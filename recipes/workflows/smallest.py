@@ -10,14 +10,12 @@ from functools import partial
 from recipes import compile as compiling
 from recipes import errors, pipeline
 from recipes.compile.recipe import Recipe, ladder
-from recipes.model import BaseImage, Binary, ElfFacts, Rung, RunStatus, Sample, SizeRow, Status
+from recipes.model import BaseImage, Platform, Program, Rung, RunStatus, Sample, SizeRow, Status
 from recipes.oci.reference import BUNDLE
 from recipes.pipeline import Project
 from recipes.run.engine import Engine
 from recipes.support import console
 from recipes.workflows import bundle
-
-Program = tuple[Binary, ElfFacts]
 
 _TELLING = re.compile(r"\b(?:fatal )?error:|undefined (?:reference|symbol)|cannot find", re.IGNORECASE)
 
@@ -27,6 +25,7 @@ class Climber:
     """What all rungs have in common. `engine` None, or `run` False: a verdict alone decides."""
 
     project: Project
+    platform: Platform
     engine: Engine | None
     run: bool = True
     source: str = ""
@@ -45,7 +44,7 @@ class Climber:
 
     def _rungs(self, sample: Sample) -> Iterator[Rung]:
         if sample.language == "binary":
-            program = pipeline.take_binary(self.project, sample)
+            program = pipeline.take_program(self.project, sample, self.platform)
             yield from self._packaged("as it is", program)
             return
         for recipe in ladder(sample.language):
@@ -56,11 +55,11 @@ class Climber:
                 yield from self._packaged(recipe.name, built)
 
     def _build(self, sample: Sample, recipe: Recipe) -> Program | Rung:
-        missing = compiling.available(recipe, self.project.platform, self.project.workspace)
+        missing = compiling.available(recipe, self.platform, self.project.workspace)
         if missing:
             return Rung(recipe.name, f"not tried: {missing.message}")
         try:
-            return pipeline.build_binary(self.project, sample, recipe)
+            return pipeline.build_program(self.project, sample, recipe, self.platform)
         except errors.CommandFailed as error:
             return Rung(recipe.name, f"does not build: {telling_line(error.output) or error.message}")
         except errors.GateFailed as error:
@@ -68,12 +67,10 @@ class Climber:
 
     def _packaged(self, how: str, program: Program) -> Iterator[Rung]:
         """What loads nothing belongs on scratch; what loads something on the bundle, else on a base that has it."""
-        if program[1].interpreter is None:
-            yield self._try(
-                f"{how} on scratch", program, partial(BaseImage, "scratch", "scratch", self.project.platform)
-            )
+        if program.facts.interpreter is None:
+            yield self._try(f"{how} on scratch", program, partial(BaseImage, "scratch", "scratch", self.platform))
             return
-        own = partial(bundle.make, self.project, *program, self.source, self.named)
+        own = partial(bundle.make, self.project, program, self.source, self.named)
         yield self._try(f"{how} on {BUNDLE}", program, own)
         found: list[BaseImage] = []
         for name, base in self._bases():
@@ -94,7 +91,7 @@ class Climber:
             if name == "scratch":
                 continue  # the bundle is what a dynamic program needs on it
             try:
-                yield name, resolve(name, self.project.platform, self.project.workspace, self.project.store)
+                yield name, resolve(name, self.platform, self.project.workspace, self.project.store)
             except errors.RecipeError as error:
                 yield name, error
 
@@ -102,10 +99,10 @@ class Climber:
         """Judge first: what is judged to fail is neither packaged nor run."""
         try:
             on = base()
-            _, verdict = pipeline.prepare(self.project, *program, on)
+            _, verdict = pipeline.prepare(self.project, program, on)
             if verdict.status is not Status.RUNS:
                 return Rung(name, f"judged: {verdict.status}: {verdict.reason}")
-            row = pipeline.package_and_run(self.project, *program, on, self.engine, run=self.run)
+            row = pipeline.package_and_run(self.project, program, on, self.engine, run=self.run)
         except errors.RecipeError as error:
             hint = f" ({error.hint})" if error.hint else ""
             return Rung(name, f"{error.message}{hint}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recipes import errors, pipeline
-from recipes.model import BaseImage, Binary, ElfFacts, ImageSettings, Platform, Unavailable, Verification
+from recipes.model import BaseImage, ImageSettings, Platform, Program, Unavailable, Verification
 from recipes.oci import reference as references
 from recipes.pipeline import Project
 from recipes.support import console
@@ -17,16 +16,6 @@ Outcome = tuple[tuple[Verification, ...], tuple[Unavailable, ...]]
 """The verdicts, and the bases that are unavailable; both in the order in which the bases were named."""
 
 _WITH_ENTRY = ("docker", "docker-daemon", "docker-archive", "oci")
-
-
-def prebuilt(path: Path, platform: Platform) -> Binary:
-    """A prebuilt file, to be judged for `platform`. Raises: BadInput where it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return Binary(path, digest, file.tell(), platform)
-    except OSError as error:
-        raise errors.BadInput(f"cannot read {str(path)!r}: {error.strerror}") from error
 
 
 def is_image(text: str) -> bool:
@@ -43,18 +32,20 @@ def is_script(path: str) -> bool:
 
 
 def verify_program(
-    project: Project, target: str, binary: Binary, facts: ElfFacts, bases: Sequence[str], *, retry: bool = False
+    project: Project, target: str, program: Program, bases: Sequence[str], *, retry: bool = False
 ) -> Outcome:
     """One program on each of the bases. `retry` asks hosts that were silent a moment ago."""
 
     def ask(name: str) -> Verification:
-        base = _resolve(project, name, retry=retry)
-        return Verification(target, name, project.platform, pipeline.judge_on(project, binary, facts, base))
+        base = _resolve(project, name, program.platform, retry=retry)
+        return Verification(target, name, base.platform, pipeline.judge_on(project, program, base))
 
     return _on_each(project, bases, ask)
 
 
-def verify_script(project: Project, target: str, bases: Sequence[str], *, retry: bool = False) -> Outcome:
+def verify_script(
+    project: Project, target: str, platform: Platform, bases: Sequence[str], *, retry: bool = False
+) -> Outcome:
     """A file that starts with `#!`, put on each of the bases."""
     from recipes.elf.segments import FileReader
     from recipes.verdict.entry import first_line, judge_script
@@ -63,15 +54,15 @@ def verify_script(project: Project, target: str, bases: Sequence[str], *, retry:
         line = first_line(reader)
 
     def ask(name: str) -> Verification:
-        base = _resolve(project, name, retry=retry)
+        base = _resolve(project, name, platform, retry=retry)
         root, user = pipeline.open_root(project, base), ImageSettings().user
-        verdict = judge_script(root, line, "/app", project.platform, env=base.env, user=user)
-        return Verification(target, name, project.platform, verdict)
+        verdict = judge_script(root, line, "/app", platform, env=base.env, user=user)
+        return Verification(target, name, platform, verdict)
 
     return _on_each(project, bases, ask)
 
 
-def verify_image(project: Project, reference: str) -> Verification:
+def verify_image(project: Project, reference: str, platform: Platform) -> Verification:
     """An image's entry point in its own root. Raises: BadInput, Unavailable, BadArchive."""
     transport = references.parse(reference).transport
     if transport not in _WITH_ENTRY:
@@ -81,22 +72,22 @@ def verify_image(project: Project, reference: str) -> Verification:
         )
     from recipes.verdict.entry import judge_entry
 
-    image = _resolve(project, reference, retry=True, by_lock=False)
+    image = _resolve(project, reference, platform, retry=True, by_lock=False)
     verdict = judge_entry(
         pipeline.open_root(project, image),
         image.start,
-        project.platform,
+        platform,
         env=image.env,
         user=image.user,
         workdir=image.workdir,
     )
-    return Verification(reference, reference, project.platform, verdict)
+    return Verification(reference, reference, platform, verdict)
 
 
-def _resolve(project: Project, name: str, *, retry: bool, by_lock: bool = True) -> BaseImage:
+def _resolve(project: Project, name: str, platform: Platform, *, retry: bool, by_lock: bool = True) -> BaseImage:
     from recipes.bases.resolve import resolve
 
-    return resolve(name, project.platform, project.workspace, project.store, retry=retry, by_lock=by_lock)
+    return resolve(name, platform, project.workspace, project.store, retry=retry, by_lock=by_lock)
 
 
 def _on_each(project: Project, bases: Sequence[str], ask: Callable[[str], Verification]) -> Outcome:

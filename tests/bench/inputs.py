@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import shutil
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recipes.model import BaseImage, Binary, Command, Platform
+from recipes.model import BaseImage, Command, Platform
 from recipes.support import shell
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,13 +107,6 @@ def _files(*folders: Path) -> Iterator[Path]:
                 path = Path(parent, name)
                 if path.is_file() and not path.is_symlink():
                     yield path
-
-
-def as_binary(path: Path) -> Binary:
-    """The value that the packaging stage takes; reads and hashes the file, as the build stage would."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Binary(path, digest, path.stat().st_size, Platform.host())
 
 
 def scratch() -> BaseImage:

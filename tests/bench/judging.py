@@ -9,11 +9,13 @@ from pathlib import Path
 from recipes import errors, pipeline
 from recipes.bases.resolve import resolve
 from recipes.elf.facts import read_elf
-from recipes.model import BaseImage, Binary, Command
+from recipes.elf.markers import examine
+from recipes.model import BaseImage, Command, Platform, Program
 from recipes.support import shell
 from recipes.verdict.judge import judge
-from tests.bench.inputs import Bench, as_binary, big_program
+from tests.bench.inputs import Bench, big_program
 from tests.bench.measure import Contender, Goal, Row, Skipped, Timing, by_turns, timed_row
+from tests.programs import program_of
 
 BASES = ("scratch", "deb-static", "deb-cc", "deb-musl", "deb-busybox", "deb-slim")
 WHOLE_BASE = "deb-slim"
@@ -24,7 +26,7 @@ def rows(bench: Bench) -> Iterator[Row | Skipped]:
     yield from _reading(bench)
     project = pipeline.Project.at(bench.project)
     try:
-        bases = [resolve(name, project.platform, project.workspace, project.store) for name in BASES]
+        bases = [resolve(name, Platform.host(), project.workspace, project.store) for name in BASES]
     except errors.RecipeError as error:
         yield Skipped("verdicts on assembled bases", error.message)
         return
@@ -51,10 +53,10 @@ def _reading(bench: Bench) -> Iterator[Row | Skipped]:
 
 def _one(bench: Bench, project: pipeline.Project, base: BaseImage) -> Row:
     """One verdict from a file and a base whose index is cached, as `verify` needs it after start-up."""
-    program = as_binary(Path(shutil.which("ls") or "/bin/ls").resolve())
+    program = program_of(Path(shutil.which("ls") or "/bin/ls").resolve())
 
     def verify() -> None:
-        judge(program.path, read_elf(program.path), pipeline.open_root(project, base), project.platform)
+        judge(examine(program.path), read_elf(program.path), pipeline.open_root(project, base), Platform.host())
 
     (ours,) = by_turns([Contender("ours", verify)], bench.runs(15))
     limit = f"{VERIFY_LIMIT * 1000:.0f} ms"
@@ -62,15 +64,15 @@ def _one(bench: Bench, project: pipeline.Project, base: BaseImage) -> Row:
 
 
 def _many(bench: Bench, project: pipeline.Project, bases: list[BaseImage]) -> Iterator[Row]:
-    programs = [as_binary(path) for path in _programs(1000)]
+    programs = [program_of(path) for path in _programs(1000)]
     quarter = programs[::4]
 
-    def judge_all(some: list[Binary]) -> None:
+    def judge_all(some: list[Program]) -> None:
         roots = [pipeline.open_root(project, base) for base in bases]
         for program in some:
             facts = read_elf(program.path)
             for root in roots:
-                judge(program.path, facts, root, project.platform)
+                judge(examine(program.path), facts, root, Platform.host())
 
     whole, part = by_turns(
         [

@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recipes.model import Command, Image
+from recipes.oci.roots import Roots
 from recipes.oci.store import Store
 from recipes.package.assemble import assemble
 from recipes.run.engine import choose
 from recipes.support import shell
 from recipes.support.workspace import Workspace
 from tests.bench.docker import DockerPeer
-from tests.bench.inputs import Bench, as_binary, big_program, changed_copy, invoke, scratch
+from tests.bench.inputs import Bench, big_program, changed_copy, invoke, scratch
 from tests.bench.measure import Contender, Goal, Row, Skipped, by_turns, timed_row
+from tests.programs import program_of
 
 DOCKERFILE = """\
 FROM scratch
@@ -54,11 +56,15 @@ class Turn:
     def assemble(self) -> tuple[Image, Workspace, Store]:
         workspace = Workspace(self.folder)
         store = Store(workspace.images)
-        return assemble(as_binary(self.folder / "app"), scratch(), store=store, name=f"{OURS}:latest"), workspace, store
+        return (
+            assemble(program_of(self.folder / "app"), scratch(), store=store, name=f"{OURS}:latest"),
+            workspace,
+            store,
+        )
 
     def load(self) -> None:
         image, workspace, store = self.assemble()
-        engine = choose("docker", workspace, store)
+        engine = choose("docker", workspace, store, Roots(store, workspace.cache / "roots"))
         assert engine is not None
         engine.load(image)
 

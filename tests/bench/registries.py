@@ -19,9 +19,10 @@ from recipes.oci.store import Store
 from recipes.package.assemble import assemble
 from recipes.support import shell
 from recipes.support.workspace import Workspace
-from tests.bench.inputs import ROOT, Bench, as_binary, big_program, changed_copy, scratch
+from tests.bench.inputs import ROOT, Bench, big_program, changed_copy, scratch
 from tests.bench.measure import Contender, Goal, Row, Skipped, by_turns, timed_row
 from tests.fixtures_registry import LocalRegistry, serve
+from tests.programs import program_of
 
 SMALL = 1_000_000
 
@@ -55,7 +56,7 @@ class _Image:
         if self.folder.name:
             shutil.rmtree(self.folder)
         self.folder = self.bench.fresh("image")
-        binary = as_binary(changed_copy(self.program, self.folder))
+        binary = program_of(changed_copy(self.program, self.folder))
         self.image = assemble(binary, scratch(), store=Store(Workspace(self.folder).images), name="pushed:1")
         self.forget()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recipes.compile import available, build
 from recipes.compile.recipe import RECIPES
-from recipes.model import Binary, Command, Platform, Sample
+from recipes.model import Command, Platform, Program, Sample
 from recipes.samples.reader import load
 from recipes.support import shell
 from recipes.support.shell import Completed
@@ -31,7 +31,7 @@ def write(workspace: Workspace, files: Mapping[str, str], name: str = "app") -> 
     return load(name, workspace)
 
 
-def make(sample: Sample, recipe: str, workspace: Workspace, *, jobs: int = 1, platform: str = "") -> Binary:
+def make(sample: Sample, recipe: str, workspace: Workspace, *, jobs: int = 1, platform: str = "") -> Program:
     """`build`, or the test ends because the compiler is not there."""
     where = Platform.parse(platform) if platform else Platform.host()
     reason = available(RECIPES[recipe], where, workspace)
@@ -39,11 +39,11 @@ def make(sample: Sample, recipe: str, workspace: Workspace, *, jobs: int = 1, pl
     return build(sample, RECIPES[recipe], where, workspace, jobs=jobs)
 
 
-def run(binary: Binary, *args: str, stdin: bytes = b"") -> Completed:
+def run(binary: Program, *args: str, stdin: bytes = b"") -> Completed:
     return shell.run(Command((str(binary.path), *args)), stdin=stdin, timeout=60)
 
 
-def output(binary: Binary, *args: str, stdin: bytes = b"") -> str:
+def output(binary: Program, *args: str, stdin: bytes = b"") -> str:
     done = run(binary, *args, stdin=stdin)
     assert done.exit_code == 0, done.stderr.decode()
     return done.stdout.decode()

@@ -10,7 +10,7 @@ from recipes.compile.recipe import RECIPES
 from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed, GateFailed, ToolMissing
 from recipes.model import BaseImage, Command, Linkage, Platform, Sample
-from recipes.pipeline import Project, build_binary, build_static, smaller_hint
+from recipes.pipeline import Project, build_program, build_static, smaller_hint
 from recipes.samples.reader import load
 from recipes.support import shell
 from recipes.support.workspace import Workspace
@@ -42,9 +42,9 @@ def test_every_sample_with_every_recipe(name: str, recipe: str, workspace: Works
         assert linkage is Linkage.DYNAMIC
     assert binary.size == binary.path.stat().st_size
     if sample.language == "c++":
-        assert binary.linker_map is not None
+        assert binary.build.linker_map is not None
         # With link-time optimisation zig's linker names the object no more.
-        assert ("libc.a(" if "zig" in recipe else "main.cpp.o") in binary.linker_map.read_text()
+        assert ("libc.a(" if "zig" in recipe else "main.cpp.o") in binary.build.linker_map.read_text()
 
 
 @pytest.mark.parametrize(("recipe", "extra"), [("zig-static-small", "zig"), ("go-static", "go"), ("gcc-static", "zig")])
@@ -73,7 +73,9 @@ def test_small_is_smaller(workspace: Workspace) -> None:
         make(sample, name, workspace) for name in ("gcc-dynamic", "gcc-static", "gcc-static-small")
     )
     assert dynamic.size < small.size < static.size
-    assert [(other.recipe, other.sha256) for other in smaller(static, workspace)] == [(small.recipe, small.sha256)]
+    assert [(other.build.recipe, other.sha256) for other in smaller(static, workspace)] == [
+        (small.build.recipe, small.sha256)
+    ]
     assert list(smaller(small, workspace)) == []
     (sample.folder / "main.cpp").write_text(HELLO)
     assert list(smaller(static, workspace)) == []
@@ -84,7 +86,7 @@ def hint(sample: Sample, recipe: str, workspace: Workspace) -> str:
     make(sample, recipe, workspace)
     project = Project.at(workspace.root)
     base = BaseImage("scratch", "scratch", Platform.host())
-    return smaller_hint(project, build_static(project, sample, RECIPES[recipe], base, None, run=False))
+    return smaller_hint(project, build_static(project, sample, RECIPES[recipe], base, None, run=False).program)
 
 
 def test_what_is_not_static_is_no_advice(workspace: Workspace) -> None:
@@ -93,8 +95,10 @@ def test_what_is_not_static_is_no_advice(workspace: Workspace) -> None:
     sample = write(workspace, files)
     project = Project.at(workspace.root)
     with pytest.raises(GateFailed, match="promises a static program"):
-        build_binary(project, sample, RECIPES["go-static"])
-    assert [other.recipe for other in smaller(make(sample, "go-cgo-static", workspace), workspace)] == ["go-static"]
+        build_program(project, sample, RECIPES["go-static"], Platform.host())
+    assert [other.build.recipe for other in smaller(make(sample, "go-cgo-static", workspace), workspace)] == [
+        "go-static"
+    ]
     assert hint(sample, "go-cgo-static", workspace) == ""
 
 
@@ -167,12 +171,12 @@ RESOLVE = '#include <netdb.h>\nint main() { addrinfo* a; return getaddrinfo("x",
 def test_linker_warnings_are_kept(recipe: str, workspace: Workspace) -> None:
     """What GNU ld warns of is one string each, and is still there when nothing is built."""
     sample = write(workspace, {"main.cpp": RESOLVE})
-    warnings = make(sample, recipe, workspace).warnings
+    warnings = make(sample, recipe, workspace).build.warnings
     assert len(warnings) == 1
     assert warnings[0].startswith("Using 'getaddrinfo' in statically linked applications requires at runtime")
     again = make(sample, recipe, workspace)
-    assert again.cached
-    assert again.warnings == warnings
+    assert again.build.cached
+    assert again.build.warnings == warnings
 
 
 def test_a_compiler_error_is_shown_whole(workspace: Workspace) -> None:
@@ -280,7 +284,7 @@ def test_what_is_echoed_is_what_is_run(workspace: Workspace, capsys: pytest.Capt
     sample = write(workspace, {"main.cpp": HELLO})
     binary = make(sample, "gcc-dynamic", workspace)
     captured = capsys.readouterr()
-    assert captured.err.splitlines() == [str(command) for command in binary.commands]
+    assert captured.err.splitlines() == [str(command) for command in binary.build.commands]
     assert captured.out == ""
     make(sample, "gcc-dynamic", workspace)
     assert capsys.readouterr().err == ""
@@ -344,7 +348,7 @@ def test_a_binary_tells_how_it_came_about(workspace: Workspace) -> None:
     sample = write(workspace, {"main.cpp": HELLO})
     binary = make(sample, "gcc-static", workspace)
     assert binary.sample == sample
-    assert binary.recipe == "gcc-static"
-    assert binary.toolchain.startswith("g++ ")
-    assert binary.seconds > 0
+    assert binary.build.recipe == "gcc-static"
+    assert binary.build.toolchain.startswith("g++ ")
+    assert binary.build.seconds > 0
     assert binary.path.stat().st_mode & 0o777 == 0o755

@@ -39,7 +39,7 @@ def rebuilt(sample: Sample, workspace: Workspace, capsys: pytest.CaptureFixture[
     capsys.readouterr()
     binary = make(sample, "gcc-dynamic", workspace)
     ran = steps(capsys)
-    assert binary.cached == (ran == [])
+    assert binary.build.cached == (ran == [])
     return ran, output(binary)
 
 
@@ -134,7 +134,7 @@ def test_what_is_built_is_no_header(workspace: Workspace) -> None:
     sample = load(str(workspace.root), workspace)
     make(sample, "gcc-dynamic", workspace)
     workspace.build.joinpath("made.h").touch()
-    assert make(sample, "gcc-dynamic", workspace).cached
+    assert make(sample, "gcc-dynamic", workspace).build.cached
 
 
 @pytest.mark.parametrize("directive", ['.incbin \\"data\\"', '.include \\"data\\"'])
@@ -143,7 +143,7 @@ def test_what_the_assembler_reads_counts(directive: str, workspace: Workspace) -
     contents = ("one", "two") if "incbin" in directive else ('.ascii "one"\n', '.ascii "two"\n')
     sample = write(workspace, {"main.c": INCBIN % directive, "data": contents[0]})
     assert output(make(sample, "gcc-static", workspace)) == "one"
-    assert make(sample, "gcc-static", workspace).cached
+    assert make(sample, "gcc-static", workspace).build.cached
     (sample.folder / "data").write_text(contents[1])
     assert output(make(sample, "gcc-static", workspace)) == "two"
 
@@ -272,7 +272,7 @@ def test_every_file_of_a_go_module_counts(workspace: Workspace) -> None:
 
     assert printed() == "dn1" or printed() == "dn 1"
     first = printed()
-    assert make(sample, "go-static", workspace).cached
+    assert make(sample, "go-static", workspace).build.cached
     (sample.folder / "data.txt").write_text("D")
     assert printed() == first.replace("d", "D")
     (sample.folder / "part/part.go").write_text('package part\n\nconst Name = "N"\n')
@@ -316,7 +316,7 @@ def test_a_go_package_behind_a_link_counts(workspace: Workspace) -> None:
     (sample.folder / "lib").symlink_to(first)
     (sample.folder / "up").symlink_to("..")
     digests = [make(sample, "go-static", workspace).sha256]
-    assert make(sample, "go-static", workspace).cached
+    assert make(sample, "go-static", workspace).build.cached
     (first / "lib.go").write_text(LIB_GO % 2)
     digests.append(make(sample, "go-static", workspace).sha256)
     (sample.folder / "lib").unlink()
@@ -365,7 +365,7 @@ def test_nothing_to_do_starts_nothing(sample: Sample, workspace: Workspace, monk
         raise AssertionError(f"started {args}")
 
     monkeypatch.setattr(shell, "run", refuse)
-    assert build(sample, RECIPES["gcc-dynamic"], Platform.host(), workspace).cached
+    assert build(sample, RECIPES["gcc-dynamic"], Platform.host(), workspace).build.cached
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -377,7 +377,7 @@ def test_a_read_only_project_that_is_built_can_be_used(sample: Sample, workspace
         folder.chmod(0o555)
     try:
         binary = make(sample, "gcc-dynamic", workspace)
-        assert binary.cached
+        assert binary.build.cached
         assert list(smaller(binary, workspace)) == []
     finally:
         for folder in folders:

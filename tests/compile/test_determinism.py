@@ -162,4 +162,4 @@ def test_where_the_caches_are_does_not_matter(workspace: Workspace, monkeypatch:
     (workspace.root / "file").write_text("")
     monkeypatch.setenv("HOME", str(workspace.root / "file/home"))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert build(sample, RECIPES["go-static"], Platform.host(), workspace).cached
+    assert build(sample, RECIPES["go-static"], Platform.host(), workspace).build.cached

@@ -64,11 +64,11 @@ def test_eight_processes_at_once(recipe: str, workspace: Workspace) -> None:
     assert len(lines[0]) == 2
     for name, code in codes.items():
         binary = make(load(name, workspace), recipe, workspace)
-        assert binary.cached
+        assert binary.build.cached
         assert run(binary).exit_code == code
         # Each command was run by one of the eight and by none of the others.
         echoed = b"".join(done.stderr for done in results).decode()
-        for command in binary.commands:
+        for command in binary.build.commands:
             assert echoed.count(f"{command}\n") == 1
 
 
@@ -79,7 +79,7 @@ def test_eight_threads_at_once(workspace: Workspace) -> None:
     with ThreadPoolExecutor(8) as pool:
         binaries = list(pool.map(lambda sample: make(sample, "gcc-static", workspace, jobs=2), samples))
     assert len({binary.sha256 for binary in binaries}) == 1
-    assert sum(not binary.cached for binary in binaries) == 2
+    assert sum(not binary.build.cached for binary in binaries) == 2
 
 
 @pytest.mark.slow
@@ -103,7 +103,7 @@ def test_kill_at_any_moment(recipe: str, workspace: Workspace) -> None:
         assert done.exit_code in (0, 137)
         _swept.clear()  # the next build is another process
         assert make(sample, recipe, workspace).sha256 == expected
-    assert make(sample, recipe, workspace).cached
+    assert make(sample, recipe, workspace).build.cached
     assert not list(workspace.build.rglob("*.part"))
 
 

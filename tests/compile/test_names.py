@@ -53,7 +53,7 @@ def test_weird_names_everywhere(name: str, recipe: str, tmp_path: Path) -> None:
     weird_sample(workspace.samples / name, name)
     sample = load(name, workspace)
     assert output(make(sample, recipe, workspace, jobs=2)) == "42"
-    assert make(sample, recipe, workspace).cached
+    assert make(sample, recipe, workspace).build.cached
 
 
 @pytest.mark.parametrize("name", [name for name in WEIRD if "\n" not in name])

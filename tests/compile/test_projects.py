@@ -13,8 +13,8 @@ from recipes.compile.buildtools import BuildTool, require
 from recipes.compile.recipe import RECIPES
 from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed, GateFailed, ToolMissing
-from recipes.model import Binary, Command, Platform, Sample
-from recipes.pipeline import Project, build_binary
+from recipes.model import Command, Platform, Program, Sample
+from recipes.pipeline import Project, build_program
 from recipes.samples.reader import load
 from recipes.support import shell
 from recipes.support.workspace import Workspace
@@ -40,7 +40,7 @@ def project(
     return sample
 
 
-def static(binary: Binary) -> bool:
+def static(binary: Program) -> bool:
     return read_elf(binary.path).linkage.is_static
 
 
@@ -58,10 +58,10 @@ def test_cmake(recipe: str, workspace: Workspace) -> None:
     assert output(binary) in ("hello 1.2.3 ./src/main.cpp\n", "hello 1.2.3 src/main.cpp\n")  # gcc, clang
     assert static(binary)
     assert tree(sample.folder) == before
-    assert binary.linker_map is not None
+    assert binary.build.linker_map is not None
     # With link-time optimisation zig's linker names the program alone, and none of what it is made of.
-    assert ("server.lto.o:" if "zig" in recipe else "libgreet.a(") in binary.linker_map.read_text()
-    assert binary.commands[-1].argv[-2:] == ("build/server", "app")
+    assert ("server.lto.o:" if "zig" in recipe else "libgreet.a(") in binary.build.linker_map.read_text()
+    assert binary.build.commands[-1].argv[-2:] == ("build/server", "app")
 
 
 @pytest.mark.slow
@@ -165,17 +165,17 @@ def test_make(recipe: str, workspace: Workspace) -> None:
     assert output(binary) == "hello\n"
     assert static(binary)
     assert read_elf(binary.path).stripped
-    assert binary.warnings == ()  # those of the other program are none of its own
+    assert binary.build.warnings == ()  # those of the other program are none of its own
 
 
 @pytest.mark.slow
 def test_linker_warnings_of_the_product_alone(workspace: Workspace) -> None:
     """What the linker says about a program is kept with it, also from the middle of a build."""
     binary = make(project(workspace, projects.MAKE, "make", target="tools/resolve"), "gcc-static", workspace)
-    assert any("getaddrinfo" in warning for warning in binary.warnings)
-    assert binary.linker_map is not None
-    assert "getaddrinfo" in binary.linker_map.read_text()
-    assert binary.commands[-1].argv[-2:] == ("source/tools/resolve", "app")
+    assert any("getaddrinfo" in warning for warning in binary.build.warnings)
+    assert binary.build.linker_map is not None
+    assert "getaddrinfo" in binary.build.linker_map.read_text()
+    assert binary.build.commands[-1].argv[-2:] == ("source/tools/resolve", "app")
 
 
 @pytest.mark.slow
@@ -194,7 +194,7 @@ def test_a_makefile_that_ignores_the_compiler(workspace: Workspace) -> None:
     need_tool("gcc")
     sample = write(workspace, {"main.c": projects.CMAKE_C["main.c"], "Makefile": "app: main.c\n\tgcc -o app main.c\n"})
     with pytest.raises(GateFailed, match="promises a static program, but the file is dynamic") as caught:
-        build_binary(Project.at(workspace.root), sample, RECIPES["gcc-static"])
+        build_program(Project.at(workspace.root), sample, RECIPES["gcc-static"], Platform.host())
     assert "Makefile" in caught.value.hint
 
 
@@ -229,10 +229,10 @@ def test_a_failed_build_shows_the_whole_message(workspace: Workspace) -> None:
 def test_nothing_is_built_twice_and_nothing_old_is_kept(workspace: Workspace) -> None:
     """Touched files change nothing; a changed one does; what a build in the folder itself left is not taken over."""
     sample = project(workspace, projects.MAKE, "make", target="app")
-    assert not make(sample, "gcc-static", workspace).cached
+    assert not make(sample, "gcc-static", workspace).build.cached
     for path in sample.folder.rglob("*"):
         os.utime(path)
-    assert make(sample, "gcc-static", workspace).cached
+    assert make(sample, "gcc-static", workspace).build.cached
     shell.check(Command((need_tool("make"), "all"), sample.folder))
     assert (sample.folder / "app").is_file()
     binary = make(sample, "gcc-static", workspace)
@@ -241,7 +241,7 @@ def test_nothing_is_built_twice_and_nothing_old_is_kept(workspace: Workspace) ->
     (sample.folder / "lib/greet.c").write_text('const char *greet(void) { return "changed"; }\n')
     assert output(make(sample, "gcc-static", workspace)) == "changed\n"
     (sample.folder / "sample.toml").write_text('args = ["none of the program\'s business"]\n')
-    assert make(sample, "gcc-static", workspace).cached
+    assert make(sample, "gcc-static", workspace).build.cached
 
 
 def generator(folder: Path, word: str) -> None:
@@ -262,7 +262,7 @@ def test_a_program_that_comes_first_on_path_later(workspace: Workspace, monkeypa
         generator(workspace.root / word, word)
         monkeypatch.setenv("PATH", f"{workspace.root / word}:{os.environ['PATH']}")
         assert output(make(sample, "gcc-static", workspace)) == f"{word}\n"
-        assert make(sample, "gcc-static", workspace).cached
+        assert make(sample, "gcc-static", workspace).build.cached
 
 
 @pytest.mark.slow
@@ -279,7 +279,7 @@ def test_what_is_left_out_is_said(workspace: Workspace, capsys: pytest.CaptureFi
     assert output(make(sample, "gcc-static", workspace)) == "other.bin\n"
     said = "not copied, as an older build may have left it: firmware.bin, old/0.o, old/1.o, old/2.o, old/3.o and 3 more"
     assert said in capsys.readouterr().err.splitlines()
-    assert make(sample, "gcc-static", workspace).cached
+    assert make(sample, "gcc-static", workspace).build.cached
     assert said not in capsys.readouterr().err
 
 
@@ -293,7 +293,7 @@ def test_jobs_reach_the_build_system(
     sample = project(workspace, files, system, target="only" if system == "cmake" else "app")
     make(sample, "gcc-static", workspace, jobs=1)
     assert word in capsys.readouterr().err
-    assert make(sample, "gcc-static", workspace, jobs=2).cached
+    assert make(sample, "gcc-static", workspace, jobs=2).build.cached
 
 
 @pytest.mark.slow
@@ -316,7 +316,7 @@ def test_more_than_contents_decides(workspace: Workspace) -> None:
     link.unlink()
     link.symlink_to("./main.c")
     assert output(make(sample, "gcc-static", workspace)) == "xd./main.c\n"
-    assert make(sample, "gcc-static", workspace).cached
+    assert make(sample, "gcc-static", workspace).build.cached
 
 
 @pytest.mark.slow
@@ -366,7 +366,7 @@ def test_the_project_that_is_the_workspace(workspace: Workspace) -> None:
         (workspace.root / path).write_text(text)
     sample = load(str(workspace.root), workspace)
     assert output(make(sample, "gcc-static", workspace)) == "only C\n"
-    assert make(sample, "gcc-static", workspace).cached
+    assert make(sample, "gcc-static", workspace).build.cached
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from recipes.bases.files import read_docker_archive, read_layout
 from recipes.elf.facts import read_facts
+from recipes.elf.markers import examine_reader
 from recipes.elf.segments import BytesReader, Reader
 from recipes.errors import RecipeError
 from recipes.loader.ldcache import read_ldcache
@@ -79,7 +80,7 @@ def elf() -> Target:
 
     def feed(data: bytes) -> None:
         reader = BytesReader(data)
-        judge(reader, read_facts(reader), empty, AMD64)
+        judge(examine_reader(reader), read_facts(reader), empty, AMD64)
 
     return Target(originals, feed)
 
@@ -98,7 +99,7 @@ def go(folder: Path) -> Target:
             broken = data if at == 0 else whole[:at] + data[:4096] + whole[at + 4096 :]
             reader = BytesReader(broken)
             with contextlib.suppress(RecipeError):
-                judge(reader, read_facts(reader), empty, AMD64)
+                judge(examine_reader(reader), read_facts(reader), empty, AMD64)
 
     return Target([whole, whole[start:], whole[info:]], feed)
 

@@ -12,7 +12,7 @@ from recipes.bases.suites import host_suite
 from recipes.elf.dynamic import read_dynamic
 from recipes.errors import RecipeError, ToolMissing, Unavailable
 from recipes.loader.explain import explain
-from recipes.model import Command
+from recipes.model import Command, Platform
 from recipes.pipeline import Project, open_root
 from recipes.support import shell
 from recipes.support.workspace import Workspace, make_folder, write_atomically
@@ -69,10 +69,10 @@ def _configure(workspace: Workspace) -> tuple[str, ...]:
 
 def closure_bytes(package: str, program: str, project: Project) -> int:
     """The bytes of Debian's program and of everything that the loader loads for it, each file once."""
-    base = resolve(f"mmdebstrap:extract:{package}", project.platform, project.workspace, project.store)
+    base = resolve(f"mmdebstrap:extract:{package}", Platform.host(), project.workspace, project.store)
     root = open_root(project, base)
     dynamic = read_dynamic(root.reader(program))
-    found = explain(dynamic, root, platform=project.platform, path=program)
+    found = explain(dynamic, root, platform=Platform.host(), path=program)
     missing = [library.name for library in found.libraries if library.path is None]
     if missing:
         raise RecipeError(f"{program} of {package} lacks {', '.join(missing)}")

@@ -55,14 +55,14 @@ def _cells(row: Row) -> tuple[str, ...]:
     image = best.image
     ratio = "" if not row.theirs else f"{image.image_bytes / row.theirs:.2f}×"
     answer = "yes" if best.runs else f"no: {best.reason}"
-    recipe = image.binary.recipe or ""
+    recipe = image.program.build.recipe or ""
     return (
         row.name,
         row.version,
         row.system,
         recipe,
         theirs,
-        human(image.binary.size),
+        human(image.program.size),
         human(image.image_bytes),
         ratio,
         answer,

@@ -12,7 +12,7 @@ from recipes import pipeline
 from recipes.bases.resolve import resolve
 from recipes.compile.recipe import RECIPES, Recipe
 from recipes.errors import CommandFailed, RecipeError
-from recipes.model import Expect, Sample, SizeRow
+from recipes.model import Expect, Platform, Sample, SizeRow
 from recipes.pipeline import Project
 from recipes.run.engine import choose
 from recipes.samples.reader import load
@@ -87,8 +87,8 @@ def _recipes(sample: Sample) -> Iterator[Recipe]:
 
 
 def _try(project: Project, sample: Sample, recipe: Recipe, says: str) -> tuple[SizeRow | None, str]:
-    scratch = resolve("scratch", project.platform, project.workspace, project.store)
-    engine = choose("auto", project.workspace, project.store)
+    scratch = resolve("scratch", Platform.host(), project.workspace, project.store)
+    engine = choose("auto", project.workspace, project.store, project.roots)
     try:
         row = pipeline.build_static(project, sample, recipe, scratch, engine)
     except RecipeError as error:

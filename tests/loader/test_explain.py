@@ -16,6 +16,7 @@ import pytest
 
 from recipes.elf.dynamic import read_dynamic
 from recipes.elf.facts import read_elf
+from recipes.elf.markers import examine
 from recipes.elf.segments import PT_DYNAMIC, FileReader, read_header
 from recipes.loader.explain import explain, loader_kind
 from recipes.loader.loading import Loading
@@ -231,7 +232,12 @@ def starts(small: Small, workdir: str, env: Mapping[str, str] | None = None) -> 
     """Whether /app starts in that working folder: what we say, which is what happens."""
     root = RootFs.from_directory(small.folder)
     verdict = judge(
-        small.at("/app"), read_elf(small.at("/app")), root, AMD64, env=tuple((env or {}).items()), workdir=workdir
+        examine(small.at("/app")),
+        read_elf(small.at("/app")),
+        root,
+        AMD64,
+        env=tuple((env or {}).items()),
+        workdir=workdir,
     )
     enter = (need_tool("unshare"), "--map-root-user", "--root", str(small.folder), "--wd", workdir)
     done = shell.run(Command((*enter, "/app")), environment=dict(env or {}))
@@ -467,7 +473,9 @@ def test_a_function_that_the_library_has_lost(small: Small, flags: tuple[str, ..
         (later,) = small.loading().later
         called = _start(small, "call it")
         assert (called.exit_code, called.stderr.decode().strip()) == (127, later.message)
-        verdict = judge(small.at("/app"), read_elf(small.at("/app")), RootFs.from_directory(small.folder), AMD64)
+        verdict = judge(
+            examine(small.at("/app")), read_elf(small.at("/app")), RootFs.from_directory(small.folder), AMD64
+        )
         assert verdict.status is Status.RUNS
         found = [(finding.code, finding.level) for finding in verdict.findings]
         assert ("symbol-missing-later", Level.POSSIBLE) in found
@@ -571,7 +579,7 @@ def test_cpu_level_of_a_library(small: Small) -> None:
     assert small.loading(platform=Platform.parse("linux/amd64/v4")).problems == ()
     findings = {
         name: judge(
-            small.at("/app"), read_elf(small.at("/app")), RootFs.from_directory(small.folder), platform
+            examine(small.at("/app")), read_elf(small.at("/app")), RootFs.from_directory(small.folder), platform
         ).findings
         for name, platform in (("plain", AMD64), ("v2", Platform.parse("linux/amd64/v2")))
     }

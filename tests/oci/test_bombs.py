@@ -21,9 +21,8 @@ from recipes.errors import BadArchive, RecipeError
 from recipes.model import Command, Descriptor, Layer, Platform
 from recipes.oci.encode import MEDIA_TYPES, decompressed
 from recipes.oci.layers import layer_from_blob, layer_from_tar
+from recipes.oci.roots import Roots
 from recipes.oci.store import Store
-from recipes.rootfs.root import RootFs
-from recipes.run.roots import layer_sources
 from recipes.run.unpack import _size, unpack
 from recipes.support import shell
 from recipes.support.workspace import Workspace
@@ -242,7 +241,7 @@ def test_unpacking_leaves_room(small: Callable[[int], Path], disk: int) -> None:
     digest = f"sha256:{hashlib.sha256(b''.join(zeros(80 << 20))).hexdigest()}"
     layer = Layer(Descriptor(MEDIA_TYPES["gzip"], writer.digest, writer.size), digest, 80 << 20, (80 << 20) + 1536)
     with pytest.raises(RecipeError, match=r"cannot write unpacked layers into .*: the disk would be full"):
-        unpack([layer], store, workspace)
+        unpack([layer], Roots(store, workspace.cache / "roots"), workspace)
     assert [path for path in workspace.roots.iterdir() if path.is_dir()] == []
     assert list((workspace.build / "tmp").glob("*")) == []
     assert used(workspace.root) < (84 << 20 if disk > 80 else 1 << 20)
@@ -262,5 +261,5 @@ def test_one_inode_takes_its_room_once(workspace: Workspace, store: Store) -> No
             archive.addfile(other)
     layer = layer_from_tar(store, io.BytesIO(out.getvalue()), "gzip")
     assert layer.content_bytes == size
-    root = RootFs.from_layers(layer_sources(store, [layer]), workspace.cache / "roots")
+    root = Roots(store, workspace.cache / "roots").of([layer])
     assert size <= _size(root, 4096) < 2 * size

@@ -28,7 +28,7 @@ from recipes.package.assemble import assemble
 from recipes.support import shell
 from recipes.support.workspace import Workspace
 from tests.need import need, need_tool
-from tests.programs import binary_of
+from tests.programs import program_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRATCH = BaseImage("scratch", "scratch", Platform("linux", "amd64"))
@@ -235,9 +235,9 @@ from recipes.model import BaseImage, Platform
 from recipes.package.assemble import assemble
 from recipes.oci.reference import docker_tag
 from recipes.oci.store import Store
-from tests.programs import binary_of
+from tests.programs import program_of
 base = BaseImage("scratch", "scratch", Platform("linux", "amd64"))
-print(assemble(binary_of(Path(sys.argv[1])), base, store=Store(Path(sys.argv[2])), name="a:b").digest)
+print(assemble(program_of(Path(sys.argv[1])), base, store=Store(Path(sys.argv[2])), name="a:b").digest)
 """
 
 
@@ -262,13 +262,13 @@ def test_the_digest_is_the_same_everywhere(tmp_path: Path) -> None:
 
 def test_the_golden_digest(store: Store, tmp_path: Path) -> None:
     """This input has this digest: if it changes, all images change, and the CHANGELOG has to say so."""
-    image = assemble(binary_of(program(tmp_path)), SCRATCH, store=store, name="golden:1")
+    image = assemble(program_of(program(tmp_path)), SCRATCH, store=store, name="golden:1")
     assert image.digest == GOLDEN
 
 
 def test_nothing_is_compressed_twice(store: Store, tmp_path: Path) -> None:
     """The second assembly writes nothing; a lost blob is made again."""
-    binary = binary_of(program(tmp_path))
+    binary = program_of(program(tmp_path))
     first = assemble(binary, SCRATCH, store=store, name="a:1")
     blob = store.blob(first.layers[0].descriptor.digest)
     before = blob.stat().st_mtime_ns
@@ -314,7 +314,7 @@ def test_a_full_disk_leaves_no_half_blob(tmp_path: Path) -> None:
 def test_skopeo_reads_layout_and_archive(store: Store, tmp_path: Path) -> None:
     """An independent reader finds the same image in the store, in the archive and in an exported layout."""
     skopeo = need_tool("skopeo")
-    image = assemble(binary_of(program(tmp_path)), SCRATCH, store=store, name="hello:1")
+    image = assemble(program_of(program(tmp_path)), SCRATCH, store=store, name="hello:1")
     archive.export([image], image.manifest, store, str(tmp_path / "image.tar"))
     archive.export([image], image.manifest, store, f"oci:{tmp_path / 'exported'}:there")
 
@@ -333,7 +333,7 @@ def test_skopeo_reads_layout_and_archive(store: Store, tmp_path: Path) -> None:
 def test_podman_loads_the_archive(store: Store, tmp_path: Path) -> None:
     """podman loads the archive and knows the image by the same ID as Docker does."""
     podman = need_tool("podman")
-    image = assemble(binary_of(program(tmp_path)), SCRATCH, store=store, name="from-scratch-test:1")
+    image = assemble(program_of(program(tmp_path)), SCRATCH, store=store, name="from-scratch-test:1")
     archive.export([image], image.manifest, store, str(tmp_path / "image.tar"))
     with tempfile.TemporaryDirectory(prefix="p") as short:  # podman allows no long name here
         storage = ("--root", f"{short}/s", "--runroot", f"{short}/r", "--storage-driver", "vfs")
@@ -356,7 +356,7 @@ def test_an_export_changes_its_own_entry_alone(store: Store, tmp_path: Path) -> 
     """What a layout's index held before stays, its own annotations too, and nothing is left beside the layout."""
     place = tmp_path / "place"
     place.mkdir()
-    image = assemble(binary_of(program(tmp_path)), SCRATCH, store=store, name="a:1")
+    image = assemble(program_of(program(tmp_path)), SCRATCH, store=store, name="a:1")
     archive.export([image], image.manifest, store, f"oci:{place / 'layout'}:one")
     index = json.loads((place / "layout/index.json").read_bytes()) | {"annotations": {"a": "b"}, "org.example": [1]}
     (place / "layout/index.json").write_text(json.dumps(index))
@@ -369,7 +369,7 @@ def test_an_export_changes_its_own_entry_alone(store: Store, tmp_path: Path) -> 
 
 def test_unknown_targets_of_an_export_are_bad_input(store: Store, tmp_path: Path) -> None:
     """Exit code 2, with what can be written instead."""
-    image = assemble(binary_of(program(tmp_path)), SCRATCH, store=store, name="a:1")
+    image = assemble(program_of(program(tmp_path)), SCRATCH, store=store, name="a:1")
     for to in ("image.zip", "oci:"):
         with pytest.raises(BadInput):
             archive.export([image], image.manifest, store, to)

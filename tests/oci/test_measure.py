@@ -15,10 +15,9 @@ from recipes.elf.segments import BytesReader
 from recipes.errors import BadArchive
 from recipes.model import Layer
 from recipes.oci.layers import layer_from_tar
+from recipes.oci.roots import Roots
 from recipes.oci.store import Store
-from recipes.rootfs.root import RootFs
 from recipes.rootfs.tarindex import read_members
-from recipes.run.roots import layer_sources
 from recipes.support.workspace import Workspace
 
 DIRECTORY, LINK, HARD = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
@@ -64,7 +63,7 @@ def store(workspace: Workspace) -> Store:
 
 def judged(store: Store, layer: Layer, cache: Path) -> int:
     """The bytes of the files and links in a root with this layer alone."""
-    root = RootFs.from_layers(layer_sources(store, [layer]), cache)
+    root = Roots(store, cache).of([layer])
     entries = {entry.inode: entry for _, entry in root.entries() if entry.kind != "dir"}
     return sum(entry.size + len(os.fsencode(entry.target)) for entry in entries.values())
 

@@ -18,18 +18,17 @@ from recipes.errors import BadArchive, DamagedBlob, RecipeError
 from recipes.model import Additions, BaseImage, Command, FileEntry, Image, ImageSettings, Platform
 from recipes.oci import archive
 from recipes.oci.layers import layer_from_blob
+from recipes.oci.roots import Roots
 from recipes.oci.store import Store
 from recipes.package.assemble import assemble, data_layer
 from recipes.package.dockerfile import write_context
 from recipes.registry.push import push
-from recipes.rootfs.root import RootFs
-from recipes.run.roots import layer_sources
 from recipes.support import shell
 from recipes.support.workspace import Workspace, write_atomically
 from tests.cli import invoke
 from tests.fixtures_registry import LayoutWriter, LocalRegistry, tar_of
 from tests.need import need, need_tool
-from tests.programs import binary_of
+from tests.programs import program_of
 
 ROOT = Path(__file__).resolve().parents[2]
 AMD64 = Platform("linux", "amd64")
@@ -50,7 +49,7 @@ def image_of(folder: Path, store: Store) -> Image:
     data = data_layer((FileEntry("/etc/data", NOISE, 0o644),), store, "gzip")
     additions = Additions(ImageSettings(), (data,))
     return assemble(
-        binary_of(program), BaseImage("scratch", "scratch", AMD64), store=store, name="a:1", additions=additions
+        program_of(program), BaseImage("scratch", "scratch", AMD64), store=store, name="a:1", additions=additions
     )
 
 
@@ -74,7 +73,7 @@ WAYS: dict[str, Callable[[Image, Store, Path], object]] = {
     "a layout": lambda image, store, place: archive.export([image], image.manifest, store, f"oci:{place}/layout:x"),
     "an engine": lambda image, store, place: list(archive.archive(image, store, uncompressed=True)),
     "a build context": lambda image, store, place: write_context(image, store, place / "context"),
-    "a verdict": lambda image, store, place: RootFs.from_layers(layer_sources(store, image.layers), place / "cache"),
+    "a verdict": lambda image, store, place: Roots(store, place / "cache").of(image.layers),
     "a measure": lambda image, store, place: layer_from_blob(store, image.layers[0].descriptor),
 }
 
@@ -111,7 +110,7 @@ def test_what_is_made_here_is_made_again(which: str, tmp_path: Path, store: Stor
             store.read(descriptor.digest)
     scratch = image.base
     again = assemble(
-        image.binary, scratch, store=store, name="a:1", additions=Additions(ImageSettings(), image.layers[:1])
+        image.program, scratch, store=store, name="a:1", additions=Additions(ImageSettings(), image.layers[:1])
     )
     assert again.digest == image.digest
     assert store.read(descriptor.digest) == whole
@@ -142,7 +141,7 @@ def test_a_damaged_blob_is_not_pushed(
         push(store, image.manifest, target, workspace=workspace)
     assert not blob.exists()
     again = assemble(
-        image.binary, image.base, store=store, name="a:1", additions=Additions(ImageSettings(), image.layers[:1])
+        image.program, image.base, store=store, name="a:1", additions=Additions(ImageSettings(), image.layers[:1])
     )
     done = push(store, again.manifest, target, workspace=workspace)
     assert image.layers[1].descriptor in done.sent

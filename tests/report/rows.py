@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recipes.model import (
     BaseImage,
-    Binary,
+    Build,
     Descriptor,
     ElfFacts,
     Expect,
@@ -16,6 +16,7 @@ from recipes.model import (
     Level,
     Linkage,
     Platform,
+    Program,
     RunOutcome,
     RunStatus,
     Sample,
@@ -51,17 +52,21 @@ def row(
     run: RunOutcome | None = RAN,
 ) -> SizeRow:
     source = Sample(sample, Path("samples", sample), "c++", (Path("main.cpp"),), expect=Expect("hello\n"))
-    binary = Binary(Path("app"), "0" * 64, size, AMD64, source, recipe)
+    linkage = Linkage.DYNAMIC if recipe == "gcc-dynamic" else Linkage.STATIC
+    facts = ElfFacts(
+        size=size, bits=64, little_endian=True, os_abi=0, type="EXEC", machine="amd64", entry=0, linkage=linkage
+    )
     below = (layer(base_size),) if base_size else ()
     image = Image(
-        f"{sample}:{recipe}-{base}",
-        Descriptor("application/vnd.oci.image.manifest.v1+json", f"sha256:{size:064x}", 500),
-        Descriptor("application/vnd.oci.image.config.v1+json", "sha256:02", 300),
-        (*below, layer(size)),
-        AMD64,
-        BaseImage(base, base, AMD64, "sha256:03" if base_size else None, below),
-        binary,
-        ("/app",),
+        name=f"{sample}:{recipe}-{base}",
+        manifest=Descriptor("application/vnd.oci.image.manifest.v1+json", f"sha256:{size:064x}", 500),
+        config=Descriptor("application/vnd.oci.image.config.v1+json", "sha256:02", 300),
+        layers=(*below, layer(size)),
+        platform=AMD64,
+        base=BaseImage(base, base, AMD64, "sha256:03" if base_size else None, below),
+        program=Program(
+            path=Path("app"), sha256="0" * 64, platform=AMD64, sample=source, facts=facts, build=Build(recipe=recipe)
+        ),
+        entrypoint=("/app",),
     )
-    linkage = Linkage.DYNAMIC if recipe == "gcc-dynamic" else Linkage.STATIC
-    return SizeRow(image, ElfFacts(size, 64, True, 0, "EXEC", "amd64", 0, linkage), verdict, run)
+    return SizeRow(image, verdict, run)

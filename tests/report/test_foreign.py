@@ -67,11 +67,12 @@ WROTE = RunOutcome("local", RunStatus.EXITED, 1, "out", "err", 0.1)
 def full(run: RunOutcome | None) -> SizeRow:
     """A row in which every value has something."""
     one = row(run=run, verdict=VERDICT, base_size=3)
-    binary = dataclasses.replace(
-        one.image.binary, commands=(Command(("a",), Path("b"), (("c", "d"),)),), warnings=("e",)
+    build = dataclasses.replace(
+        one.program.build, commands=(Command(("a",), Path("b"), (("c", "d"),)),), warnings=("e",)
     )
+    program = dataclasses.replace(one.program, build=build)
     additions = dataclasses.replace(one.image.additions, runtime_data=(RuntimeData("a", "b"),))
-    image = dataclasses.replace(one.image, binary=binary, additions=additions)
+    image = dataclasses.replace(one.image, program=program, additions=additions)
     return poisoned(dataclasses.replace(one, image=image))
 
 

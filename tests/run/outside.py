@@ -45,7 +45,7 @@ class Outside:
     def start(self, image: Image, args: tuple[str, ...] = (), limits: Limits | None = None) -> subprocess.Popen[bytes]:
         """A process that runs the image and prints `status|exit code|reason or stdout`."""
         _give(self.workspace.root, self.argv)
-        engine = LocalEngine(self.workspace, Project.at(self.workspace.root).store)
+        engine = LocalEngine(self.workspace, Project.at(self.workspace.root).roots)
         process = subprocess.Popen(
             [*self.argv, "-c", _RUNNER],
             cwd=self.workspace.root,

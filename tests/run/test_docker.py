@@ -85,7 +85,7 @@ def test_a_program_that_is_another_by_now(harm: str, workspace: Workspace, docke
     """The engine gets the image that was assembled, whatever has become of the program's file since."""
     project = Project.at(workspace.root)
     image = image_of(project, compile_c(workspace, f"int main(void) {{ return {len(harm)}; }}"), "scratch")
-    path = image.binary.path
+    path = image.program.path
     data = path.read_bytes()
     path.unlink()
     if harm != "gone":
@@ -125,7 +125,7 @@ def test_the_verdict_says_what_docker_says(workspace: Workspace, docker_engine: 
     project = Project.at(workspace.root)
     binary = compile_c(workspace, "int main(void) { return 0; }", "-O1")
     image = image_of(project, binary, "scratch")
-    verdict = pipeline.judge_on(project, binary, pipeline.read_facts(binary, workspace), image.base)
+    verdict = pipeline.judge_on(project, binary, image.base)
     outcome = docker_engine.run(image)
     assert (verdict.status, outcome.status) == (Status.FAILS, RunStatus.NOT_STARTED)
     assert outcome.reason == verdict.reason
@@ -146,7 +146,7 @@ def test_a_failure_while_loading_is_one_error(
     image = image_of(project, compile_c(workspace, f"int main(void) {{ return {len(request_line + fault)}; }}"))
     with between(engine, {request_line: fault}) as address:
         monkeypatch.setenv("DOCKER_HOST", address)
-        runner = DockerEngine.connect(project.store)
+        runner = DockerEngine.connect(project.store, project.roots)
         with pytest.raises(Unavailable, match=r"the Docker Engine cannot load fromscratch/"):
             runner.load(image)
 
@@ -158,7 +158,7 @@ def test_failures_around_a_run(workspace: Workspace, engine: str, monkeypatch: p
     faults = {"/containers/json": "500"}
     with between(engine, faults) as address:
         monkeypatch.setenv("DOCKER_HOST", address)
-        runner = DockerEngine.connect(project.store)
+        runner = DockerEngine.connect(project.store, project.roots)
         assert runner.run(image).exit_code == 4
         faults["/wait"] = "drop 0"
         assert runner.run(image).status is RunStatus.NOT_RUN

@@ -13,7 +13,7 @@ import pytest
 from recipes import pipeline
 from recipes.bases.resolve import resolve
 from recipes.errors import Unavailable
-from recipes.model import Additions, Command, FileEntry, ImageSettings, Limits, RunOutcome, RunStatus
+from recipes.model import Additions, Command, FileEntry, ImageSettings, Limits, Platform, RunOutcome, RunStatus
 from recipes.package.assemble import data_layer
 from recipes.pipeline import Project
 from recipes.run.docker import DockerEngine
@@ -22,7 +22,7 @@ from recipes.run.local import LocalEngine
 from recipes.support import shell
 from recipes.support.workspace import Workspace
 from tests.need import need
-from tests.programs import binary_of, compile_c, image_of
+from tests.programs import compile_c, image_of, program_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,9 +31,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def runner(request: pytest.FixtureRequest, workspace: Workspace) -> Engine:
     project = Project.at(workspace.root)
     if request.param == "local":
-        return LocalEngine(workspace, project.store)
+        return LocalEngine(workspace, project.roots)
     request.getfixturevalue("engine")
-    return DockerEngine.connect(project.store)
+    return DockerEngine.connect(project.store, project.roots)
 
 
 def run(
@@ -142,7 +142,7 @@ def test_what_is_no_program_does_not_start(runner: Engine, workspace: Workspace)
     """Garbage with the right mode is an exec format error."""
     garbage = workspace.root / "garbage"
     garbage.write_bytes(b"\x7fELF" + bytes(100))
-    outcome = runner.run(image_of(Project.at(workspace.root), binary_of(garbage)))
+    outcome = runner.run(image_of(Project.at(workspace.root), program_of(garbage)))
     assert (outcome.status, outcome.reason) == (RunStatus.NOT_STARTED, "exec /app: exec format error")
 
 
@@ -256,7 +256,7 @@ def probe(
     """What the probe says in such an image: where it is, and of each argument. `r:` reads, `w:` writes, `l:` counts."""
     project = Project.at(workspace.root)
     additions = Additions(settings or ImageSettings(), (data_layer(files, project.store, "gzip"),) if files else ())
-    below = resolve(base, project.platform, workspace, project.store)
+    below = resolve(base, Platform.host(), workspace, project.store)
     outcome = runner.run(
         pipeline.make_image(project, compile_c(workspace, PROBE), below, additions), args=args, stdin=stdin
     )
@@ -355,7 +355,7 @@ def test_a_refusal_is_not_run(workspace: Workspace) -> None:
     )
     import pickle
 
-    data = pickle.dumps((LocalEngine(workspace, project.store), image))
+    data = pickle.dumps((LocalEngine(workspace, project.roots), image))
     done = shell.run(Command((sys.executable, "-c", code), cwd=ROOT), stdin=data)
     need(b"AssertionError" not in done.stderr, "user namespaces")
     assert done.stdout.decode().startswith("not run | "), done.stderr.decode()
@@ -371,7 +371,7 @@ def test_nothing_stays_mounted(workspace: Workspace) -> None:
         char line[4096]; FILE *file = fopen("/proc/self/mounts", "r");
         while (fgets(line, sizeof line, file)) fputs(line, stdout);
     }"""
-    seen = run(LocalEngine(workspace, Project.at(workspace.root).store), workspace, code)
+    seen = run(LocalEngine(workspace, Project.at(workspace.root).roots), workspace, code)
     assert len(seen.stdout.splitlines()) > 1
     assert str(workspace.root) not in mounts.read_text()
 
@@ -382,8 +382,8 @@ def test_auto_without_an_engine_is_local(
     """An address where nothing answers: `auto` says that it goes on without, `docker` is an error."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{workspace.root}/nothing")
     project = Project.at(workspace.root)
-    assert choose("auto", workspace, project.store).name == "local"
+    assert choose("auto", workspace, project.store, project.roots).name == "local"
     assert "engine: local" in capfd.readouterr().err
     with pytest.raises(Unavailable):
-        choose("docker", workspace, project.store)
+        choose("docker", workspace, project.store, project.roots)
     assert os.environ["DOCKER_HOST"]

@@ -40,7 +40,7 @@ def run(
     image = replace(
         image, additions=Additions(settings or ImageSettings()), entrypoint=(entrypoint or image.entrypoint[0],)
     )
-    outcome = LocalEngine(project.workspace, project.store).run(image, args=args, limits=LIMITS, emulator=emulator)
+    outcome = LocalEngine(project.workspace, project.roots).run(image, args=args, limits=LIMITS, emulator=emulator)
     need("not allowed here" not in outcome.reason, f"namespaces ({outcome.reason})")
     return outcome
 
@@ -481,7 +481,7 @@ def test_volumes_may_be(project: Project, workdir: str, volumes: tuple[str, ...]
     image = replace(
         image_of(project, compile_c(project.workspace, SAYS.format("program"))), additions=Additions(settings)
     )
-    outcome = LocalEngine(project.workspace, project.store).run(image, limits=LIMITS)
+    outcome = LocalEngine(project.workspace, project.roots).run(image, limits=LIMITS)
     assert outcome.stdout == "program 1", outcome
 
 
@@ -540,7 +540,7 @@ def test_keys_of_the_caller_stay_outside(project: Project) -> None:
 
     from tests.run.outside import _RUNNER, ROOT
 
-    engine = LocalEngine(project.workspace, project.store)
+    engine = LocalEngine(project.workspace, project.roots)
     done = subprocess.run(
         [sys.executable, "-c", secret + _RUNNER], cwd=ROOT, input=pickle.dumps((engine, image, (), LIMITS)),
         capture_output=True, check=True,

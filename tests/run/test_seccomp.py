@@ -147,7 +147,7 @@ def test_the_kernel_denies_them(workspace: Workspace) -> None:
         errno = 0; syscall(SYS_clone, 0x10000011, 0, 0, 0, 0); printf(" %d", errno == EPERM);
     }}"""
     project = Project.at(workspace.root)
-    outcome = LocalEngine(workspace, project.store).run(image_of(project, compile_c(workspace, code)))
+    outcome = LocalEngine(workspace, project.roots).run(image_of(project, compile_c(workspace, code)))
     if outcome.status is RunStatus.NOT_RUN:
         need(False, f"namespaces ({outcome.reason})")
     assert outcome.stdout == "0 40 1 1 1"
@@ -187,7 +187,7 @@ def test_sockets_of_programs_of_32_bits(workspace: Workspace, dumpable: int) -> 
     }"""
     project = Project.at(workspace.root)
     program = compile_c(workspace, code, "-static", "-O1", f"-DDUMPABLE={dumpable}")
-    outcome = LocalEngine(workspace, project.store).run(image_of(project, program))
+    outcome = LocalEngine(workspace, project.roots).run(image_of(project, program))
     if outcome.status is RunStatus.NOT_RUN:
         need(False, f"namespaces ({outcome.reason})")
     need(outcome.stdout != "none\n", "a kernel that runs programs of 32 bits")

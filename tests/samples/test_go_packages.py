@@ -11,7 +11,7 @@ from recipes.compile.build import build
 from recipes.compile.recipe import RECIPES
 from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed
-from recipes.model import Binary, Platform
+from recipes.model import Platform, Program
 from recipes.samples.reader import load
 from recipes.support.workspace import Workspace
 
@@ -39,12 +39,12 @@ def module(workspace: Workspace, files: dict[str, str], settings: str = "") -> P
     return folder
 
 
-def make(workspace: Workspace, package: str = "", recipe: str = "go-static", platform: str = "") -> Binary:
+def make(workspace: Workspace, package: str = "", recipe: str = "go-static", platform: str = "") -> Program:
     chosen = Platform.parse(platform) if platform else Platform.host()
     return build(load("app", workspace, package=package), RECIPES[recipe], chosen, workspace, echo=False)
 
 
-def output(binary: Binary) -> str:
+def output(binary: Program) -> str:
     return subprocess.run([binary.path], capture_output=True, text=True, check=True).stdout
 
 
@@ -127,7 +127,7 @@ def test_build_constraints_count_without_a_module(folder: str, workspace: Worksp
         (sample / folder / name).write_text(text)
     (sample / "sample.toml").write_text('language = "go"\n')
     assert output(make(workspace)) == "linux false\n"
-    assert make(workspace).cached
+    assert make(workspace).build.cached
     (sample / "sample.toml").write_text('language = "go"\noptions = ["-tags=some"]\n')
     assert output(make(workspace)) == "linux true\n"
     assert not (sample / "go.mod").exists()
@@ -184,7 +184,7 @@ def test_a_program_from_a_module_proxy(platform: str, workspace: Workspace, monk
     assert sample.name == "say"
     binary = build(sample, RECIPES["go-static"], chosen, workspace, echo=False)
     assert read_elf(binary.path).machine == chosen.architecture
-    assert build(sample, RECIPES["go-static"], chosen, workspace, echo=False).cached
+    assert build(sample, RECIPES["go-static"], chosen, workspace, echo=False).build.cached
     if not platform:
         assert output(binary) == "from a proxy none\n"
         missing = load("example.org/tool/cmd/say@v9.9.9", workspace)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from recipes.compile.finished import take_prebuilt
 from recipes.elf.facts import read_elf
 from recipes.model import ElfFacts, Finding, Level, Library, Searched, Status, Verdict
-from recipes.pipeline import Project, judge_on, read_facts
+from recipes.pipeline import Project, judge_on
 from recipes.support.disk_cache import _rules, cached, facts_from_json, verdict_from_json
 from recipes.support.workspace import Workspace
 from tests.cli import ROOT
@@ -71,28 +72,27 @@ def test_a_damaged_record_is_made_afresh(tmp_path: Path) -> None:
 
 def test_facts_of_a_real_program_are_remembered(workspace: Workspace) -> None:
     """What is cached of a file equals what reading it again says."""
-    binary = compile_c(workspace, "int main(void) { return 0; }", "-O1")
-    first = read_facts(binary, workspace)
-    binary.path.rename(workspace.root / "elsewhere")
+    compiled = compile_c(workspace, "int main(void) { return 0; }", "-O1")
+    first = take_prebuilt(compiled.sample, compiled.platform, workspace)
+    assert first.facts == read_elf(compiled.path)
 
     def gone() -> ElfFacts:
         raise AssertionError("read again")
 
-    assert read_facts(binary, workspace) == first == read_elf(workspace.root / "elsewhere")
-    assert cached(workspace.cache / "facts", binary.sha256, gone, facts_from_json) == first
+    assert cached(workspace.cache / "facts", first.sha256, gone, facts_from_json) == first.facts
 
 
 def test_a_verdict_belongs_to_its_base(workspace: Workspace) -> None:
     """The same program on another root is judged anew."""
     project = Project.at(workspace.root)
-    binary = compile_c(workspace, "int main(void) { return 0; }", "-O1")
-    facts = read_facts(binary, workspace)
-    on_nothing = judge_on(project, binary, facts, image_of(project, binary).base)
+    program = compile_c(workspace, "int main(void) { return 0; }", "-O1")
+    facts = program.facts
+    on_nothing = judge_on(project, program, image_of(project, program).base)
     root = workspace.root / "root"
     for name in (facts.interpreter or "", *(f"/lib/x86_64-linux-gnu/{needed}" for needed in facts.needed)):
         target = root / name.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(Path(name).read_bytes())
         target.chmod(0o755)
-    on_ours = judge_on(project, binary, facts, image_of(project, binary, f"rootfs:{root}").base)
+    on_ours = judge_on(project, program, image_of(project, program, f"rootfs:{root}").base)
     assert (on_nothing.status, on_ours.status) == (Status.FAILS, Status.RUNS)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from recipes.elf.facts import read_elf
+from recipes.elf.markers import examine
 from recipes.model import Command, Environment, ImageSettings, Platform, Status, Verdict
 from recipes.rootfs.accounts import Account, UnknownAccount, look_up
 from recipes.rootfs.root import RootFs
@@ -61,7 +62,7 @@ def run(folder: Path, *argv: str) -> tuple[int | None, str]:
 
 def verdict(small: Small, user: str = USER, env: Environment = ()) -> Verdict:
     program = small.at("/app")
-    return judge(program, read_elf(program), RootFs.from_directory(small.folder), AMD64, user=user, env=env)
+    return judge(examine(program), read_elf(program), RootFs.from_directory(small.folder), AMD64, user=user, env=env)
 
 
 def compared(small: Small) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from recipes.elf.facts import read_elf
+from recipes.elf.markers import examine
 from recipes.errors import NotElf, TruncatedElf
 from recipes.model import Command, Level, Platform, Status, Verdict
 from recipes.support import shell
@@ -161,7 +162,7 @@ def test_what_cannot_be_read_is_never_a_verdict(tmp_path: Path) -> None:
         path = tmp_path / "file"
         path.write_bytes(content)
         with pytest.raises(error):
-            judge(path, facts, FolderRoot(tmp_path), AMD64)
+            judge(examine(path), facts, FolderRoot(tmp_path), AMD64)
 
 
 # ── a whole image ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ import pytest
 from recipes import pipeline
 from recipes.bases.resolve import resolve
 from recipes.compile.recipe import RECIPES
+from recipes.model import Platform
 from recipes.pipeline import Project
 from recipes.samples.reader import load
 from recipes.support.workspace import Workspace
@@ -26,14 +27,14 @@ CLOCK = (
 def test_an_iostream_program_that_asks_for_local_time(recipe: str, workspace: Workspace) -> None:
     """Every iostream program holds the zones' path; only one whose own object called for local time gets zones."""
     project = Project.at(workspace.root)
-    scratch = resolve("scratch", project.platform, workspace, project.store)
+    scratch = resolve("scratch", Platform.host(), workspace, project.store)
     add(workspace.root, "clock", CLOCK)
     for sample, expected in ((load("clock", workspace), ["time-zones"]), (load("hello", Workspace(ROOT)), [])):
-        binary, facts = pipeline.build_binary(project, sample, RECIPES[recipe], echo=False)
-        image, _ = pipeline.package(project, binary, facts, scratch)
+        program = pipeline.build_program(project, sample, RECIPES[recipe], Platform.host(), echo=False)
+        image, _ = pipeline.package(project, program, scratch)
         assert [added.need for added in image.additions.runtime_data] == expected
-        assert binary.linker_map
-        assert ("localtime.o" in asked_for(binary.linker_map)) is bool(expected)
+        assert program.build.linker_map
+        assert ("localtime.o" in asked_for(program.build.linker_map)) is bool(expected)
 
 
 def test_an_archive_of_the_programs_own(tmp_path: Path) -> None:

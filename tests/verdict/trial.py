@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from recipes.elf.facts import read_elf
+from recipes.elf.markers import examine
 from recipes.elf.segments import BytesReader, Reader
 from recipes.errors import BadInput
 from recipes.model import Command, Environment, Finding, Platform, Verdict
@@ -103,7 +104,7 @@ class Trial:
         commands: tuple[Command, ...] = (),
     ) -> Verdict:
         return judge(
-            self.program,
+            examine(self.program),
             read_elf(self.program),
             FolderRoot(self.folder),
             Platform.parse(platform),

@@ -10,7 +10,7 @@ import pytest
 
 from recipes.errors import BadInput
 from recipes.model import BaseImage, Command, Platform, RunStatus, SizeRow, Status
-from recipes.pipeline import Project, open_root, package_and_run, take_binary
+from recipes.pipeline import Project, open_root, package_and_run, take_program
 from recipes.rootfs.root import RootFs
 from recipes.run.docker import DockerEngine
 from recipes.run.local import LocalEngine
@@ -57,9 +57,9 @@ def zig(*options: str) -> tuple[str, ...]:
 
 
 def bundled(project: Project, file: Path, source: str, *named: str) -> tuple[BaseImage, SizeRow]:
-    binary, facts = take_binary(project, prebuilt(str(file)))
-    base = bundle.make(project, binary, facts, source, named)
-    return base, package_and_run(project, binary, facts, base, LocalEngine(project.workspace, project.store))
+    program = take_program(project, prebuilt(str(file)), Platform.host())
+    base = bundle.make(project, program, source, named)
+    return base, package_and_run(project, program, base, LocalEngine(project.workspace, project.roots))
 
 
 def files(project: Project, base: BaseImage) -> list[str]:
@@ -114,10 +114,10 @@ def test_a_sample_from_this_machine_runs_in_scratch(project: Path) -> None:
 
 def test_the_docker_engine_runs_it_too(engine: str, here: Project, tmp_path: Path) -> None:
     """The bundle is an image like any other: Docker loads and runs it."""
-    program = compile_to(tmp_path / "program", '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }')
-    binary, facts = take_binary(here, prebuilt(str(program)))
-    base = bundle.make(here, binary, facts, bundle.MACHINE)
-    row = package_and_run(here, binary, facts, base, DockerEngine.connect(here.store))
+    file = compile_to(tmp_path / "program", '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }')
+    program = take_program(here, prebuilt(str(file)), Platform.host())
+    base = bundle.make(here, program, bundle.MACHINE)
+    row = package_and_run(here, program, base, DockerEngine.connect(here.store, here.roots))
     assert row.run is not None
     assert (row.run.engine, row.run.stdout, row.runs) == ("docker", "hello\n", True)
 
@@ -132,7 +132,7 @@ def test_the_files_are_exactly_the_closure(here: Project, tmp_path: Path) -> Non
     assert set(files(here, base)) == loaded
     assert {entry.mode for _, entry in open_root(here, base).entries() if entry.kind == "file"} == {0o755}
     assert row.verdict.status is Status.RUNS
-    assert row.image.image_bytes == sum(Path(path).stat().st_size for path in loaded) + row.image.binary.size
+    assert row.image.image_bytes == sum(Path(path).stat().st_size for path in loaded) + row.image.program.size
 
 
 @pytest.mark.parametrize("program", ["/usr/bin/xz", "/usr/bin/openssl"])
@@ -285,12 +285,12 @@ def test_a_dynamic_musl_program(here: Project, tmp_path: Path, assembled: Assemb
 def test_another_cpu(workspace: Workspace, tmp_path: Path) -> None:
     """Nothing is executed to find the libraries: a program for arm64 is bundled and judged on any machine."""
     need_tool("mmdebstrap")
-    there = Project.at(workspace.root, "linux/arm64")
-    program = compile_to(tmp_path / "program", '#include <stdio.h>\nint main(void) { puts("arm"); return 0; }',
-                         compiler=zig("-target", "aarch64-linux-gnu.2.31", "-lm"))  # fmt: skip
-    binary, facts = take_binary(there, prebuilt(str(program)))
-    base = bundle.make(there, binary, facts, "mmdebstrap:files:libc6")
-    row = package_and_run(there, binary, facts, base, None)
+    there = Project.at(workspace.root)
+    file = compile_to(tmp_path / "program", '#include <stdio.h>\nint main(void) { puts("arm"); return 0; }',
+                      compiler=zig("-target", "aarch64-linux-gnu.2.31", "-lm"))  # fmt: skip
+    program = take_program(there, prebuilt(str(file)), Platform.parse("arm64"))
+    base = bundle.make(there, program, "mmdebstrap:files:libc6")
+    row = package_and_run(there, program, base, None)
     assert "/lib/ld-linux-aarch64.so.1" in files(there, base)
     assert "/lib/aarch64-linux-gnu/libc.so.6" in files(there, base)
     assert row.verdict.status is Status.RUNS

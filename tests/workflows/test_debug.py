@@ -39,13 +39,12 @@ def manifest(store: Store, name: str) -> Any:
 
 def test_a_link_in_a_layer(workspace: Workspace) -> None:
     """A link is a link, to the letter, and counts as an engine counts it: the length of its target."""
-    from recipes.rootfs.root import RootFs
-    from recipes.run.roots import layer_sources
+    from recipes.oci.roots import Roots
 
     store = Store(workspace.images)
     entries = (FileEntry("/a/sh", None, 0o777, link="tool"), FileEntry("/a/tool", b"12345", 0o755))
     layer = write_layer(store, entries, "gzip")
-    root = RootFs.from_layers(layer_sources(store, (layer,)))
+    root = Roots(store, workspace.cache / "roots").of((layer,))
     entry = root.lookup("/a/sh")
     assert entry is not None
     assert (entry.kind, entry.target) == ("symlink", "tool")
@@ -77,7 +76,7 @@ def test_the_image_stays_and_is_the_start_of_its_twin(workspace: Workspace, imag
 def test_the_program_and_the_shell_run_in_the_twin(workspace: Workspace, image: Image) -> None:
     """The twin does what the image does; its shell starts, and finds commands through PATH."""
     project = Project.at(workspace.root)
-    twin, engine = debug.make_twin(project, image), LocalEngine(workspace, project.store)
+    twin, engine = debug.make_twin(project, image), LocalEngine(workspace, project.roots)
     outcome = engine.run(twin)
     if outcome.status is RunStatus.NOT_RUN:
         need(False, f"namespaces ({outcome.reason})")
@@ -90,7 +89,7 @@ def test_the_program_and_the_shell_run_in_the_twin(workspace: Workspace, image: 
 def test_docker_runs_the_twin(engine: str, workspace: Workspace, image: Image) -> None:
     """Docker starts the shell by the entry point that it is given, and the program by the image's own."""
     project = Project.at(workspace.root)
-    twin, docker = debug.make_twin(project, image), DockerEngine.connect(project.store)
+    twin, docker = debug.make_twin(project, image), DockerEngine.connect(project.store, project.roots)
     assert debug.works(debug.check(twin, docker))
     assert docker.run(twin).stdout == "hello\n"
     assert docker.image_size(twin) == twin.image_bytes

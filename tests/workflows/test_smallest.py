@@ -117,7 +117,7 @@ def test_bases_come_last_and_by_size(workspace: Workspace, monkeypatch: pytest.M
     program = compile_to(tmp_path / "program", "int main(void) { return 0; }")
     from recipes.samples.reader import prebuilt
 
-    climber = Climber(Project.at(workspace.root), None)
+    climber = Climber(Project.at(workspace.root), Platform.host(), None)
     rungs = list(climber.climb(prebuilt(str(program))))
     assert [rung.name.rpartition(" ")[2] for rung in rungs] == ["bundle", "gone", "small", "middle", "large"]
     assert "--from" in rungs[0].rejected_because
@@ -169,7 +169,7 @@ def test_not_run_is_not_a_pass(workspace: Workspace) -> None:
 
     folder = add(workspace.root, "hi", "int main() {}\n")
     project = Project.at(workspace.root)
-    rungs = list(Climber(project, Refusing()).climb(load(str(folder), workspace)))
+    rungs = list(Climber(project, Platform.host(), Refusing()).climb(load(str(folder), workspace)))
     assert [rung.rejected_because for rung in rungs] == ["judged to run, but not run: unshare: not permitted"]
 
 

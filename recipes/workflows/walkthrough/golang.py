@@ -34,13 +34,13 @@ def go(stage: Stage) -> Found:
     predicted, observed = [], []
     for what, name, recipe in _WAYS:
         try:
-            binary, facts = stage.build(name, recipe)
+            program = stage.build(name, recipe)
         except RecipeError as error:
             rows.append((what, f"not built: {error.message}", "", "", ""))
             answers.append(None)
             continue
-        trial = stage.try_on(binary, facts, stage.base("scratch"))
-        rows.append((what, str(facts.linkage), f"{binary.size:,}", trial.predicted, trial.observed))
+        trial = stage.try_on(program, stage.base("scratch"))
+        rows.append((what, str(program.facts.linkage), f"{program.size:,}", trial.predicted, trial.observed))
         answers.append(trial.agrees)
         predicted += [what] if trial.predicted != "runs" else []
         observed += [what] if trial.observed != "runs" else []

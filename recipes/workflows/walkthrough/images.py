@@ -24,14 +24,14 @@ def from_scratch(stage: Stage) -> Found:
     no shell, no package manager and nothing to patch, and the image is as large as the program. The entry point has
     to be in exec form, because the other form needs a shell, and the user has to be a number, because there is no
     /etc/passwd."""
-    binary, facts = stage.build("hello", STATIC)
-    trial = stage.try_on(binary, facts, stage.base("scratch"))
+    program = stage.build("hello", STATIC)
+    trial = stage.try_on(program, stage.base("scratch"))
     image = trial.image
     return Found(
         did="the static program alone in an image",
-        predicted=f"{trial.predicted}; image and program have {binary.size:,} bytes",
+        predicted=f"{trial.predicted}; image and program have {program.size:,} bytes",
         observed=f"{trial.observed}; image {image.image_bytes:,} bytes, download {image.download_bytes:,}",
-        agrees=agree((trial.agrees, trial.observed == "runs", image.image_bytes == binary.size)),
+        agrees=agree((trial.agrees, trial.observed == "runs", image.image_bytes == program.size)),
         listing=render(image),
     )
 
@@ -40,7 +40,7 @@ def from_scratch(stage: Stage) -> Found:
 def interpreted(stage: Stage) -> Found:
     """One line of Python needs its interpreter, and that needs its libraries and its modules. The kernel knows the
     interpreter from the first line of the script; nothing of it can be left out by a linker."""
-    static, _ = stage.build("hello", STATIC)
+    static = stage.build("hello", STATIC)
     base = stage.base("deb-python")
     root = stage.root(base)
     python = next((path for path in _PYTHONS if root.exists(path)), None)
@@ -48,7 +48,7 @@ def interpreted(stage: Stage) -> Found:
         raise Unavailable("deb-python has no python3")
     script = stage.folder / "hello.py"
     script.write_text(f"#!{python}\nprint({GREETING.strip()!r})\n")
-    trial = stage.try_script(script, base)
+    trial = stage.try_script(script, static, base)
     size = trial.image.image_bytes
     return Found(
         did="a script of one line on deb-python",
@@ -69,13 +69,13 @@ def looking_inside(stage: Stage) -> Found:
     """An empty image has no tools. For troubleshooting the same program, byte for byte, goes on a base that has a
     shell and strace: what it asks of the kernel there is what it asks everywhere. A static program opens no
     library."""
-    binary, _ = stage.build("hello", STATIC)
+    program = stage.build("hello", STATIC)
     base = dataclasses.replace(stage.base(_TRACER), name="deb-strace")
     root = stage.root(base)
     tracer = next((path for path in ("/usr/bin/strace", "/bin/strace") if root.exists(path)), None)
     if tracer is None:
         raise Unavailable("the base has no strace")
-    outcome = stage.run_through(binary, base, tracer)
+    outcome = stage.run_through(program, base, tracer)
     calls = [" ".join(line.split()) for line in outcome.stderr.splitlines() if "(" in line]
     writes = [line for line in calls if line.startswith("write(1,")]
     opened = [line for line in calls if line.startswith(("open(", "openat("))]
@@ -93,19 +93,19 @@ def looking_inside(stage: Stage) -> Found:
 def another_cpu(stage: Stage) -> Found:
     """A program is for one kind of CPU, and the file says which (e_machine). The kernel refuses all others, unless an
     emulator is registered for them: then the same image runs on the developer's machine and nowhere else."""
-    mine = stage.project.platform
+    mine = stage.platform
     other = other_platform(mine)
-    binary, facts = stage.build("hello-go", RECIPES["go-static"], dataclasses.replace(stage.project, platform=other))
+    program = stage.build("hello-go", RECIPES["go-static"], other)
     base = stage.base("scratch")
-    verdict = pipeline.judge_on(stage.project, binary, facts, base)
-    trial = stage.try_on(binary, facts, base)
+    verdict = pipeline.judge_on(stage.project, program, base)
+    trial = stage.try_on(program, base)
     emulated = trial.observed == "runs" and _is_emulated(other.architecture)
     return Found(
         did=f"hello-go for {other} on {mine}",
         predicted=verdict.reason,
         observed="runs, by an emulator that this machine has registered" if emulated else trial.observed,
         agrees=None if emulated else trial.agrees,
-        table=[("the file is for", "the machine is"), (facts.machine, mine.architecture)],
+        table=[("the file is for", "the machine is"), (program.facts.machine, mine.architecture)],
     )
 
 

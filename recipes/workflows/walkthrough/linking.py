@@ -10,7 +10,7 @@ from recipes.elf.dynamic import read_dynamic
 from recipes.elf.segments import FileReader
 from recipes.errors import RecipeError, ToolMissing
 from recipes.loader.explain import explain
-from recipes.model import Binary, Command, Library
+from recipes.model import Command, Library, Program
 from recipes.rootfs.root import RootFs
 from recipes.support import console, shell
 from recipes.workflows.walkthrough.stage import GREETING, Stage
@@ -59,10 +59,10 @@ def needed_libraries(stage: Stage) -> Found:
     rules from file to file gives everything that will be loaded. Nothing is executed for that, so it works for
     programs that are not to be trusted, and for other CPUs. The loader's own answer (`--list`) is only asked here to
     check ours."""
-    binary, facts = stage.build("hello", DYNAMIC)
-    libraries = _closure(binary, stage)
-    loader = str(facts.interpreter)
-    listing = Command((loader, "--list", str(binary.path)))
+    program = stage.build("hello", DYNAMIC)
+    libraries = _closure(program, stage)
+    loader = str(program.facts.interpreter)
+    listing = Command((loader, "--list", str(program.path)))
     answer = shell.check(listing).stdout.decode()
     lines = [line.split() for line in answer.splitlines() if line.strip()]
     theirs = {words[0].rpartition("/")[2] for words in lines if not words[0].startswith("linux-")}
@@ -85,13 +85,13 @@ def library_taken_away(stage: Stage) -> Found:
     """The same program in a private root that holds its loader and its libraries, all but libstdc++. (Do not try
     this with the libraries of a running system.) The kernel starts the loader, and it is the loader that gives
     up."""
-    binary, facts = stage.build("hello", DYNAMIC)
-    libraries = [library for library in _closure(binary, stage) if library.path]
-    loader = str(facts.interpreter)
+    program = stage.build("hello", DYNAMIC)
+    libraries = [library for library in _closure(program, stage) if library.path]
+    loader = str(program.facts.interpreter)
     files = {loader: Path(loader), **{str(library.path): Path(str(library.path)) for library in libraries}}
-    whole = stage.try_on(binary, facts, stage.folder_as_base("root-whole", files.items()))
+    whole = stage.try_on(program, stage.folder_as_base("root-whole", files.items()))
     without = [(path, file) for path, file in files.items() if "libstdc++" not in path]
-    lacking = stage.try_on(binary, facts, stage.folder_as_base("root-without-libstdc++", without))
+    lacking = stage.try_on(program, stage.folder_as_base("root-without-libstdc++", without))
     rows = [("root", "predicted", "observed")]
     rows += [
         ("loader and all libraries", whole.predicted, whole.observed),
@@ -111,15 +111,15 @@ def another_libc(stage: Stage) -> Found:
     """The best known message of them all: `no such file or directory`, about a file that is plainly there. What is
     missing is the loader that the program names. The kernel starts that in place of the program, and has only one
     message for both."""
-    binary, facts = stage.build("hello", DYNAMIC)
-    trial = stage.try_on(binary, facts, stage.base("deb-musl"))
+    program = stage.build("hello", DYNAMIC)
+    trial = stage.try_on(program, stage.base("deb-musl"))
     evidence = next((finding.evidence for finding in trial.verdict.findings), "")
     return Found(
         did="the dynamic program on deb-musl",
         predicted=trial.predicted,
         observed=trial.observed,
         agrees=trial.agrees,
-        table=[("the file that is missing", "why"), (str(facts.interpreter), evidence)],
+        table=[("the file that is missing", "why"), (str(program.facts.interpreter), evidence)],
     )
 
 
@@ -127,8 +127,8 @@ def another_libc(stage: Stage) -> Found:
 def base_with_libraries(stage: Stage) -> Found:
     """On a base that has the loader and the libraries the program runs. The program is the smallest part of what is
     then shipped, patched and scanned."""
-    binary, facts = stage.build("hello", DYNAMIC)
-    trial = stage.try_on(binary, facts, stage.base("deb-cc"))
+    program = stage.build("hello", DYNAMIC)
+    trial = stage.try_on(program, stage.base("deb-cc"))
     image = trial.image
     return Found(
         did="the dynamic program on deb-cc",
@@ -137,7 +137,7 @@ def base_with_libraries(stage: Stage) -> Found:
         agrees=trial.agrees,
         table=[
             ("bytes of the program", "of the image", "what the base costs"),
-            (f"{binary.size:,}", f"{image.image_bytes:,}", f"{image.overhead_bytes:,}"),
+            (f"{program.size:,}", f"{image.image_bytes:,}", f"{image.overhead_bytes:,}"),
         ],
     )
 
@@ -146,11 +146,11 @@ def base_with_libraries(stage: Stage) -> Found:
 def static(stage: Stage) -> Found:
     """`-static` copies what is used out of the libraries into the program. It names no loader and no library any more,
     so no base can lack them: it runs on all of them, and on none at all."""
-    binary, facts = stage.build("hello", STATIC)
+    program = stage.build("hello", STATIC)
     trials, left_out = {}, []
     for name in known(stage.project.workspace):
         try:
-            trials[name] = stage.try_on(binary, facts, stage.base(name))
+            trials[name] = stage.try_on(program, stage.base(name))
         except RecipeError:
             left_out.append(name)
     predicted, observed = (
@@ -158,11 +158,11 @@ def static(stage: Stage) -> Found:
     )
     missing = f" (not available here: {', '.join(left_out)})" if left_out else ""
     return Found(
-        did=f"g++ -static: {binary.size:,} bytes, {facts.linkage}",
+        did=f"g++ -static: {program.size:,} bytes, {program.facts.linkage}",
         predicted=f"no interpreter, nothing needed: runs on {predicted} of {len(trials)} bases",
         observed=f"runs on {observed} of {len(trials)}{missing}",
-        agrees=agree((facts.interpreter is None and not facts.needed, *(trial.agrees for trial in trials.values()))),
-        commands=binary.commands,
+        agrees=agree((program.facts.linkage.is_static, *(trial.agrees for trial in trials.values()))),
+        commands=program.build.commands,
         table=[
             ("base", "predicted", "observed"),
             *((name, trial.predicted, trial.observed) for name, trial in trials.items()),
@@ -170,9 +170,9 @@ def static(stage: Stage) -> Found:
     )
 
 
-def _closure(binary: Binary, stage: Stage) -> tuple[Library, ...]:
+def _closure(program: Program, stage: Stage) -> tuple[Library, ...]:
     """What the loader of this machine would load for a program, by its rules alone."""
-    with FileReader(binary.path) as reader:
+    with FileReader(program.path) as reader:
         dynamic = read_dynamic(reader)
     root = RootFs.from_directory(Path("/"))
-    return explain(dynamic, root, platform=stage.project.platform, path="/hello").libraries
+    return explain(dynamic, root, platform=stage.platform, path="/hello").libraries

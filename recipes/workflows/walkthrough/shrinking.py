@@ -45,14 +45,14 @@ def smaller(stage: Stage) -> Found:
     sizes: list[int] = []
     for what, recipe in _STEPS:
         try:
-            binary, _ = stage.build("hello", recipe)
+            program = stage.build("hello", recipe)
         except RecipeError as error:
             rows.append((what, "", f"not done: {error.message}"))
             answers.append(None)
             continue
-        rows.append((what, f"{binary.size:,}", f"{sizes[-1] - binary.size:,}" if sizes else ""))
-        sizes.append(binary.size)
-        image = pipeline.make_image(stage.project, binary, stage.base("scratch"))
+        rows.append((what, f"{program.size:,}", f"{sizes[-1] - program.size:,}" if sizes else ""))
+        sizes.append(program.size)
+        image = pipeline.make_image(stage.project, program, stage.base("scratch"))
         outcome = stage.engine.run(image)
         answers.append(outcome.meets(stage.sample("hello").expect) if outcome.stdout == GREETING else None)
     first, last = (sizes[0], sizes[-1]) if sizes else (0, 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,19 +13,20 @@ from recipes.bases.resolve import resolve
 from recipes.compile.recipe import Recipe
 from recipes.model import (
     PROGRAM,
+    Additions,
     BaseImage,
-    Binary,
-    ElfFacts,
     Expect,
+    FileEntry,
     Image,
     Language,
     Platform,
+    Program,
     RunOutcome,
     RunStatus,
     Sample,
     Verdict,
 )
-from recipes.package.assemble import assemble
+from recipes.package.assemble import assemble, data_layer, finish
 from recipes.pipeline import Project
 from recipes.rootfs.root import RootFs
 from recipes.run.engine import Engine
@@ -61,7 +61,6 @@ class Trial:
     """A program on a base: predicted, then tried."""
 
     image: Image
-    facts: ElfFacts | None
     verdict: Verdict
     outcome: RunOutcome
 
@@ -92,11 +91,15 @@ def same_words(predicted: str, observed: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`project` says where and for what, `engine` runs."""
+    """`project` says where, `engine` runs."""
 
     project: Project
     engine: Engine
     _bases: dict[str, BaseImage] = field(default_factory=dict)
+
+    @property
+    def platform(self) -> Platform:
+        return Platform.host()
 
     @property
     def folder(self) -> Path:
@@ -114,14 +117,14 @@ class Stage:
         sources = tuple(Path(file) for file in files if not file.endswith(".mod"))
         return Sample(f"walkthrough-{name}", folder, language, sources, expect=Expect(GREETING))
 
-    def build(self, name: str, recipe: Recipe, project: Project | None = None) -> tuple[Binary, ElfFacts]:
-        return pipeline.build_binary(project or self.project, self.sample(name), recipe)
+    def build(self, name: str, recipe: Recipe, platform: Platform | None = None) -> Program:
+        return pipeline.build_program(self.project, self.sample(name), recipe, platform or self.platform)
 
     def base(self, name: str) -> BaseImage:
         """Raises: RecipeError where it is unavailable."""
         if name not in self._bases:
             project = self.project
-            self._bases[name] = resolve(name, project.platform, project.workspace, project.store)
+            self._bases[name] = resolve(name, self.platform, project.workspace, project.store)
         return self._bases[name]
 
     def root(self, base: BaseImage) -> RootFs:
@@ -136,29 +139,31 @@ class Stage:
             make_folder(place.parent)
             shutil.copy(source, place)
         project = self.project
-        base = resolve(f"rootfs:{folder}", project.platform, project.workspace, project.store)
+        base = resolve(f"rootfs:{folder}", self.platform, project.workspace, project.store)
         return dataclasses.replace(base, name=name)
 
-    def try_on(self, binary: Binary, facts: ElfFacts, base: BaseImage) -> Trial:
-        image, verdict = pipeline.package(self.project, binary, facts, base)
-        return Trial(image, facts, verdict, self.engine.run(image))
+    def try_on(self, program: Program, base: BaseImage) -> Trial:
+        image, verdict = pipeline.package(self.project, program, base)
+        return Trial(image, verdict, self.engine.run(image))
 
-    def try_script(self, script: Path, base: BaseImage) -> Trial:
-        """The same for a file that starts with `#!`."""
+    def try_script(self, script: Path, program: Program, base: BaseImage) -> Trial:
+        """The same for a file that starts with `#!`, in the place of a program and with its settings."""
         from recipes.verdict.entry import judge_script
 
-        data = script.read_bytes()
-        binary = Binary(script, hashlib.sha256(data).hexdigest(), len(data), self.project.platform)
-        image = pipeline.make_image(self.project, binary, base)
-        line = data.partition(b"\n")[0]
+        store = self.project.store
+        layer = data_layer((FileEntry(PROGRAM, script, 0o755),), store, self.project.compression)
+        image = finish(
+            program, base, layer, store, name="walkthrough:script", additions=Additions(), entrypoint=(PROGRAM,)
+        )
+        line = script.read_bytes().partition(b"\n")[0]
         user = image.settings.user
-        verdict = judge_script(self.root(base), line, PROGRAM, self.project.platform, env=base.env, user=user)
-        return Trial(image, None, verdict, self.engine.run(image))
+        verdict = judge_script(self.root(base), line, PROGRAM, self.platform, env=base.env, user=user)
+        return Trial(image, verdict, self.engine.run(image))
 
-    def run_through(self, binary: Binary, base: BaseImage, *words: str) -> RunOutcome:
+    def run_through(self, program: Program, base: BaseImage, *words: str) -> RunOutcome:
         """The program as the argument of a program of the base."""
         image = assemble(
-            binary,
+            program,
             base,
             store=self.project.store,
             name=f"walkthrough:{Path(words[0]).name}",
