@@ -21,6 +21,7 @@ from recipes.oci.layers import layer_pieces, open_layer
 from recipes.oci.reference import docker_tag
 from recipes.oci.store import LAYOUT, REF_NAME, Store, index_document, platform_document, to_json
 from recipes.oci.tar import Content, Entry, Joined, pieces
+from recipes.support.digest import encoded
 from recipes.support.workspace import output
 
 
@@ -50,7 +51,7 @@ def archive(
 def _to_unpack(
     image: Image, store: Store, tag: str, skip_diff_ids: Collection[str], *, afresh: bool
 ) -> Iterator[Entry]:
-    names = [f"{layer.diff_id.removeprefix('sha256:')}.tar" for layer in image.layers]
+    names = [f"{encoded(layer.diff_id)}.tar" for layer in image.layers]
     config = _blob_name(image.config.digest)
     yield _document(config, store.read(image.config.digest))
     for name, layer in dict(zip(names, image.layers, strict=True)).items():

@@ -14,7 +14,6 @@ import hashlib
 import io
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,12 +23,11 @@ from typing import IO, Any
 
 from recipes.errors import BadArchive, DamagedBlob
 from recipes.model import Descriptor, Environment, Platform
+from recipes.oci.media_types import OCI_INDEX
+from recipes.support.digest import digest_of, encoded, is_digest
 from recipes.support.disk import Room
 from recipes.support.workspace import locked, replacing, write_atomically
 
-INDEX = "application/vnd.oci.image.index.v1+json"
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-CONFIG = "application/vnd.oci.image.config.v1+json"
 REF_NAME = "org.opencontainers.image.ref.name"
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
@@ -37,7 +35,6 @@ MAX_BLOB = 16 << 30
 """The largest blob that is taken from elsewhere, in bytes, unless the user says something else."""
 
 _READ = 256 << 10
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(slots=True)
@@ -58,7 +55,7 @@ class BlobWriter:
 
     @property
     def digest(self) -> str:
-        return f"sha256:{self._hash.hexdigest()}"
+        return digest_of(self._hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +73,9 @@ class Store:
 
     def place(self, digest: str) -> Path:
         """Where a blob lies or would lie. Raises BadArchive for what is not a digest, as that could name any path."""
-        if not _DIGEST.fullmatch(digest):
+        if not is_digest(digest):
             raise BadArchive(f"not a digest: {digest!r}", hint="only sha256:<64 hex digits> is supported")
-        return Path(f"{self.root}/blobs/sha256/{digest.removeprefix('sha256:')}")
+        return Path(f"{self.root}/blobs/sha256/{encoded(digest)}")
 
     def has(self, digest: str, size: int | None = None) -> bool:
         """Whether the blob is there, and as long as it should be."""
@@ -126,7 +123,7 @@ class Store:
             self.place(digest).unlink()
 
     def add(self, data: bytes, media_type: str) -> Descriptor:
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        digest = digest_of(data)
         if not self.has(digest, len(data)) or not self.is_whole(digest):
             write_atomically(self.place(digest), data)
         return Descriptor(media_type, digest, len(data))
@@ -243,7 +240,7 @@ class _Blob(io.RawIOBase):
         except OSError as error:
             raise self._damaged(f"cannot be read: {error.strerror}") from error
         self._hash.update(buffer[:count])
-        if not count and f"sha256:{self._hash.hexdigest()}" != self._digest:
+        if not count and digest_of(self._hash) != self._digest:
             raise self._damaged("is damaged")
         return count
 
@@ -276,7 +273,7 @@ def _read_index(path: Path, identity: tuple[int, int, int]) -> dict[str, Any] | 
 
 def index_document(manifests: list[dict[str, Any]], before: Mapping[str, Any] = {}) -> bytes:  # never changed
     """index.json for these descriptors; what else it held before stays."""
-    return to_json({**before, "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests})
+    return to_json({**before, "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests})
 
 
 def platform_document(platform: Platform) -> dict[str, str]:

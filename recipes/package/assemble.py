@@ -13,7 +13,8 @@ from typing import Any
 from recipes.errors import BadInput
 from recipes.model import PROGRAM, Additions, BaseImage, Binary, Compression, Descriptor, FileEntry, Image, Layer
 from recipes.oci.config import config_document, manifest_document, source_date_epoch
-from recipes.oci.store import CONFIG, INDEX, MANIFEST, Store, index_document, platform_document, to_json
+from recipes.oci.media_types import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
+from recipes.oci.store import Store, index_document, platform_document, to_json
 from recipes.support.workspace import keep, kept
 
 _MODE = 0o755
@@ -55,9 +56,9 @@ def finish(
 ) -> Image:
     """The documents of the image whose last layer is `last`, in the store under `name`."""
     layers = (*base.layers, *additions.layers, last)
-    config = store.add(to_json(config_document(binary.platform, base, layers, entrypoint, additions)), CONFIG)
+    config = store.add(to_json(config_document(binary.platform, base, layers, entrypoint, additions)), OCI_CONFIG)
     title = binary.sample.name if binary.sample else binary.path.name
-    manifest = store.add(to_json(manifest_document(config, layers, base, title, additions.settings)), MANIFEST)
+    manifest = store.add(to_json(manifest_document(config, layers, base, title, additions.settings)), OCI_MANIFEST)
     store.tag(name, manifest, platform=binary.platform)
     return Image(name, manifest, config, layers, binary.platform, base, binary, entrypoint, additions)
 
@@ -76,7 +77,7 @@ def join(images: Sequence[Image], store: Store, name: str) -> Descriptor:
         }
         for image in sorted(images, key=lambda image: image.platform)
     ]
-    index = store.add(index_document(entries), INDEX)
+    index = store.add(index_document(entries), OCI_INDEX)
     store.tag(name, index)
     return index
 

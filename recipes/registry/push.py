@@ -9,7 +9,6 @@ Source: OCI distribution-spec, "Push".
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -20,7 +19,8 @@ from urllib.parse import quote
 from recipes.errors import BadInput, Unavailable, shortened
 from recipes.model import Descriptor, Pushed
 from recipes.oci.contents import Contents, gather
-from recipes.oci.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES
+from recipes.oci.manifests import MAX_MANIFEST_BYTES
+from recipes.oci.media_types import ACCEPT
 from recipes.oci.reference import ImageName
 from recipes.oci.store import Store
 from recipes.registry.answer import Answer, BrokenOff
@@ -31,6 +31,7 @@ from recipes.registry.host_status import Unreachable
 from recipes.registry.refusals import Retryable
 from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, MAX_WAIT_SECONDS, READ_SECONDS
 from recipes.support import console
+from recipes.support.digest import digest_of
 from recipes.support.workspace import Workspace
 
 _UPLOAD_SECONDS = (READ_SECONDS, 180.0)
@@ -211,7 +212,7 @@ class _Push:
 
     def _digest_of(self, selector: str) -> str:
         """What a tag or digest stands for in the registry now, "" for nothing."""
-        accept = {"Accept": ", ".join((*INDEXES, *MANIFESTS))}
+        accept = {"Accept": ACCEPT}
         with self.client.ask("HEAD", f"manifests/{selector}", accept) as answer:
             if answer.status == 404:
                 return ""
@@ -223,7 +224,7 @@ class _Push:
         with self.client.ask("GET", f"manifests/{selector}", accept) as answer:
             if answer.status != 200:
                 raise self._refusal(answer, f"a question for {self.target}")
-            return f"sha256:{hashlib.sha256(answer.body(MAX_MANIFEST_BYTES)).hexdigest()}"
+            return digest_of(answer.body(MAX_MANIFEST_BYTES))
 
     def _manifest(self, selector: str, descriptor: Descriptor, data: bytes) -> None:
         headers = {"Content-Type": descriptor.media_type}

@@ -28,6 +28,7 @@ from recipes.rootfs.layering import Merger
 from recipes.rootfs.tarindex import read_members
 from recipes.rootfs.tree import Entry, Skipped
 from recipes.support import disk
+from recipes.support.digest import digest_of
 
 _CHUNK = 1 << 20
 _MOST_LAYERS = 65535
@@ -199,7 +200,7 @@ def _copy(layer: LayerSource, out: IO[bytes], folder: Path) -> None:
             digest.update(data)
             out.write(data)
     out.flush()
-    if layer.diff_id.startswith("sha256:") and layer.diff_id != f"sha256:{digest.hexdigest()}":
+    if layer.diff_id != digest_of(digest):
         raise BadArchive(f"the content of the layer {layer.diff_id} does not match that digest")
 
 

@@ -20,6 +20,7 @@ from recipes.bases.resolve import resolve
 from recipes.bases.specs import known
 from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
 from recipes.model import BaseImage, Platform
+from recipes.oci.media_types import OCI_CONFIG, OCI_MANIFEST
 from recipes.oci.store import Store
 from recipes.oci.tar import folder_entries, pieces
 from recipes.support.workspace import Workspace, keep
@@ -180,10 +181,10 @@ def test_odd_configs(tmp_path: Path, workspace: Workspace, store: Store) -> None
     base = get(f"oci:{layout.folder}:half", workspace, store)
     assert base.env == (("A", "\ufffd \U0001f600"),)
     config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers"}}
-    media_type = "application/vnd.oci.image.manifest.v1+json"
+    media_type = OCI_MANIFEST
     manifest = {
         "schemaVersion": 2,
-        "config": layout.blob(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json"),
+        "config": layout.blob(json.dumps(config).encode(), OCI_CONFIG),
         "layers": [],
     }
     layout.add(layout.blob(json.dumps(manifest).encode(), media_type), "empty")

@@ -22,6 +22,7 @@ from recipes.errors import RecipeError
 from recipes.loader.ldcache import read_ldcache
 from recipes.model import Platform
 from recipes.oci.layers import layer_from_blob, open_layer
+from recipes.oci.media_types import OCI_LAYERS
 from recipes.oci.store import Store
 from recipes.rootfs.root import Entry, LayerSource, RootFs
 from recipes.verdict.entry import judge_entry
@@ -175,7 +176,7 @@ def layer(folder: Path) -> Target:
     plain = _tar(tarfile.PAX_FORMAT)
     import zstandard
 
-    kinds = {b"g": "application/vnd.oci.image.layer.v1.tar+gzip", b"z": "application/vnd.oci.image.layer.v1.tar+zstd"}
+    kinds = {b"g": OCI_LAYERS["gzip"], b"z": OCI_LAYERS["zstd"]}
     originals = [b"g" + gzip.compress(plain, mtime=0), b"z" + zstandard.compress(plain), b"-" + plain]
 
     def feed(data: bytes) -> None:

@@ -19,8 +19,9 @@ import zstandard
 from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, RecipeError
 from recipes.model import Command, Descriptor, Layer, Platform
-from recipes.oci.encode import MEDIA_TYPES, decompressed
+from recipes.oci.encode import decompressed
 from recipes.oci.layers import layer_from_blob, layer_from_tar
+from recipes.oci.media_types import OCI_LAYERS
 from recipes.oci.store import Store
 from recipes.rootfs.root import RootFs
 from recipes.run.roots import layer_sources
@@ -125,7 +126,7 @@ def store(workspace: Workspace) -> Store:
 
 
 def blob(store: Store, data: bytes) -> Descriptor:
-    return store.add(data, MEDIA_TYPES["none"])
+    return store.add(data, OCI_LAYERS["none"])
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
@@ -240,7 +241,7 @@ def test_unpacking_leaves_room(small: Callable[[int], Path], disk: int) -> None:
     with store.writer() as writer:
         writer.write(gzip.compress(b"".join(zeros(80 << 20))))
     digest = f"sha256:{hashlib.sha256(b''.join(zeros(80 << 20))).hexdigest()}"
-    layer = Layer(Descriptor(MEDIA_TYPES["gzip"], writer.digest, writer.size), digest, 80 << 20, (80 << 20) + 1536)
+    layer = Layer(Descriptor(OCI_LAYERS["gzip"], writer.digest, writer.size), digest, 80 << 20, (80 << 20) + 1536)
     with pytest.raises(RecipeError, match=r"cannot write unpacked layers into .*: the disk would be full"):
         unpack([layer], store, workspace)
     assert [path for path in workspace.roots.iterdir() if path.is_dir()] == []

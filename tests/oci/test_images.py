@@ -22,6 +22,7 @@ from recipes.model import BaseImage, Command, Compression, Descriptor, FileEntry
 from recipes.oci import archive
 from recipes.oci.encode import CHUNK, decompressed, encoding
 from recipes.oci.layers import layer_from_blob, layer_from_tar, open_layer, write_layer
+from recipes.oci.media_types import OCI_MANIFEST
 from recipes.oci.reference import docker_tag
 from recipes.oci.store import Store
 from recipes.package.assemble import assemble
@@ -157,7 +158,7 @@ def test_what_is_no_digest_names_no_file(store: Store, digest: str) -> None:
 
 def test_tags_from_many_threads_all_arrive(store: Store) -> None:
     """Updates of the index do not lose each other."""
-    manifest = store.add(b"{}", "application/vnd.oci.image.manifest.v1+json")
+    manifest = store.add(b"{}", OCI_MANIFEST)
 
     def work(number: int) -> None:
         for turn in range(10):

@@ -19,6 +19,7 @@ import pytest
 from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, RecipeError, Unavailable
 from recipes.model import Descriptor, Platform
+from recipes.oci.media_types import OCI_CONFIG, OCI_LAYERS, OCI_MANIFEST
 from recipes.oci.reference import image_name
 from recipes.oci.store import MAX_BLOB, Store
 from recipes.registry import connections
@@ -35,8 +36,6 @@ from tests.registry.hostile import Script, always, answer, certificate, endless,
 pytestmark = pytest.mark.usefixtures("docker_config")
 
 AMD64 = Platform("linux", "amd64")
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
 def serving_manifest(document: object, **headers: str) -> Script:
@@ -45,18 +44,18 @@ def serving_manifest(document: object, **headers: str) -> Script:
 
     def script(connection: socket.socket, head: str) -> None:
         manifest = "/manifests/" in head
-        connection.sendall(answer(200, data, Content_Type=MANIFEST, **headers) if manifest else answer(200))
+        connection.sendall(answer(200, data, Content_Type=OCI_MANIFEST, **headers) if manifest else answer(200))
 
     return script
 
 
 def manifest(*layers: object) -> dict[str, object]:
-    config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": f"sha256:{'c' * 64}", "size": 2}
-    return {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}
+    config = {"mediaType": OCI_CONFIG, "digest": f"sha256:{'c' * 64}", "size": 2}
+    return {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers}
 
 
 def layer(size: object, number: int = 0) -> dict[str, object]:
-    return {"mediaType": LAYER, "digest": f"sha256:{number:064x}", "size": size}
+    return {"mediaType": OCI_LAYERS["none"], "digest": f"sha256:{number:064x}", "size": size}
 
 
 # ── what is declared ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -123,7 +122,7 @@ def test_an_index_names_no_large_manifest() -> None:
         remote = find(image_name(f"{registry.host}/a:1"))
         asked = len(registry.heads)
         with pytest.raises(BadArchive, match="names a manifest of"):
-            remote.manifest(Descriptor(MANIFEST, f"sha256:{'a' * 64}", 1 << 40))
+            remote.manifest(Descriptor(OCI_MANIFEST, f"sha256:{'a' * 64}", 1 << 40))
         assert len(registry.heads) == asked
 
 
@@ -142,7 +141,7 @@ PACKED = gzip.compress(b"{}")
 
 # ── what is sent ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_START = b"HTTP/1.1 200 Said\r\nContent-Type: " + MANIFEST.encode()
+_START = b"HTTP/1.1 200 Said\r\nContent-Type: " + OCI_MANIFEST.encode()
 _CHUNKED = _START + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -176,7 +175,7 @@ def test_a_compressed_blob_is_refused(workspace: Workspace) -> None:
 
     def script(connection: socket.socket, head: str) -> None:
         blob = answer(200, gzip.compress(config), Content_Encoding="gzip")
-        connection.sendall(blob if "/blobs/" in head else answer(200, found, Content_Type=MANIFEST))
+        connection.sendall(blob if "/blobs/" in head else answer(200, found, Content_Type=OCI_MANIFEST))
 
     store = Store(workspace.images)
     with serving_script(script) as registry, pytest.raises(Unavailable, match=r"Content-Encoding .* 'gzip'"):

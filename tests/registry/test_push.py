@@ -21,6 +21,7 @@ import pytest
 from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
 from recipes.model import Descriptor, Platform, Pushed
+from recipes.oci.media_types import OCI_CONFIG, OCI_LAYERS, OCI_MANIFEST
 from recipes.oci.reference import image_name
 from recipes.oci.store import Store
 from recipes.registry.blob_locations import holders, remember
@@ -223,11 +224,11 @@ def test_a_large_layer_is_streamed(registry: LocalRegistry, layout: LayoutWriter
     with open(big, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     big.rename(layout.folder / "blobs/sha256" / digest)
-    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": f"sha256:{digest}", "size": 200_000_000}
-    config = layout.blob(b"{}", "application/vnd.oci.image.config.v1+json")
+    layer = {"mediaType": OCI_LAYERS["none"], "digest": f"sha256:{digest}", "size": 200_000_000}
+    config = layout.blob(b"{}", OCI_CONFIG)
     manifest = {
         "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "mediaType": OCI_MANIFEST,
         "config": config,
         "layers": [layer],
     }

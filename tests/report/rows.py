@@ -23,6 +23,7 @@ from recipes.model import (
     Status,
     Verdict,
 )
+from recipes.oci.media_types import OCI_CONFIG, OCI_LAYERS, OCI_MANIFEST
 
 AMD64 = Platform("linux", "amd64")
 NO_LOADER = "exec /app: no such file or directory"
@@ -36,9 +37,7 @@ FAILS = Verdict(
 
 
 def layer(size: int) -> Layer:
-    return Layer(
-        Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", "sha256:00", size // 2), "sha256:01", size, size
-    )
+    return Layer(Descriptor(OCI_LAYERS["gzip"], "sha256:00", size // 2), "sha256:01", size, size)
 
 
 def row(
@@ -55,8 +54,8 @@ def row(
     below = (layer(base_size),) if base_size else ()
     image = Image(
         f"{sample}:{recipe}-{base}",
-        Descriptor("application/vnd.oci.image.manifest.v1+json", f"sha256:{size:064x}", 500),
-        Descriptor("application/vnd.oci.image.config.v1+json", "sha256:02", 300),
+        Descriptor(OCI_MANIFEST, f"sha256:{size:064x}", 500),
+        Descriptor(OCI_CONFIG, "sha256:02", 300),
         (*below, layer(size)),
         AMD64,
         BaseImage(base, base, AMD64, "sha256:03" if base_size else None, below),
