@@ -40,7 +40,7 @@ from recipes.package import assemble
 from recipes.run.engine import Engine
 from recipes.support import console
 from recipes.support.disk_cache import cached, facts_from_json, verdict_from_json
-from recipes.support.workspace import Workspace, sweep_parts
+from recipes.support.workspace import Workspace
 
 if TYPE_CHECKING:
     from recipes.rootfs.root import RootFs
@@ -63,7 +63,7 @@ class Project:
             raise errors.unknown("compression", compression, ("gzip", "zstd", "none"))
         return cls(
             workspace,
-            Store(workspace.images, max_blob=max_blob or MAX_BLOB),
+            Store.of(workspace, max_blob or MAX_BLOB),
             Platform.parse(platform) if platform else Platform.host(),
             compression,  # type: ignore[arg-type]  # checked just above
             jobs or processors(),
@@ -239,12 +239,9 @@ def refuse_failing(verdict: Verdict, image: Image) -> None:
 
 def open_root(project: Project, base: BaseImage, more: tuple[Layer, ...] = ()) -> RootFs:
     """The base's layers, and `more` above them, as one root file system, through the index that is cached by layer."""
-    from recipes.rootfs.root import RootFs
-    from recipes.run.roots import layer_sources
+    from recipes.run import roots
 
-    cache = project.workspace.cache / "roots"
-    sweep_parts(cache)
-    return RootFs.from_layers(layer_sources(project.store, (*base.layers, *more)), cache)
+    return roots.open_root((*base.layers, *more), project.store)
 
 
 def try_run(project: Project, image: Image, engine: Engine) -> RunOutcome:

@@ -21,6 +21,7 @@ from recipes.run.engine import may_have_docker
 from recipes.support.workspace import Workspace
 from tests.groups import ENGINE, group_of
 from tests.need import need, need_tool
+from tests.stores import store_at
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,7 +39,7 @@ def engine() -> Iterator[str]:
         return
     if may_have_docker():
         with contextlib.suppress(Unavailable):
-            DockerEngine.connect(Store(Path("/nonexistent")))
+            DockerEngine.connect(store_at(Path("/nonexistent")))
             yield "unix:///var/run/docker.sock"
             return
     daemon = need_tool("dockerd")
@@ -73,7 +74,7 @@ def _wait_for(process: subprocess.Popen[bytes], folder: Path) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            DockerEngine.connect(Store(folder))
+            DockerEngine.connect(store_at(folder))
             return
         except Unavailable:
             if process.poll() is not None or time.monotonic() > deadline:
@@ -83,4 +84,4 @@ def _wait_for(process: subprocess.Popen[bytes], folder: Path) -> None:
 
 @pytest.fixture
 def docker_engine(engine: str, workspace: Workspace) -> DockerEngine:
-    return DockerEngine.connect(Store(workspace.images))
+    return DockerEngine.connect(Store.of(workspace))

@@ -10,6 +10,7 @@ import io
 import tarfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def export(images: Sequence[Image], start: Descriptor, store: Store, to: str) ->
             file.writelines(archive(images[0], store))
         return
     folder, _, tag = to.removeprefix("oci:").partition(":")
-    target = Store(Path(folder).resolve(), lock=store.root.parent / "export.lock")  # nothing of ours beside the layout
+    target = replace(store, root=Path(folder).resolve())
     contents = gather(store, start)
     with ExitStack() as undo:
         for descriptor in (*contents.blobs, *(manifest for manifest, _ in contents.manifests)):

@@ -16,7 +16,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -26,7 +26,7 @@ from recipes.model import Descriptor, Environment, Platform
 from recipes.oci.media_types import OCI_INDEX
 from recipes.support.digest import digest_of, encoded, is_digest
 from recipes.support.disk import Room
-from recipes.support.workspace import locked, replacing, write_atomically
+from recipes.support.workspace import Workspace, locked, replacing, write_atomically
 
 REF_NAME = "org.opencontainers.image.ref.name"
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
@@ -60,14 +60,22 @@ class BlobWriter:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An OCI image layout in the folder `root`. The lock on its index lies beside it, or where `lock` says.
+    """An OCI image layout in the folder `root`, and what belongs to it but must not be in it.
 
-    `max_blob` is the largest blob of an image from elsewhere that it takes, in bytes.
+    `cache` is for what is made of the blobs and only saves work, `locks` for the lock on the index. `max_blob` is the
+    largest blob of an image from elsewhere that it takes, in bytes.
     """
 
     root: Path
-    lock: Path | None = None
+    _: KW_ONLY
+    cache: Path
+    locks: Path
     max_blob: int = MAX_BLOB
+
+    @classmethod
+    def of(cls, workspace: Workspace, max_blob: int = MAX_BLOB) -> Store:
+        """The one with all images of a project."""
+        return cls(workspace.images, cache=workspace.cache, locks=workspace.build, max_blob=max_blob)
 
     # ── blobs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -186,7 +194,7 @@ class Store:
             entry["platform"] = platform_document(platform)
         if entry in self._manifests():
             return
-        with locked(self.lock or self.root.parent / f"{self.root.name}.lock"):
+        with locked(self.locks / f"{self.root.name}.lock"):
             index = self._index()
             others = [old for old in index.get("manifests", ()) if _name_of(old) != name]
             manifests = sorted([*others, entry], key=lambda item: (_name_of(item), str(item.get("digest"))))

@@ -106,7 +106,7 @@ def _record(entries: tuple[FileEntry, ...], store: Store, compression: Compressi
         for entry in entries
     ]
     key = hashlib.sha256(repr((_RECORDS, compression, source_date_epoch(), described)).encode()).hexdigest()
-    return store.root.parent / "cache" / "layers" / f"{key}.json"
+    return store.cache / "layers" / f"{key}.json"
 
 
 def _content(entry: FileEntry, known: Mapping[Path, str]) -> str | None:

@@ -18,7 +18,7 @@ from recipes.errors import BadInput
 from recipes.rootfs.accounts import Account
 from recipes.rootfs.foldertree import FolderTree
 from recipes.rootfs.layering import LINKS_IN_A_ROW
-from recipes.rootfs.layertree import LayerSource, LayerTree
+from recipes.rootfs.layertree import Cache, LayerSource, LayerTree
 from recipes.rootfs.tree import Entry, Skipped, Tree
 
 __all__ = ["Entry", "LayerSource", "RootFs", "Skipped"]
@@ -39,8 +39,8 @@ class RootFs:
         self._views: dict[Account, RootFs] = {}
 
     @classmethod
-    def from_layers(cls, layers: Sequence[LayerSource], cache: Path | None = None) -> RootFs:
-        """The root of layers, the lowest first, through an index in the folder `cache`; no layers are scratch.
+    def from_layers(cls, layers: Sequence[LayerSource], cache: Cache | None = None) -> RootFs:
+        """The root of layers, the lowest first, through an index in `cache`; no layers are scratch.
 
         Raises: BadArchive for layers that cannot be trusted.
         """

@@ -9,16 +9,18 @@ from recipes.model import Image, Layer
 from recipes.oci.layers import open_layer
 from recipes.oci.store import Store
 from recipes.rootfs.root import LayerSource, RootFs
+from recipes.support.file_cache import FileCache
 
 
-def layer_sources(store: Store, layers: Sequence[Layer]) -> list[LayerSource]:
-    return [LayerSource(layer.diff_id, partial(open_layer, store, layer)) for layer in layers]
+def open_root(layers: Sequence[Layer], store: Store) -> RootFs:
+    """The root of these layers, the lowest first, through the index that the store's cache has of it."""
+    sources = [LayerSource(layer.diff_id, partial(open_layer, store, layer)) for layer in layers]
+    return RootFs.from_layers(sources, FileCache(store.cache / "roots"))
 
 
 def root_beneath(image: Image, store: Store) -> RootFs:
     """What is in the image beside the program: base, files and data."""
-    layers = image.layers[:-1]
-    return RootFs.from_layers(layer_sources(store, layers), store.root.parent / "cache" / "roots")
+    return open_root(image.layers[:-1], store)
 
 
 def writable_folders(image: Image, store: Store) -> tuple[str, ...]:

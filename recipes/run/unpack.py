@@ -17,7 +17,7 @@ from recipes.errors import RecipeError
 from recipes.model import Layer
 from recipes.oci.store import Store
 from recipes.rootfs.root import RootFs
-from recipes.run.roots import layer_sources
+from recipes.run.roots import open_root
 from recipes.support import disk
 from recipes.support.workspace import Workspace, locked, make_folder
 
@@ -35,7 +35,7 @@ def unpack(layers: Sequence[Layer], store: Store, workspace: Workspace) -> Path:
     make_folder(workspace.roots)
     with locked(workspace.roots / f"{key}.lock"):
         if not folder.is_dir():
-            root = RootFs.from_layers(layer_sources(store, layers), workspace.cache / "roots")
+            root = open_root(layers, store)
             with workspace.temporary("unpack") as place:
                 disk.Room(place, "unpacked layers").need(_size(root, os.statvfs(place).f_frsize))
                 try:

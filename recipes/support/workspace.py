@@ -162,7 +162,7 @@ def replacing(
     may leave an empty file: for what its readers check anyway, or what is temporary.
     """
     make_folder(path.parent)
-    sweep_parts(path.parent)
+    _sweep_parts(path.parent)
     # The name must fit even where the final one is as long as a name may be.
     beside = path.parent / f".{path.name[:100]}.{os.getpid()}.{os.urandom(4).hex()}.part"
     try:
@@ -254,7 +254,7 @@ def _sweep(parent: Path) -> None:
             lock.unlink(missing_ok=True)
 
 
-def sweep_parts(folder: Path) -> None:
+def _sweep_parts(folder: Path) -> None:
     """Remove what an ended process left half written, once in a process; a living one holds a lock on it."""
     if folder in _swept:
         return

@@ -26,6 +26,7 @@ from recipes.oci.tar import folder_entries, pieces
 from recipes.support.workspace import Workspace, keep
 from tests.fixtures_registry import LayoutWriter, tar_of
 from tests.need import need_tool
+from tests.stores import store_at
 
 AMD64 = Platform("linux", "amd64")
 OLD, NEW = tar_of({"etc/a": b"one"}), tar_of({"etc/b": b"three"})
@@ -33,7 +34,7 @@ OLD, NEW = tar_of({"etc/a": b"one"}), tar_of({"etc/b": b"three"})
 
 @pytest.fixture
 def store(workspace: Workspace) -> Store:
-    return Store(workspace.images)
+    return Store.of(workspace)
 
 
 def get(reference: str, workspace: Workspace, store: Store, platform: Platform = AMD64) -> BaseImage:
@@ -203,7 +204,7 @@ def test_a_damaged_layout(tmp_path: Path, workspace: Workspace, store: Store) ->
             else:
                 blob.write_bytes(damaged)
             with pytest.raises(RecipeError) as caught:
-                get(f"oci:{layout.folder}", workspace, Store(tmp_path / "fresh"))
+                get(f"oci:{layout.folder}", workspace, store_at(tmp_path / "fresh"))
             assert isinstance(caught.value, BadArchive | Unavailable)
             blob.write_bytes(data)
 
@@ -453,7 +454,7 @@ def test_a_known_base_imports_nothing_heavy(tmp_path: Path, workspace: Workspace
         "from recipes.support.workspace import Workspace\n"
         "from pathlib import Path\n"
         "w = Workspace(Path(sys.argv[1]))\n"
-        "print(resolve(sys.argv[2], Platform('linux', 'amd64'), w, Store(w.images)).digest)\n"
+        "print(resolve(sys.argv[2], Platform('linux', 'amd64'), w, Store.of(w)).digest)\n"
         "heavy = ('requests', 'urllib3', 'docker', 'zstandard', 'deflate', 'http.client')\n"
         "print([name for name in heavy if name in sys.modules])"
     )

@@ -53,7 +53,7 @@ class Turn:
 
     def assemble(self) -> tuple[Image, Workspace, Store]:
         workspace = Workspace(self.folder)
-        store = Store(workspace.images)
+        store = Store.of(workspace)
         return assemble(as_binary(self.folder / "app"), scratch(), store=store, name=f"{OURS}:latest"), workspace, store
 
     def load(self) -> None:

@@ -23,11 +23,11 @@ from recipes.loader.ldcache import read_ldcache
 from recipes.model import Platform
 from recipes.oci.layers import layer_from_blob, open_layer
 from recipes.oci.media_types import OCI_LAYERS
-from recipes.oci.store import Store
 from recipes.rootfs.root import Entry, LayerSource, RootFs
 from recipes.verdict.entry import judge_entry
 from recipes.verdict.judge import judge
 from tests.compilers import Compilers
+from tests.stores import store_at
 
 FIXTURES = Path(__file__).parents[1] / "elf/fixtures"
 AMD64 = Platform("linux", "amd64")
@@ -172,7 +172,7 @@ def _with_check_sums(data: bytes) -> bytes:
 
 def layer(folder: Path) -> Target:
     """A compressed layer of an image: what was measured is judged too, and both find files of the same size."""
-    store = Store(folder / "layers")
+    store = store_at(folder / "layers")
     plain = _tar(tarfile.PAX_FORMAT)
     import zstandard
 
@@ -209,7 +209,7 @@ def archive(folder: Path) -> Target:
     with tarfile.open(fileobj=out, mode="w") as writer:
         for name, data in (("manifest.json", manifest), ("config.json", config), ("l/layer.tar", plain)):
             writer.addfile(_info(name, size=len(data)), io.BytesIO(data))
-    path, store = folder / "image.tar", Store(folder / "archives")
+    path, store = folder / "image.tar", store_at(folder / "archives")
 
     def feed(data: bytes) -> None:
         path.write_bytes(data)
@@ -221,7 +221,7 @@ def archive(folder: Path) -> Target:
 
 def index(folder: Path) -> Target:
     """The index.json of an OCI layout."""
-    store, layout = Store(folder / "indexes"), folder / "layout"
+    store, layout = store_at(folder / "indexes"), folder / "layout"
     (layout / "blobs" / "sha256").mkdir(parents=True)
     digest = "sha256:" + "0" * 64
     text = (

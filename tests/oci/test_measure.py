@@ -7,7 +7,6 @@ import os
 import tarfile
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +15,8 @@ from recipes.errors import BadArchive
 from recipes.model import Layer
 from recipes.oci.layers import layer_from_tar
 from recipes.oci.store import Store
-from recipes.rootfs.root import RootFs
 from recipes.rootfs.tarindex import read_members
-from recipes.run.roots import layer_sources
+from recipes.run.roots import open_root
 from recipes.support.workspace import Workspace
 
 DIRECTORY, LINK, HARD = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
@@ -59,12 +57,12 @@ class Dribble(io.BytesIO):
 
 @pytest.fixture
 def store(workspace: Workspace) -> Store:
-    return Store(workspace.images)
+    return Store.of(workspace)
 
 
-def judged(store: Store, layer: Layer, cache: Path) -> int:
+def judged(store: Store, layer: Layer) -> int:
     """The bytes of the files and links in a root with this layer alone."""
-    root = RootFs.from_layers(layer_sources(store, [layer]), cache)
+    root = open_root([layer], store)
     entries = {entry.inode: entry for _, entry in root.entries() if entry.kind != "dir"}
     return sum(entry.size + len(os.fsencode(entry.target)) for entry in entries.values())
 
@@ -75,7 +73,7 @@ def test_the_size_is_that_of_the_files(case: str, store: Store, workspace: Works
     expected, members = NASTY[case]
     layer = layer_from_tar(store, Dribble(packed(members)), "gzip")
     assert layer.content_bytes == expected
-    assert judged(store, layer, workspace.cache / "roots") == expected
+    assert judged(store, layer) == expected
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

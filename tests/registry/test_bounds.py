@@ -99,7 +99,7 @@ def test_what_there_is_no_room_for(workspace: Workspace, parts: int) -> None:
 def check_refused(workspace: Workspace, document: object, message: str, max_blob: int = MAX_BLOB) -> None:
     with serving_script(serving_manifest(document)) as registry:
         with pytest.raises(RecipeError, match=message) as caught:
-            resolve(f"docker://{registry.host}/a:1", AMD64, workspace, Store(workspace.images, max_blob=max_blob))
+            resolve(f"docker://{registry.host}/a:1", AMD64, workspace, Store.of(workspace, max_blob=max_blob))
         assert not any("/blobs/" in head for head in registry.heads)
     assert caught.value.exit_code == 2
     assert len(caught.value.message) < 1000
@@ -111,8 +111,8 @@ def test_what_is_here_counts_no_more(registry: LocalRegistry, workspace: Workspa
     layout = LayoutWriter(tmp_path / "layout")
     layout.image(tar_of({"a": b"1"}), tag="x")
     reference = registry.push(layout.folder, "here")
-    assert resolve(reference, AMD64, workspace, Store(workspace.images)).layers
-    small = Store(workspace.images, max_blob=1)
+    assert resolve(reference, AMD64, workspace, Store.of(workspace)).layers
+    small = Store.of(workspace, max_blob=1)
     assert resolve(reference, AMD64, workspace, small, refresh=True).layers
 
 
@@ -177,7 +177,7 @@ def test_a_compressed_blob_is_refused(workspace: Workspace) -> None:
         blob = answer(200, gzip.compress(config), Content_Encoding="gzip")
         connection.sendall(blob if "/blobs/" in head else answer(200, found, Content_Type=OCI_MANIFEST))
 
-    store = Store(workspace.images)
+    store = Store.of(workspace)
     with serving_script(script) as registry, pytest.raises(Unavailable, match=r"Content-Encoding .* 'gzip'"):
         resolve(f"docker://{registry.host}/a:1", AMD64, workspace, store)
     assert not store.has(str(at["digest"]))
@@ -327,7 +327,7 @@ def test_a_slow_answer_is_waited_for(
     registry.push(layout.folder, "thinks")
     with serving(Proxy(registry.host)) as proxy:
         proxy.faults = {"/manifests/": ["delay 1"], "/blobs/": ["delay 1"]}
-        assert resolve(f"docker://{proxy.host}/thinks", AMD64, workspace, Store(workspace.images)).layers
+        assert resolve(f"docker://{proxy.host}/thinks", AMD64, workspace, Store.of(workspace)).layers
 
 
 # ── what is quoted ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -371,6 +371,6 @@ def test_a_message_is_short(workspace: Workspace, said: bytes) -> None:
         connection.sendall(answer(200) if " /v2/ " in head else said)
 
     with serving_script(script) as registry, pytest.raises(RecipeError) as caught:
-        resolve(f"docker://{registry.host}/a:1", AMD64, workspace, Store(workspace.images))
+        resolve(f"docker://{registry.host}/a:1", AMD64, workspace, Store.of(workspace))
     assert len(caught.value.message) < 1000
     assert len(caught.value.hint) < 1000

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("docker_config")
 
 @pytest.fixture
 def store(workspace: Workspace) -> Store:
-    return Store(workspace.images)
+    return Store.of(workspace)
 
 
 @pytest.fixture

@@ -39,13 +39,12 @@ def manifest(store: Store, name: str) -> Any:
 
 def test_a_link_in_a_layer(workspace: Workspace) -> None:
     """A link is a link, to the letter, and counts as an engine counts it: the length of its target."""
-    from recipes.rootfs.root import RootFs
-    from recipes.run.roots import layer_sources
+    from recipes.run.roots import open_root
 
-    store = Store(workspace.images)
+    store = Store.of(workspace)
     entries = (FileEntry("/a/sh", None, 0o777, link="tool"), FileEntry("/a/tool", b"12345", 0o755))
     layer = write_layer(store, entries, "gzip")
-    root = RootFs.from_layers(layer_sources(store, (layer,)))
+    root = open_root((layer,), store)
     entry = root.lookup("/a/sh")
     assert entry is not None
     assert (entry.kind, entry.target) == ("symlink", "tool")
