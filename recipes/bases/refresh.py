@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from recipes.bases import lock
@@ -12,6 +11,7 @@ from recipes.bases.specs import find, known
 from recipes.errors import BadInput, RecipeError
 from recipes.oci.reference import Reference, image_name, parse
 from recipes.registry.host_status import reaching
+from recipes.support.work import Work
 from recipes.support.workspace import Workspace
 
 
@@ -46,10 +46,13 @@ def update(workspace: Workspace, names: Sequence[str] = (), jobs: int = 1) -> tu
     pins = lock.read(workspace)
     wanted = _named(workspace, names) if names else _all(workspace, pins)
     gone = () if names else tuple(reference for reference, pin in pins.items() if pin.base and reference not in wanted)
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        found = list(pool.map(lambda reference: _ask(workspace, parse(reference)), wanted))
+    with Work(max(1, jobs)) as work:
+        for reference, base in wanted.items():
+            work.start((reference, base), _ask, workspace, parse(reference))
+        found = dict(work.results())
     changes, fresh = [], {}
-    for (reference, base), result in zip(wanted.items(), found, strict=True):
+    for reference, base in wanted.items():
+        result: Pin | RecipeError = found[reference, base]
         old = pins.get(reference)
         digest = old.digest if old else ""
         if isinstance(result, RecipeError):
@@ -81,14 +84,11 @@ def _named(workspace: Workspace, names: Sequence[str]) -> dict[str, str]:
     return wanted
 
 
-def _ask(workspace: Workspace, reference: Reference) -> Pin | RecipeError:
+def _ask(workspace: Workspace, reference: Reference) -> Pin:
     from recipes.registry import pull
 
     image = image_name(reference.target)
-    try:
-        with reaching(image.host, workspace, retry=True):
-            remote = pull.find(image)
-        lock.remember_observation(workspace, reference, remote.start.digest)
-        return Pin(remote.start.digest, lock.now(), platforms=lock.platforms_of(remote.manifest(remote.start)))
-    except RecipeError as error:
-        return error
+    with reaching(image.host, workspace, retry=True):
+        remote = pull.find(image)
+    lock.remember_observation(workspace, reference, remote.start.digest)
+    return Pin(remote.start.digest, lock.now(), platforms=lock.platforms_of(remote.manifest(remote.start)))

@@ -113,7 +113,7 @@ def _locked(reference: Reference, name: str, workspace: Workspace, *, ask: bool)
 
 @contextlib.contextmanager
 def _naming_the_lock(*, is_locked: bool) -> Iterator[None]:
-    from recipes.registry.refusals import NotFound
+    from recipes.registry.error_responses import NotFound
 
     try:
         yield
