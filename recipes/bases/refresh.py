@@ -15,7 +15,7 @@ from recipes.support.work import Work
 from recipes.support.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What an update found of one base. `old` and `new` are digests, "" for none.
 
@@ -56,15 +56,17 @@ def update(workspace: Workspace, names: Sequence[str] = (), jobs: int = 1) -> tu
         old = pins.get(reference)
         digest = old.digest if old else ""
         if isinstance(result, RecipeError):
-            changes.append(Change(base or reference, reference, digest, digest, result))
+            changes.append(Change(base=base or reference, reference=reference, old=digest, new=digest, error=result))
             continue
-        changes.append(Change(base or reference, reference, digest, result.digest))
+        changes.append(Change(base=base or reference, reference=reference, old=digest, new=result.digest))
         # When it was first seen: a lock that says the same as before is the same file as before.
         fresh[reference] = replace(
             result, base=base, since=old.since if old and digest == result.digest else result.since
         )
     lock.write(workspace, fresh, remove=gone)
-    changes += [Change(pins[reference].base, reference, pins[reference].digest, "") for reference in gone]
+    changes += [
+        Change(base=pins[reference].base, reference=reference, old=pins[reference].digest, new="") for reference in gone
+    ]
     return tuple(changes)
 
 

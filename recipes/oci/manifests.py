@@ -176,15 +176,15 @@ def base_image(
     settings: dict[str, Any] = found if isinstance(found, dict) else {}
     pairs = [text.partition("=") for text in _texts(settings.get("Env"))]
     return BaseImage(
-        name,
-        name,
-        platform,
-        digest,
-        tuple(layers),
-        tuple((key, value) for key, _, value in pairs if key),
-        (*_texts(settings.get("Entrypoint")), *_texts(settings.get("Cmd"))),
-        _text(settings.get("User") or ""),
-        _text(settings.get("WorkingDir") or "/"),
+        name=name,
+        reference=name,
+        platform=platform,
+        digest=digest,
+        layers=tuple(layers),
+        env=tuple((key, value) for key, _, value in pairs if key),
+        start=(*_texts(settings.get("Entrypoint")), *_texts(settings.get("Cmd"))),
+        user=_text(settings.get("User") or ""),
+        workdir=_text(settings.get("WorkingDir") or "/"),
     )
 
 

@@ -89,7 +89,14 @@ class Client:
                 document = answer.body(_MAX_ERROR_BYTES)
             except (Unavailable, BadArchive):
                 document = b""
-        found = ErrorResponse(self.image, answer.status, answer.reason, document, self._auth.user, answer.wait)
+        found = ErrorResponse(
+            image=self.image,
+            status=answer.status,
+            reason=answer.reason,
+            document=document,
+            user=self._auth.user,
+            wait=answer.wait,
+        )
         return found.error(what, pushing=pushing)
 
     def _ask(

@@ -27,7 +27,7 @@ class NotFound(Unavailable):
     """The registry answers, and does not have it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorResponse:
     """A response with an error status. `user` is who was logged in, "" for a visitor."""
 

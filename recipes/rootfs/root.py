@@ -51,11 +51,6 @@ class RootFs:
         """A folder as a root, read when asked. Raises: BadInput."""
         return cls(FolderTree(path))
 
-    @classmethod
-    def empty(cls) -> RootFs:
-        """What `scratch` holds."""
-        return cls.from_layers(())
-
     def seen_by(self, account: Account) -> RootFs:
         """The same root as a process of `account` sees it, the same one for as long as this one lives."""
         if account.uid == 0:
@@ -135,8 +130,6 @@ class RootFs:
         found = self.resolve(path)
         entry = None if found is None else self._entry(found)
         return self._tree.children(found) if found and entry and entry.kind == "dir" else ()
-
-    listdir = names
 
     def entries(self) -> Iterator[tuple[str, Entry]]:
         """All that the root holds, links not followed: sorted within each folder, a folder before what is in it."""

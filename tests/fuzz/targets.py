@@ -76,7 +76,7 @@ def elf() -> Target:
     """Facts, markers and a verdict in an empty root."""
     originals = [path.read_bytes() for path in sorted(FIXTURES.iterdir()) if path.suffix == "" and path.is_file()]
     originals += [path.read_bytes() for path in _real("true", "env", "ldconfig") if path.stat().st_size < 2_000_000]
-    empty = RootFs.empty()
+    empty = RootFs.from_layers(())
 
     def feed(data: bytes) -> None:
         reader = BytesReader(data)
@@ -89,7 +89,7 @@ def go(folder: Path) -> Target:
     """A Go program: its build information and its table of functions as well."""
     source = 'package main\n\nimport ("fmt"; "os/user")\n\nfunc main() { fmt.Println(user.Current()) }\n'
     whole = Compilers(folder).go(source, "-ldflags=-s -w").read_bytes()
-    empty = RootFs.empty()
+    empty = RootFs.from_layers(())
     start = next(at for at in range(0, len(whole), 8) if whole[at : at + 8] == _PCLNTAB)
     info = whole.index(b"\xff Go buildinf:")
 

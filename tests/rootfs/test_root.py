@@ -61,9 +61,9 @@ def names(root: RootFs) -> list[str]:
 
 def test_scratch_is_empty() -> None:
     """No layers: a root folder and nothing in it."""
-    assert names(RootFs.empty()) == []
-    assert RootFs.empty().is_folder("/")
-    assert RootFs.empty().resolve("/bin") is None
+    assert names(RootFs.from_layers(())) == []
+    assert RootFs.from_layers(()).is_folder("/")
+    assert RootFs.from_layers(()).resolve("/bin") is None
 
 
 def test_entries_come_with_folders_first_and_sorted() -> None:
