@@ -39,7 +39,7 @@ from recipes.package import assemble
 from recipes.run.engine import Engine
 from recipes.support import console
 from recipes.support.disk_cache import cached, verdict_from_json
-from recipes.support.workspace import Workspace, sweep_parts
+from recipes.support.workspace import Workspace
 
 if TYPE_CHECKING:
     from recipes.rootfs.root import RootFs
@@ -60,11 +60,11 @@ class Project:
         workspace = Workspace(root.resolve())
         if compression not in ("gzip", "zstd", "none"):
             raise errors.unknown("compression", compression, ("gzip", "zstd", "none"))
-        store = Store(workspace.images, max_blob=max_blob or MAX_BLOB)
+        store = Store.of(workspace, max_blob or MAX_BLOB)
         return cls(
             workspace,
             store,
-            Roots(store, workspace.cache / "roots"),
+            Roots(store),
             compression=compression,  # type: ignore[arg-type]  # checked just above
             jobs=jobs or processors(),
         )
@@ -178,7 +178,6 @@ def judge_on(project: Project, program: Program, base: BaseImage, additions: Add
 
 def open_root(project: Project, base: BaseImage, more: tuple[Layer, ...] = ()) -> RootFs:
     """The base's layers, and `more` above them, as one root file system: the same one for all who ask."""
-    sweep_parts(project.workspace.cache / "roots")
     return project.roots.of((*base.layers, *more))
 
 

@@ -28,7 +28,7 @@ class Assembled:
 
     def __init__(self, root: Path) -> None:
         self.workspace = Workspace(root)
-        self.store = Store(self.workspace.images)
+        self.store = Store.of(self.workspace)
 
     def base(self, name: str, platform: Platform = AMD64) -> BaseImage:
         """The base, or the test ends as `need` says where Debian's mirror cannot be reached."""
@@ -42,7 +42,7 @@ class Assembled:
 
     def give(self, workspace: Workspace, *names: str, platform: Platform = AMD64) -> None:
         """Let another project have these bases, by the files that it would have written itself."""
-        other = Store(workspace.images)
+        other = Store.of(workspace)
         for name in names:
             for layer in self.base(name, platform).layers:
                 blob = other.place(layer.descriptor.digest)

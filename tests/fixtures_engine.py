@@ -22,6 +22,7 @@ from recipes.run.engine import may_have_docker
 from recipes.support.workspace import Workspace
 from tests.groups import ENGINE, group_of
 from tests.need import need, need_tool
+from tests.stores import store_at
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,8 +72,8 @@ def engine() -> Iterator[str]:
 
 
 def opened(folder: Path) -> tuple[Store, Roots]:
-    store = Store(folder)
-    return store, Roots(store, folder / "cache")
+    store = store_at(folder)
+    return store, Roots(store)
 
 
 def _wait_for(process: subprocess.Popen[bytes], folder: Path) -> None:

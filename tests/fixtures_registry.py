@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from recipes.oci.media_types import OCI_CONFIG, OCI_INDEX, OCI_LAYERS, OCI_MANIFEST
 from tests.need import need_tool
 
 USER, PASSWORD = "ali", "open sesame"
@@ -189,18 +190,18 @@ class LayoutWriter:
         about |= {"variant": variant[0]} if variant else {}
         diff_ids = [f"sha256:{hashlib.sha256(data).hexdigest()}" for data in tars]
         config = {**about, "config": {"Env": list(env)}, "rootfs": {"type": "layers", "diff_ids": diff_ids}}
-        layer_type = layer_type or "application/vnd.oci.image.layer.v1.tar+gzip"
+        layer_type = layer_type or OCI_LAYERS["gzip"]
         manifest = {
             "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": self.blob(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json"),
+            "mediaType": OCI_MANIFEST,
+            "config": self.blob(json.dumps(config).encode(), OCI_CONFIG),
             "layers": [self.blob(gzip.compress(data, mtime=0), layer_type) for data in tars],
         }
         return self.add(self.blob(json.dumps(manifest).encode(), str(manifest["mediaType"])) | {"platform": about}, tag)
 
     def index(self, *images: dict[str, object], tag: str = "") -> dict[str, object]:
         """Add an index over these images."""
-        media_type = "application/vnd.oci.image.index.v1+json"
+        media_type = OCI_INDEX
         index = {"schemaVersion": 2, "mediaType": media_type, "manifests": list(images)}
         return self.add(self.blob(json.dumps(index).encode(), media_type), tag)
 

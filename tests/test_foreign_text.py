@@ -21,6 +21,7 @@ import pytest
 
 from recipes.elf.facts import read_elf
 from recipes.model import Command
+from recipes.oci.media_types import OCI_CONFIG, OCI_LAYERS, OCI_MANIFEST
 from recipes.support import shell
 from recipes.support.shell import Completed
 from tests.cli import ROOT, add, invoke
@@ -93,13 +94,13 @@ def image(project: Path, **settings: object) -> str:
                 "rootfs": {"type": "layers", "diff_ids": [writer.blob(layer, "")["digest"]]},
             }
         ).encode(),
-        "application/vnd.oci.image.config.v1+json",
+        OCI_CONFIG,
     )
     manifest = {
         "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "mediaType": OCI_MANIFEST,
         "config": config,
-        "layers": [writer.blob(gzip.compress(layer, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip")],
+        "layers": [writer.blob(gzip.compress(layer, mtime=0), OCI_LAYERS["gzip"])],
     }
     writer.add(writer.blob(json.dumps(manifest).encode(), str(manifest["mediaType"])), "latest")
     return f"oci:{writer.folder}"

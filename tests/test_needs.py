@@ -184,7 +184,7 @@ def test_files_of_the_sample_are_in_the_image(project: Project, tmp_path: Path) 
 
 def test_only_the_zones_that_are_named() -> None:
     """`zones` takes those alone, without the tables of all; a zone that is not there names the nearest."""
-    empty = RootFs.empty()
+    empty = RootFs.from_layers(())
     settings = ImageSettings(zones=("Europe/Berlin", "UTC"))
     chosen = runtime_data.files([RuntimeData("time-zones", "")], settings, empty)
     assert [entry.path for entry in chosen] == ["/usr/share/zoneinfo/Europe/Berlin", "/usr/share/zoneinfo/UTC"]
@@ -200,7 +200,7 @@ def test_an_authority_that_is_none(tmp_path: Path) -> None:
     """A file that holds no certificate is an error, not a bundle that silently lacks it."""
     path = tmp_path / "ca.pem"
     path.write_text("-----BEGIN PRIVATE KEY-----\n")
-    empty = RootFs.empty()
+    empty = RootFs.from_layers(())
     with pytest.raises(BadInput, match="holds no certificate"):
         runtime_data.files([RuntimeData("ca-certificates", "")], ImageSettings(ca=(path,)), empty)
 

@@ -18,29 +18,26 @@ from recipes.elf.segments import FileReader
 from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable, shortened
 from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.oci import tar
-from recipes.oci.encode import MEDIA_TYPES, compression_of
+from recipes.oci.encode import compression_of
 from recipes.oci.layers import layer_from_blob, layer_from_entries, layer_from_tar
 from recipes.oci.manifests import (
-    INDEXES,
-    MANIFESTS,
     MAX_CONFIG_BYTES,
     MAX_MANIFEST_BYTES,
     base_image,
-    check_digest,
     check_platform,
     choose,
-    is_digest,
     parse_json,
     read_descriptor,
     read_diff_ids,
     read_image,
 )
+from recipes.oci.media_types import INDEXES, MANIFESTS, OCI_LAYERS
 from recipes.oci.reference import ImageName, image_name
-from recipes.oci.store import Store
+from recipes.oci.store import REF_NAME, Store
 from recipes.rootfs.tarindex import Member, read_members
+from recipes.support.digest import check_digest, digest_of, encoded, is_digest
 
 _CHUNK = 1 << 20
-_REF_NAME = "org.opencontainers.image.ref.name"
 _IMAGE_NAME = "io.containerd.image.name"
 
 
@@ -101,7 +98,7 @@ def find_in_layout(layout: Path, tag: str, name: str, platform: Platform) -> Des
 
 def _names_of(entry: object) -> list[str]:
     annotations = entry.get("annotations") if isinstance(entry, dict) else None
-    names = [annotations.get(key) for key in (_REF_NAME, _IMAGE_NAME)] if isinstance(annotations, dict) else []
+    names = [annotations.get(key) for key in (REF_NAME, _IMAGE_NAME)] if isinstance(annotations, dict) else []
     return [text for text in names if isinstance(text, str)]
 
 
@@ -110,7 +107,7 @@ def _digest_of(entry: object) -> object:
 
 
 def _blob(layout: Path, digest: str) -> Path:
-    return layout / "blobs" / "sha256" / digest.removeprefix("sha256:")
+    return layout / "blobs" / "sha256" / encoded(digest)
 
 
 # ── docker archives ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -130,7 +127,7 @@ def read_docker_archive(path: Path, selector: str, name: str, platform: Platform
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BadArchive(f"{name} has a manifest.json that cannot be read") from error
         data = _member(file, members, str(config_name), MAX_CONFIG_BYTES, name)
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        digest = digest_of(data)
         stem = str(config_name).rpartition("/")[2].removesuffix(".json")
         if is_digest(f"sha256:{stem}"):
             check_digest(data, f"sha256:{stem}", f"the config of {name}")
@@ -253,7 +250,7 @@ def _add_layer(file: io.BufferedReader[Any], store: Store) -> Layer:
     with store.writer() as writer:
         _copy(file, writer)
     try:
-        return layer_from_blob(store, Descriptor(MEDIA_TYPES[compression], writer.digest, writer.size))
+        return layer_from_blob(store, Descriptor(OCI_LAYERS[compression], writer.digest, writer.size))
     except RecipeError:
         store.drop(writer.digest)
         raise

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from recipes.errors import BadInput
-from recipes.oci.manifests import INDEXES, is_digest, parse_json
+from recipes.oci.manifests import parse_json
+from recipes.oci.media_types import INDEXES
 from recipes.oci.reference import Reference, image_name, parse
+from recipes.support.digest import is_digest
 from recipes.support.workspace import Workspace, keep, kept, locked, write_atomically
 
 VERSION = 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from recipes.bases import lock
@@ -12,10 +11,11 @@ from recipes.bases.specs import find, known
 from recipes.errors import BadInput, RecipeError
 from recipes.oci.reference import Reference, image_name, parse
 from recipes.registry.host_status import reaching
+from recipes.support.work import Work
 from recipes.support.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What an update found of one base. `old` and `new` are digests, "" for none.
 
@@ -46,22 +46,27 @@ def update(workspace: Workspace, names: Sequence[str] = (), jobs: int = 1) -> tu
     pins = lock.read(workspace)
     wanted = _named(workspace, names) if names else _all(workspace, pins)
     gone = () if names else tuple(reference for reference, pin in pins.items() if pin.base and reference not in wanted)
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        found = list(pool.map(lambda reference: _ask(workspace, parse(reference)), wanted))
+    with Work(max(1, jobs)) as work:
+        for reference, base in wanted.items():
+            work.start((reference, base), _ask, workspace, parse(reference))
+        found = dict(work.results())
     changes, fresh = [], {}
-    for (reference, base), result in zip(wanted.items(), found, strict=True):
+    for reference, base in wanted.items():
+        result: Pin | RecipeError = found[reference, base]
         old = pins.get(reference)
         digest = old.digest if old else ""
         if isinstance(result, RecipeError):
-            changes.append(Change(base or reference, reference, digest, digest, result))
+            changes.append(Change(base=base or reference, reference=reference, old=digest, new=digest, error=result))
             continue
-        changes.append(Change(base or reference, reference, digest, result.digest))
+        changes.append(Change(base=base or reference, reference=reference, old=digest, new=result.digest))
         # When it was first seen: a lock that says the same as before is the same file as before.
         fresh[reference] = replace(
             result, base=base, since=old.since if old and digest == result.digest else result.since
         )
     lock.write(workspace, fresh, remove=gone)
-    changes += [Change(pins[reference].base, reference, pins[reference].digest, "") for reference in gone]
+    changes += [
+        Change(base=pins[reference].base, reference=reference, old=pins[reference].digest, new="") for reference in gone
+    ]
     return tuple(changes)
 
 
@@ -81,14 +86,11 @@ def _named(workspace: Workspace, names: Sequence[str]) -> dict[str, str]:
     return wanted
 
 
-def _ask(workspace: Workspace, reference: Reference) -> Pin | RecipeError:
+def _ask(workspace: Workspace, reference: Reference) -> Pin:
     from recipes.registry import pull
 
     image = image_name(reference.target)
-    try:
-        with reaching(image.host, workspace, retry=True):
-            remote = pull.find(image)
-        lock.remember_observation(workspace, reference, remote.start.digest)
-        return Pin(remote.start.digest, lock.now(), platforms=lock.platforms_of(remote.manifest(remote.start)))
-    except RecipeError as error:
-        return error
+    with reaching(image.host, workspace, retry=True):
+        remote = pull.find(image)
+    lock.remember_observation(workspace, reference, remote.start.digest)
+    return Pin(remote.start.digest, lock.now(), platforms=lock.platforms_of(remote.manifest(remote.start)))

@@ -113,7 +113,7 @@ def _locked(reference: Reference, name: str, workspace: Workspace, *, ask: bool)
 
 @contextlib.contextmanager
 def _naming_the_lock(*, is_locked: bool) -> Iterator[None]:
-    from recipes.registry.refusals import NotFound
+    from recipes.registry.error_responses import NotFound
 
     try:
         yield
@@ -236,13 +236,13 @@ def _recall(record: Path, stamp: str, store: Store) -> BaseImage | None:
 
 def _from_json(value: dict[str, Any]) -> BaseImage:
     return BaseImage(
-        value["name"],
-        value["reference"],
-        Platform(**value["platform"]),
-        value["digest"],
-        tuple(Layer(**(layer | {"descriptor": Descriptor(**layer["descriptor"])})) for layer in value["layers"]),
-        tuple((name, text) for name, text in value["env"]),
-        tuple(value["start"]),
-        value["user"],
-        value["workdir"],
+        name=value["name"],
+        reference=value["reference"],
+        platform=Platform(**value["platform"]),
+        digest=value["digest"],
+        layers=tuple(Layer(**(layer | {"descriptor": Descriptor(**layer["descriptor"])})) for layer in value["layers"]),
+        env=tuple((name, text) for name, text in value["env"]),
+        start=tuple(value["start"]),
+        user=value["user"],
+        workdir=value["workdir"],
     )

@@ -10,6 +10,7 @@ import io
 import tarfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from recipes.oci.layers import layer_pieces, open_layer
 from recipes.oci.reference import docker_tag
 from recipes.oci.store import LAYOUT, REF_NAME, Store, index_document, platform_document, to_json
 from recipes.oci.tar import Content, Entry, Joined, pieces
+from recipes.support.digest import encoded
 from recipes.support.workspace import output
 
 
@@ -50,7 +52,7 @@ def archive(
 def _to_unpack(
     image: Image, store: Store, tag: str, skip_diff_ids: Collection[str], *, afresh: bool
 ) -> Iterator[Entry]:
-    names = [f"{layer.diff_id.removeprefix('sha256:')}.tar" for layer in image.layers]
+    names = [f"{encoded(layer.diff_id)}.tar" for layer in image.layers]
     config = _blob_name(image.config.digest)
     yield _document(config, store.read(image.config.digest))
     for name, layer in dict(zip(names, image.layers, strict=True)).items():
@@ -121,7 +123,7 @@ def export(images: Sequence[Image], start: Descriptor, store: Store, to: str) ->
             file.writelines(archive(images[0], store))
         return
     folder, _, tag = to.removeprefix("oci:").partition(":")
-    target = Store(Path(folder).resolve(), lock=store.root.parent / "export.lock")  # nothing of ours beside the layout
+    target = replace(store, root=Path(folder).resolve())
     contents = gather(store, start)
     with ExitStack() as undo:
         for descriptor in (*contents.blobs, *(manifest for manifest, _ in contents.manifests)):

@@ -13,7 +13,8 @@ from typing import Any
 
 from recipes.errors import BadInput
 from recipes.model import Additions, BaseImage, Descriptor, HealthCheck, ImageSettings, Layer, Platform
-from recipes.oci.store import MANIFEST, platform_document
+from recipes.oci.media_types import OCI_MANIFEST
+from recipes.oci.store import platform_document
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What Docker sets where an image says nothing."""
@@ -84,7 +85,7 @@ def manifest_document(
         annotations["org.opencontainers.image.base.name"] = "scratch"
     return {
         "schemaVersion": 2,
-        "mediaType": MANIFEST,
+        "mediaType": OCI_MANIFEST,
         "config": _document(config),
         "layers": [_document(layer.descriptor) for layer in layers],
         "annotations": {**annotations, **dict(settings.annotations)},
@@ -109,13 +110,4 @@ def _created() -> str:
 
 
 def _document(descriptor: Descriptor) -> dict[str, Any]:
-    # Docker's own media types of layers mean the same; a manifest of OCI's type may only hold OCI's.
-    media_type = _OCI_TYPES.get(descriptor.media_type, descriptor.media_type)
-    return {"mediaType": media_type, "digest": descriptor.digest, "size": descriptor.size}
-
-
-_OCI_TYPES = {
-    "application/vnd.docker.image.rootfs.diff.tar.gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
-    "application/vnd.docker.image.rootfs.diff.tar.zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
-    "application/vnd.docker.image.rootfs.diff.tar": "application/vnd.oci.image.layer.v1.tar",
-}
+    return {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size}

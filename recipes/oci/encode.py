@@ -19,15 +19,10 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from recipes.errors import BadArchive
 from recipes.model import Compression
+from recipes.support.digest import digest_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
-
-MEDIA_TYPES: dict[Compression, str] = {
-    "gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
-    "zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
-    "none": "application/vnd.oci.image.layer.v1.tar",
-}
 
 CHUNK = 4 << 20
 """Bytes of a gzip member. Smaller ones cost ratio (each starts with an empty window), larger ones cost memory."""
@@ -107,7 +102,7 @@ class Encoder:
                     self._sink.write(self._pending.popleft().result())
         finally:
             self.close()
-        return f"sha256:{self._diff.hexdigest()}"
+        return digest_of(self._diff)
 
     def close(self) -> None:
         if self._pool is not None:

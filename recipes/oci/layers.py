@@ -16,7 +16,8 @@ from typing import IO, TYPE_CHECKING
 from recipes.errors import BadArchive
 from recipes.model import Compression, Descriptor, FileEntry, Layer
 from recipes.oci.config import source_date_epoch
-from recipes.oci.encode import MEDIA_TYPES, Encoder, decompressed, encoding
+from recipes.oci.encode import Encoder, decompressed, encoding
+from recipes.oci.media_types import OCI_LAYERS
 from recipes.oci.store import Store
 from recipes.rootfs.layering import Merger
 from recipes.rootfs.tarindex import read_members
@@ -62,7 +63,7 @@ def layer_from_entries(
             seen += len(piece)
             encoder.write(piece)
         diff_id = encoder.finish()
-    return Layer(Descriptor(MEDIA_TYPES[compression], blob.digest, blob.size), diff_id, content, seen)
+    return Layer(Descriptor(OCI_LAYERS[compression], blob.digest, blob.size), diff_id, content, seen)
 
 
 def layer_from_tar(store: Store, stream: IO[bytes], compression: Compression) -> Layer:
@@ -74,7 +75,7 @@ def layer_from_tar(store: Store, stream: IO[bytes], compression: Compression) ->
         passing = _Passing(stream, encoder, store)
         content = _measure(passing)
         diff_id = encoder.finish()
-    return Layer(Descriptor(MEDIA_TYPES[compression], blob.digest, blob.size), diff_id, content, passing.size)
+    return Layer(Descriptor(OCI_LAYERS[compression], blob.digest, blob.size), diff_id, content, passing.size)
 
 
 def layer_from_blob(store: Store, descriptor: Descriptor) -> Layer:

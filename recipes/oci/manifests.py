@@ -7,7 +7,6 @@ Source: OCI image-spec, "Image Index", "Image Manifest" and "Image Configuration
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -18,24 +17,9 @@ from recipes.architecture import architecture
 from recipes.errors import BadArchive, DamagedBlob, RecipeError, Unavailable, shortened
 from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.oci.layers import layer_from_blob
+from recipes.oci.media_types import INDEXES, is_foreign, oci_layer
 from recipes.oci.store import Store
-
-OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
-DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-INDEXES = (OCI_INDEX, DOCKER_LIST)
-MANIFESTS = (OCI_MANIFEST, DOCKER_MANIFEST)
-
-LAYERS = {
-    "application/vnd.oci.image.layer.v1.tar": "application/vnd.oci.image.layer.v1.tar",
-    "application/vnd.oci.image.layer.v1.tar+gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
-    "application/vnd.oci.image.layer.v1.tar+zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
-    "application/vnd.docker.image.rootfs.diff.tar": "application/vnd.oci.image.layer.v1.tar",
-    "application/vnd.docker.image.rootfs.diff.tar.gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
-    "application/vnd.docker.image.rootfs.diff.tar.zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
-}
-"""Layer media types that can be read, and what OCI calls them: the bytes are the same."""
+from recipes.support.digest import check_digest, is_digest
 
 MAX_MANIFEST_BYTES = 4 << 20
 """What the distribution-spec asks registries to accept at least; real ones are not larger."""
@@ -54,15 +38,6 @@ _HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 ReadManifest = Callable[[Descriptor], bytes]
 FetchBlob = Callable[[Descriptor], None]
 Used = TypeVar("Used")
-
-
-def check_digest(data: bytes, digest: str, what: str) -> None:
-    """Raises: BadArchive."""
-    actual = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    if actual != digest:
-        raise BadArchive(
-            f"{what} is damaged: its digest is {actual}, not {digest}", hint="get it again from its source"
-        )
 
 
 def parse_json(data: bytes, what: str) -> dict[str, Any]:
@@ -98,12 +73,6 @@ def is_index(descriptor: Descriptor, manifest: dict[str, Any]) -> bool:
     """Whether a document is an index of others, and not a manifest itself."""
     # OCI lets the media type be absent inside, and registries have sent the wrong one outside: content decides.
     return (manifest.get("mediaType") or descriptor.media_type) in INDEXES or "manifests" in manifest
-
-
-def is_digest(value: object) -> bool:
-    if not isinstance(value, str) or len(value) != 71 or not value.startswith("sha256:"):
-        return False
-    return all(character in "0123456789abcdef" for character in value[7:])
 
 
 def read_image(
@@ -207,15 +176,15 @@ def base_image(
     settings: dict[str, Any] = found if isinstance(found, dict) else {}
     pairs = [text.partition("=") for text in _texts(settings.get("Env"))]
     return BaseImage(
-        name,
-        name,
-        platform,
-        digest,
-        tuple(layers),
-        tuple((key, value) for key, _, value in pairs if key),
-        (*_texts(settings.get("Entrypoint")), *_texts(settings.get("Cmd"))),
-        _text(settings.get("User") or ""),
-        _text(settings.get("WorkingDir") or "/"),
+        name=name,
+        reference=name,
+        platform=platform,
+        digest=digest,
+        layers=tuple(layers),
+        env=tuple((key, value) for key, _, value in pairs if key),
+        start=(*_texts(settings.get("Entrypoint")), *_texts(settings.get("Cmd"))),
+        user=_text(settings.get("User") or ""),
+        workdir=_text(settings.get("WorkingDir") or "/"),
     )
 
 
@@ -261,9 +230,10 @@ def _read_checked(descriptor: Descriptor, read: ReadManifest, name: str) -> dict
 
 def _layer_descriptor(value: object, name: str) -> Descriptor:
     descriptor = read_descriptor(value, f"a layer of {name}")
-    if descriptor.media_type not in LAYERS:
-        hint = "foreign layers are not kept in registries" if "foreign" in descriptor.media_type else ""
+    media_type = oci_layer(descriptor.media_type)
+    if media_type is None:
+        hint = "foreign layers are not kept in registries" if is_foreign(descriptor.media_type) else ""
         raise BadArchive(
             f"{name} has a layer of an unknown media type: {shortened(descriptor.media_type)!r}", hint=hint
         )
-    return Descriptor(LAYERS[descriptor.media_type], descriptor.digest, descriptor.size)
+    return Descriptor(media_type, descriptor.digest, descriptor.size)

@@ -8,6 +8,7 @@ Source: containers-transports(5); the grammar of image names is that of github.c
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from recipes.errors import BadInput, unknown
+from recipes.support.digest import DIGEST_PATTERN
 
 Transport = Literal["docker", "docker-daemon", "oci", "docker-archive", "rootfs", "mmdebstrap"]
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
@@ -28,7 +30,7 @@ _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::\d{
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(
     rf"(?:(?P<host>{_HOST})/)??(?P<repository>{_PART}(?:/{_PART})*)"
-    r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
+    rf"(?::(?P<tag>\w[\w.-]{{0,127}}))?(?:@(?P<digest>{DIGEST_PATTERN}))?",
     re.ASCII,
 )
 _INVALID = re.compile(r"[^a-z0-9_.-]+")
@@ -150,8 +152,6 @@ def docker_tag(name: str) -> str:
     # Separators may neither begin nor end a component, nor follow each other in mixed pairs.
     cleaned = re.sub(r"[._-]{2,}", "-", _INVALID.sub("-", repository.lower())).strip("._-")
     if not cleaned:
-        import hashlib
-
         cleaned = f"sample-{hashlib.sha256(os.fsencode(repository)).hexdigest()[:8]}"
     return f"{cleaned}:{_INVALID_TAG.sub('-', tag).lstrip('.-')[:128] or 'latest'}"
 

@@ -12,7 +12,9 @@ from recipes.model import Layer
 from recipes.oci.layers import open_layer
 from recipes.oci.store import Store
 from recipes.rootfs.root import LayerSource, RootFs
+from recipes.support.file_cache import FileCache
 from recipes.support.work import once
+from recipes.support.workspace import sweep_parts
 
 _MOST_OPEN = 64
 """A comparison has fewer bases, each with and without a few sets of data; an index has some megabytes."""
@@ -21,17 +23,17 @@ _MOST_OPEN = 64
 class Roots:
     """Each set of layers as one root, opened by the first who asks and shared from then on; safe for threads.
 
-    `cache` is a folder for the layers' indexes. What was asked for longest ago is let go.
+    What was asked for longest ago is let go.
     """
 
-    def __init__(self, store: Store, cache: Path) -> None:
-        self._store, self._cache = store, cache
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[str, ...], Callable[[], RootFs]] = OrderedDict()
         self._folders: dict[Path, Callable[[], RootFs]] = {}
 
-    def __reduce__(self) -> tuple[type[Roots], tuple[Store, Path]]:
-        return Roots, (self._store, self._cache)  # roots that are open stay with their process
+    def __reduce__(self) -> tuple[type[Roots], tuple[Store]]:
+        return Roots, (self._store,)  # roots that are open stay with their process
 
     def of(self, layers: Sequence[Layer]) -> RootFs:
         """The root of layers, the lowest first; no layers are scratch. Raises: BadArchive."""
@@ -51,4 +53,6 @@ class Roots:
 
     def _opened(self, layers: tuple[Layer, ...]) -> RootFs:
         sources = [LayerSource(layer.diff_id, partial(open_layer, self._store, layer)) for layer in layers]
-        return RootFs.from_layers(sources, self._cache)
+        folder = self._store.cache / "roots"
+        sweep_parts(folder)
+        return RootFs.from_layers(sources, FileCache(folder))

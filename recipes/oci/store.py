@@ -14,22 +14,20 @@ import hashlib
 import io
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 from recipes.errors import BadArchive, DamagedBlob
 from recipes.model import Descriptor, Environment, Platform
+from recipes.oci.media_types import OCI_INDEX
+from recipes.support.digest import digest_of, encoded, is_digest
 from recipes.support.disk import Room
-from recipes.support.workspace import locked, replacing, write_atomically
+from recipes.support.workspace import Workspace, locked, replacing, write_atomically
 
-INDEX = "application/vnd.oci.image.index.v1+json"
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-CONFIG = "application/vnd.oci.image.config.v1+json"
 REF_NAME = "org.opencontainers.image.ref.name"
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
@@ -37,7 +35,6 @@ MAX_BLOB = 16 << 30
 """The largest blob that is taken from elsewhere, in bytes, unless the user says something else."""
 
 _READ = 256 << 10
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(slots=True)
@@ -58,27 +55,35 @@ class BlobWriter:
 
     @property
     def digest(self) -> str:
-        return f"sha256:{self._hash.hexdigest()}"
+        return digest_of(self._hash)
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An OCI image layout in the folder `root`. The lock on its index lies beside it, or where `lock` says.
+    """An OCI image layout in the folder `root`, and what belongs to it but must not be in it.
 
-    `max_blob` is the largest blob of an image from elsewhere that it takes, in bytes.
+    `cache` is for what is made of the blobs and only saves work, `locks` for the lock on the index. `max_blob` is the
+    largest blob of an image from elsewhere that it takes, in bytes.
     """
 
     root: Path
-    lock: Path | None = None
+    _: KW_ONLY
+    cache: Path
+    locks: Path
     max_blob: int = MAX_BLOB
+
+    @classmethod
+    def of(cls, workspace: Workspace, max_blob: int = MAX_BLOB) -> Store:
+        """The one with all images of a project."""
+        return cls(workspace.images, cache=workspace.cache, locks=workspace.build, max_blob=max_blob)
 
     # ── blobs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def place(self, digest: str) -> Path:
         """Where a blob lies or would lie. Raises BadArchive for what is not a digest, as that could name any path."""
-        if not _DIGEST.fullmatch(digest):
+        if not is_digest(digest):
             raise BadArchive(f"not a digest: {digest!r}", hint="only sha256:<64 hex digits> is supported")
-        return Path(f"{self.root}/blobs/sha256/{digest.removeprefix('sha256:')}")
+        return Path(f"{self.root}/blobs/sha256/{encoded(digest)}")
 
     def has(self, digest: str, size: int | None = None) -> bool:
         """Whether the blob is there, and as long as it should be."""
@@ -126,7 +131,7 @@ class Store:
             self.place(digest).unlink()
 
     def add(self, data: bytes, media_type: str) -> Descriptor:
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        digest = digest_of(data)
         if not self.has(digest, len(data)) or not self.is_whole(digest):
             write_atomically(self.place(digest), data)
         return Descriptor(media_type, digest, len(data))
@@ -189,7 +194,7 @@ class Store:
             entry["platform"] = platform_document(platform)
         if entry in self._manifests():
             return
-        with locked(self.lock or self.root.parent / f"{self.root.name}.lock"):
+        with locked(self.locks / f"{self.root.name}.lock"):
             index = self._index()
             others = [old for old in index.get("manifests", ()) if _name_of(old) != name]
             manifests = sorted([*others, entry], key=lambda item: (_name_of(item), str(item.get("digest"))))
@@ -243,7 +248,7 @@ class _Blob(io.RawIOBase):
         except OSError as error:
             raise self._damaged(f"cannot be read: {error.strerror}") from error
         self._hash.update(buffer[:count])
-        if not count and f"sha256:{self._hash.hexdigest()}" != self._digest:
+        if not count and digest_of(self._hash) != self._digest:
             raise self._damaged("is damaged")
         return count
 
@@ -276,7 +281,7 @@ def _read_index(path: Path, identity: tuple[int, int, int]) -> dict[str, Any] | 
 
 def index_document(manifests: list[dict[str, Any]], before: Mapping[str, Any] = {}) -> bytes:  # never changed
     """index.json for these descriptors; what else it held before stays."""
-    return to_json({**before, "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests})
+    return to_json({**before, "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests})
 
 
 def platform_document(platform: Platform) -> dict[str, str]:

@@ -13,7 +13,8 @@ from typing import Any
 from recipes.errors import BadInput
 from recipes.model import PROGRAM, Additions, BaseImage, Compression, Descriptor, FileEntry, Image, Layer, Program
 from recipes.oci.config import config_document, manifest_document, source_date_epoch
-from recipes.oci.store import CONFIG, INDEX, MANIFEST, Store, index_document, platform_document, to_json
+from recipes.oci.media_types import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
+from recipes.oci.store import Store, index_document, platform_document, to_json
 from recipes.support.workspace import keep, kept
 
 _MODE = 0o755
@@ -57,8 +58,10 @@ def finish(
 ) -> Image:
     """The documents of the image whose last layer is `last`, in the store under `name`."""
     layers = (*base.layers, *additions.layers, last)
-    config = store.add(to_json(config_document(program.platform, base, layers, entrypoint, additions)), CONFIG)
-    manifest = store.add(to_json(manifest_document(config, layers, base, program.name, additions.settings)), MANIFEST)
+    config = store.add(to_json(config_document(program.platform, base, layers, entrypoint, additions)), OCI_CONFIG)
+    manifest = store.add(
+        to_json(manifest_document(config, layers, base, program.name, additions.settings)), OCI_MANIFEST
+    )
     store.tag(name, manifest, platform=program.platform)
     return Image(
         name=name,
@@ -87,7 +90,7 @@ def join(images: Sequence[Image], store: Store, name: str) -> Descriptor:
         }
         for image in sorted(images, key=lambda image: image.platform)
     ]
-    index = store.add(index_document(entries), INDEX)
+    index = store.add(index_document(entries), OCI_INDEX)
     store.tag(name, index)
     return index
 
@@ -116,7 +119,7 @@ def _record(entries: tuple[FileEntry, ...], store: Store, compression: Compressi
         for entry in entries
     ]
     key = hashlib.sha256(repr((_RECORDS, compression, source_date_epoch(), described)).encode()).hexdigest()
-    return store.root.parent / "cache" / "layers" / f"{key}.json"
+    return store.cache / "layers" / f"{key}.json"
 
 
 def _content(entry: FileEntry, known: Mapping[Path, str]) -> str | None:

@@ -45,7 +45,7 @@ def make_base(
 def _keep(root: RootFs, path: str, store: Store) -> tuple[Path, str]:
     """The file by its content, beside the programs: the root may be a living system that changes."""
     digest = _digest(root, path)
-    file = store.root.parent / "cache" / "libraries" / digest
+    file = store.cache / "libraries" / digest
     if not file.exists():
         found = hashlib.sha256()
         with replacing(file) as out:

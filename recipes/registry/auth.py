@@ -16,7 +16,7 @@ from recipes.registry.addresses import origin
 from recipes.registry.answer import Answer
 from recipes.registry.challenges import Challenge, read_challenges
 from recipes.registry.credentials import IDENTITY, Login, find_login
-from recipes.registry.refusals import PASSING, Retryable
+from recipes.registry.error_responses import RETRYABLE, Retryable
 from recipes.registry.transport import Transport
 
 _MAX_TOKEN_BYTES = 1 << 20
@@ -73,10 +73,10 @@ class Auth:
                 f"{self._image.host} asks to send the login to {shortened(realm)!r}, which is not safe: {why}"
             )
         # What will be done, too, and not only what the first question was: some registries answer a push with a token
-        # for pulling by a refusal, not by a new challenge.
+        # for pulling by an error, not by a new challenge.
         wanted = list(dict.fromkeys((*scopes, *asked.get("scope", "").split())))
         with self._request(realm, asked.get("service", ""), wanted) as answer:
-            if answer.status in PASSING:
+            if answer.status in RETRYABLE:
                 answered = f"{answer.status} {answer.reason}"
                 raise Retryable(f"{_host(realm)}, the token server, answered {answered}", hint="try again later")
             return self._read(answer, realm) if answer.status == 200 else ""

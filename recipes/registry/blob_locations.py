@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from recipes.errors import BadInput
-from recipes.oci.manifests import is_digest
 from recipes.oci.reference import ImageName, image_name
+from recipes.support.digest import is_digest
 from recipes.support.workspace import Workspace, keep, keeping, kept
 
 _REPOSITORIES = 4

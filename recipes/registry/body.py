@@ -8,12 +8,9 @@ from collections.abc import Iterator
 from recipes.model import Descriptor
 from recipes.oci.store import Store
 from recipes.support.console import Advance
+from recipes.support.work import Stopped
 
 _CHUNK = 1 << 17
-
-
-class Stopped(Exception):
-    """Another part of the same push has failed, or was interrupted."""
 
 
 class FileBody:

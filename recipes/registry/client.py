@@ -13,7 +13,7 @@ from recipes.oci.reference import DOCKER_HUB, ImageName
 from recipes.registry.addresses import origin
 from recipes.registry.answer import Answer
 from recipes.registry.auth import Auth
-from recipes.registry.refusals import ErrorResponse
+from recipes.registry.error_responses import ErrorResponse
 from recipes.registry.session import ATTEMPTS, our_errors
 from recipes.registry.transport import SECONDS, Body, Transport
 
@@ -82,14 +82,21 @@ class Client:
         with our_errors(self.image):
             return self._transport.follow(url, location, sending=True)
 
-    def refusal(self, answer: Answer, what: str, *, pushing: bool = False) -> Unavailable:
+    def error_of(self, answer: Answer, what: str, *, pushing: bool = False) -> Unavailable:
         """The error that an answer is; it is read and closed."""
         with answer:
             try:
                 document = answer.body(_MAX_ERROR_BYTES)
             except (Unavailable, BadArchive):
                 document = b""
-        found = ErrorResponse(self.image, answer.status, answer.reason, document, self._auth.user, answer.wait)
+        found = ErrorResponse(
+            image=self.image,
+            status=answer.status,
+            reason=answer.reason,
+            document=document,
+            user=self._auth.user,
+            wait=answer.wait,
+        )
         return found.error(what, pushing=pushing)
 
     def _ask(

@@ -5,19 +5,20 @@ Source: OCI distribution-spec, "Pull".
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Mapping
 
 from recipes.errors import BadArchive, Unavailable, shortened
 from recipes.model import BaseImage, Descriptor, Platform
-from recipes.oci.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES, read_image
+from recipes.oci.manifests import MAX_MANIFEST_BYTES, read_image
+from recipes.oci.media_types import ACCEPT
 from recipes.oci.reference import ImageName
 from recipes.oci.store import Store
 from recipes.registry.answer import Answer, BrokenOff
 from recipes.registry.client import Client
-from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, MAX_WAIT_SECONDS
+from recipes.registry.session import ATTEMPTS, MAX_WAIT_SECONDS, backoff
 from recipes.support import console
+from recipes.support.digest import digest_of
 
 
 def find(image: ImageName) -> Remote:
@@ -79,7 +80,7 @@ class Remote:
                         advance(len(data))
                 except BrokenOff:
                     if done < descriptor.size:
-                        time.sleep(BACKOFF_SECONDS * 2**attempt)
+                        time.sleep(backoff(attempt))
                         continue
                 return
             raise Unavailable(
@@ -91,7 +92,7 @@ class Remote:
         """The blob's bytes from `start` on. Raises: BrokenOff."""
         with self._open(digest, start) as answer:
             if answer.status not in (200, 206):
-                raise self._client.refusal(answer, "a blob")
+                raise self._client.error_of(answer, "a blob")
             skip = 0 if answer.status == 206 else start
             for data in answer.chunks():
                 if skip < len(data):
@@ -110,12 +111,12 @@ class Remote:
 
     def _get_manifest(self, selector: str) -> tuple[bytes, str, str]:
         """(bytes, media type, digest) of a manifest or an index."""
-        accept = {"Accept": ", ".join((*INDEXES, *MANIFESTS))}
+        accept = {"Accept": ACCEPT}
         with self._ask(f"manifests/{selector}", accept) as answer:
             if answer.status != 200:
-                raise self._client.refusal(answer, f"{self.image}")
+                raise self._client.error_of(answer, f"{self.image}")
             data = answer.body(MAX_MANIFEST_BYTES)
-            actual = f"sha256:{hashlib.sha256(data).hexdigest()}"
+            actual = digest_of(data)
             # A proxy in between may send something else with "200": the registry's own word tells.
             promised = answer.headers.get("Docker-Content-Digest", actual)
             if promised.startswith("sha256:") and promised != actual:

@@ -9,7 +9,6 @@ Source: OCI distribution-spec, "Push".
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -20,17 +19,20 @@ from urllib.parse import quote
 from recipes.errors import BadInput, Unavailable, shortened
 from recipes.model import Descriptor, Pushed
 from recipes.oci.contents import Contents, gather
-from recipes.oci.manifests import INDEXES, MANIFESTS, MAX_MANIFEST_BYTES
+from recipes.oci.manifests import MAX_MANIFEST_BYTES
+from recipes.oci.media_types import ACCEPT
 from recipes.oci.reference import ImageName
 from recipes.oci.store import Store
 from recipes.registry.answer import Answer, BrokenOff
 from recipes.registry.blob_locations import holders, remember
-from recipes.registry.body import FileBody, Stopped
+from recipes.registry.body import FileBody
 from recipes.registry.client import Client
+from recipes.registry.error_responses import Retryable
 from recipes.registry.host_status import Unreachable
-from recipes.registry.refusals import Retryable
-from recipes.registry.session import ATTEMPTS, BACKOFF_SECONDS, MAX_WAIT_SECONDS, READ_SECONDS
+from recipes.registry.session import ATTEMPTS, MAX_WAIT_SECONDS, READ_SECONDS, backoff
 from recipes.support import console
+from recipes.support.digest import digest_of
+from recipes.support.work import Stopped, for_each
 from recipes.support.workspace import Workspace
 
 _UPLOAD_SECONDS = (READ_SECONDS, 180.0)
@@ -93,10 +95,10 @@ class _Push:
         known = holders(self.workspace, self.target.host)
         try:
             with console.progress(title, sum(blob.size for blob in contents.blobs), "bytes") as advance:
-                _side_by_side(
-                    lambda blob: self._again(partial(self._blob, blob, known.get(blob.digest, ()), advance)),
+                for_each(
                     # The large ones first: one that starts last would run alone at the end.
                     sorted(contents.blobs, key=lambda blob: (-blob.size, blob.digest)),
+                    lambda blob: self._again(partial(self._blob, blob, known.get(blob.digest, ()), advance)),
                     jobs,
                     self.stop,
                 )
@@ -134,7 +136,7 @@ class _Push:
             try:
                 return work()
             except (Retryable, Unreachable, BrokenOff) as error:
-                wait = max(BACKOFF_SECONDS * 2**attempt, error.wait if isinstance(error, Retryable) else 0.0)
+                wait = max(backoff(attempt), error.wait if isinstance(error, Retryable) else 0.0)
                 impatient = isinstance(error, Unreachable) and not patient
                 if impatient or attempt == ATTEMPTS - 1 or wait > MAX_WAIT_SECONDS:
                     raise
@@ -149,7 +151,7 @@ class _Push:
         with self.client.ask("HEAD", f"blobs/{blob.digest}") as answer:
             # Where one may not ask, the upload brings the answer.
             if answer.status not in (200, 403, 404, 405):
-                raise self._refusal(answer, f"a question for {_short(blob)}")
+                raise self._error_of(answer, f"a question for {_short(blob)}")
             if answer.status == 200:
                 self._note(self.sent if blob.digest in self.begun else self.present, blob)
                 advance(blob.size)
@@ -179,7 +181,7 @@ class _Push:
     def _start(self, blob: Descriptor) -> str:
         with self.client.ask("POST", "blobs/uploads/", body=b"") as answer:
             if answer.status != 202:
-                raise self._refusal(answer, f"an upload of {_short(blob)}")
+                raise self._error_of(answer, f"an upload of {_short(blob)}")
             return self._location(answer)
 
     def _location(self, answer: Answer) -> str:
@@ -199,7 +201,7 @@ class _Push:
                     return
                 if answer.status == 404:  # the upload, that is: its session has gone
                     raise Retryable(f"{self.target.host} has lost an upload of {_short(blob)}", hint="try again")
-                raise self._refusal(answer, _short(blob))
+                raise self._error_of(answer, _short(blob))
         except Exception:
             advance(-body.at)  # it starts again
             raise
@@ -211,26 +213,26 @@ class _Push:
 
     def _digest_of(self, selector: str) -> str:
         """What a tag or digest stands for in the registry now, "" for nothing."""
-        accept = {"Accept": ", ".join((*INDEXES, *MANIFESTS))}
+        accept = {"Accept": ACCEPT}
         with self.client.ask("HEAD", f"manifests/{selector}", accept) as answer:
             if answer.status == 404:
                 return ""
             if answer.status != 200:
-                raise self._refusal(answer, f"a question for {self.target}")
+                raise self._error_of(answer, f"a question for {self.target}")
             digest = answer.headers.get("Docker-Content-Digest")
         if digest:
             return str(digest)
         with self.client.ask("GET", f"manifests/{selector}", accept) as answer:
             if answer.status != 200:
-                raise self._refusal(answer, f"a question for {self.target}")
-            return f"sha256:{hashlib.sha256(answer.body(MAX_MANIFEST_BYTES)).hexdigest()}"
+                raise self._error_of(answer, f"a question for {self.target}")
+            return digest_of(answer.body(MAX_MANIFEST_BYTES))
 
     def _manifest(self, selector: str, descriptor: Descriptor, data: bytes) -> None:
         headers = {"Content-Type": descriptor.media_type}
         with self.client.ask("PUT", f"manifests/{selector}", headers, body=data, seconds=_UPLOAD_SECONDS) as answer:
             self.bytes_moved += len(data)
             if answer.status not in _DONE:
-                raise self._refusal(answer, f"the manifest of {self.target}")
+                raise self._error_of(answer, f"the manifest of {self.target}")
             digest = answer.headers.get("Docker-Content-Digest", descriptor.digest)
             if digest != descriptor.digest:
                 raise Unavailable(
@@ -238,8 +240,8 @@ class _Push:
                     hint="a proxy before the registry may have changed it",
                 )
 
-    def _refusal(self, answer: Answer, what: str) -> Unavailable:
-        return self.client.refusal(answer, what, pushing=True)
+    def _error_of(self, answer: Answer, what: str) -> Unavailable:
+        return self.client.error_of(answer, what, pushing=True)
 
     def _note(self, found: list[Value], value: Value) -> None:
         with self.lock:
@@ -252,39 +254,3 @@ def _digest(blob: Descriptor) -> str:
 
 def _short(blob: Descriptor) -> str:
     return f"the blob {blob.digest[:19]} ({blob.size:,} bytes)"
-
-
-def _side_by_side(
-    work: Callable[[Descriptor], None], blobs: list[Descriptor], jobs: int, stop: threading.Event
-) -> None:
-    """`work` on each blob, `jobs` at a time. The first that fails stops the others, and so does ^C."""
-    left = iter(blobs)
-    lock = threading.Lock()
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        while not stop.is_set():
-            with lock:
-                blob = next(left, None)
-            if blob is None:
-                return
-            try:
-                work(blob)
-            except Stopped:
-                return
-            except BaseException as error:  # raised again in the thread that waits for it
-                failures.append(error)
-                stop.set()
-
-    # Daemons: after ^C a slow answer of a registry is not waited for.
-    threads = [threading.Thread(target=run, daemon=True) for _ in range(max(1, min(jobs, len(blobs))))]
-    for thread in threads:
-        thread.start()
-    try:
-        for thread in threads:
-            thread.join()
-    except BaseException:
-        stop.set()
-        raise
-    if failures:
-        raise failures[0]

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 READ_SECONDS = 30.0
 ATTEMPTS = 4
-BACKOFF_SECONDS = 0.25
 MAX_WAIT_SECONDS = 10.0
 """A registry that asks to wait longer is not waited for."""
+
+_BACKOFF_SECONDS = 0.25
 
 
 def new_session(guard: Guard, *, insecure: bool) -> Session:
@@ -71,7 +72,12 @@ def _adapter(guard: Guard) -> Any:
     return Adapter(pool_maxsize=32)
 
 
-def is_passing(error: Exception) -> bool:
+def backoff(attempt: int) -> float:
+    """How many seconds to wait after the attempt of that number, counted from 0, has failed."""
+    return _BACKOFF_SECONDS * 2.0**attempt
+
+
+def is_retryable(error: Exception) -> bool:
     """Whether what requests raised is a connection that broke after it was made, not one that never was."""
     from requests.exceptions import ConnectionError as Broken
     from requests.exceptions import ReadTimeout

@@ -12,7 +12,7 @@ from recipes.oci.reference import ImageName
 from recipes.registry import hosts
 from recipes.registry.addresses import Guard, origin, unsafe
 from recipes.registry.answer import Answer
-from recipes.registry.session import BACKOFF_SECONDS, READ_SECONDS, check_name, is_passing, new_session
+from recipes.registry.session import READ_SECONDS, backoff, check_name, is_retryable, new_session
 
 SECONDS = (hosts.SECONDS, READ_SECONDS)
 """For connecting, and for each answer."""
@@ -61,9 +61,9 @@ class Transport:
                     return answer
                 answer.close()
             except RequestException as error:
-                if not left or not is_passing(error):
+                if not left or not is_retryable(error):
                     raise
-            time.sleep(BACKOFF_SECONDS * 2 ** (self._retries - left))
+            time.sleep(backoff(self._retries - left))
             left -= 1
 
     def _send(

@@ -50,10 +50,16 @@ class FolderTree:
             if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
                 return None
             raise _unreadable(path, error) from error
-        size = status.st_size if kind == "file" else 0
-        inode = status.st_dev << 64 | status.st_ino
-        mode = stat.S_IMODE(status.st_mode)
-        return Entry(kind, mode, status.st_uid, status.st_gid, size, int(status.st_mtime), target, inode)
+        return Entry(
+            kind=kind,
+            mode=stat.S_IMODE(status.st_mode),
+            uid=status.st_uid,
+            gid=status.st_gid,
+            size=status.st_size if kind == "file" else 0,
+            mtime=int(status.st_mtime),
+            target=target,
+            inode=status.st_dev << 64 | status.st_ino,
+        )
 
     def children(self, path: str) -> tuple[str, ...]:
         folder = self._folder(path.rstrip("/") + "/.")

@@ -113,7 +113,7 @@ class Index:
         if target:
             at = self._targets + target
             text = os.fsdecode(self._data[at : self._data.index(b"\0", at)])
-        return Entry(_KINDS[kind], mode, uid, gid, size, mtime, text, inode)
+        return Entry(kind=_KINDS[kind], mode=mode, uid=uid, gid=gid, size=size, mtime=mtime, target=text, inode=inode)
 
     def place(self, row: int) -> tuple[int, int, int]:
         """Layer, offset in the layer's tar (-1: in pieces) and size of a file's content."""

@@ -40,7 +40,7 @@ class Node:
         self.children: dict[bytes, Node] | None = {} if member.kind == "dir" else None
 
 
-_IMPLIED = Member(b"", "dir", 0o755, 0, 0, 0, 0, b"", 0)
+_IMPLIED = Member(name=b"", kind="dir", mode=0o755, uid=0, gid=0, size=0, mtime=0, target=b"", offset=0)
 
 
 class Merger:

@@ -9,17 +9,17 @@ has to be made or a content is read; a root that is opened again and asked for n
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import tempfile
 import threading
 import weakref
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from recipes.elf.segments import Reader
 from recipes.errors import BadArchive, BadInput, CannotWrite
@@ -28,6 +28,7 @@ from recipes.rootfs.layering import Merger
 from recipes.rootfs.tarindex import read_members
 from recipes.rootfs.tree import Entry, Skipped
 from recipes.support import disk
+from recipes.support.digest import digest_of
 
 _CHUNK = 1 << 20
 _MOST_LAYERS = 65535
@@ -41,10 +42,23 @@ class LayerSource:
     open: Callable[[], IO[bytes]]
 
 
+class Cache(Protocol):
+    """Files that outlast the process, by name; they lie in `folder`, whose free space is what they may take."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    def open(self, name: str) -> IO[bytes] | None:
+        """None where there is none."""
+
+    def create(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """What is written in the block is the file once that has ended well. Raises: CannotWrite."""
+
+
 class LayerTree:
     """A `Tree` over layers, the lowest first. `cache` None keeps everything for this process alone."""
 
-    def __init__(self, layers: Sequence[LayerSource], cache: Path | None) -> None:
+    def __init__(self, layers: Sequence[LayerSource], cache: Cache | None) -> None:
         if len(layers) > _MOST_LAYERS:
             raise BadArchive(f"{len(layers)} layers are more than any engine takes")
         self._layers = tuple(layers)
@@ -79,10 +93,12 @@ class LayerTree:
 
     def _known(self) -> Index | None:
         """The index from the cache; None where it is missing or not what was written."""
-        if self._cache is None:
+        file = self._cache.open(self._index_name()) if self._cache is not None else None
+        if file is None:
             return None
         try:
-            return Index(self._index_path(self._cache).read_bytes())
+            with file:
+                return Index(file.read())
         except (OSError, BadArchive):
             return None
 
@@ -94,13 +110,13 @@ class LayerTree:
             sizes.append(tar.size)
         data = encode(merger, sizes)
         if self._cache is not None:
-            with contextlib.suppress(CannotWrite), _replacing(self._index_path(self._cache)) as file:
+            with contextlib.suppress(CannotWrite), self._cache.create(self._index_name()) as file:
                 file.write(data)
         return Index(data)
 
-    def _index_path(self, cache: Path) -> Path:
+    def _index_name(self) -> str:
         chain = "\n".join((str(VERSION), *(layer.diff_id for layer in self._layers)))
-        return cache / f"{hashlib.sha256(chain.encode()).hexdigest()}.index"
+        return f"{hashlib.sha256(chain.encode()).hexdigest()}.index"
 
     def _tar(self, number: int, *, fresh: bool = False) -> _Tar:
         with self._lock:
@@ -112,12 +128,12 @@ class LayerTree:
 
 
 class _Tar:
-    """An uncompressed tar; its descriptor is closed when nothing refers to it any more."""
+    """An uncompressed tar; its file is closed when nothing refers to it any more."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self.size = os.fstat(descriptor).st_size
-        weakref.finalize(self, os.close, descriptor)
+    def __init__(self, file: IO[bytes]) -> None:
+        self._descriptor = file.fileno()
+        self.size = _size(file)
+        weakref.finalize(self, file.close)
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Raises: BadArchive where the disk fails."""
@@ -145,46 +161,47 @@ class _Part:
         return self._tar.read_at(self._offset + offset, min(length, self.size - offset))
 
 
-def _uncompressed(layer: LayerSource, cache: Path | None, size: int | None) -> int:
-    """A descriptor of the layer's tar: from the cache where it is there (and `size` bytes long), else from its source.
+def _uncompressed(layer: LayerSource, cache: Cache | None, size: int | None) -> IO[bytes]:
+    """The layer's tar: from the cache where it is there (and `size` bytes long), else from its source.
 
     What cannot be cached is unpacked for this process alone. Raises: BadArchive where the content is not what the diff
     ID says; CannotWrite.
     """
     if cache is None:
         return _unnamed(layer)
-    path = cache / f"{hashlib.sha256(layer.diff_id.encode()).hexdigest()}.tar"
+    name = f"{hashlib.sha256(layer.diff_id.encode()).hexdigest()}.tar"
     for _ in range(2):
-        descriptor = _opened(path)
-        if descriptor is not None:
-            if size in (None, os.fstat(descriptor).st_size):
-                return descriptor
-            os.close(descriptor)
+        file = cache.open(name)
+        if file is not None:
+            if size in (None, _size(file)):
+                return file
+            file.close()
         try:
-            with _replacing(path) as file:
-                _copy(layer, file, cache)
+            with cache.create(name) as out:
+                _copy(layer, out, cache.folder)
         except CannotWrite:
             return _unnamed(layer)
-    raise BadArchive(f"the layer {layer.diff_id} has changed since it was indexed", hint=f"remove {str(cache)!r}")
+    raise BadArchive(
+        f"the layer {layer.diff_id} has changed since it was indexed", hint=f"remove {str(cache.folder)!r}"
+    )
 
 
-def _unnamed(layer: LayerSource) -> int:
-    try:
-        with tempfile.TemporaryFile() as file:
+def _unnamed(layer: LayerSource) -> IO[bytes]:
+    with contextlib.ExitStack() as undo:
+        try:
+            file = undo.enter_context(tempfile.TemporaryFile())
             _copy(layer, file, Path(tempfile.gettempdir()))
-            return os.dup(file.fileno())
-    except OSError as error:
-        raise CannotWrite(
-            f"no temporary file for the layer {layer.diff_id}: {error.strerror}", hint="set TMPDIR to another folder"
-        ) from error
+        except OSError as error:
+            raise CannotWrite(
+                f"no temporary file for the layer {layer.diff_id}: {error.strerror}",
+                hint="set TMPDIR to another folder",
+            ) from error
+        undo.pop_all()
+    return file
 
 
-def _opened(path: Path) -> int | None:
-    """None where it is not there, or not ours to read."""
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return None
+def _size(file: IO[bytes]) -> int:
+    return os.fstat(file.fileno()).st_size
 
 
 def _copy(layer: LayerSource, out: IO[bytes], folder: Path) -> None:
@@ -199,7 +216,7 @@ def _copy(layer: LayerSource, out: IO[bytes], folder: Path) -> None:
             digest.update(data)
             out.write(data)
     out.flush()
-    if layer.diff_id.startswith("sha256:") and layer.diff_id != f"sha256:{digest.hexdigest()}":
+    if layer.diff_id != digest_of(digest):
         raise BadArchive(f"the content of the layer {layer.diff_id} does not match that digest")
 
 
@@ -208,29 +225,3 @@ def _read(stream: IO[bytes], layer: LayerSource) -> bytes:
         return stream.read(_CHUNK)
     except (OSError, EOFError, ValueError, zlib.error) as error:  # what broken compression raises
         raise BadArchive(f"the layer {layer.diff_id} cannot be read: {error}") from error
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that becomes `path` when the block ends well. (The workspace is out of reach: this room is pure.)
-
-    Its name and its lock are those by which the workspace knows what a killed process has left.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "xb") as file:
-            try:
-                with contextlib.suppress(OSError):  # some file systems have no locks
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield file
-                os.fchmod(file.fileno(), 0o644)
-                disk.sync_file(file)
-                os.replace(beside, path)
-            finally:
-                with contextlib.suppress(OSError):
-                    os.unlink(beside)
-    except OSError as error:
-        raise CannotWrite(
-            f"cannot write {str(path)!r}: {error.strerror or error}", hint="is the disk full or read-only?"
-        ) from error

@@ -18,7 +18,7 @@ from recipes.errors import BadInput
 from recipes.rootfs.accounts import Account
 from recipes.rootfs.foldertree import FolderTree
 from recipes.rootfs.layering import LINKS_IN_A_ROW
-from recipes.rootfs.layertree import LayerSource, LayerTree
+from recipes.rootfs.layertree import Cache, LayerSource, LayerTree
 from recipes.rootfs.tree import Entry, Skipped, Tree
 
 __all__ = ["Entry", "LayerSource", "RootFs", "Skipped"]
@@ -39,8 +39,8 @@ class RootFs:
         self._views: dict[Account, RootFs] = {}
 
     @classmethod
-    def from_layers(cls, layers: Sequence[LayerSource], cache: Path | None = None) -> RootFs:
-        """The root of layers, the lowest first, through an index in the folder `cache`; no layers are scratch.
+    def from_layers(cls, layers: Sequence[LayerSource], cache: Cache | None = None) -> RootFs:
+        """The root of layers, the lowest first, through an index in `cache`; no layers are scratch.
 
         Raises: BadArchive for layers that cannot be trusted.
         """
@@ -50,11 +50,6 @@ class RootFs:
     def from_directory(cls, path: Path) -> RootFs:
         """A folder as a root, read when asked. Raises: BadInput."""
         return cls(FolderTree(path))
-
-    @classmethod
-    def empty(cls) -> RootFs:
-        """What `scratch` holds."""
-        return cls.from_layers(())
 
     def seen_by(self, account: Account) -> RootFs:
         """The same root as a process of `account` sees it, the same one for as long as this one lives."""
@@ -135,8 +130,6 @@ class RootFs:
         found = self.resolve(path)
         entry = None if found is None else self._entry(found)
         return self._tree.children(found) if found and entry and entry.kind == "dir" else ()
-
-    listdir = names
 
     def entries(self) -> Iterator[tuple[str, Entry]]:
         """All that the root holds, links not followed: sorted within each folder, a folder before what is in it."""

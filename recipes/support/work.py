@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from queue import SimpleQueue
@@ -57,6 +58,46 @@ class Work:
                 yield label, future.result()
             except errors.RecipeError as error:
                 yield label, error
+
+
+class Stopped(Exception):
+    """Another part of the same work has failed, or was interrupted."""
+
+
+def for_each(values: Sequence[Value], work: Callable[[Value], object], jobs: int, stop: threading.Event) -> None:
+    """`work` on each value, `jobs` at a time. The first that fails sets `stop` and is raised, and so is ^C.
+
+    What sees that `stop` is set may raise Stopped. After ^C nothing is waited for, as a slow answer of another machine
+    would be by a `Work`.
+    """
+    pending = deque(values)
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        while not stop.is_set():
+            try:
+                value = pending.popleft()
+            except IndexError:
+                return
+            try:
+                work(value)
+            except Stopped:
+                return
+            except BaseException as error:  # raised again in the thread that waits for it
+                failures.append(error)
+                stop.set()
+
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(max(1, min(jobs, len(values))))]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        stop.set()
+        raise
+    if failures:
+        raise failures[0]
 
 
 def once(make: Callable[[], Value]) -> Callable[[], Value]:

@@ -20,11 +20,13 @@ from recipes.bases.resolve import resolve
 from recipes.bases.specs import known
 from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
 from recipes.model import BaseImage, Platform
+from recipes.oci.media_types import OCI_CONFIG, OCI_MANIFEST
 from recipes.oci.store import Store
 from recipes.oci.tar import folder_entries, pieces
 from recipes.support.workspace import Workspace, keep
 from tests.fixtures_registry import LayoutWriter, tar_of
 from tests.need import need_tool
+from tests.stores import store_at
 
 AMD64 = Platform("linux", "amd64")
 OLD, NEW = tar_of({"etc/a": b"one"}), tar_of({"etc/b": b"three"})
@@ -32,7 +34,7 @@ OLD, NEW = tar_of({"etc/a": b"one"}), tar_of({"etc/b": b"three"})
 
 @pytest.fixture
 def store(workspace: Workspace) -> Store:
-    return Store(workspace.images)
+    return Store.of(workspace)
 
 
 def get(reference: str, workspace: Workspace, store: Store, platform: Platform = AMD64) -> BaseImage:
@@ -180,10 +182,10 @@ def test_odd_configs(tmp_path: Path, workspace: Workspace, store: Store) -> None
     base = get(f"oci:{layout.folder}:half", workspace, store)
     assert base.env == (("A", "\ufffd \U0001f600"),)
     config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers"}}
-    media_type = "application/vnd.oci.image.manifest.v1+json"
+    media_type = OCI_MANIFEST
     manifest = {
         "schemaVersion": 2,
-        "config": layout.blob(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json"),
+        "config": layout.blob(json.dumps(config).encode(), OCI_CONFIG),
         "layers": [],
     }
     layout.add(layout.blob(json.dumps(manifest).encode(), media_type), "empty")
@@ -202,7 +204,7 @@ def test_a_damaged_layout(tmp_path: Path, workspace: Workspace, store: Store) ->
             else:
                 blob.write_bytes(damaged)
             with pytest.raises(RecipeError) as caught:
-                get(f"oci:{layout.folder}", workspace, Store(tmp_path / "fresh"))
+                get(f"oci:{layout.folder}", workspace, store_at(tmp_path / "fresh"))
             assert isinstance(caught.value, BadArchive | Unavailable)
             blob.write_bytes(data)
 
@@ -452,7 +454,7 @@ def test_a_known_base_imports_nothing_heavy(tmp_path: Path, workspace: Workspace
         "from recipes.support.workspace import Workspace\n"
         "from pathlib import Path\n"
         "w = Workspace(Path(sys.argv[1]))\n"
-        "print(resolve(sys.argv[2], Platform('linux', 'amd64'), w, Store(w.images)).digest)\n"
+        "print(resolve(sys.argv[2], Platform('linux', 'amd64'), w, Store.of(w)).digest)\n"
         "heavy = ('requests', 'urllib3', 'docker', 'zstandard', 'deflate', 'http.client')\n"
         "print([name for name in heavy if name in sys.modules])"
     )

@@ -63,14 +63,14 @@ def test_without_mmdebstrap(workspace: Workspace, monkeypatch: pytest.MonkeyPatc
     """A machine without mmdebstrap gets Unavailable with the command that installs it."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unavailable, match="mmdebstrap not found") as caught:
-        resolve("deb-static", AMD64, workspace, Store(workspace.images))
+        resolve("deb-static", AMD64, workspace, Store.of(workspace))
     assert "apt-get install mmdebstrap" in caught.value.hint
 
 
 def test_an_unknown_platform(workspace: Workspace) -> None:
     """A CPU that Debian is not made for is Unavailable and lists those it is made for."""
     with pytest.raises(Unavailable, match="linux/wasm") as caught:
-        resolve("deb-static", Platform("linux", "wasm"), workspace, Store(workspace.images))
+        resolve("deb-static", Platform("linux", "wasm"), workspace, Store.of(workspace))
     assert "arm64" in caught.value.hint
 
 
@@ -78,7 +78,7 @@ def test_mmdebstraps_own_reason(workspace: Workspace, monkeypatch: pytest.Monkey
     """Without a way to the mirror the reason is apt's line; it is remembered, and asked again when named."""
     need_tool("mmdebstrap")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    store = Store(workspace.images)
+    store = Store.of(workspace)
     with pytest.raises(Unavailable, match=r"cannot be assembled: .*127\.0\.0\.1") as first:
         resolve("deb-busybox", AMD64, workspace, store)
     assert "network" in first.value.hint

@@ -78,12 +78,12 @@ def test_the_same_lock_gives_the_same_base(
     for file in ("bases.lock", "pyproject.toml"):
         (clone.root / file).write_bytes((workspace.root / file).read_bytes())
     for each in (workspace, clone):
-        base = resolve("ours", AMD64, each, Store(each.images))
+        base = resolve("ours", AMD64, each, Store.of(each))
         assert (base.digest, base.reference) == (image["digest"], f"docker://{registry.host}/{name}:1")
     assert said == []
     assert [(change.old, change.new, change.what) for change in update(workspace)] == [(old, new, "changed")]
-    assert resolve("ours", AMD64, workspace, Store(workspace.images)).digest == newer["digest"]
-    assert resolve("ours", AMD64, clone, Store(clone.images)).digest == image["digest"]
+    assert resolve("ours", AMD64, workspace, Store.of(workspace)).digest == newer["digest"]
+    assert resolve("ours", AMD64, clone, Store.of(clone)).digest == image["digest"]
 
 
 def test_an_unchanged_lock_is_the_same_file(
@@ -107,7 +107,7 @@ def test_an_unchanged_lock_is_the_same_file(
 def test_offline_with_a_lock(registry: LocalRegistry, workspace: Workspace, tmp_path: Path, name: str) -> None:
     """Once its blobs are there, a locked base is had without a single request; a lost one names the host."""
     _, image = publish(registry, tmp_path / "1", name, b"1")
-    store = Store(workspace.images)
+    store = Store.of(workspace)
     with serving(Proxy(registry.host)) as proxy:
         know(workspace, ours=f"docker://{proxy.host}/{name}:1")
         update(workspace)
@@ -129,7 +129,7 @@ def test_what_is_missing_is_said_once(
     registry: LocalRegistry, workspace: Workspace, tmp_path: Path, name: str, said: list[str]
 ) -> None:
     """Without a lock, and without an entry in it, a base is its tag, and one line says so; not for a digest."""
-    store = Store(workspace.images)
+    store = Store.of(workspace)
     digest, image = publish(registry, tmp_path / "1", name, b"1")
     reference = f"docker://{registry.host}/{name}:1"
     for _ in range(2):
@@ -159,7 +159,7 @@ def test_a_stale_lock_is_said_to_be(
     """When a pinned tag was seen to move, a build says so and keeps to the lock; an older look counts for nothing."""
     reference = f"docker://{registry.host}/{name}:1"
     know(workspace, ours=reference)
-    store = Store(workspace.images)
+    store = Store.of(workspace)
     old, image = publish(registry, tmp_path / "1", name, b"1")
     update(workspace)
     new, _ = publish(registry, tmp_path / "2", name, b"2")
@@ -202,7 +202,7 @@ def test_a_locked_digest_that_is_gone_names_the_lock(
     reference = f"docker://{registry.host}/{name}:1"
     lock.write(workspace, {reference: lock.Pin(f"sha256:{'0' * 64}", lock.now())})
     with pytest.raises(Unavailable, match="not in the registry") as caught:
-        resolve(reference, AMD64, workspace, Store(workspace.images))
+        resolve(reference, AMD64, workspace, Store.of(workspace))
     assert "bases.lock" in caught.value.hint
 
 
@@ -250,7 +250,7 @@ def test_a_damaged_lock_is_one_clear_error(workspace: Workspace, text: str) -> N
     path = lock.path_of(workspace)
     path.write_bytes(text.encode("latin-1"))
     for use in (
-        lambda: resolve("docker://localhost:1/a:1", AMD64, workspace, Store(workspace.images)),
+        lambda: resolve("docker://localhost:1/a:1", AMD64, workspace, Store.of(workspace)),
         lambda: update(workspace),
     ):
         with pytest.raises(BadInput, match=r"bases\.lock' is damaged") as caught:

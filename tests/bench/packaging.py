@@ -55,7 +55,7 @@ class Turn:
 
     def assemble(self) -> tuple[Image, Workspace, Store]:
         workspace = Workspace(self.folder)
-        store = Store(workspace.images)
+        store = Store.of(workspace)
         return (
             assemble(program_of(self.folder / "app"), scratch(), store=store, name=f"{OURS}:latest"),
             workspace,
@@ -64,7 +64,7 @@ class Turn:
 
     def load(self) -> None:
         image, workspace, store = self.assemble()
-        engine = choose("docker", workspace, store, Roots(store, workspace.cache / "roots"))
+        engine = choose("docker", workspace, store, Roots(store))
         assert engine is not None
         engine.load(image)
 

@@ -57,7 +57,7 @@ class _Image:
             shutil.rmtree(self.folder)
         self.folder = self.bench.fresh("image")
         binary = program_of(changed_copy(self.program, self.folder))
-        self.image = assemble(binary, scratch(), store=Store(Workspace(self.folder).images), name="pushed:1")
+        self.image = assemble(binary, scratch(), store=Store.of(Workspace(self.folder)), name="pushed:1")
         self.forget()
 
     def forget(self) -> None:

@@ -16,7 +16,7 @@ _JOBS = 2
 def main(kind: str, folder: Path, *words: str) -> None:
     """Pull a reference into the project at `folder`, or push an image of it and write what was moved."""
     workspace = Workspace(folder)
-    store = Store(workspace.images)
+    store = Store.of(workspace)
     if kind == "pull":
         from recipes.bases.resolve import resolve
 

@@ -23,11 +23,12 @@ from recipes.errors import RecipeError
 from recipes.loader.ldcache import read_ldcache
 from recipes.model import Platform
 from recipes.oci.layers import layer_from_blob, open_layer
-from recipes.oci.store import Store
+from recipes.oci.media_types import OCI_LAYERS
 from recipes.rootfs.root import Entry, LayerSource, RootFs
 from recipes.verdict.entry import judge_entry
 from recipes.verdict.judge import judge
 from tests.compilers import Compilers
+from tests.stores import store_at
 
 FIXTURES = Path(__file__).parents[1] / "elf/fixtures"
 AMD64 = Platform("linux", "amd64")
@@ -76,7 +77,7 @@ def elf() -> Target:
     """Facts, markers and a verdict in an empty root."""
     originals = [path.read_bytes() for path in sorted(FIXTURES.iterdir()) if path.suffix == "" and path.is_file()]
     originals += [path.read_bytes() for path in _real("true", "env", "ldconfig") if path.stat().st_size < 2_000_000]
-    empty = RootFs.empty()
+    empty = RootFs.from_layers(())
 
     def feed(data: bytes) -> None:
         reader = BytesReader(data)
@@ -89,7 +90,7 @@ def go(folder: Path) -> Target:
     """A Go program: its build information and its table of functions as well."""
     source = 'package main\n\nimport ("fmt"; "os/user")\n\nfunc main() { fmt.Println(user.Current()) }\n'
     whole = Compilers(folder).go(source, "-ldflags=-s -w").read_bytes()
-    empty = RootFs.empty()
+    empty = RootFs.from_layers(())
     start = next(at for at in range(0, len(whole), 8) if whole[at : at + 8] == _PCLNTAB)
     info = whole.index(b"\xff Go buildinf:")
 
@@ -172,11 +173,11 @@ def _with_check_sums(data: bytes) -> bytes:
 
 def layer(folder: Path) -> Target:
     """A compressed layer of an image: what was measured is judged too, and both find files of the same size."""
-    store = Store(folder / "layers")
+    store = store_at(folder / "layers")
     plain = _tar(tarfile.PAX_FORMAT)
     import zstandard
 
-    kinds = {b"g": "application/vnd.oci.image.layer.v1.tar+gzip", b"z": "application/vnd.oci.image.layer.v1.tar+zstd"}
+    kinds = {b"g": OCI_LAYERS["gzip"], b"z": OCI_LAYERS["zstd"]}
     originals = [b"g" + gzip.compress(plain, mtime=0), b"z" + zstandard.compress(plain), b"-" + plain]
 
     def feed(data: bytes) -> None:
@@ -209,7 +210,7 @@ def archive(folder: Path) -> Target:
     with tarfile.open(fileobj=out, mode="w") as writer:
         for name, data in (("manifest.json", manifest), ("config.json", config), ("l/layer.tar", plain)):
             writer.addfile(_info(name, size=len(data)), io.BytesIO(data))
-    path, store = folder / "image.tar", Store(folder / "archives")
+    path, store = folder / "image.tar", store_at(folder / "archives")
 
     def feed(data: bytes) -> None:
         path.write_bytes(data)
@@ -221,7 +222,7 @@ def archive(folder: Path) -> Target:
 
 def index(folder: Path) -> Target:
     """The index.json of an OCI layout."""
-    store, layout = Store(folder / "indexes"), folder / "layout"
+    store, layout = store_at(folder / "indexes"), folder / "layout"
     (layout / "blobs" / "sha256").mkdir(parents=True)
     digest = "sha256:" + "0" * 64
     text = (

@@ -19,14 +19,16 @@ import zstandard
 from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, RecipeError
 from recipes.model import Command, Descriptor, Layer, Platform
-from recipes.oci.encode import MEDIA_TYPES, decompressed
+from recipes.oci.encode import decompressed
 from recipes.oci.layers import layer_from_blob, layer_from_tar
+from recipes.oci.media_types import OCI_LAYERS
 from recipes.oci.roots import Roots
 from recipes.oci.store import Store
 from recipes.run.unpack import _size, unpack
 from recipes.support import shell
 from recipes.support.workspace import Workspace
 from tests.need import need
+from tests.stores import store_at
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGE = 512 << 20
@@ -101,12 +103,12 @@ import re, sys
 from pathlib import Path
 from recipes.model import Descriptor
 from recipes.oci.layers import layer_from_blob, open_layer
-from recipes.oci.store import Store
+from tests.stores import store_at
 
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 
-store = Store(Path(sys.argv[1]))
+store = store_at(Path(sys.argv[1]))
 for digest in sys.argv[2:]:
     layer = layer_from_blob(store, Descriptor("x", digest, 0))
     with open_layer(store, layer) as stream:
@@ -120,11 +122,11 @@ for digest in sys.argv[2:]:
 
 @pytest.fixture
 def store(workspace: Workspace) -> Store:
-    return Store(workspace.images)
+    return Store.of(workspace)
 
 
 def blob(store: Store, data: bytes) -> Descriptor:
-    return store.add(data, MEDIA_TYPES["none"])
+    return store.add(data, OCI_LAYERS["none"])
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
@@ -221,7 +223,7 @@ def used(place: Path) -> int:
 
 def test_what_turns_out_too_large_is_not_read_to_its_end(small: Callable[[int], Path]) -> None:
     """Many small files that together do not fit end the reading when the free space is reached."""
-    store = Store(small(32) / "images")
+    store = store_at(small(32) / "images")
     members = (header(1 << 20, f"file-{number}") + bytes(1 << 20) for number in range(200))
     tar = io.BytesIO(b"".join(members) + bytes(1024))
     before = used(store.root.parent)
@@ -235,13 +237,13 @@ def test_what_turns_out_too_large_is_not_read_to_its_end(small: Callable[[int], 
 def test_unpacking_leaves_room(small: Callable[[int], Path], disk: int) -> None:
     """Neither the tar of a layer, which is only kept, nor its files are written where they would fill the disk."""
     workspace = Workspace(small(disk))
-    store = Store(workspace.images)
+    store = Store.of(workspace)
     with store.writer() as writer:
         writer.write(gzip.compress(b"".join(zeros(80 << 20))))
     digest = f"sha256:{hashlib.sha256(b''.join(zeros(80 << 20))).hexdigest()}"
-    layer = Layer(Descriptor(MEDIA_TYPES["gzip"], writer.digest, writer.size), digest, 80 << 20, (80 << 20) + 1536)
+    layer = Layer(Descriptor(OCI_LAYERS["gzip"], writer.digest, writer.size), digest, 80 << 20, (80 << 20) + 1536)
     with pytest.raises(RecipeError, match=r"cannot write unpacked layers into .*: the disk would be full"):
-        unpack([layer], Roots(store, workspace.cache / "roots"), workspace)
+        unpack([layer], Roots(store), workspace)
     assert [path for path in workspace.roots.iterdir() if path.is_dir()] == []
     assert list((workspace.build / "tmp").glob("*")) == []
     assert used(workspace.root) < (84 << 20 if disk > 80 else 1 << 20)
@@ -261,5 +263,5 @@ def test_one_inode_takes_its_room_once(workspace: Workspace, store: Store) -> No
             archive.addfile(other)
     layer = layer_from_tar(store, io.BytesIO(out.getvalue()), "gzip")
     assert layer.content_bytes == size
-    root = Roots(store, workspace.cache / "roots").of([layer])
+    root = Roots(store).of([layer])
     assert size <= _size(root, 4096) < 2 * size

@@ -22,6 +22,7 @@ from recipes.model import BaseImage, Command, Compression, Descriptor, FileEntry
 from recipes.oci import archive
 from recipes.oci.encode import CHUNK, decompressed, encoding
 from recipes.oci.layers import layer_from_blob, layer_from_tar, open_layer, write_layer
+from recipes.oci.media_types import OCI_MANIFEST
 from recipes.oci.reference import docker_tag
 from recipes.oci.store import Store
 from recipes.package.assemble import assemble
@@ -29,6 +30,7 @@ from recipes.support import shell
 from recipes.support.workspace import Workspace
 from tests.need import need, need_tool
 from tests.programs import program_of
+from tests.stores import store_at
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRATCH = BaseImage("scratch", "scratch", Platform("linux", "amd64"))
@@ -36,7 +38,7 @@ SCRATCH = BaseImage("scratch", "scratch", Platform("linux", "amd64"))
 
 @pytest.fixture
 def store(workspace: Workspace) -> Store:
-    return Store(workspace.images)
+    return Store.of(workspace)
 
 
 def program(folder: Path, data: bytes = b"\x7fELF and the rest") -> Path:
@@ -157,7 +159,7 @@ def test_what_is_no_digest_names_no_file(store: Store, digest: str) -> None:
 
 def test_tags_from_many_threads_all_arrive(store: Store) -> None:
     """Updates of the index do not lose each other."""
-    manifest = store.add(b"{}", "application/vnd.oci.image.manifest.v1+json")
+    manifest = store.add(b"{}", OCI_MANIFEST)
 
     def work(number: int) -> None:
         for turn in range(10):
@@ -234,10 +236,10 @@ from pathlib import Path
 from recipes.model import BaseImage, Platform
 from recipes.package.assemble import assemble
 from recipes.oci.reference import docker_tag
-from recipes.oci.store import Store
 from tests.programs import program_of
+from tests.stores import store_at
 base = BaseImage("scratch", "scratch", Platform("linux", "amd64"))
-print(assemble(program_of(Path(sys.argv[1])), base, store=Store(Path(sys.argv[2])), name="a:b").digest)
+print(assemble(program_of(Path(sys.argv[1])), base, store=store_at(Path(sys.argv[2])), name="a:b").digest)
 """
 
 
@@ -286,8 +288,8 @@ def test_a_large_binary_is_streamed(tmp_path: Path) -> None:
         file.writelines(hashlib.sha256(b"%d" % number).digest() * (1_000_000 // 32) for number in range(200))
     code = (
         "import re, sys; from pathlib import Path; from recipes.oci.layers import *\n"
-        "from recipes.oci.store import Store\n"
-        "write_layer(Store(Path(sys.argv[2])), [FileEntry('/app', Path(sys.argv[1]), 0o755)], 'gzip')\n"
+        "from tests.stores import store_at\n"
+        "write_layer(store_at(Path(sys.argv[2])), [FileEntry('/app', Path(sys.argv[1]), 0o755)], 'gzip')\n"
         "print(re.search(r'VmHWM:\\s+(\\d+) kB', Path('/proc/self/status').read_text())[1])"  # not what ran before exec
     )
     done = shell.check(Command((sys.executable, "-c", code, str(path), str(tmp_path / "images")), cwd=ROOT))
@@ -302,7 +304,7 @@ def test_a_full_disk_leaves_no_half_blob(tmp_path: Path) -> None:
     shell.check(Command(("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place))))
     try:
         path = program(tmp_path, os.urandom(5_000_000))
-        store = Store(place / "images")
+        store = store_at(place / "images")
         with pytest.raises(RecipeError, match="cannot write"):
             write_layer(store, [FileEntry("/app", path, 0o755)], "gzip")
         assert list((store.root / "blobs/sha256").iterdir()) == []

@@ -29,6 +29,7 @@ from tests.cli import invoke
 from tests.fixtures_registry import LayoutWriter, LocalRegistry, tar_of
 from tests.need import need, need_tool
 from tests.programs import program_of
+from tests.stores import store_at
 
 ROOT = Path(__file__).resolve().parents[2]
 AMD64 = Platform("linux", "amd64")
@@ -36,7 +37,7 @@ AMD64 = Platform("linux", "amd64")
 
 @pytest.fixture
 def store(workspace: Workspace) -> Store:
-    return Store(workspace.images)
+    return Store.of(workspace)
 
 
 NOISE = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(10_000))
@@ -73,7 +74,7 @@ WAYS: dict[str, Callable[[Image, Store, Path], object]] = {
     "a layout": lambda image, store, place: archive.export([image], image.manifest, store, f"oci:{place}/layout:x"),
     "an engine": lambda image, store, place: list(archive.archive(image, store, uncompressed=True)),
     "a build context": lambda image, store, place: write_context(image, store, place / "context"),
-    "a verdict": lambda image, store, place: Roots(store, place / "cache").of(image.layers),
+    "a verdict": lambda image, store, place: Roots(store).of(image.layers),
     "a measure": lambda image, store, place: layer_from_blob(store, image.layers[0].descriptor),
 }
 
@@ -197,10 +198,10 @@ def test_a_task_goes_on_after_damage(project: Path, tmp_path: Path) -> None:
 _KEEP = """
 import sys
 from pathlib import Path
-from recipes.oci.store import Store
+from tests.stores import store_at
 from recipes.support.workspace import write_atomically
 place = Path(sys.argv[1])
-store = Store(place / "images")
+store = store_at(place / "images")
 with store.writer() as writer:
     writer.write(b"layer" * 100_000)
 store.tag("a:1", store.add(b"{}", "application/vnd.oci.image.manifest.v1+json"))
@@ -267,7 +268,7 @@ def test_what_was_kept_outlasts_a_loss_of_power(sync: bool, disk: tuple[Path, Ca
     if not sync:
         assert not (after / "images/index.json").exists()
         return
-    store = Store(after / "images")
+    store = store_at(after / "images")
     assert set(store.tags()) == {"a:1"}
     assert store.read(store.tags()["a:1"].digest) == b"{}"
     assert contents(after / "images") == contents(place / "images")
@@ -278,7 +279,7 @@ def test_a_record_is_believed_only_as_it_was_written(store: Store) -> None:
     """A disk that changes one bit of what is known of a layer costs the work of making it again, and nothing else."""
     files = (FileEntry("/etc/data", b"data", 0o644),)
     layer = data_layer(files, store, "gzip")
-    (record,) = (store.root.parent / "cache/layers").iterdir()
+    (record,) = (store.cache / "layers").iterdir()
     whole = record.read_bytes()
     for at in range(len(whole)):
         record.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
@@ -354,8 +355,8 @@ def test_what_cannot_be_written_is_not_there(
 def test_what_cannot_be_read_is_made_again(failing: Callable[[str, str], shell.Completed], store: Store) -> None:
     """A blob that the disk no longer gives back is as good as damaged."""
     digest = store.add(b"content", "x").digest
-    start = "import sys; from pathlib import Path; from recipes.oci.store import Store"
-    done = failing("read", f"{start}\nStore(Path(sys.argv[1]) / 'images').read({digest!r})")
+    start = "import sys; from pathlib import Path; from tests.stores import store_at"
+    done = failing("read", f"{start}\nstore_at(Path(sys.argv[1]) / 'images').read({digest!r})")
     assert b"DamagedBlob" in done.stderr
     assert b"cannot be read: Input/output error" in done.stderr
     assert not store.has(digest)

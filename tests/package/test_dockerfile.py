@@ -77,7 +77,7 @@ def test_docker_build_gives_the_same_image(
 ) -> None:
     """Files, data, modes, owners, user, entry point, environment, ports, volumes, health, labels: all as in ours."""
     docker = need_tool("docker")
-    store = Store(workspace.images)
+    store = Store.of(workspace)
     binary = compile_c(workspace, "#include <stdio.h>\nint main(int n, char **v) { puts(v[n - 1]); }")
     scratch = BaseImage("scratch", "scratch", Platform.host())
     additions = Additions(settings, (data_layer(DATA, store, "gzip"),))
@@ -127,7 +127,7 @@ def test_docker_build_gives_the_same_image(
 def test_what_no_dockerfile_can_say(workspace: Workspace, tmp_path: Path, settings: ImageSettings) -> None:
     """A line break or another invisible character, a backslash that would join two lines, a name with a =, a word that
     is not Unicode: each is an error before anything is written."""
-    store = Store(workspace.images)
+    store = Store.of(workspace)
     binary = compile_c(workspace, "int main(void) { return 0; }")
     scratch = BaseImage("scratch", "scratch", Platform.host())
     image = assemble(binary, scratch, store=store, name="a:1", additions=Additions(settings))
@@ -138,7 +138,7 @@ def test_what_no_dockerfile_can_say(workspace: Workspace, tmp_path: Path, settin
 
 def test_what_a_base_is_called(workspace: Workspace) -> None:
     """A registry base is named with its digest; one from elsewhere comes with a word on how to get it there."""
-    store = Store(workspace.images)
+    store = Store.of(workspace)
     binary = compile_c(workspace, "int main(void) { return 0; }")
     root = workspace.root / "root"
     root.mkdir()

@@ -19,6 +19,7 @@ import pytest
 from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, RecipeError, Unavailable
 from recipes.model import Descriptor, Platform
+from recipes.oci.media_types import OCI_CONFIG, OCI_LAYERS, OCI_MANIFEST
 from recipes.oci.reference import image_name
 from recipes.oci.store import MAX_BLOB, Store
 from recipes.registry import connections
@@ -35,8 +36,6 @@ from tests.registry.hostile import Script, always, answer, certificate, endless,
 pytestmark = pytest.mark.usefixtures("docker_config")
 
 AMD64 = Platform("linux", "amd64")
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
 def serving_manifest(document: object, **headers: str) -> Script:
@@ -45,18 +44,18 @@ def serving_manifest(document: object, **headers: str) -> Script:
 
     def script(connection: socket.socket, head: str) -> None:
         manifest = "/manifests/" in head
-        connection.sendall(answer(200, data, Content_Type=MANIFEST, **headers) if manifest else answer(200))
+        connection.sendall(answer(200, data, Content_Type=OCI_MANIFEST, **headers) if manifest else answer(200))
 
     return script
 
 
 def manifest(*layers: object) -> dict[str, object]:
-    config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": f"sha256:{'c' * 64}", "size": 2}
-    return {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}
+    config = {"mediaType": OCI_CONFIG, "digest": f"sha256:{'c' * 64}", "size": 2}
+    return {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers}
 
 
 def layer(size: object, number: int = 0) -> dict[str, object]:
-    return {"mediaType": LAYER, "digest": f"sha256:{number:064x}", "size": size}
+    return {"mediaType": OCI_LAYERS["none"], "digest": f"sha256:{number:064x}", "size": size}
 
 
 # ── what is declared ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -100,7 +99,7 @@ def test_what_there_is_no_room_for(workspace: Workspace, parts: int) -> None:
 def check_refused(workspace: Workspace, document: object, message: str, max_blob: int = MAX_BLOB) -> None:
     with serving_script(serving_manifest(document)) as registry:
         with pytest.raises(RecipeError, match=message) as caught:
-            resolve(f"docker://{registry.host}/a:1", AMD64, workspace, Store(workspace.images, max_blob=max_blob))
+            resolve(f"docker://{registry.host}/a:1", AMD64, workspace, Store.of(workspace, max_blob=max_blob))
         assert not any("/blobs/" in head for head in registry.heads)
     assert caught.value.exit_code == 2
     assert len(caught.value.message) < 1000
@@ -112,8 +111,8 @@ def test_what_is_here_counts_no_more(registry: LocalRegistry, workspace: Workspa
     layout = LayoutWriter(tmp_path / "layout")
     layout.image(tar_of({"a": b"1"}), tag="x")
     reference = registry.push(layout.folder, "here")
-    assert resolve(reference, AMD64, workspace, Store(workspace.images)).layers
-    small = Store(workspace.images, max_blob=1)
+    assert resolve(reference, AMD64, workspace, Store.of(workspace)).layers
+    small = Store.of(workspace, max_blob=1)
     assert resolve(reference, AMD64, workspace, small, refresh=True).layers
 
 
@@ -123,7 +122,7 @@ def test_an_index_names_no_large_manifest() -> None:
         remote = find(image_name(f"{registry.host}/a:1"))
         asked = len(registry.heads)
         with pytest.raises(BadArchive, match="names a manifest of"):
-            remote.manifest(Descriptor(MANIFEST, f"sha256:{'a' * 64}", 1 << 40))
+            remote.manifest(Descriptor(OCI_MANIFEST, f"sha256:{'a' * 64}", 1 << 40))
         assert len(registry.heads) == asked
 
 
@@ -142,7 +141,7 @@ PACKED = gzip.compress(b"{}")
 
 # ── what is sent ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_START = b"HTTP/1.1 200 Said\r\nContent-Type: " + MANIFEST.encode()
+_START = b"HTTP/1.1 200 Said\r\nContent-Type: " + OCI_MANIFEST.encode()
 _CHUNKED = _START + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -176,9 +175,9 @@ def test_a_compressed_blob_is_refused(workspace: Workspace) -> None:
 
     def script(connection: socket.socket, head: str) -> None:
         blob = answer(200, gzip.compress(config), Content_Encoding="gzip")
-        connection.sendall(blob if "/blobs/" in head else answer(200, found, Content_Type=MANIFEST))
+        connection.sendall(blob if "/blobs/" in head else answer(200, found, Content_Type=OCI_MANIFEST))
 
-    store = Store(workspace.images)
+    store = Store.of(workspace)
     with serving_script(script) as registry, pytest.raises(Unavailable, match=r"Content-Encoding .* 'gzip'"):
         resolve(f"docker://{registry.host}/a:1", AMD64, workspace, store)
     assert not store.has(str(at["digest"]))
@@ -328,7 +327,7 @@ def test_a_slow_answer_is_waited_for(
     registry.push(layout.folder, "thinks")
     with serving(Proxy(registry.host)) as proxy:
         proxy.faults = {"/manifests/": ["delay 1"], "/blobs/": ["delay 1"]}
-        assert resolve(f"docker://{proxy.host}/thinks", AMD64, workspace, Store(workspace.images)).layers
+        assert resolve(f"docker://{proxy.host}/thinks", AMD64, workspace, Store.of(workspace)).layers
 
 
 # ── what is quoted ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -372,6 +371,6 @@ def test_a_message_is_short(workspace: Workspace, said: bytes) -> None:
         connection.sendall(answer(200) if " /v2/ " in head else said)
 
     with serving_script(script) as registry, pytest.raises(RecipeError) as caught:
-        resolve(f"docker://{registry.host}/a:1", AMD64, workspace, Store(workspace.images))
+        resolve(f"docker://{registry.host}/a:1", AMD64, workspace, Store.of(workspace))
     assert len(caught.value.message) < 1000
     assert len(caught.value.hint) < 1000

@@ -21,6 +21,7 @@ import pytest
 from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
 from recipes.model import Descriptor, Platform, Pushed
+from recipes.oci.media_types import OCI_CONFIG, OCI_LAYERS, OCI_MANIFEST
 from recipes.oci.reference import image_name
 from recipes.oci.store import Store
 from recipes.registry.blob_locations import holders, remember
@@ -30,6 +31,7 @@ from recipes.support.workspace import Workspace, keep
 from tests.cli import ROOT
 from tests.fixtures_registry import PASSWORD, USER, LayoutWriter, LocalRegistry, tar_of
 from tests.registry.faults import Proxy, serving
+from tests.stores import store_at
 
 NOISE = random.Random(3).randbytes(1 << 20)  # noqa: S311  # it need not be secret, only the same each time
 
@@ -59,7 +61,7 @@ def descriptor(value: dict[str, object]) -> Descriptor:
 
 
 def send(layout: LayoutWriter, start: Descriptor, to: str, workspace: Workspace, **options: bool) -> Pushed:
-    return push(Store(layout.folder), start, image_name(to), workspace=workspace, jobs=3, **options)
+    return push(store_at(layout.folder), start, image_name(to), workspace=workspace, jobs=3, **options)
 
 
 def log_in(config: Path, host: str, password: str) -> None:
@@ -105,7 +107,7 @@ def test_a_push_connects_as_often_as_it_sends_side_by_side(
         start = image(layout, f"{name}-{jobs}")
         with serving(Proxy(registry.host)) as proxy:
             target = image_name(f"{proxy.host}/{name}:{jobs}")
-            done = push(Store(layout.folder), start, target, workspace=workspace, jobs=jobs)
+            done = push(store_at(layout.folder), start, target, workspace=workspace, jobs=jobs)
             assert len(done.sent) == 3
             assert proxy.methods.total() > 10
             assert proxy.connections <= jobs
@@ -145,7 +147,7 @@ def test_a_declined_mount_is_an_upload(
         for value in json.loads((layout.folder / "blobs/sha256" / start.digest[7:]).read_bytes())["layers"]
     ]
     remember(workspace, image_name(f"{registry.host}/was-here/once"), blobs)
-    done = push(Store(layout.folder), start, target, workspace=workspace)
+    done = push(store_at(layout.folder), start, target, workspace=workspace)
     assert (len(done.sent), done.mounted) == (3, ())
     assert all(holders(workspace, registry.host)[digest] == (name,) for digest in blobs)
     with serving(Proxy(registry.host)) as proxy:
@@ -190,7 +192,7 @@ def test_an_index_comes_back_as_it_went(
     assert registry.read(f"{name}:all") == (layout.folder / "blobs/sha256" / start.digest[7:]).read_bytes()
     for each in names:
         mine = Workspace(tmp_path / each)
-        base = resolve(f"docker://{registry.host}/{name}:all", Platform.parse(each), mine, Store(mine.images))
+        base = resolve(f"docker://{registry.host}/{name}:all", Platform.parse(each), mine, Store.of(mine))
         assert base.digest == images[each]["digest"]
     assert send(layout, start, f"{registry.host}/{name}:all", workspace).bytes_moved == 0
 
@@ -223,11 +225,11 @@ def test_a_large_layer_is_streamed(registry: LocalRegistry, layout: LayoutWriter
     with open(big, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     big.rename(layout.folder / "blobs/sha256" / digest)
-    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": f"sha256:{digest}", "size": 200_000_000}
-    config = layout.blob(b"{}", "application/vnd.oci.image.config.v1+json")
+    layer = {"mediaType": OCI_LAYERS["none"], "digest": f"sha256:{digest}", "size": 200_000_000}
+    config = layout.blob(b"{}", OCI_CONFIG)
     manifest = {
         "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "mediaType": OCI_MANIFEST,
         "config": config,
         "layers": [layer],
     }
@@ -423,12 +425,12 @@ from pathlib import Path
 from recipes.model import Descriptor
 from recipes.registry.push import push
 from recipes.oci.reference import image_name
-from recipes.oci.store import Store
+from tests.stores import store_at
 from recipes.support.workspace import Workspace
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background of a shell
 folder, media_type, digest, size, target = sys.argv[1:]
 start = Descriptor(media_type, digest, int(size))
-print(push(Store(Path(folder)), start, image_name(target), workspace=Workspace(Path(folder)), jobs=2))
+print(push(store_at(Path(folder)), start, image_name(target), workspace=Workspace(Path(folder)), jobs=2))
 """
 
 

@@ -24,6 +24,7 @@ from recipes.model import (
     Status,
     Verdict,
 )
+from recipes.oci.media_types import OCI_CONFIG, OCI_LAYERS, OCI_MANIFEST
 
 AMD64 = Platform("linux", "amd64")
 NO_LOADER = "exec /app: no such file or directory"
@@ -37,9 +38,7 @@ FAILS = Verdict(
 
 
 def layer(size: int) -> Layer:
-    return Layer(
-        Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", "sha256:00", size // 2), "sha256:01", size, size
-    )
+    return Layer(Descriptor(OCI_LAYERS["gzip"], "sha256:00", size // 2), "sha256:01", size, size)
 
 
 def row(
@@ -59,8 +58,8 @@ def row(
     below = (layer(base_size),) if base_size else ()
     image = Image(
         name=f"{sample}:{recipe}-{base}",
-        manifest=Descriptor("application/vnd.oci.image.manifest.v1+json", f"sha256:{size:064x}", 500),
-        config=Descriptor("application/vnd.oci.image.config.v1+json", "sha256:02", 300),
+        manifest=Descriptor(OCI_MANIFEST, f"sha256:{size:064x}", 500),
+        config=Descriptor(OCI_CONFIG, "sha256:02", 300),
         layers=(*below, layer(size)),
         platform=AMD64,
         base=BaseImage(base, base, AMD64, "sha256:03" if base_size else None, below),

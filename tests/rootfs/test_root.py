@@ -15,6 +15,7 @@ import pytest
 
 from recipes.errors import BadArchive, BadInput
 from recipes.rootfs.root import Entry, LayerSource, RootFs
+from recipes.support.file_cache import FileCache
 from tests.rootfs.test_tarindex import info, pack
 
 Members = list[tuple[tarfile.TarInfo, bytes]]
@@ -47,7 +48,7 @@ def source(tar: bytes, opened: list[str] | None = None) -> LayerSource:
     return LayerSource(diff_id, open_)
 
 
-def root(*layers: Members, cache: Path | None = None) -> RootFs:
+def root(*layers: Members, cache: FileCache | None = None) -> RootFs:
     return RootFs.from_layers([source(pack(*members)) for members in layers], cache)
 
 
@@ -60,9 +61,9 @@ def names(root: RootFs) -> list[str]:
 
 def test_scratch_is_empty() -> None:
     """No layers: a root folder and nothing in it."""
-    assert names(RootFs.empty()) == []
-    assert RootFs.empty().is_folder("/")
-    assert RootFs.empty().resolve("/bin") is None
+    assert names(RootFs.from_layers(())) == []
+    assert RootFs.from_layers(()).is_folder("/")
+    assert RootFs.from_layers(()).resolve("/bin") is None
 
 
 def test_entries_come_with_folders_first_and_sorted() -> None:
@@ -220,7 +221,7 @@ def test_truncated_layers_are_errors() -> None:
 def test_a_layer_is_what_its_digest_says(tmp_path: Path) -> None:
     """Other content under a digest is refused, and nothing of it stays in the cache."""
     wrong = LayerSource("sha256:" + "0" * 64, lambda: io.BytesIO(pack(file("a"))))
-    for cache in (None, tmp_path):
+    for cache in (None, FileCache(tmp_path)):
         with pytest.raises(BadArchive, match="does not match that digest"):
             RootFs.from_layers([wrong], cache)
     assert list(tmp_path.iterdir()) == []
@@ -271,32 +272,32 @@ def test_the_index_is_made_once(tmp_path: Path) -> None:
     first, second = pack(file("a", b"1")), pack(file("b", b"2"))
     opened: list[str] = []
     sources = [source(first, opened), source(second, opened)]
-    again = [RootFs.from_layers(sources[:1], tmp_path) for _ in range(3)][-1]
+    again = [RootFs.from_layers(sources[:1], FileCache(tmp_path)) for _ in range(3)][-1]
     assert again.read("/a") == b"1"
     assert len(opened) == 1
-    both = RootFs.from_layers(sources, tmp_path)
+    both = RootFs.from_layers(sources, FileCache(tmp_path))
     assert both.read("/a") + both.read("/b") == b"12"
     assert len(opened) == 2
-    assert names(RootFs.from_layers(sources[::-1], tmp_path)) == ["/a", "/b"]
+    assert names(RootFs.from_layers(sources[::-1], FileCache(tmp_path))) == ["/a", "/b"]
 
 
 def test_a_broken_cache_is_made_anew(tmp_path: Path) -> None:
     """An index with a changed bit or a missing end is not believed; a tar that is gone comes from its source again."""
     opened: list[str] = []
     layer = source(pack(file("a", b"content")), opened)
-    expected = list(RootFs.from_layers([layer], tmp_path).entries())
+    expected = list(RootFs.from_layers([layer], FileCache(tmp_path)).entries())
     (index,) = tmp_path.glob("*.index")
     (tar,) = tmp_path.glob("*.tar")
     data = index.read_bytes()
     for changed in (data[:-1], data[:50] + bytes([data[50] ^ 1]) + data[51:], b"", data[:10]):
         index.write_bytes(changed)
-        assert list(RootFs.from_layers([layer], tmp_path).entries()) == expected
+        assert list(RootFs.from_layers([layer], FileCache(tmp_path)).entries()) == expected
         assert index.read_bytes() == data
     assert len(opened) == 1
     tar.unlink()
-    assert RootFs.from_layers([layer], tmp_path).read("/a") == b"content"
+    assert RootFs.from_layers([layer], FileCache(tmp_path)).read("/a") == b"content"
     tar.write_bytes(b"short")
-    assert RootFs.from_layers([layer], tmp_path).read("/a") == b"content"
+    assert RootFs.from_layers([layer], FileCache(tmp_path)).read("/a") == b"content"
     assert {path.name for path in tmp_path.iterdir()} == {index.name, tar.name}
 
 
@@ -306,7 +307,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     opened: list[str] = []
     layer = source(pack(file("a", b"content")), opened)
     for times in (1, 2):
-        assert RootFs.from_layers([layer], tmp_path / "file/cache").read("/a") == b"content"
+        assert RootFs.from_layers([layer], FileCache(tmp_path / "file/cache")).read("/a") == b"content"
         assert len(opened) == times
 
 

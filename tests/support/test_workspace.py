@@ -85,28 +85,25 @@ def test_what_a_killed_process_left_is_swept(workspace: Workspace) -> None:
     assert list(tmp.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "writer", ["recipes.support.workspace import replacing", "recipes.rootfs.layertree import _replacing"]
-)
-def test_what_was_left_half_written_is_swept(tmp_path: Path, writer: str) -> None:
+def test_what_was_left_half_written_is_swept(tmp_path: Path) -> None:
     """What a writer that died by kill -9 has written is gone at once, and its empty file after a while.
 
     One whose writer lives stays, and so does all else.
     """
-    start = "import os, signal; from pathlib import Path; from"
+    start = "import os, signal; from pathlib import Path; from recipes.support.workspace import replacing"
     dying, half, writing = (
         Command(
             (
                 sys.executable,
                 "-c",
-                f"{start} {what} as new\nwith new(Path({str(tmp_path / name)!r})) as file:\n {work}",
+                f"{start}\nwith replacing(Path({str(tmp_path / name)!r})) as file:\n {work}",
             ),
             cwd=Path(__file__).parents[2],
         )
-        for what, name, work in [
-            (writer, "dead", "os.kill(os.getpid(), signal.SIGKILL)"),
-            (writer, "dead", "file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"),
-            ("recipes.support.workspace import replacing", "new", "file.write(b'whole')"),
+        for name, work in [
+            ("dead", "os.kill(os.getpid(), signal.SIGKILL)"),
+            ("dead", "file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"),
+            ("new", "file.write(b'whole')"),
         ]
     )
     assert shell.run(dying).exit_code == 128 + signal.SIGKILL

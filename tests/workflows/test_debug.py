@@ -41,10 +41,10 @@ def test_a_link_in_a_layer(workspace: Workspace) -> None:
     """A link is a link, to the letter, and counts as an engine counts it: the length of its target."""
     from recipes.oci.roots import Roots
 
-    store = Store(workspace.images)
+    store = Store.of(workspace)
     entries = (FileEntry("/a/sh", None, 0o777, link="tool"), FileEntry("/a/tool", b"12345", 0o755))
     layer = write_layer(store, entries, "gzip")
-    root = Roots(store, workspace.cache / "roots").of((layer,))
+    root = Roots(store).of((layer,))
     entry = root.lookup("/a/sh")
     assert entry is not None
     assert (entry.kind, entry.target) == ("symlink", "tool")

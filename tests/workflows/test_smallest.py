@@ -10,6 +10,7 @@ import pytest
 
 from recipes.bases import specs
 from recipes.compile.recipe import RECIPES, ladder
+from recipes.model import Platform
 from recipes.pipeline import Project
 from recipes.samples.reader import load
 from recipes.support.workspace import Workspace

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from recipes.errors import Unavailable, shortened
 from recipes.oci.reference import DOCKER_HUB, ImageName
 
-PASSING = frozenset((408, 425, 429, 500, 502, 503, 504))
+RETRYABLE = frozenset((408, 425, 429, 500, 502, 503, 504))
 """Statuses of errors that may pass in a moment."""
 
 
@@ -27,7 +27,7 @@ class NotFound(Unavailable):
     """The registry answers, and does not have it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorResponse:
     """A response with an error status. `user` is who was logged in, "" for a visitor."""
 
@@ -42,10 +42,10 @@ class ErrorResponse:
         """The error for having asked for (or sent) `what`."""
         message, hint = self._explain(what, pushing)
         words = _registrys_words(self.document)[1]
-        # A pull's refusals say all there is; to a push registries say what only they can know.
+        # Of a pull all is said already; to a push registries say what only they can know.
         if pushing and words and words.lower() not in message.lower():
             message += f" ({words})"
-        if self.status in PASSING:
+        if self.status in RETRYABLE:
             return Retryable(message, hint, self.wait)
         return (NotFound if self.status == 404 else Unavailable)(message, hint)
 
