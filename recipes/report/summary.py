@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recipes.model import ElfFacts, Image, RunOutcome, RunStatus, SizeRow
+from recipes.report.rows import linkage, program_bytes, sample_name
 from recipes.report.units import exact
 from recipes.support import printable
 
@@ -11,13 +12,12 @@ def render(row: SizeRow) -> str:
     """What `build-static` prints: what was made, how big it is, whether it runs."""
     image = row.image
     binary = image.binary
-    name = binary.sample.name if binary.sample else binary.path.name
     lines = [
         ("digest", image.digest),
         ("tag", image.name),
         ("recipe", f"{binary.recipe} ({binary.toolchain})" if binary.recipe else "prebuilt"),
-        ("linkage", str(row.facts.linkage)),
-        ("binary", exact(binary.size)),
+        ("linkage", linkage(row)),
+        ("binary", exact(program_bytes(row))),
         ("image", exact(image.image_bytes)),
         ("download", exact(image.download_bytes)),
         ("overhead", exact(image.overhead_bytes)),
@@ -36,7 +36,7 @@ def render(row: SizeRow) -> str:
     said = _said(row)
     return printable.page(
         [
-            f"{name} on {image.base.name}, {image.platform}",
+            f"{sample_name(row)} on {image.base.name}, {image.platform}",
             "",
             *_columns(lines),
             *(said if len(said) > 1 else ()),

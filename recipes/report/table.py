@@ -11,6 +11,7 @@ from itertools import groupby
 
 from recipes import errors
 from recipes.model import Comparison, Platform, RunStatus, SizeRow, Status, Unavailable
+from recipes.report.rows import linkage, program_bytes, recipe_name, sample_name
 from recipes.report.units import human, ratio
 from recipes.support.printable import line, plain
 
@@ -68,12 +69,12 @@ def arrange(rows: Iterable[SizeRow], sort: str = "image") -> list[list[SizeRow]]
         image = row.image
         chosen: dict[str, object] = {
             "image": image.image_bytes,
-            "binary": image.binary.size,
+            "binary": program_bytes(row),
             "download": image.download_bytes,
             "overhead": image.overhead_bytes,
             "recipe": image.binary.recipe or "",
             "base": image.base.name,
-            "linkage": str(row.facts.linkage),
+            "linkage": linkage(row),
         }
         return chosen[sort], image.image_bytes, image.base.name, image.binary.recipe or ""
 
@@ -102,7 +103,7 @@ def render(comparison: Comparison, style: str = "simple", sort: str = "image", v
 def label(row: SizeRow, comparison: Comparison) -> str:
     """What the rows of one sample are called: with their platform, where there are several."""
     several = len({row.image.platform for row in comparison.rows}) > 1
-    return f"{_sample_name(row)} ({row.image.platform})" if several else _sample_name(row)
+    return f"{sample_name(row)} ({row.image.platform})" if several else sample_name(row)
 
 
 def not_compared(comparison: Comparison, verbose: bool = False) -> list[str]:
@@ -177,12 +178,12 @@ def _cells(group: Sequence[SizeRow], label: str, verbose: bool) -> Iterator[Sequ
         mark = " *" if row is best else ""
         yield (
             label,
-            image.binary.recipe or "prebuilt",
-            str(row.facts.linkage),
+            recipe_name(row),
+            linkage(row),
             image.base.name + mark,
             str(row.verdict.status),
             _runs(row, verbose),
-            human(image.binary.size),
+            human(program_bytes(row)),
             human(image.image_bytes),
             human(image.download_bytes),
             human(image.overhead_bytes),
@@ -205,12 +206,7 @@ def _runs(row: SizeRow, verbose: bool) -> str:
 
 
 def _group(row: SizeRow) -> tuple[str, Platform]:
-    return _sample_name(row), row.image.platform
-
-
-def _sample_name(row: SizeRow) -> str:
-    binary = row.image.binary
-    return binary.sample.name if binary.sample else binary.path.name
+    return sample_name(row), row.image.platform
 
 
 def _shorten(text: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from recipes.model import (
     BaseImage,
     Binary,
+    Command,
     Descriptor,
     ElfFacts,
     Expect,
@@ -14,11 +16,14 @@ from recipes.model import (
     Image,
     Layer,
     Level,
+    Library,
     Linkage,
     Platform,
     RunOutcome,
     RunStatus,
+    RuntimeData,
     Sample,
+    Searched,
     SizeRow,
     Status,
     Verdict,
@@ -33,12 +38,16 @@ RUNS = Verdict(Status.RUNS)
 FAILS = Verdict(
     Status.FAILS, (Finding(Level.CERTAIN, "interpreter-missing", "it asks for a loader", NO_LOADER, "-static"),)
 )
+EVERYTHING = Verdict(
+    Status.FAILS,
+    tuple(Finding(level, "code", "evidence", "message", "fix") for level in Level),
+    (Library("a", None, "b", (Searched("c", "d", "e"),)), Library("f", "g", "h")),
+)
 
 
 def layer(size: int) -> Layer:
-    return Layer(
-        Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", "sha256:00", size // 2), "sha256:01", size, size
-    )
+    blob = Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", f"sha256:{0:064x}", size // 2)
+    return Layer(blob, f"sha256:{1:064x}", size, size)
 
 
 def row(
@@ -56,12 +65,20 @@ def row(
     image = Image(
         f"{sample}:{recipe}-{base}",
         Descriptor("application/vnd.oci.image.manifest.v1+json", f"sha256:{size:064x}", 500),
-        Descriptor("application/vnd.oci.image.config.v1+json", "sha256:02", 300),
+        Descriptor("application/vnd.oci.image.config.v1+json", f"sha256:{2:064x}", 300),
         (*below, layer(size)),
         AMD64,
-        BaseImage(base, base, AMD64, "sha256:03" if base_size else None, below),
+        BaseImage(base, base, AMD64, f"sha256:{3:064x}" if base_size else None, below),
         binary,
         ("/app",),
     )
     linkage = Linkage.DYNAMIC if recipe == "gcc-dynamic" else Linkage.STATIC
     return SizeRow(image, ElfFacts(size, 64, True, 0, "EXEC", "amd64", 0, linkage), verdict, run)
+
+
+def full(run: RunOutcome | None, verdict: Verdict = EVERYTHING) -> SizeRow:
+    """A row in which every value has something."""
+    one = row(run=run, verdict=verdict, base_size=3)
+    binary = replace(one.image.binary, commands=(Command(("a",), Path("b"), (("c", "d"),)),), warnings=("e",))
+    additions = replace(one.image.additions, runtime_data=(RuntimeData("a", "b"),))
+    return replace(one, image=replace(one.image, binary=binary, additions=additions))
