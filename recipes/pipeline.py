@@ -39,7 +39,7 @@ from recipes.oci.store import MAX_BLOB, Store
 from recipes.package import assemble
 from recipes.run.engine import Engine
 from recipes.support import console
-from recipes.support.disk_cache import cached, facts_from_json, verdict_from_json
+from recipes.support.disk_cache import cached
 from recipes.support.workspace import Workspace, sweep_parts
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def read_facts(binary: Binary, workspace: Workspace) -> ElfFacts:
 
         return read_elf(binary.path)
 
-    return cached(workspace.cache / "facts", binary.sha256, ask, facts_from_json)
+    return cached(workspace.cache / "facts", binary.sha256, ask, ElfFacts)
 
 
 def package(
@@ -225,7 +225,7 @@ def judge_on(
         "workdir": settings.workdir,
         "build": [binary.warnings, [(command.argv, command.env, str(command.cwd)) for command in binary.commands]],
     }
-    return cached(project.workspace.cache / "verdicts", key, ask, verdict_from_json)
+    return cached(project.workspace.cache / "verdicts", key, ask, Verdict)
 
 
 def refuse_failing(verdict: Verdict, image: Image) -> None:
