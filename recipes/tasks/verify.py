@@ -54,7 +54,7 @@ def verify(
     package: str = "",
     max_blob: str = "",
 ) -> int:
-    """Say whether a program will start on a base, what it will lack there, and why: without running it."""
+    """Predict, without running it, whether a program will start on a base, what it will lack there, and why."""
     from recipes.model import Status
     from recipes.report import verdict
     from recipes.report.document import dumps
@@ -65,7 +65,9 @@ def verify(
     named = split(base)
     if verifying.is_image(target):
         if named or recipe:
-            raise errors.BadInput(f"{target} is a whole image, with a root of its own", hint="leave out --base")
+            raise errors.BadInput(
+                f"{target} is a whole image, with a root of its own", hint="leave out --base and --recipe"
+            )
         outcome: verifying.Outcome = (verifying.verify_image(project, target),), ()
     else:
         outcome = _verify_program(project, target, recipe, named, build_target, package)
