@@ -75,7 +75,7 @@ gallery: $(VENV)/.dev
 # The pages link to each other as they do here, so they are copied as they lie.
 docs: $(VENV)/.docs
 	@rm -rf build/pages && mkdir -p build/pages/docs
-	@cp *.md LICENSE build/pages && cp docs/*.md build/pages/docs
+	@cp *.md LICENSE build/pages && cp -r docs/*.md docs/schema build/pages/docs
 	$(PY) -m mkdocs build --quiet --strict --clean
 	@echo build/site/index.html
 

@@ -38,7 +38,7 @@ from recipes.oci.store import MAX_BLOB, Store
 from recipes.package import assemble
 from recipes.run.engine import Engine
 from recipes.support import console
-from recipes.support.disk_cache import cached, verdict_from_json
+from recipes.support.disk_cache import cached
 from recipes.support.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def judge_on(project: Project, program: Program, base: BaseImage, additions: Add
         "workdir": settings.workdir,
         "build": [build.warnings, [(command.argv, command.env, str(command.cwd)) for command in build.commands]],
     }
-    return cached(project.workspace.cache / "verdicts", key, ask, verdict_from_json)
+    return cached(project.workspace.cache / "verdicts", key, ask, Verdict)
 
 
 def open_root(project: Project, base: BaseImage, more: tuple[Layer, ...] = ()) -> RootFs:

@@ -115,10 +115,14 @@ def test_judging_needs_no_toolchain(python: Path, project: Path) -> None:
 
 
 def test_the_data_files_are_installed(python: Path, project: Path) -> None:
-    """The list of bases comes with the package."""
+    """The list of bases and the page's template come with the package."""
     done = invoke(python, project, "bases")
     assert done.exit_code == 0, done.stderr.decode()
     assert b"docker://" in done.stdout
+    program = (
+        "from recipes import model; from recipes.report import html; print(html.render_page(model.Comparison(())))"
+    )
+    assert b"</html>" in shell.check(Command((str(python), "-c", program), cwd=project)).stdout
 
 
 def test_only_the_package_is_installed(python: Path) -> None:

@@ -21,6 +21,7 @@ from recipes.support.workspace import Workspace
 from tests.cli import ROOT, error, invoke
 from tests.fixtures_debian import Assembled
 from tests.need import need, need_tool
+from tests.schemas import read
 
 OTHER = Platform("linux", "arm64" if Platform.host().architecture == "amd64" else "amd64")
 
@@ -74,7 +75,7 @@ def test_several_platforms_become_one_index(project: Path) -> None:
     options = ("--recipe", "zig-static-small", "--engine", "local", "--format", "json", "--platform", both)
     done = invoke(project, "build-static", "hi", *options)
     assert done.exit_code == 0, done.stderr
-    document = json.loads(done.stdout)
+    document = read("images", done.stdout)
     assert [row["platform"] for row in document["rows"]] == both.split(",")
     store = Workspace(project).images
     index = json.loads((store / "blobs/sha256" / document["index"].removeprefix("sha256:")).read_bytes())

@@ -16,13 +16,14 @@ OWNERS = {
     "elftools": {"elf/facts.py"},
     "docker": {"run/docker.py"},
     "tabulate": {"report/table.py"},
+    "jinja2": {"report/html.py"},
     "invoke": {"tasks/"},  # a whole room: one task a function, and nothing else
     "requests": {"registry/", "run/docker.py"},
     "urllib3": {"registry/", "run/docker.py"},
     "rich": {"support/console.py"},
 }
 
-HEAVY = {"docker", "requests", "urllib3", "elftools", "tabulate", "zstandard", "deflate", "isal", "rich"}
+HEAVY = {"docker", "jinja2", "requests", "urllib3", "elftools", "tabulate", "zstandard", "deflate", "isal", "rich"}
 """Imported inside the functions that use them: what starts slowly is not started for nothing."""
 
 EVERYWHERE = {"architecture", "errors", "model"}

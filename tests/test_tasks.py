@@ -22,6 +22,7 @@ from recipes.support.shell import Completed
 from recipes.support.workspace import keep, kept
 from tests.cli import HELLO, ROOT, add, argv, error, invoke
 from tests.need import need, need_tool
+from tests.schemas import read
 
 CAT = """#include <stdio.h>
 int main(void) {
@@ -43,7 +44,7 @@ def test_build_prove_package_run(project: Path) -> None:
     """The image has nothing but the program, which ran and said what the sample expects."""
     done = build(project, "hi", "--format=json")
     assert done.exit_code == 0, done.stderr.decode()
-    (row,) = json.loads(done.stdout)["rows"]
+    (row,) = read("images", done.stdout)["rows"]
     assert (row["sample"], row["linkage"], row["base"], row["runs"]) == ("hi", "static", "scratch", True)
     assert row["image_bytes"] == row["binary_bytes"]
     assert row["overhead_bytes"] == 0
@@ -109,12 +110,7 @@ def test_the_matrix_as_json(project: Path) -> None:
     done = invoke(
         project, "compare-sizes", "--engine=local", "--format=json", f"--bases=scratch,rootfs:{root},docker://none.invalid/x"
     )  # fmt: skip
-    document = json.loads(done.stdout)
-    keys = {
-        *("sample", "recipe", "linkage", "base", "base_digest", "platform", "binary_bytes", "image_bytes"),
-        *("download_bytes", "overhead_bytes", "digest", "runs", "reason", "run", "commands"),
-    }
-    assert all(keys <= row.keys() for row in document["rows"])
+    document = read("comparison", done.stdout)
     assert {row["recipe"] for row in document["rows"]} >= {"zig-static-small"}
     for row in document["rows"]:
         assert row["runs"] is (row["linkage"] != "dynamic"), row["reason"]
@@ -140,7 +136,7 @@ def test_formats(shared_project: Path, tmp_path: Path, style: str) -> None:
 def table_of(project: Path, *words: str) -> tuple[int, dict[str, Any]]:
     """The exit code and the document of a comparison that runs nothing."""
     done = invoke(project, "compare-sizes", "--no-run", "--format=json", *words)
-    return done.exit_code, json.loads(done.stdout)
+    return done.exit_code, read("comparison", done.stdout)
 
 
 def test_what_is_named_twice_is_compared_once(project: Path) -> None:

@@ -21,7 +21,8 @@ from recipes.oci.manifests import parse_json
 from recipes.oci.media_types import INDEXES
 from recipes.oci.reference import Reference, image_name, parse
 from recipes.support.digest import is_digest
-from recipes.support.workspace import Workspace, keep, kept, locked, write_atomically
+from recipes.support.records import keep_value, kept_value
+from recipes.support.workspace import Workspace, locked, write_atomically
 
 VERSION = 1
 _KEYS = {"base", "digest", "platforms", "since"}
@@ -130,20 +131,26 @@ def platforms_of(index: bytes) -> tuple[str, ...]:
 # ── the last observation ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(frozen=True, slots=True)
+class _ObservationRecord:
+    reference: str
+    digest: str
+    time: str
+
+
 def remember_observation(workspace: Workspace, reference: Reference, digest: str) -> None:
     """The tag stands for `digest` now."""
-    saved = {"reference": str(reference), "digest": digest, "time": now().isoformat()}
-    keep(_look(workspace, reference), json.dumps(saved).encode())
+    keep_value(_look(workspace, reference), _ObservationRecord(str(reference), digest, now().isoformat()))
 
 
 def last_observation(workspace: Workspace, reference: Reference) -> Observation | None:
     """None where it was not looked up from here, or the record is damaged."""
+    saved = kept_value(_look(workspace, reference), _ObservationRecord)
+    if saved is None or saved.reference != str(reference) or not is_digest(saved.digest):
+        return None
     try:
-        saved = json.loads(kept(_look(workspace, reference)))
-        if saved["reference"] != str(reference) or not is_digest(saved["digest"]):
-            return None
-        return Observation(saved["digest"], datetime.fromisoformat(saved["time"]).astimezone(UTC))
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return Observation(saved.digest, datetime.fromisoformat(saved.time).astimezone(UTC))
+    except ValueError:
         return None
 
 

@@ -9,24 +9,33 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from recipes.model import BaseImage, Descriptor, Layer, Platform
+from recipes.model import BaseImage, Platform
 from recipes.oci import reference as references
 from recipes.oci.reference import Reference
 from recipes.support import console
 from recipes.support.disk import Room
-from recipes.support.workspace import Workspace, keep, keeping, kept, replacing
+from recipes.support.records import keep_value, kept_value
+from recipes.support.workspace import Workspace, keeping, replacing
 
 if TYPE_CHECKING:
     from recipes.oci.store import Store
 
 RECORD_VERSION = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _BaseRecord:
+    """What a reference stood for; `stamp` says for which state of its source that holds."""
+
+    version: int
+    stamp: str
+    base: BaseImage
 
 
 def resolve(
@@ -70,8 +79,7 @@ def resolve(
             if base is None:
                 with _naming_the_lock(is_locked=meant != reference):
                     base = _fetch(here, name_or_reference, platform, workspace, store, retry=retry or refresh)
-                saved = {"version": RECORD_VERSION, "stamp": stamp, "base": asdict(base)}
-                keep(record, json.dumps(saved, indent=1).encode())
+                keep_value(record, _BaseRecord(RECORD_VERSION, stamp, base))
     if note:
         _say_once(workspace, note)  # now that there is a base that it is about
     return replace(base, name=name_or_reference, reference=str(reference), platform=platform)
@@ -223,26 +231,8 @@ def _identity(record: Path) -> tuple[int, int] | None:
 
 def _recall(record: Path, stamp: str, store: Store) -> BaseImage | None:
     """What is known from the last time, if the source is the same and every blob is still there with its size."""
-    try:
-        saved = json.loads(kept(record))
-        if saved["version"] != RECORD_VERSION or saved["stamp"] != stamp:
-            return None
-        base = _from_json(saved["base"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # never had, no longer there, or not ours: have it again
-    whole = all(store.has(layer.descriptor.digest, layer.descriptor.size) for layer in base.layers)
-    return base if whole else None
-
-
-def _from_json(value: dict[str, Any]) -> BaseImage:
-    return BaseImage(
-        name=value["name"],
-        reference=value["reference"],
-        platform=Platform(**value["platform"]),
-        digest=value["digest"],
-        layers=tuple(Layer(**(layer | {"descriptor": Descriptor(**layer["descriptor"])})) for layer in value["layers"]),
-        env=tuple((name, text) for name, text in value["env"]),
-        start=tuple(value["start"]),
-        user=value["user"],
-        workdir=value["workdir"],
-    )
+    saved = kept_value(record, _BaseRecord)
+    if saved is None or saved.version != RECORD_VERSION or saved.stamp != stamp:
+        return None  # have it again
+    whole = all(store.has(layer.descriptor.digest, layer.descriptor.size) for layer in saved.base.layers)
+    return saved.base if whole else None

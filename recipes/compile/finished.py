@@ -7,7 +7,7 @@ from pathlib import Path
 from recipes.compile.files import sha256
 from recipes.errors import BadInput
 from recipes.model import Build, ElfFacts, Platform, Program, Sample
-from recipes.support.disk_cache import cached, facts_from_json
+from recipes.support.disk_cache import cached
 from recipes.support.workspace import Workspace, replacing
 
 
@@ -31,7 +31,7 @@ def finished(
 
         return read_elf(path, original)
 
-    facts = cached(workspace.cache / "facts", digest, ask, facts_from_json)
+    facts = cached(workspace.cache / "facts", digest, ask, ElfFacts)
     return Program(path=path, sha256=digest, platform=platform, sample=sample, facts=facts, build=build or Build())
 
 

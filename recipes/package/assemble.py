@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +13,7 @@ from recipes.model import PROGRAM, Additions, BaseImage, Compression, Descriptor
 from recipes.oci.config import config_document, manifest_document, source_date_epoch
 from recipes.oci.media_types import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from recipes.oci.store import Store, index_document, platform_document, to_json
-from recipes.support.workspace import keep, kept
+from recipes.support.records import keep_value, kept_value
 
 _MODE = 0o755
 """Fixed, because the mode of the file on disk depends on the umask and on the linker."""
@@ -103,13 +101,13 @@ def data_layer(
     `known` are the SHA-256 digests of files that need not be read to tell. Raises: BadInput for an unreadable file.
     """
     record = _record(entries, store, compression, known or {})
-    made = _read(record)
+    made = kept_value(record, Layer)
     if made is not None and store.has(made.descriptor.digest, made.descriptor.size):
         return made
     from recipes.oci.layers import write_layer
 
     layer = write_layer(store, entries, compression)
-    keep(record, json.dumps(dataclasses.asdict(layer)).encode())
+    keep_value(record, layer)
     return layer
 
 
@@ -134,11 +132,3 @@ def _content(entry: FileEntry, known: Mapping[Path, str]) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BadInput(f"cannot read {str(entry.source)!r}: {error.strerror}") from error
-
-
-def _read(record: Path) -> Layer | None:
-    try:
-        data = json.loads(kept(record))
-        return Layer(**(data | {"descriptor": Descriptor(**data["descriptor"])}))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # not there, or not ours: made again

@@ -7,21 +7,28 @@ here declines the mount, and the blob is uploaded. So a file that is damaged, or
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.errors import BadInput
 from recipes.oci.reference import ImageName, image_name
 from recipes.support.digest import is_digest
-from recipes.support.workspace import Workspace, keep, keeping, kept
+from recipes.support.records import keep_value, kept_value
+from recipes.support.workspace import Workspace, keeping
 
 _REPOSITORIES = 4
 _BLOBS = 5000
 
 Holders = dict[str, tuple[str, ...]]
 """Digest → repositories, those that were seen last first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _HoldersRecord:
+    host: str
+    blobs: Holders
 
 
 def holders(workspace: Workspace, host: str) -> Holders:
@@ -44,8 +51,8 @@ def remember(
             after[digest] = (image.repository, *others)[:_REPOSITORIES]
         after = {digest: names for digest, names in after.items() if names}
         if after != before:
-            kept = dict(list(after.items())[-_BLOBS:])
-            keep(record, json.dumps({"host": image.host, "blobs": kept}, indent=1).encode())
+            newest = dict(list(after.items())[-_BLOBS:])
+            keep_value(record, _HoldersRecord(image.host, newest))
 
 
 def _record(workspace: Workspace, host: str) -> Path:
@@ -55,23 +62,15 @@ def _record(workspace: Workspace, host: str) -> Path:
 
 
 def _read(record: Path, host: str) -> Holders:
-    try:
-        saved = json.loads(kept(record))
-        if saved["host"] != host:
-            return {}
-        entries = list(saved["blobs"].items())
-        return {
-            digest: tuple(name for name in names if _is_repository(name))
-            for digest, names in entries
-            if is_digest(digest)
-        }
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    saved = kept_value(record, _HoldersRecord)
+    if saved is None or saved.host != host:
         return {}
+    return {digest: tuple(filter(_is_repository, names)) for digest, names in saved.blobs.items() if is_digest(digest)}
 
 
-def _is_repository(name: object) -> bool:
+def _is_repository(name: str) -> bool:
     """It becomes part of an address, so it must be nothing but a repository's name."""
     try:
-        return isinstance(name, str) and image_name(f"localhost/{name}").repository == name
+        return image_name(f"localhost/{name}").repository == name
     except BadInput:
         return False

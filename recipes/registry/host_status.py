@@ -7,14 +7,15 @@ something of it by name; then once per run.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.errors import Unavailable
-from recipes.support.workspace import Workspace, drop, keep, keeping, kept
+from recipes.support.records import keep_value, kept_value
+from recipes.support.workspace import Workspace, drop, keeping
 
 SECONDS = 300.0
 _started = time.time()
@@ -23,6 +24,13 @@ _answered: set[Path] = set()
 
 class Unreachable(Unavailable):
     """The host itself does not answer, so that asking it for something else would only mean to wait again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _SilentHost:
+    time: float
+    message: str
+    hint: str
 
 
 @contextlib.contextmanager
@@ -40,19 +48,16 @@ def reaching(host: str, workspace: Workspace, *, retry: bool, alone: bool = True
         try:
             yield
         except Unreachable as error:
-            text = {"time": time.time(), "message": error.message, "hint": error.hint}
-            keep(record, json.dumps(text).encode())
+            keep_value(record, _SilentHost(time.time(), error.message, error.hint))
             raise
         drop(record)
         _answered.add(record)
 
 
 def _recall(record: Path, since: float) -> None:
-    try:
-        known = json.loads(kept(record))
-        when, message = float(known["time"]), str(known["message"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return
+    known = kept_value(record, _SilentHost)
     # A time in the future comes from a clock that was wrong.
-    if since <= when <= time.time():
-        raise Unreachable(message, hint="it did not answer some minutes ago; name it explicitly to try again at once")
+    if known is not None and since <= known.time <= time.time():
+        raise Unreachable(
+            known.message, hint="it did not answer some minutes ago; name it explicitly to try again at once"
+        )

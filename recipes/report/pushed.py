@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
-from recipes.model import Pushed
+from recipes.model import Descriptor, Pushed
+from recipes.report.document import Document
 from recipes.report.units import human
 
 
@@ -24,15 +22,19 @@ def summary(pushed: Pushed) -> str:
     return f"pushed {pushed.repository}:{pushed.tag}: {', '.join(parts)}"
 
 
-def document(pushed: Pushed) -> dict[str, Any]:
+def document(pushed: Pushed) -> Document:
     """`{"image", "tag", "digest", "sent": […], "present": […], "mounted": [{…, "from"}], "bytes_moved"}`"""
     return {
         "image": str(pushed),
         "tag": pushed.tag,
         "digest": pushed.digest,
-        "sent": [dataclasses.asdict(blob) for blob in pushed.sent],
-        "present": [dataclasses.asdict(blob) for blob in pushed.present],
-        "mounted": [dataclasses.asdict(blob) | {"from": repository} for blob, repository in pushed.mounted],
+        "sent": [_blob(blob) for blob in pushed.sent],
+        "present": [_blob(blob) for blob in pushed.present],
+        "mounted": [{**_blob(blob), "from": repository} for blob, repository in pushed.mounted],
         "manifests_sent": pushed.manifests_sent,
         "bytes_moved": pushed.bytes_moved,
     }
+
+
+def _blob(blob: Descriptor) -> Document:
+    return {"media_type": blob.media_type, "digest": blob.digest, "size": blob.size}

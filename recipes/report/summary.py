@@ -9,13 +9,13 @@ from recipes.support import printable
 
 def render(row: SizeRow) -> str:
     """What `build-static` prints: what was made, how big it is, whether it runs."""
-    image, program, build = row.image, row.program, row.program.build
+    image, build = row.image, row.program.build
     lines = [
         ("digest", image.digest),
         ("tag", image.name),
         ("recipe", f"{build.recipe} ({build.toolchain})" if build.recipe else "prebuilt"),
-        ("linkage", str(program.facts.linkage)),
-        ("binary", exact(program.size)),
+        ("linkage", row.program.facts.linkage.value),
+        ("binary", exact(row.program.size)),
         ("image", exact(image.image_bytes)),
         ("download", exact(image.download_bytes)),
         ("overhead", exact(image.overhead_bytes)),
@@ -34,7 +34,7 @@ def render(row: SizeRow) -> str:
     said = _said(row)
     return printable.page(
         [
-            f"{program.name} on {image.base.name}, {image.platform}",
+            f"{row.program.name} on {image.base.name}, {image.platform}",
             "",
             *_columns(lines),
             *(said if len(said) > 1 else ()),

@@ -73,7 +73,7 @@ def arrange(rows: Iterable[SizeRow], sort: str = "image") -> list[list[SizeRow]]
             "overhead": image.overhead_bytes,
             "recipe": row.program.build.recipe or "",
             "base": image.base.name,
-            "linkage": str(row.program.facts.linkage),
+            "linkage": row.program.facts.linkage.value,
         }
         return chosen[sort], image.image_bytes, image.base.name, row.program.build.recipe or ""
 
@@ -178,7 +178,7 @@ def _cells(group: Sequence[SizeRow], label: str, verbose: bool) -> Iterator[Sequ
         yield (
             label,
             row.program.build.recipe or "prebuilt",
-            str(row.program.facts.linkage),
+            row.program.facts.linkage.value,
             image.base.name + mark,
             str(row.verdict.status),
             _runs(row, verbose),

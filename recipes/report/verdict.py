@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from recipes.model import Finding, Level, Library, Unavailable, Verification
-from recipes.report.document import verdict_document
+from recipes.report.document import Document, unavailable_documents, verdict_document
 from recipes.report.table import by_reason, list_table
 from recipes.support.printable import page
 
@@ -49,21 +48,21 @@ def render_all(verifications: Sequence[Verification], unavailable: Iterable[Unav
     return page(lines)
 
 
-def document(verification: Verification) -> dict[str, Any]:
+def document(verification: Verification) -> Document:
     """`{"target", "base", "platform", "status", "findings": […], "libraries": […]}`"""
-    about = {
+    return {
         "target": verification.target,
         "base": verification.base,
         "platform": str(verification.platform),
+        **verdict_document(verification.verdict),
     }
-    return about | verdict_document(verification.verdict)
 
 
-def documents(verifications: Iterable[Verification], unavailable: Iterable[Unavailable]) -> dict[str, Any]:
+def documents(verifications: Iterable[Verification], unavailable: Iterable[Unavailable]) -> Document:
     """`{"verdicts": […], "unavailable": [{"name", "reason"}]}`"""
     return {
         "verdicts": [document(each) for each in verifications],
-        "unavailable": [{"name": entry.name, "reason": entry.reason} for entry in unavailable],
+        "unavailable": unavailable_documents(unavailable),
     }
 
 

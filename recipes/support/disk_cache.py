@@ -9,49 +9,28 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from recipes.model import ElfFacts, Finding, Level, Library, Linkage, Searched, Status, Verdict
-from recipes.support.workspace import keep, kept
+from recipes.support.records import keep_value, kept_value
 
-Answer = TypeVar("Answer", ElfFacts, Verdict)
+Answer = TypeVar("Answer")
 
 _HERE = Path(__file__).parents[1]
 _RULES = ("elf", "rootfs", "loader", "verdict")
 """The rooms whose files decide what is answered."""
 
 
-def cached(
-    folder: Path, key: object, ask: Callable[[], Answer], from_json: Callable[[dict[str, Any]], Answer]
-) -> Answer:
-    """The answer kept in `folder` for `key` (JSON-like), else what `ask` returns, which is kept from now on."""
+def cached(folder: Path, key: object, ask: Callable[[], Answer], kind: type[Answer]) -> Answer:
+    """The answer, a `kind`, kept in `folder` for `key` (JSON-like), else what `ask` returns, which is then kept."""
     text = json.dumps([_rules(), key], sort_keys=True)
     record = folder / f"{hashlib.sha256(os.fsencode(text)).hexdigest()}.json"
-    try:
-        return from_json(json.loads(kept(record)))
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # not there, or damaged: ask
-    answer = ask()
-    keep(record, json.dumps(asdict(answer)).encode())
+    answer = kept_value(record, kind)
+    if answer is None:
+        answer = ask()
+        keep_value(record, answer)
     return answer
-
-
-def facts_from_json(data: dict[str, Any]) -> ElfFacts:
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-    values["linkage"] = Linkage(data["linkage"])
-    return ElfFacts(**values)
-
-
-def verdict_from_json(data: dict[str, Any]) -> Verdict:
-    findings = tuple(Finding(**(each | {"level": Level(each["level"])})) for each in data["findings"])
-    libraries = tuple(
-        Library(**(each | {"searched": tuple(Searched(**step) for step in each["searched"])}))
-        for each in data["libraries"]
-    )
-    return Verdict(Status(data["status"]), findings, libraries)
 
 
 @cache

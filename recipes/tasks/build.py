@@ -222,7 +222,8 @@ def _load_all(
         sample = load(project, Selection(name, target, package))
         if found.setdefault(sample.name, sample) != sample:
             raise errors.BadInput(
-                f"two samples are called {sample.name!r}, and so would be their images", hint="compare them one by one"
+                f"two samples are called {sample.name!r}, so their images would have one name",
+                hint="compare them one by one",
             )
     return tuple(found.values()), ()
 

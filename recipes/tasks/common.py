@@ -107,7 +107,7 @@ def load(project: Project, selection: Selection) -> Sample:
 def load_each(
     project: Project, target: str = "", package: str = ""
 ) -> tuple[tuple[Sample, ...], tuple[Unavailable, ...]]:
-    """All samples of the project, and the folders below samples/ that are none, with the reason."""
+    """All samples of the project, and the folders below samples/ that are not samples, with the reason."""
     from recipes.model import Unavailable
     from recipes.samples.reader import names
 

@@ -20,11 +20,9 @@ def finish(project: Project, rows: Sequence[SizeRow], engine: str, style: str, *
 
     joined = pipeline.join(project, [row.image for row in rows])
     if style == "json":
-        from recipes.model import Comparison
-        from recipes.report.document import comparison_document, dumps
+        from recipes.report.document import dumps, images_document
 
-        document = comparison_document(Comparison(tuple(rows)))
-        show(dumps(document | {"index": joined.digest} if len(rows) > 1 else document))
+        show(dumps(images_document(rows, joined.digest)))
     else:
         from recipes.report.summary import render
 

@@ -95,7 +95,7 @@ def bundle(
         "build_target": COMMON["target"],
         "args": "arguments for the trial run of a file, quoted as in a shell",
         "stdin": "stdin for the trial run of a file",
-        "run": "do not run the images: the first that is judged to run is taken",
+        "run": "do not run the images: take the first whose verdict is `runs`",
         **{name: COMMON[name] for name in ("package", "set_", *RUNNING)},
     },
     iterable=["set_", "dlopen"],
@@ -127,7 +127,7 @@ def smallest(
     project, where = open_project(c, compression, jobs=jobs, max_blob=max_blob), platform_of(platform)
     sample = load_any(project, Selection(target, build_target, package, set_), args, stdin)
     if not run:
-        console.note("nothing is run: the first image that is judged to run is taken as the smallest")
+        console.note("nothing is run: the first image whose verdict is `runs` is taken as the smallest")
     climber = Climber(
         project,
         where,

@@ -67,7 +67,9 @@ def verify(
     named = split(base)
     if verifying.is_image(target):
         if named or recipe:
-            raise errors.BadInput(f"{target} is a whole image, with a root of its own", hint="leave out --base")
+            raise errors.BadInput(
+                f"{target} is a whole image, with a root of its own", hint="leave out --base and --recipe"
+            )
         outcome: verifying.Outcome = (verifying.verify_image(project, target, where),), ()
     else:
         outcome = _verify_program(project, Selection(target, build_target, package, recipe=recipe), where, named)

@@ -20,6 +20,7 @@ from recipes.support.workspace import Workspace
 from tests.cli import error, invoke
 from tests.fixtures_registry import LayoutWriter, LocalRegistry, tar_of
 from tests.registry.faults import Proxy, serving
+from tests.schemas import read
 
 AMD64 = Platform("linux", "amd64")
 
@@ -281,7 +282,7 @@ def test_the_tasks(registry: LocalRegistry, project: Path, tmp_path: Path, name:
     done = invoke(project, *words, "--format=json", **home)
     assert done.exit_code == 0, done.stderr
     assert b"bases.lock" not in done.stderr
-    pushed = json.loads(done.stdout)
+    pushed = read("push", done.stdout)
     manifest = json.loads(registry.read(f"{name}-app:1"))
     assert manifest["annotations"]["org.opencontainers.image.base.digest"] == image["digest"]
     # The base's layer was pulled from the same registry: it is taken over there.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from recipes.model import (
     BaseImage,
     Build,
+    Command,
     Descriptor,
     ElfFacts,
     Expect,
@@ -14,12 +16,15 @@ from recipes.model import (
     Image,
     Layer,
     Level,
+    Library,
     Linkage,
     Platform,
     Program,
     RunOutcome,
     RunStatus,
+    RuntimeData,
     Sample,
+    Searched,
     SizeRow,
     Status,
     Verdict,
@@ -35,10 +40,16 @@ RUNS = Verdict(Status.RUNS)
 FAILS = Verdict(
     Status.FAILS, (Finding(Level.CERTAIN, "interpreter-missing", "it asks for a loader", NO_LOADER, "-static"),)
 )
+EVERYTHING = Verdict(
+    Status.FAILS,
+    tuple(Finding(level, "code", "evidence", "message", "fix") for level in Level),
+    (Library("a", None, "b", (Searched("c", "d", "e"),)), Library("f", "g", "h")),
+)
 
 
 def layer(size: int) -> Layer:
-    return Layer(Descriptor(OCI_LAYERS["gzip"], "sha256:00", size // 2), "sha256:01", size, size)
+    blob = Descriptor(OCI_LAYERS["gzip"], f"sha256:{0:064x}", size // 2)
+    return Layer(blob, f"sha256:{1:064x}", size, size)
 
 
 def row(
@@ -59,13 +70,21 @@ def row(
     image = Image(
         name=f"{sample}:{recipe}-{base}",
         manifest=Descriptor(OCI_MANIFEST, f"sha256:{size:064x}", 500),
-        config=Descriptor(OCI_CONFIG, "sha256:02", 300),
+        config=Descriptor(OCI_CONFIG, f"sha256:{2:064x}", 300),
         layers=(*below, layer(size)),
         platform=AMD64,
-        base=BaseImage(base, base, AMD64, "sha256:03" if base_size else None, below),
+        base=BaseImage(base, base, AMD64, f"sha256:{3:064x}" if base_size else None, below),
         program=Program(
             path=Path("app"), sha256="0" * 64, platform=AMD64, sample=source, facts=facts, build=Build(recipe=recipe)
         ),
         entrypoint=("/app",),
     )
     return SizeRow(image, verdict, run)
+
+
+def full(run: RunOutcome | None, verdict: Verdict = EVERYTHING) -> SizeRow:
+    """A row in which every value has something."""
+    one = row(run=run, verdict=verdict, base_size=3)
+    build = replace(one.program.build, commands=(Command(("a",), Path("b"), (("c", "d"),)),), warnings=("e",))
+    additions = replace(one.image.additions, runtime_data=(RuntimeData("a", "b"),))
+    return replace(one, image=replace(one.image, program=replace(one.program, build=build), additions=additions))

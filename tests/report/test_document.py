@@ -74,13 +74,14 @@ def test_no_cell_of_a_spreadsheet_is_a_formula(start: str) -> None:
 
 
 class Page(HTMLParser):
-    """Which tags are open when the page ends, and which addresses it names."""
+    """Which tags are open when the page ends, which addresses it names, and its texts."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
         self.addresses: list[str] = []
         self.tags: set[str] = set()
+        self.texts: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
@@ -88,20 +89,26 @@ class Page(HTMLParser):
         if tag not in ("meta", "br"):
             self.open.append(tag)
 
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
 
 def test_the_page_is_whole_and_stands_alone() -> None:
     """Every tag is closed, nothing is fetched, and a name cannot become markup."""
-    text = render_page(Comparison((row(sample="<script>alert(1)</script>"), *COMPARISON.rows), COMPARISON.unavailable))
+    evil = "'\"><script>alert(1)</script>{{ 7 * 7 }}"
+    rows = (row(evil, evil, evil, run=replace(NOT_STARTED, reason=evil)), *COMPARISON.rows)
+    text = render_page(Comparison(rows, (*COMPARISON.unavailable, Unavailable(evil, evil))))
     page = Page()
     page.feed(text)
     assert page.open == []
     assert page.addresses == []
     assert "script" not in page.tags
+    assert page.texts.count(evil) == 4  # its section, its recipe, its base, and why it does not run
     assert "default-src 'none'" in text
-    assert "title='1,234,567 bytes'" in text
+    assert 'title="1,234,567 bytes"' in text
     assert "docker.io cannot be reached" in text
 
 

@@ -17,25 +17,17 @@ from recipes.model import (
     Command,
     Comparison,
     ElfFacts,
-    Finding,
-    Level,
-    Library,
     Linkage,
     Pushed,
     Rung,
     RunOutcome,
     RunStatus,
-    RuntimeData,
-    Searched,
-    SizeRow,
-    Status,
     Unavailable,
-    Verdict,
     Verification,
     WalkStep,
 )
 from recipes.report import document, html, ladder, pushed, summary, table, verdict, walkthrough
-from tests.report.rows import AMD64, NOT_RUN, NOT_STARTED, RAN, row
+from tests.report.rows import AMD64, EVERYTHING, NOT_RUN, NOT_STARTED, RAN, full, row
 
 EVIL = "error: a\r\nerror: forged\n\x1b]0;t\x07\x1b[2J\x1b[31m\x9b1m\x7f\t\u202e\u2028\u200b\ufeff\udc9b\ud800`<b>|"
 
@@ -59,27 +51,13 @@ def poisoned(value: Value) -> Value:
     return found  # type: ignore[no-any-return]  # of the type of `value`
 
 
-FINDINGS = tuple(Finding(level, "code", "evidence", "message", "fix") for level in Level)
-VERDICT = Verdict(Status.FAILS, FINDINGS, (Library("a", None, "b", (Searched("c", "d", "e"),)), Library("f", "g", "h")))
 WROTE = RunOutcome("local", RunStatus.EXITED, 1, "out", "err", 0.1)
 
 
-def full(run: RunOutcome | None) -> SizeRow:
-    """A row in which every value has something."""
-    one = row(run=run, verdict=VERDICT, base_size=3)
-    build = dataclasses.replace(
-        one.program.build, commands=(Command(("a",), Path("b"), (("c", "d"),)),), warnings=("e",)
-    )
-    program = dataclasses.replace(one.program, build=build)
-    additions = dataclasses.replace(one.image.additions, runtime_data=(RuntimeData("a", "b"),))
-    image = dataclasses.replace(one.image, program=program, additions=additions)
-    return poisoned(dataclasses.replace(one, image=image))
-
-
-ROWS = tuple(full(run) for run in (None, RAN, NOT_STARTED, NOT_RUN, WROTE))
+ROWS = tuple(poisoned(full(run)) for run in (None, RAN, NOT_STARTED, NOT_RUN, WROTE))
 GONE = poisoned((Unavailable("a", "b"),))
 COMPARISON = Comparison(ROWS, GONE, (Unavailable("another", EVIL),))
-VERIFICATION = poisoned(Verification("target", "base", AMD64, VERDICT))
+VERIFICATION = poisoned(Verification("target", "base", AMD64, EVERYTHING))
 FACTS = poisoned(
     ElfFacts(1, 64, True, 0, "DYN", "amd64", 0, Linkage.DYNAMIC, "ld", ("a",), "b", ("c",), ("d",), build_id="e")
 )
@@ -137,12 +115,11 @@ def test_no_value_is_markup(name: str) -> None:
 
 def test_json_has_the_raw_text() -> None:
     """What is read back is what was there, to the last surrogate; the document itself is printable ASCII."""
-    text = document.dumps(
-        [document.comparison_document(COMPARISON), verdict.document(VERIFICATION), pushed.document(PUSHED)]
-    )
+    documents = [document.comparison_document(COMPARISON), verdict.document(VERIFICATION), pushed.document(PUSHED)]
+    text = document.dumps({"documents": documents})
     assert text.replace("\n", "").isprintable()
     assert text.isascii()
-    read = json.loads(text)
+    read = json.loads(text)["documents"]
     assert read[0]["rows"][0]["sample"] == EVIL
     assert read[1]["findings"][0]["message"] == EVIL
     assert read[2]["mounted"][0]["from"] == EVIL

@@ -57,6 +57,6 @@ def test_documents_have_everything() -> None:
     one = document(FAILS)
     assert list(one) == ["target", "base", "platform", "status", "findings", "libraries"]
     assert [finding["code"] for finding in one["findings"]] == ["library-missing", "go-tls-roots", "static-dlopen"]
-    assert one["libraries"][1]["searched"] == ({"path": "/lib/libz.so.1", "why": "built in", "found": "no such file"},)
+    assert one["libraries"][1]["searched"] == [{"path": "/lib/libz.so.1", "why": "built in", "found": "no such file"}]
     many = documents((FAILS, RUNS), (Unavailable("a", "no route", 6),))
     assert many == {"verdicts": [one, document(RUNS)], "unavailable": [{"name": "a", "reason": "no route"}]}

@@ -11,7 +11,7 @@ from recipes.compile.finished import take_prebuilt
 from recipes.elf.facts import read_elf
 from recipes.model import ElfFacts, Finding, Level, Library, Searched, Status, Verdict
 from recipes.pipeline import Project, judge_on
-from recipes.support.disk_cache import _rules, cached, facts_from_json, verdict_from_json
+from recipes.support.disk_cache import _rules, cached
 from recipes.support.workspace import Workspace
 from tests.cli import ROOT
 from tests.programs import compile_c, image_of
@@ -29,15 +29,15 @@ def never() -> Verdict:
 
 def test_a_verdict_comes_back_whole(tmp_path: Path) -> None:
     """Findings, libraries and every step of their search are kept, and asking is not needed again."""
-    assert cached(tmp_path, "key", lambda: VERDICT, verdict_from_json) == VERDICT
-    assert cached(tmp_path, "key", never, verdict_from_json) == VERDICT
+    assert cached(tmp_path, "key", lambda: VERDICT, Verdict) == VERDICT
+    assert cached(tmp_path, "key", never, Verdict) == VERDICT
 
 
 def test_another_key_asks_again(tmp_path: Path) -> None:
     """What differs in anything that the answer depends on is another question."""
-    cached(tmp_path, {"user": "0"}, lambda: VERDICT, verdict_from_json)
+    cached(tmp_path, {"user": "0"}, lambda: VERDICT, Verdict)
     other = Verdict(Status.RUNS)
-    assert cached(tmp_path, {"user": "1"}, lambda: other, verdict_from_json) == other
+    assert cached(tmp_path, {"user": "1"}, lambda: other, Verdict) == other
 
 
 def test_other_rules_ask_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_other_rules_ask_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         with open(rules / "verdict/judge.py", "ab") as file:
             file.write(change)
         _rules.cache_clear()
-        cached(tmp_path / "kept", "key", ask, verdict_from_json)
+        cached(tmp_path / "kept", "key", ask, Verdict)
     _rules.cache_clear()
     assert len(answers) == 2
 
@@ -63,10 +63,10 @@ def test_other_rules_ask_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_damaged_record_is_made_afresh(tmp_path: Path) -> None:
     """Half a record, or one of another shape, is not believed."""
     for damage in (b"", b"{", b"[]", b"null", b'{"status": "runs"}', b"\xff\xfe"):
-        cached(tmp_path, "key", lambda: VERDICT, verdict_from_json)
+        cached(tmp_path, "key", lambda: VERDICT, Verdict)
         (record,) = tmp_path.iterdir()
         record.write_bytes(damage)
-        assert cached(tmp_path, "key", lambda: VERDICT, verdict_from_json) == VERDICT
+        assert cached(tmp_path, "key", lambda: VERDICT, Verdict) == VERDICT
         assert record.read_bytes() != damage
 
 
@@ -79,7 +79,7 @@ def test_facts_of_a_real_program_are_remembered(workspace: Workspace) -> None:
     def gone() -> ElfFacts:
         raise AssertionError("read again")
 
-    assert cached(workspace.cache / "facts", first.sha256, gone, facts_from_json) == first.facts
+    assert cached(workspace.cache / "facts", first.sha256, gone, ElfFacts) == first.facts
 
 
 def test_a_verdict_belongs_to_its_base(workspace: Workspace) -> None:

@@ -21,6 +21,7 @@ from recipes.workflows import bundle
 from tests.cli import error, invoke
 from tests.fixtures_debian import Assembled
 from tests.need import need, need_tool
+from tests.schemas import read
 
 pytestmark = pytest.mark.slow
 
@@ -106,7 +107,7 @@ def test_a_sample_from_this_machine_runs_in_scratch(project: Path) -> None:
     need_tool("g++")
     done = invoke(project, "bundle", "hi", "--engine=local", "--format=json")
     assert done.exit_code == 0, done.stderr.decode()
-    (row,) = json.loads(done.stdout)["rows"]
+    (row,) = read("images", done.stdout)["rows"]
     assert (row["base"], row["linkage"], row["recipe"]) == ("bundle", "dynamic", "gcc-dynamic")
     assert (row["verdict"]["status"], row["runs"], row["disagrees"]) == ("runs", True, False)
     assert row["run"]["stdout"] == "hello\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from recipes.support.workspace import Workspace
 from recipes.workflows.smallest import Climber, telling_line
 from tests.cli import add, invoke
 from tests.need import need_tool
+from tests.schemas import read
 from tests.workflows.test_bundle import compile_to
 
 BACKTRACE = """
@@ -39,7 +39,7 @@ int main() {
 def climb(project: Path, target: str, *words: str) -> tuple[int, list[tuple[str, str | None]], dict[str, Any]]:
     done = invoke(project, "smallest", target, "--engine=local", "--format=json", *words)
     assert b"Traceback" not in done.stderr, done.stderr.decode()
-    document = json.loads(done.stdout)
+    document = read("smallest", done.stdout)
     return done.exit_code, [(rung["name"], rung["left"]) for rung in document["rungs"]], document
 
 

@@ -13,6 +13,7 @@ from recipes.support import shell
 from recipes.support.shell import Completed
 from tests.cli import HELLO, add, error, invoke
 from tests.need import need_tool
+from tests.schemas import read
 
 
 def verify(project: Path, *words: str, **variables: str) -> Completed:
@@ -20,10 +21,7 @@ def verify(project: Path, *words: str, **variables: str) -> Completed:
 
 
 def verdict(done: Completed) -> dict[str, object]:
-    found = json.loads(done.stdout)
-    assert list(found) == ["target", "base", "platform", "status", "findings", "libraries"]
-    assert isinstance(found, dict)
-    return found
+    return read("verdict", done.stdout)
 
 
 def codes(found: dict[str, object]) -> list[str]:
@@ -74,7 +72,7 @@ def test_several_bases_have_one_row_each(project: Path, tmp_path: Path) -> None:
     assert "interpreter-missing: exec /app: no such file or directory" in lines[4]
     assert lines[-1].startswith("not judged: rootfs:/nowhere (")
     assert done.exit_code == 6
-    found = json.loads(verify(project, *words, "--format=json").stdout)
+    found = read("verdicts", verify(project, *words, "--format=json").stdout)
     assert [each["base"] for each in found["verdicts"]] == ["scratch", f"rootfs:{empty}"]
     assert [each["name"] for each in found["unavailable"]] == ["rootfs:/nowhere"]
 
