@@ -39,7 +39,7 @@ KNOWS = {  # each room, in the order of the pipeline, and which others it may kn
     "loader": {"elf", "rootfs"},
     "verdict": {"elf", "rootfs", "loader"},
     "samples": {"support"},
-    "compile": {"samples", "support"},
+    "compile": {"elf", "samples", "support"},
     "oci": {"rootfs", "support"},
     "package": {"rootfs", "loader", "oci", "support"},
     "registry": {"oci", "support"},

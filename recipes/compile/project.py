@@ -18,10 +18,11 @@ from recipes.compile import wrapper
 from recipes.compile.cpp import cache_folders
 from recipes.compile.files import NO_INPUTS, listed, walk
 from recipes.compile.plan import Step, built_in, source_date, write_step
-from recipes.compile.product import Product, elf_kind
+from recipes.compile.product import Product
 from recipes.compile.recipe import Recipe
 from recipes.compile.targets import zig_target
 from recipes.compile.toolchain import Toolchain, which
+from recipes.elf.kind import kind_of
 from recipes.errors import BadInput
 from recipes.model import Command, Platform, Sample
 from recipes.support.workspace import Workspace
@@ -157,7 +158,7 @@ def _copy(site: Site) -> Iterator[Step]:
     ours = folder / "sample.toml"  # what is in it that concerns the build is in the commands
     found = [path for path in _found(folder, built) if path != ours]
     by_name = {path for path in found if _is_left_over(path.name)}
-    by_content = {path for path in found if path not in by_name and path.is_file() and elf_kind(path)[0]}
+    by_content = {path for path in found if path not in by_name and path.is_file() and kind_of(path)[0]}
     left_over = by_name | by_content
     copied = [path for path in found if path not in left_over]
     left_out = [path.relative_to(folder) for path in (ours, built, *by_content) if path.is_relative_to(folder)]
