@@ -25,13 +25,14 @@ OWNERS = {
 HEAVY = {"docker", "requests", "urllib3", "elftools", "tabulate", "zstandard", "deflate", "isal", "rich"}
 """Imported inside the functions that use them: what starts slowly is not started for nothing."""
 
-EVERYWHERE = {"architecture", "errors", "model"}
+EVERYWHERE = {"architecture", "errors", "languages", "model"}
 _READING = {"elf", "rootfs", "loader", "verdict"}
 _STAGES = {*_READING, "samples", "compile", "oci", "package", "bases", "registry", "run"}
 
 KNOWS = {  # each room, in the order of the pipeline, and which others it may know beside EVERYWHERE
     "architecture": set(),
     "errors": set(),
+    "languages": set(),
     "model": {"support"},
     "support": set(),
     "elf": set(),
@@ -39,7 +40,7 @@ KNOWS = {  # each room, in the order of the pipeline, and which others it may kn
     "loader": {"elf", "rootfs"},
     "verdict": {"elf", "rootfs", "loader"},
     "samples": {"support"},
-    "compile": {"elf", "samples", "support"},
+    "compile": {"elf", "support"},
     "oci": {"rootfs", "support"},
     "package": {"rootfs", "loader", "oci", "support"},
     "registry": {"oci", "support"},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from recipes import errors
 from recipes.compile.recipe import RECIPES, Recipe, ladder
+from recipes.compile.toolchains import TOOLCHAINS
 from recipes.model import BaseImage, Binary, ElfFacts, Environment, Language, Platform
 from recipes.pipeline import Project, open_root, settings_of
 from recipes.support import console
@@ -76,9 +77,9 @@ def dynamic_recipe(language: Language) -> Recipe:
 def machine_root(binary: Binary) -> str:
     """This machine's own root, where a compiler of this machine linked the program against it. Raises: BadInput."""
     recipe = RECIPES.get(binary.recipe or "")
-    # zig brings the C library that it links against; every other toolchain takes the machine's.
-    # A cross compiler takes those of another root.
-    if recipe is None or recipe.toolchain == "zig" or binary.platform != Platform.host():
+    # A cross compiler takes the libraries of another root.
+    its_own = recipe is None or TOOLCHAINS[recipe.toolchain].brings_its_own_libc
+    if its_own or binary.platform != Platform.host():
         raise errors.BadInput(
             f"cannot tell which root {_name(binary)}'s libraries come from",
             hint=f"name a root: --from deb-cc, --from docker://…, or --from {MACHINE} for this machine's own",

@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
-from recipes.compile import make, wrapper
-from recipes.compile.buildtools import require
-from recipes.compile.plan import Step
-from recipes.compile.product import Product
-from recipes.compile.project import Site
-from recipes.compile.targets import triple
+from recipes.compile.context import BuildContext
+from recipes.compile.step import Step
+from recipes.compile.systems import make, project, wrapper
+from recipes.compile.systems.buildtools import require
+from recipes.compile.systems.protocol import PlannedSteps
 
 
-def steps(site: Site) -> tuple[tuple[Step, ...], Product]:
+def steps(context: BuildContext) -> PlannedSteps:
     """Built in the copy itself: not every project can be built in another folder.
 
-    Raises: ToolMissing.
+    Raises: ToolMissing, BadInput.
     """
-    sample, script = site.sample, site.source / "configure"
-    first: tuple[Step, ...] = ()
-    if not (sample.folder / "configure").exists():
-        tool = require("autoreconf", sample.name)
-        made = site.run("make configure", site.source, tool, "--force", "--install", output=script, inputs=(tool,))
-        first = (made,)
-    flags = " ".join(flag for flag in site.recipe.compile_flags if flag.startswith("-O"))
+    its_own = [_configure(context), make.run(context)]
+    if not (context.sample.folder / "configure").exists():
+        its_own.insert(0, _make_configure(context))
+    return project.planned(context, its_own, project.product_in(context, context.source))
+
+
+def _make_configure(context: BuildContext) -> Step:
+    tool, script = require("autoreconf", context.sample.name), context.source / "configure"
+    argv = (tool, "--force", "--install")
+    return project.run(context, "make configure", context.source, *argv, output=script, inputs=(tool,))
+
+
+def _configure(context: BuildContext) -> Step:
+    compiler, recipe = context.compiler, context.recipe
+    flags = " ".join(flag for flag in recipe.compile_flags if flag.startswith("-O"))
     variables = [f"CC={wrapper.CC}", f"CXX={wrapper.CXX}", f"AR={wrapper.AR}", f"RANLIB={wrapper.RANLIB}"]
     # Without any, Autoconf would take -g -O2. The recipe's other flags are in its compiler: libtool would not hand
     # all of them on.
     variables += [f"CFLAGS={flags}", f"CXXFLAGS={flags}", "LDFLAGS="]
-    if site.recipe.static and not site.closed:
+    if recipe.static and not compiler.brings_its_own_libc:
         variables.append("PKG_CONFIG=pkg-config --static")
     argv: tuple[str, ...]
-    if _is_autoconf(site):
-        host = [f"--host={triple(site.platform, musl=site.toolchain.name == 'zig')}"] if site.foreign else []
-        argv = ("./configure", "--disable-shared", "--enable-static", *host, *variables, *sample.options)
+    if _is_autoconf(context):
+        host = [f"--host={compiler.triple(context.platform)}"] if context.foreign else []
+        argv = ("./configure", "--disable-shared", "--enable-static", *host, *variables, *context.sample.options)
     else:  # a script of the project's own: only the environment is sure to be understood
-        argv = (*variables, "./configure", *sample.options)
-    return (
-        *first,
-        site.run("configure", site.source, *argv, output=script),
-        make.run(site),
-    ), site.product(site.source)
+        argv = (*variables, "./configure", *context.sample.options)
+    return project.run(context, "configure", context.source, *argv, output=context.source / "configure")
 
 
-def _is_autoconf(site: Site) -> bool:
+def _is_autoconf(context: BuildContext) -> bool:
     try:
-        with open(site.sample.folder / "configure", "rb") as file:
+        with open(context.sample.folder / "configure", "rb") as file:
             return b"Autoconf" in file.read(8192)
     except FileNotFoundError:  # it will be made by Autoconf
         return True

@@ -5,20 +5,22 @@ Source: GNU make manual, "Overriding Variables". CFLAGS is not overridden: a pro
 
 from __future__ import annotations
 
-from recipes.compile import wrapper
-from recipes.compile.buildtools import require
-from recipes.compile.plan import Step
-from recipes.compile.product import Product
-from recipes.compile.project import Site
+from recipes.compile.context import BuildContext
+from recipes.compile.step import Step
+from recipes.compile.systems import project, wrapper
+from recipes.compile.systems.buildtools import require
+from recipes.compile.systems.protocol import PlannedSteps
 
 
-def steps(site: Site) -> tuple[tuple[Step, ...], Product]:
-    """Built in the copy itself. Raises: ToolMissing."""
-    return (run(site, *site.sample.options),), site.product(site.source)
+def steps(context: BuildContext) -> PlannedSteps:
+    """Built in the copy itself. Raises: ToolMissing, BadInput."""
+    return project.planned(
+        context, [run(context, *context.sample.options)], project.product_in(context, context.source)
+    )
 
 
-def run(site: Site, *words: str) -> Step:
+def run(context: BuildContext, *words: str) -> Step:
     """The build itself; `words` may set variables and name goals."""
-    make = require("make", site.sample.name)
+    make = require("make", context.sample.name)
     tools = (f"CC={wrapper.CC}", f"CXX={wrapper.CXX}")
-    return site.run("build", site.source, make, *tools, *words, output=site.source, inputs=(make,))
+    return project.run(context, "build", context.source, make, *tools, *words, output=context.source, inputs=(make,))

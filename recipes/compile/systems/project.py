@@ -8,24 +8,23 @@ what an older build left. `cmake`, `meson`, `autotools` and `make` beside this f
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from recipes.architecture import architecture
-from recipes.compile import wrapper
-from recipes.compile.cpp import cache_folders
+from recipes.compile.context import BuildContext
+from recipes.compile.environment import source_date
 from recipes.compile.files import NO_INPUTS, listed, walk
-from recipes.compile.plan import Step, built_in, source_date, write_step
+from recipes.compile.paths import built_in
 from recipes.compile.product import Product
-from recipes.compile.recipe import Recipe
-from recipes.compile.targets import zig_target
-from recipes.compile.toolchain import Toolchain, which
+from recipes.compile.step import Step, write_step
+from recipes.compile.systems import wrapper
+from recipes.compile.systems.protocol import PlannedSteps
 from recipes.elf.kind import kind_of
 from recipes.errors import BadInput
-from recipes.model import Command, Platform, Sample
-from recipes.support.workspace import Workspace
+from recipes.model import Command, Platform
 
 _KEPT = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "ZIG_GLOBAL_CACHE_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -40,119 +39,103 @@ _UNUSABLE = frozenset(":;\"'`\\$#%&|<>*?\n\r\t")
 """PATH cannot hold a colon; CMake, gcc's LTO and make's rules read quotes and the like in a path as syntax."""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where one project is built, with what, for what: all that a build system's planner has to know.
+def planned(context: BuildContext, its_own: Sequence[Step], product: Product) -> PlannedSteps:
+    """Copy, configure and build, pick: each stage after the one before, none by itself.
 
-    `source` is the copy, `build` a folder for what is built outside of it, `tools` has the recipe's compilers.
+    `its_own` are the steps of the build system, after which `product` can be found.
+    Raises: BadInput for a name that a build system cannot cope with.
     """
-
-    sample: Sample
-    recipe: Recipe
-    platform: Platform
-    toolchain: Toolchain
-    work: Path
-    before: tuple[str, ...]
-    """The words before each argv that give it an environment."""
-    jobs: int
-    """How many things its build system does at once."""
-
-    @property
-    def source(self) -> Path:
-        return self.work / "source"
-
-    @property
-    def build(self) -> Path:
-        return self.work / "build"
-
-    @property
-    def tools(self) -> Path:
-        return self.work / "tools"
-
-    @property
-    def closed(self) -> bool:
-        """Whether this machine's own libraries are none for the program: they belong to another libc or CPU."""
-        return self.recipe.toolchain == "zig"
-
-    @property
-    def foreign(self) -> bool:
-        """Whether what is built cannot be run here."""
-        return self.platform != Platform.host()
-
-    def run(self, title: str, cwd: Path, *argv: str, output: Path, inputs: tuple[str, ...] = ()) -> Step:
-        """A step of the build system; `inputs` are its own programs.
-
-        The recipe's compilers are found on PATH: so their names have no blanks, and no place that could get into a
-        program. What else a project calls is found there too, so PATH is part of what decides the result.
-        """
-        folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
-        path = os.pathsep.join(dict.fromkeys((str(self.tools), *folders)))
-        quiet = ("PKG_CONFIG_LIBDIR=", "PKG_CONFIG_PATH=") if self.closed else ()
-        command = Command((*self.before, f"PATH={path}", "LC_ALL=C", "=".join(source_date()), *quiet, *argv), cwd)
-        return Step(title, command, output, inputs=tuple(Path(path) for path in inputs), links=True)
-
-    def ninja(self, program: str) -> Step:
-        """Build what was configured. Ninja takes how much it does at once from its command line alone."""
-        target, pace = self.sample.target, f"-j{self.jobs}"
-        argv = (program, pace, *([target] if target else []))
-        return replace(self.run("build", self.build, *argv, output=self.build / "build.ninja"), pace=pace)
-
-    def write(self, name: str, text: str) -> Step:
-        return write_step(self.work / name, text)
-
-    def product(self, tree: Path, *, alone: bool = False) -> Product:
-        return Product(tree, self.sample.target, architecture(self.platform.architecture).elf_machine, alone)
+    work = context.work
+    odd = sorted(set(str(work)) & _UNUSABLE)
+    if odd:
+        raise BadInput(
+            f"{str(work)!r} has {odd[0]!r} in its name, and {context.sample.build} projects cannot be built there",
+            hint="move the project to a folder with a plainer name",
+        )
+    picked = f"{os.path.relpath(product.tree, work)}/{product.target or 'PROGRAM'}"
+    pick = Step(
+        title="pick the program",
+        command=Command(("cp", "--", picked, "app"), work),
+        output=work / "app",
+        product=product,
+        linker_map=work / "app.map",
+    )
+    everything = (*_copy(context), *_tools(context), *its_own, pick)
+    return PlannedSteps(
+        steps=tuple(replace(step, stage=stage) for stage, step in enumerate(everything)),
+        unset=_environment(context),
+        atomic=True,
+        runs_build_files=True,
+    )
 
 
-def environment(toolchain: Toolchain, workspace: Workspace, jobs: int) -> tuple[str, ...]:
+def run(
+    context: BuildContext, title: str, cwd: Path, *argv: str, output: Path, inputs: Sequence[str] = (), jobs: str = ""
+) -> Step:
+    """A step of the build system; `inputs` are its own programs, `jobs` is the word that says how many it runs at once.
+
+    The recipe's compilers are found on PATH: so their names have no blanks, and no place that could get into a
+    program. What else a project calls is found there too, so PATH is part of what decides the result.
+    """
+    folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
+    path = os.pathsep.join(dict.fromkeys((str(context.tools), *folders)))
+    quiet = ("PKG_CONFIG_LIBDIR=", "PKG_CONFIG_PATH=") if context.compiler.brings_its_own_libc else ()
+    settings = (f"PATH={path}", "LC_ALL=C", "=".join(source_date()), *quiet)
+    return Step(
+        title=title,
+        command=Command((*_environment(context), *settings, *argv), cwd),
+        output=output,
+        inputs=tuple(Path(path) for path in inputs),
+        links=True,
+        jobs_flag=jobs,
+    )
+
+
+def ninja(context: BuildContext, program: str) -> Step:
+    """Build what was configured. Ninja takes how much it does at once from its command line alone."""
+    jobs = f"-j{context.jobs}"
+    argv = (program, jobs, *([context.sample.target] if context.sample.target else []))
+    return run(context, "build", context.build, *argv, output=context.build / "build.ninja", jobs=jobs)
+
+
+def write(context: BuildContext, name: str, text: str) -> Step:
+    return write_step(context.work / name, text)
+
+
+def product_in(context: BuildContext, tree: Path, *, alone: bool = False) -> Product:
+    """The program that the sample's target names, once `tree` is built."""
+    return Product(tree, context.sample.target, architecture(context.platform.architecture).elf_machine, alone)
+
+
+def processor(platform: Platform) -> tuple[str, str, str]:
+    """What `uname -m` says there, the CPU family in Meson's words, and its byte order.
+
+    Raises: BadInput for a CPU whose names are not known.
+    """
+    row = architecture(platform.architecture)
+    if not row.machines or not row.meson_family:
+        raise BadInput(f"build systems have no known name for {platform}")
+    return row.machines[0], row.meson_family, "little" if row.little_endian else "big"
+
+
+def _environment(context: BuildContext) -> tuple[str, ...]:
     """`env -i …`: a Makefile takes any variable of the caller's for a setting of its own, so it gets none.
 
     None of those that are here changes what is made.
     """
     kept = {name: os.environ[name] for name in _KEPT if os.environ.get(name)}
     kept |= {name: os.environ[name] for name in _PROXIES if "@" not in os.environ.get(name, "@")}  # no passwords
-    kept |= dict(cache_folders(toolchain, workspace))
-    kept["MAKEFLAGS"] = f"-j{jobs}"
+    kept |= dict(context.compiler.caches(context.workspace))
+    kept["MAKEFLAGS"] = f"-j{context.jobs}"
     return ("env", "-i", *(f"{name}={value}" for name, value in kept.items()))
 
 
-def steps(
-    sample: Sample,
-    recipe: Recipe,
-    platform: Platform,
-    toolchain: Toolchain,
-    work: Path,
-    before: tuple[str, ...],
-    jobs: int,
-) -> tuple[Step, ...]:
-    """Copy, configure and build, pick: each stage after the one before, none by itself.
-
-    Raises: ToolMissing; BadInput for a name that a build system cannot cope with.
-    """
-    from recipes.compile import autotools, cmake, make, meson
-
-    odd = sorted(set(str(work)) & _UNUSABLE)
-    if odd:
-        raise BadInput(
-            f"{str(work)!r} has {odd[0]!r} in its name, and {sample.build} projects cannot be built there",
-            hint="move the project to a folder with a plainer name",
-        )
-    site = Site(sample, recipe, platform, toolchain, work, before, jobs)
-    planner = {"cmake": cmake, "meson": meson, "autotools": autotools, "make": make}[sample.build]
-    its_own, product = planner.steps(site)
-    picked = f"{os.path.relpath(product.tree, work)}/{product.target or 'PROGRAM'}"
-    copy = Command(("cp", "--", picked, "app"), work)
-    pick = Step("pick the program", copy, work / "app", product=product, linker_map=work / "app.map")
-    everything = (*_copy(site), *_tools(site), *its_own, pick)
-    return tuple(replace(step, stage=stage) for stage, step in enumerate(everything))
-
-
-def _copy(site: Site) -> Iterator[Step]:
+def _copy(context: BuildContext) -> Iterator[Step]:
     """Modification times are made the same: `make` then takes no generated file for older than what it came from.
 
     For the same reason what an older build left must not come along: it would be taken for up to date.
     """
-    folder, work = site.sample.folder, site.work
+    folder, work = context.sample.folder, context.work
     archive = work / "source.tar"
     built = built_in(work)
     ours = folder / "sample.toml"  # what is in it that concerns the build is in the commands
@@ -165,16 +148,21 @@ def _copy(site: Site) -> Iterator[Step]:
     patterns = [f"--exclude={name}" for name in (*sorted(NO_INPUTS), *_LEFT_OVER)]
     exact = ["--no-wildcards", "--anchored", *(f"--exclude=./{name}" for name in sorted(left_out))]
     clear = ("rm", "-rf", "--", "source", "build", "tools", archive.name)
-    yield Step("clear", Command(clear, work), work)
-    yield Step("make folders", Command(("mkdir", "--", "source", "build", "tools"), work), work)
+    yield Step(title="clear", command=Command(clear, work), output=work)
+    made = Command(("mkdir", "--", "source", "build", "tools"), work)
+    yield Step(title="make folders", command=made, output=work)
     own = (("TAR_OPTIONS", ""),)  # the caller's are read before ours
     tar = ("tar", "--create", f"--file={archive}", f"--mtime=@{_SAME_TIME}", *patterns, *exact, "./")
-    inputs = tuple(path for path in copied if path.is_file())
-    names = tuple(listed(path) for path in copied)
-    remark = _remark([str(path.relative_to(folder)) for path in sorted(left_over)])
-    yield Step("copy the files", Command(tar, folder, own), archive, inputs=inputs, names=names, remark=remark)
+    yield Step(
+        title="copy the files",
+        command=Command(tar, folder, own),
+        output=archive,
+        inputs=tuple(path for path in copied if path.is_file()),
+        names=tuple(listed(path) for path in copied),
+        remark=_remark([str(path.relative_to(folder)) for path in sorted(left_over)]),
+    )
     unpack = ("tar", "--extract", f"--file={archive.name}", "--directory=source", "--no-same-owner")
-    yield Step("unpack the copy", Command(unpack, work, own), work)
+    yield Step(title="unpack the copy", command=Command(unpack, work, own), output=work)
 
 
 def _found(folder: Path, built: Path) -> Iterator[Path]:
@@ -195,19 +183,18 @@ def _remark(left_over: list[str]) -> str:
     return f"not copied, as an older build may have left it: {', '.join(left_over[:_NAMED])}{more}"
 
 
-def _tools(site: Site) -> Iterator[Step]:
-    toolchain = site.toolchain
-    target = zig_target(site.platform) if site.recipe.toolchain == "zig" else ()
-    archiver, ranlib, fat = (*toolchain.archiver,), (*toolchain.archiver[:-1], "ranlib"), False
-    if site.recipe.toolchain == "gcc":
-        # gcc's own ar and ranlib know its LTO objects; the plain ones may not.
-        folder = os.path.dirname(toolchain.c[0])
-        found = [which(os.path.join(folder, f"gcc-{tool}")) or which(f"gcc-{tool}") for tool in ("ar", "ranlib")]
-        fat = None in found
-        archiver = toolchain.archiver if found[0] is None else (found[0],)
-        ranlib = (which("ranlib") or "ranlib",) if found[1] is None else (found[1],)
-    yield site.write(f"tools/{wrapper.CC}", wrapper.compiler(site.recipe, (*toolchain.c, *target), site.work, fat))
-    yield site.write(f"tools/{wrapper.CXX}", wrapper.compiler(site.recipe, (*toolchain.argv, *target), site.work, fat))
+def _tools(context: BuildContext) -> Iterator[Step]:
+    toolchain, target = context.toolchain, context.compiler.target(context.platform)
+    archivers = context.compiler.archivers(toolchain)
+    for name, driver in ((wrapper.CC, toolchain.c), (wrapper.CXX, toolchain.argv)):
+        script = wrapper.script(
+            context.recipe,
+            context.compiler,
+            (*driver, *target),
+            context.work,
+            archivers_know_lto=archivers.know_lto,
+        )
+        yield write(context, f"tools/{name}", script)
     for prefix in ("", "gcc-"):
-        yield site.write(f"tools/{prefix}{wrapper.AR}", wrapper.forward(archiver))
-        yield site.write(f"tools/{prefix}{wrapper.RANLIB}", wrapper.forward(ranlib))
+        yield write(context, f"tools/{prefix}{wrapper.AR}", wrapper.forward(archivers.archiver))
+        yield write(context, f"tools/{prefix}{wrapper.RANLIB}", wrapper.forward(archivers.ranlib))

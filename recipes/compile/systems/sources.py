@@ -1,4 +1,4 @@
-"""C++: an object for each source, static libraries of the sample's own, then one link."""
+"""C and C++ sources: an object for each, static libraries of the sample's own, then one link."""
 
 from __future__ import annotations
 
@@ -6,126 +6,108 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from recipes.compile.context import BuildContext
+from recipes.compile.environment import source_date, unset
 from recipes.compile.files import walk
-from recipes.compile.plan import Step, built_in, slug, source_date, usable
-from recipes.compile.recipe import Recipe
-from recipes.compile.targets import zig_target
-from recipes.compile.toolchain import Toolchain
-from recipes.model import Command, Environment, Platform, Sample
-from recipes.samples.reader import C_SUFFIXES
-from recipes.support.workspace import Workspace
-
-_HEADERS = (".h", ".hh", ".hpp", ".hxx", ".h++", ".H", ".inc", ".inl", ".ipp", ".tpp", ".def")
+from recipes.compile.paths import built_in, slug
+from recipes.compile.step import Step
+from recipes.compile.systems.protocol import PlannedSteps
+from recipes.languages import C_SUFFIXES, HEADER_SUFFIXES
+from recipes.model import Command, Sample
 
 CommandOf = Callable[..., Command]
 
 
-def environment(recipe: Recipe, platform: Platform, toolchain: Toolchain) -> Environment:
-    """LC_ALL: messages are the same everywhere, and can be read by `linker_warnings`."""
-    return (("LC_ALL", "C"), source_date())
-
-
-def cache_folders(toolchain: Toolchain, workspace: Workspace) -> Environment:
-    """Zig's own cache stays where zig wants it, if that can be written."""
-    if toolchain.name != "zig" or os.environ.get("ZIG_GLOBAL_CACHE_DIR"):
-        return ()
-    home = os.environ.get("HOME")
-    folder = os.environ.get("XDG_CACHE_HOME") or (home and os.path.join(home, ".cache"))
-    if folder and usable(os.path.join(folder, "zig")):
-        return ()
-    return (("ZIG_GLOBAL_CACHE_DIR", str(workspace.cache / "zig")),)
-
-
-def steps(
-    sample: Sample,
-    recipe: Recipe,
-    platform: Platform,
-    toolchain: Toolchain,
-    work: Path,
-    unset: tuple[str, ...],
-    env: Environment,
-) -> tuple[Step, ...]:
+def steps(context: BuildContext) -> PlannedSteps:
     """Compilers run in the sample's folder, archiver and linker where the objects are, and both name files from there.
 
     So the folders' own places leave no trace, and whatever is in their names (GNU ld expands a `%` in the name of the
     map, LTO writes a makefile that a newline breaks) never reaches the linker.
     """
-    target = zig_target(platform) if recipe.toolchain == "zig" else ()
-    headers = tuple(sorted(set(_headers(sample, built_in(work)))))
-    include = tuple(word for folder in sample.include for word in ("-I", _here(folder)))
+    sample, before = context.sample, unset()
+    caches = context.compiler.caches(context.workspace)
+    # LC_ALL: messages are the same everywhere, and can be read by `linker_warnings`.
+    env = (("LC_ALL", "C"), source_date(), *caches)
 
     def command(cwd: Path, *argv: str) -> Command:
-        return Command((*unset, *argv), cwd, env)
+        return Command((*before, *argv), cwd, env)
 
-    def driver(*sources: Path) -> tuple[str, ...]:
-        only_c = all(source.suffix in C_SUFFIXES for source in sources)
-        return toolchain.c if only_c else toolchain.argv
-
-    def compile_step(source: Path, *more: str) -> Step:
-        name = slug(str(source))
-        output, depfile = work / f"{name}.o", work / f"{name}.d"
-        # The seed: gcc names what LTO makes after a random number, unless it is given one.
-        seed = (f"-frandom-seed={name}",) if recipe.lto and recipe.toolchain == "gcc" else ()
-        argv = (*driver(source), *target, *recipe.compile_flags, *more, *seed, *include)
-        written = ("-MD", "-MT", "object", "-MF", str(depfile))
-        return Step(
-            f"compile {source}",
-            command(sample.folder, *argv, *written, "-c", _here(source), "-o", str(output)),
-            output,
-            inputs=(sample.folder / source,),
-            names=headers,
-            depfile=depfile,
-        )
-
+    objects = _Objects(context, command)
     # By output: a source that two libraries share is compiled once.
     members: dict[Path, Step] = {}
     archives: list[Step] = []
     for library, sources in sample.libraries:
-        # Objects for LTO alone would need an archiver that knows gcc's plugin.
-        fat = ("-ffat-lto-objects",) if recipe.lto and recipe.toolchain == "gcc" else ()
-        steps = [compile_step(source, *fat) for source in sources]
-        members.update((step.output, step) for step in steps)
-        objects = tuple(step.output for step in steps)
-        archive = work / f"lib{slug(library)}.a"
-        argv = (*toolchain.archiver, "rcsD", archive.name, *(path.name for path in objects))
-        archives.append(Step(f"archive {library}", command(work, *argv), archive, stage=1, made=objects))
-    own = [compile_step(source) for source in sample.sources]
-    everything = driver(*sample.sources, *(source for _, sources in sample.libraries for source in sources))
-    link = _link(recipe, (*everything, *target), work, own, archives, command)
-    return (*members.values(), *own, *archives, link)
-
-
-def _link(
-    recipe: Recipe, driver: tuple[str, ...], work: Path, own: list[Step], archives: list[Step], command: CommandOf
-) -> Step:
-    program, linker_map = work / "app", work / "app.map"
-    zig = recipe.toolchain == "zig"
-    mapping = "-Wl,--print-map" if zig else f"-Wl,-Map={linker_map.name}"
-    objects = tuple(step.output for step in (*own, *archives))
-    names, libraries = [step.output.name for step in own], [step.output.name for step in archives]
-    if len(libraries) > 1:  # they may need each other
-        libraries = ["-Wl,--start-group", *libraries, "-Wl,--end-group"]
-    argv = (*driver, *recipe.link_flags, mapping, "-o", program.name, *names, *libraries)
-    return Step(
-        "link",
-        command(work, *argv),
-        program,
-        stage=2,
-        made=objects,
-        linker_map=linker_map,
-        map_on_stdout=zig,
-        links=True,
+        made = [objects.compile(source, *context.compiler.member_flags(context.recipe)) for source in sources]
+        members.update((step.output, step) for step in made)
+        archives.append(_archive(context, library, made, command))
+    own = [objects.compile(source) for source in sample.sources]
+    everything = (*sample.sources, *(source for _, sources in sample.libraries for source in sources))
+    link = _link(context, _driver(context, everything), own, archives, command)
+    return PlannedSteps(
+        steps=(*members.values(), *own, *archives, link),
+        unset=before,
+        environment_only=frozenset(name for name, _ in caches),
     )
 
 
-def linker_warnings(output: str) -> tuple[str, ...]:
-    """What the linker warned of, one string each, without the place: `main.o: in function …: (.text+0x1a): `."""
-    found: dict[str, None] = {}
-    for line in output.splitlines():
-        _, marker, text = line.partition("warning: ")
-        if marker and text.strip() and not line.startswith("lto-wrapper:"):
-            found[text.strip()] = None
-    return tuple(found)
+def _driver(context: BuildContext, sources: tuple[Path, ...]) -> tuple[str, ...]:
+    """The C driver for C alone, so that no C++ library gets in; with the options that choose the platform."""
+    only_c = all(source.suffix in C_SUFFIXES for source in sources)
+    driver = context.toolchain.c if only_c else context.toolchain.argv
+    return (*driver, *context.compiler.target(context.platform))
+
+
+class _Objects:
+    """Makes the steps that compile one source each; what they have in common is looked up once."""
+
+    def __init__(self, context: BuildContext, command: CommandOf) -> None:
+        self._context, self._command = context, command
+        self._headers = tuple(sorted(set(_headers(context.sample, built_in(context.work)))))
+        self._include = tuple(word for folder in context.sample.include for word in ("-I", _here(folder)))
+
+    def compile(self, source: Path, *more: str) -> Step:
+        context, name = self._context, slug(str(source))
+        output, depfile = context.work / f"{name}.o", context.work / f"{name}.d"
+        flags = (*context.recipe.compile_flags, *more, *context.compiler.object_flags(context.recipe, name))
+        argv = (*_driver(context, (source,)), *flags, *self._include)
+        written = ("-MD", "-MT", "object", "-MF", str(depfile))
+        return Step(
+            title=f"compile {source}",
+            command=self._command(context.sample.folder, *argv, *written, "-c", _here(source), "-o", str(output)),
+            output=output,
+            inputs=(context.sample.folder / source,),
+            names=self._headers,
+            depfile=depfile,
+        )
+
+
+def _archive(context: BuildContext, library: str, members: list[Step], command: CommandOf) -> Step:
+    objects = tuple(step.output for step in members)
+    archive = context.work / f"lib{slug(library)}.a"
+    argv = (*context.toolchain.archiver, "rcsD", archive.name, *(path.name for path in objects))
+    return Step(title=f"archive {library}", command=command(context.work, *argv), output=archive, stage=1, made=objects)
+
+
+def _link(
+    context: BuildContext, driver: tuple[str, ...], own: list[Step], archives: list[Step], command: CommandOf
+) -> Step:
+    program, linker_map = context.work / "app", context.work / "app.map"
+    printed = context.compiler.prints_linker_map
+    mapping = "-Wl,--print-map" if printed else f"-Wl,-Map={linker_map.name}"
+    names, libraries = [step.output.name for step in own], [step.output.name for step in archives]
+    if len(libraries) > 1:  # they may need each other
+        libraries = ["-Wl,--start-group", *libraries, "-Wl,--end-group"]
+    argv = (*driver, *context.recipe.link_flags, mapping, "-o", program.name, *names, *libraries)
+    return Step(
+        title="link",
+        command=command(context.work, *argv),
+        output=program,
+        stage=2,
+        made=tuple(step.output for step in (*own, *archives)),
+        linker_map=linker_map,
+        map_on_stdout=printed,
+        links=True,
+    )
 
 
 def _here(path: Path) -> str:
@@ -139,7 +121,7 @@ def _headers(sample: Sample, built: Path) -> Iterator[str]:
     In a folder that is searched any file may be one, such as `#include <vector>`; elsewhere the suffix decides.
     """
     for path in _visible(sample.folder, built):
-        if path.endswith(_HEADERS):
+        if path.endswith(HEADER_SUFFIXES):
             yield os.path.relpath(path, sample.folder)
     for folder in sample.include:
         for path in _visible(sample.folder / folder, built):
