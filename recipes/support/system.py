@@ -78,6 +78,7 @@ _TESTS = (
     _QEMU,
     _CROSS,
     Need("strace", ("strace",), "looking at what a program misses"),
+    Need("clang++", ("clang",), "the clang-* recipes"),
     *_PROJECTS,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recipes.compile.recipe import CgoName, ToolchainName
+from recipes.compile.toolchains.clang import Clang
 from recipes.compile.toolchains.gcc import Gcc
 from recipes.compile.toolchains.go import Go
 from recipes.compile.toolchains.protocol import CgoCompiler, CompilerType, ToolchainType
@@ -10,7 +11,7 @@ from recipes.compile.toolchains.zig import Zig
 from recipes.errors import BadInput
 
 _GCC, _ZIG = Gcc(), Zig()
-_COMPILERS: dict[ToolchainName, CompilerType] = {"gcc": _GCC, "zig": _ZIG}
+_COMPILERS: dict[ToolchainName, CompilerType] = {"gcc": _GCC, "clang": Clang(), "zig": _ZIG}
 
 TOOLCHAINS: dict[ToolchainName, ToolchainType] = {**_COMPILERS, "go": Go()}
 """In the order of `invoke doctor`."""

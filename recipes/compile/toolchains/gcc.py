@@ -11,7 +11,7 @@ from recipes.compile.recipe import Recipe, ToolchainName
 from recipes.compile.toolchains import gnu
 from recipes.compile.toolchains.probe import ask, find_toolchain, identify
 from recipes.compile.toolchains.protocol import Archivers, CgoCompiler, CompilerType, Probe, Toolchain
-from recipes.errors import BadInput, ToolMissing
+from recipes.errors import ToolMissing
 from recipes.model import Platform
 from recipes.support.shell import which
 from recipes.support.workspace import Workspace
@@ -78,10 +78,7 @@ class Gcc(CompilerType, CgoCompiler):
         return gnu.static_row(toolchain)
 
     def triple(self, platform: Platform) -> str:
-        name = gnu.gnu_name(platform)
-        if name is None:  # `find` has no compiler for it either
-            raise BadInput(f"{platform} has no GNU name")
-        return name
+        return gnu.triple(platform)
 
     def object_flags(self, recipe: Recipe, name: str) -> tuple[str, ...]:
         # gcc names what LTO makes after a random number, unless it is given one.

@@ -11,7 +11,7 @@ from recipes.compile.recipe import Recipe
 from recipes.compile.toolchains.probe import ask
 from recipes.compile.toolchains.protocol import Toolchain
 from recipes.compile.wheels import brought_by
-from recipes.errors import ToolMissing
+from recipes.errors import BadInput, ToolMissing
 from recipes.model import Platform
 
 if TYPE_CHECKING:
@@ -55,6 +55,14 @@ def gnu_name(platform: Platform) -> str | None:
     """The GNU name of a glibc platform, which also starts the names of its cross compiler's commands."""
     row = architecture(platform.architecture)
     return (row.gnu or None) if platform.variant in ("", row.default_variant) else None
+
+
+def triple(platform: Platform) -> str:
+    """The same. Raises: BadInput for a platform that has none, for which no compiler is found either."""
+    name = gnu_name(platform)
+    if name is None:
+        raise BadInput(f"{platform} has no GNU name")
+    return name
 
 
 def check_static(program: str, recipe: Recipe, toolchain: Toolchain) -> None:

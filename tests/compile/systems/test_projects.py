@@ -18,11 +18,11 @@ from recipes.pipeline import Project, build_binary
 from recipes.samples.reader import load
 from recipes.support import shell
 from recipes.support.workspace import Workspace
-from tests.compile import projects
 from tests.compile.programs import make, output, write
+from tests.compile.systems import projects
 from tests.need import need, need_tool
 
-SMALL = ("gcc-static-small", "zig-static-small")
+SMALL = ("gcc-static-small", "clang-static-small", "zig-static-small")
 NEEDS = {"cmake": (), "meson": ("meson",), "autotools": ("autoreconf", "libtoolize", "make"), "make": ("make",)}
 
 
