@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from recipes.compile.recipe import ToolchainName
-from recipes.compile.toolchain import find_toolchain
+from recipes.compile.toolchains import TOOLCHAINS
+from recipes.compile.toolchains.probe import find_toolchain
 from recipes.errors import RecipeError
 from recipes.support.workspace import Workspace, locked
-
-_TOOLCHAINS: tuple[ToolchainName, ...] = ("gcc", "zig", "go")
 
 
 def run_folder(factory: pytest.TempPathFactory) -> Path:
@@ -38,9 +36,9 @@ def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
 
 def probe(root: Path) -> None:
     """Let the compilers of this machine be probed for a project at `root`, as its first build would do it."""
-    for name in _TOOLCHAINS:
+    for kind in TOOLCHAINS.values():
         with contextlib.suppress(RecipeError):  # it is not there
-            find_toolchain(name, Workspace(root))
+            find_toolchain(kind, Workspace(root))
 
 
 def know_compilers(root: Path, probed: Path) -> None:

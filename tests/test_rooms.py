@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -26,13 +26,14 @@ OWNERS = {
 HEAVY = {"docker", "jinja2", "requests", "urllib3", "elftools", "tabulate", "zstandard", "deflate", "isal", "rich"}
 """Imported inside the functions that use them: what starts slowly is not started for nothing."""
 
-EVERYWHERE = {"architecture", "errors", "model"}
+EVERYWHERE = {"architecture", "errors", "languages", "model"}
 _READING = {"elf", "rootfs", "loader", "verdict"}
 _STAGES = {*_READING, "samples", "compile", "oci", "package", "bases", "registry", "run"}
 
 KNOWS = {  # each room, in the order of the pipeline, and which others it may know beside EVERYWHERE
     "architecture": set(),
     "errors": set(),
+    "languages": set(),
     "model": {"support"},
     "support": set(),
     "elf": set(),
@@ -40,7 +41,7 @@ KNOWS = {  # each room, in the order of the pipeline, and which others it may kn
     "loader": {"elf", "rootfs"},
     "verdict": {"elf", "rootfs", "loader"},
     "samples": {"support"},
-    "compile": {"samples", "elf", "support"},
+    "compile": {"elf", "support"},
     "oci": {"rootfs", "support"},
     "package": {"rootfs", "loader", "oci", "support"},
     "registry": {"oci", "support"},
@@ -129,6 +130,51 @@ def test_rooms_know_only_those_before_them(path: Path) -> None:
         if parts[0] == "recipes" and len(parts) > 1 and parts[1] != room:
             known = parts[1] in KNOWS[room] | EVERYWHERE or (within(path), ".".join(parts[:3])) in EXCEPTIONS
             assert known, f"{within(path)} imports {name}"
+
+
+def module_of(name: str) -> str | None:
+    """The file of this project that an import of the dotted `name` loads: a module, or a package's __init__."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        path = ROOT.joinpath(*parts[:length])
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file() and file.is_relative_to(ROOT / "recipes"):
+                return within(file)
+    return None
+
+
+def in_circles(arrows: Mapping[str, set[str]]) -> set[str]:
+    """Those that are in a circle, or between two: what is left when ends are taken away until there is none."""
+    left = dict(arrows)
+    while ends := [
+        name for name in left if not left[name] & left.keys() or not any(name in arrows[other] for other in left)
+    ]:
+        for name in ends:
+            del left[name]
+    return set(left)
+
+
+@pytest.mark.parametrize("room", sorted({room_of(path) for path in FILES}))
+def test_no_circle_within_a_room(room: str) -> None:
+    """The modules of a room do not need each other, not even through imports in functions."""
+    files = [path for path in FILES if room_of(path) == room]
+    arrows = {within(path): {module_of(name) or "" for name, _ in imports(path)} - {within(path)} for path in files}
+    assert not in_circles(arrows)
+
+
+def test_the_guard_sees_circles() -> None:
+    """The guard against circles works: what leads to one, or away from one, is in none."""
+    arrows = {"start": {"a"}, "a": {"b"}, "b": {"c"}, "c": {"a", "end"}, "end": set[str]()}
+    assert in_circles(arrows) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if "compile/toolchains/" not in within(path)], ids=within)
+def test_only_toolchains_know_which_they_are(path: Path) -> None:
+    """What differs between compilers is asked of them: nothing else compares their names."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Compare | ast.Match):
+            named = {inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant)}
+            assert not named & {"gcc", "clang", "zig"}, f"{within(path)} asks: {ast.unparse(node)}"
 
 
 def test_no_exception_is_left_over() -> None:

@@ -19,13 +19,16 @@ from pathlib import Path
 
 from recipes.compile import pick as picking
 from recipes.compile import record as records
-from recipes.compile.cpp import linker_warnings
 from recipes.compile.depfile import parse
 from recipes.compile.files import Files, Recorded, sha256, walk
 from recipes.compile.finished import copy, finished, is_there, kept_program
-from recipes.compile.plan import Plan, Step, built_in, cell, plan
+from recipes.compile.linker import linker_warnings, project_warnings
+from recipes.compile.paths import built_in, cell
+from recipes.compile.plan import Plan, plan
 from recipes.compile.recipe import RECIPES, Recipe
 from recipes.compile.record import BuildRecord, StepResult
+from recipes.compile.step import Step
+from recipes.compile.toolchains import TOOLCHAINS
 from recipes.errors import CommandFailed, RecipeError
 from recipes.model import Build, Platform, Program, Sample
 from recipes.support import shell
@@ -56,7 +59,7 @@ def build(
         known = _current(planned, workspace)  # another process may have built it while we waited
         if known is not None:
             return _finished(planned, known, workspace, cached=True)
-        if planned.sample.build not in ("sources", "go"):  # these two run nothing that the folder chooses
+        if planned.runs_build_files:
             where = str(planned.sample.folder)
             note(f"note: building {where!r} with {planned.sample.build} runs the commands that its build files name")
         made = _carry_out(planned, workspace, jobs, echo, lock)
@@ -108,7 +111,7 @@ def _alone(planned: Plan) -> Iterator[int]:
 
 def _carry_out(planned: Plan, workspace: Workspace, jobs: int, echo: bool, lock: int) -> BuildRecord:
     steps = [step for step in planned.steps if not step.is_folder]
-    old = BuildRecord() if planned.whole else records.read(planned.work)
+    old = BuildRecord() if planned.atomic else records.read(planned.work)
     record = BuildRecord({step.title: old.steps[step.title] for step in steps if step.title in old.steps})
 
     def make(step: Step) -> None:
@@ -120,7 +123,7 @@ def _carry_out(planned: Plan, workspace: Workspace, jobs: int, echo: bool, lock:
 
     for _, group in groupby(steps, lambda step: step.stage):
         files = Files()
-        waiting = [step for step in group if planned.whole or not records.unchanged(planned, step, record, files)]
+        waiting = [step for step in group if planned.atomic or not records.unchanged(planned, step, record, files)]
         try:
             _side_by_side(make, waiting, jobs)
         finally:
@@ -158,15 +161,16 @@ def _side_by_side(make: Callable[[Step], None], steps: list[Step], jobs: int) ->
 def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int) -> StepResult:
     if step.text is not None:
         write_atomically(step.output, os.fsencode(step.text), 0o755 if step.is_script else 0o644)
-        return StepResult(records.key(planned, step), time.time_ns(), [], _NOWHERE, [], 0.0)
-    if not planned.whole:
+        key, now = records.key(planned, step), time.time_ns()
+        return StepResult(key=key, checked=now, inputs=[], output=_NOWHERE, warnings=[], seconds=0.0)
+    if not planned.atomic:
         for path in (step.output, step.depfile, step.linker_map):
             if path is not None:  # ar adds to what is there, and what is there may belong to another source
                 path.unlink(missing_ok=True)
     if step.remark:
         note(step.remark)
     started = time.time_ns()
-    with _first_use_of_zig(planned, step, workspace):
+    with _first_link(planned, step, workspace):
         done = shell.run(step.command, echo=echo, pass_fds=(lock,))
     message = (done.stderr if step.map_on_stdout else done.stderr + done.stdout).decode(errors="replace")
     if done.exit_code != 0:
@@ -175,23 +179,31 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
             f"the command was: {step.command}",
             message,
         )
-    if planned.whole:  # what a build system prints when all goes well is long, and of no use
-        warnings = picking.project_warnings(message) if step.links else ()
+    if planned.atomic:  # what a build system prints when all goes well is long, and of no use
+        warnings = project_warnings(message) if step.links else ()
     else:
         warnings = linker_warnings(message) if step.links else ()
         if message.strip() and not warnings:  # the linker's are in the result
             quote(message)
     if step.map_on_stdout and step.linker_map is not None:
         write_atomically(step.linker_map, done.stdout)
-    if not planned.whole and not step.output.is_file():
+    if not planned.atomic and not step.output.is_file():
         raise CommandFailed(
             f"{planned.sample.name}: {step.title} produced no output file", f"the command was: {step.command}"
         )
     checked, files = time.time_ns(), Files()
     inputs = [_look(files, path) for path in dict.fromkeys(_inputs(planned, step))]
     sound = all(stamp[2] <= started for path, _, stamp in inputs)
-    output = _NOWHERE if planned.whole else _look(files, str(step.output))
-    return StepResult(records.key(planned, step), checked, inputs, output, list(warnings), done.seconds, sound)
+    output = _NOWHERE if planned.atomic else _look(files, str(step.output))
+    return StepResult(
+        key=records.key(planned, step),
+        checked=checked,
+        inputs=inputs,
+        output=output,
+        warnings=list(warnings),
+        seconds=done.seconds,
+        sound=sound,
+    )
 
 
 def _inputs(planned: Plan, step: Step) -> Iterator[str]:
@@ -237,13 +249,14 @@ def _look(files: Files, path: str) -> Recorded:
 
 
 @contextlib.contextmanager
-def _first_use_of_zig(planned: Plan, step: Step, workspace: Workspace) -> Iterator[None]:
-    """Zig builds musl and libc++ when it first links for a target: say so, and do it once rather than side by side."""
-    if planned.toolchain.name != "zig" or not step.links:
+def _first_link(planned: Plan, step: Step, workspace: Workspace) -> Iterator[None]:
+    """Some toolchains build libraries when they first link for a target: say so, and let only one step at a time."""
+    kind = TOOLCHAINS[planned.recipe.toolchain]
+    if not kind.builds_libraries or not step.links:
         yield
         return
     target = str(planned.platform).replace("/", "-")
-    used = workspace.cache / "toolchains" / f"zig-{planned.toolchain.identity[:16]}-{target}.used"
+    used = workspace.cache / "toolchains" / f"{kind.name}-{planned.toolchain.identity[:16]}-{target}.used"
     if used.exists():
         yield
         return
@@ -252,10 +265,11 @@ def _first_use_of_zig(planned: Plan, step: Step, workspace: Workspace) -> Iterat
             yield
             return
         note(
-            f"zig links for {planned.platform} for the first time here: it may have to build musl and libc++ (minutes)"
+            f"{kind.program} links for {planned.platform} for the first time here: "
+            f"it may have to build {kind.builds_libraries} (minutes)"
         )
         over = threading.Event()
-        threading.Thread(target=_keep_saying, args=(planned, over), daemon=True).start()
+        threading.Thread(target=_keep_saying, args=(kind.program, planned.platform, over), daemon=True).start()
         try:
             yield
         finally:
@@ -263,10 +277,10 @@ def _first_use_of_zig(planned: Plan, step: Step, workspace: Workspace) -> Iterat
         keep(used, b"")
 
 
-def _keep_saying(planned: Plan, over: threading.Event) -> None:
+def _keep_saying(program: str, platform: Platform, over: threading.Event) -> None:
     started = time.monotonic()
     while not over.wait(30):
-        note(f"zig is still building its libraries for {planned.platform} ({time.monotonic() - started:.0f} s)")
+        note(f"{program} is still building its libraries for {platform} ({time.monotonic() - started:.0f} s)")
 
 
 # ── what is kept ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -293,7 +307,7 @@ def _finished(planned: Plan, record: BuildRecord, workspace: Workspace, *, cache
     path = kept_program(workspace, record.sha256)
     made = [record.steps[step.title] for step in planned.steps if not step.is_folder]
     # The last step of a whole plan has taken over what the others said about its program.
-    speaking = made[-1:] if planned.whole else made
+    speaking = made[-1:] if planned.atomic else made
     commands = planned.commands
     if made[-1].argv:
         commands = (*commands[:-1], replace(commands[-1], argv=tuple(made[-1].argv)))

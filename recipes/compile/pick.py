@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from pathlib import Path
 
 from recipes.compile import record as records
-from recipes.compile.buildtools import find as find_tool
-from recipes.compile.cpp import linker_warnings
 from recipes.compile.files import sha256, stamp
-from recipes.compile.plan import Plan, Step
+from recipes.compile.linker import project_warnings
+from recipes.compile.plan import Plan
 from recipes.compile.product import Product, find, no_such
 from recipes.compile.record import StepResult
-from recipes.compile.wrapper import MAP, MESSAGES
+from recipes.compile.step import Step
+from recipes.compile.systems.buildtools import find as find_tool
+from recipes.compile.systems.wrapper import MAP, MESSAGES
 from recipes.errors import BadInput
 from recipes.model import Command
 from recipes.support import shell
-
-_FROM_A_COMPILER = re.compile(r":\d+: (fatal )?warning: |^(cc1|cc1plus|clang|lto1)\b|\[-W[a-z]")
 
 
 def pick(planned: Plan, step: Step, product: Product, earlier: list[StepResult], echo: bool) -> StepResult:
@@ -41,14 +39,15 @@ def pick(planned: Plan, step: Step, product: Product, earlier: list[StepResult],
     except OSError:
         warnings = list(dict.fromkeys(text for made in earlier for text in made.warnings))
     output = (str(step.output), sha256(step.output), stamp(str(step.output)))
-    key = records.key(planned, step)
-    return StepResult(key, time.time_ns(), [], output, warnings, done.seconds, argv=list(command.argv))
-
-
-def project_warnings(output: str) -> tuple[str, ...]:
-    """The linker's warnings in what a whole build said, where a compiler's are too."""
-    lines = [line for line in output.splitlines() if not _FROM_A_COMPILER.search(line)]
-    return linker_warnings("\n".join(lines))
+    return StepResult(
+        key=records.key(planned, step),
+        checked=time.time_ns(),
+        inputs=[],
+        output=output,
+        warnings=warnings,
+        seconds=done.seconds,
+        argv=list(command.argv),
+    )
 
 
 def wrong_target(planned: Plan, message: str) -> BadInput | None:

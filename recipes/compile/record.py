@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from recipes.compile.files import Files, Recorded
-from recipes.compile.plan import Plan, Step
+from recipes.compile.plan import Plan
+from recipes.compile.step import Step
 from recipes.support.workspace import keep, kept, sealed, write_atomically
 
 _VERSION = 3
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class StepResult:
     """A step that was completed. `checked` is when its files looked like this, in ns; `sound` whether that holds.
 
@@ -87,7 +88,7 @@ def _document(record: BuildRecord) -> bytes:
 
 def all_unchanged(planned: Plan, record: BuildRecord, files: Files) -> bool:
     """Whether the whole plan would make what it made before. What lies between its steps need not be there."""
-    between = {str(step.output) for step in planned.steps if not planned.whole}
+    between = {str(step.output) for step in planned.steps if not planned.atomic}
     return all(_same(planned, step, record, files, between) for step in planned.steps if not step.is_folder)
 
 
@@ -101,7 +102,7 @@ def unchanged(planned: Plan, step: Step, record: BuildRecord, files: Files) -> b
 
 def _same(planned: Plan, step: Step, record: BuildRecord, files: Files, skip: set[str]) -> bool:
     made = record.steps.get(step.title)
-    if step.moves or made is None or not made.sound or made.key != key(planned, step):
+    if step.always_run or made is None or not made.sound or made.key != key(planned, step):
         return False
     return all(files.unchanged(entry, made.checked) for entry in made.inputs if entry[0] not in skip)
 
@@ -111,7 +112,7 @@ def key(planned: Plan, step: Step) -> str:
     command, unset = step.command, planned.unset
     env = [pair for pair in command.env if pair[0] not in planned.environment_only]
     argv = command.argv[len(unset) :] if command.argv[: len(unset)] == unset else command.argv
-    argv = tuple(word for word in argv if word != step.pace)
+    argv = tuple(word for word in argv if word != step.jobs_flag)
     what = [_VERSION, planned.toolchain.identity, argv, str(command.cwd), env, step.names, step.text]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
@@ -126,9 +127,15 @@ def refresh(record: BuildRecord, files: Files, now: int) -> None:
 
 def _step_result(data: Any) -> StepResult:
     identity, checked, inputs, output, warnings, seconds, sound, argv = data
-    recorded = [_recorded(entry) for entry in inputs]
     return StepResult(
-        identity, int(checked), recorded, _recorded(output), list(warnings), float(seconds), bool(sound), list(argv)
+        key=identity,
+        checked=int(checked),
+        inputs=[_recorded(entry) for entry in inputs],
+        output=_recorded(output),
+        warnings=list(warnings),
+        seconds=float(seconds),
+        sound=bool(sound),
+        argv=list(argv),
     )
 
 

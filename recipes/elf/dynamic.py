@@ -171,6 +171,15 @@ def read_dynamic(reader: Reader, header: Header | None = None, *, symbols: bool 
     return replace(dynamic, imports=tuple(table.imports()), exports=seen, offers=offers)
 
 
+def is_pie(reader: Reader, header: Header) -> bool:
+    """Whether the file says that it is a program, not a library (DF_1_PIE). Raises: TruncatedElf."""
+    segment = header.segment(PT_DYNAMIC)
+    if segment is None:
+        return False
+    tags = dict(_read_entries(reader, header, segment.offset, segment.file_size))
+    return bool(tags.get(DT_FLAGS_1, 0) & DF_1_PIE)
+
+
 def _read_entries(reader: Reader, header: Header, offset: int, size: int) -> list[tuple[int, int]]:
     width = header.bits // 4
     raw = read_exactly(reader, offset, min(size - size % width, _MOST_ENTRIES * width), "the dynamic segment")

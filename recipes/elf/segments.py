@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from recipes.errors import BadInput, NotElf, TruncatedElf
 
@@ -89,6 +89,22 @@ class BytesReader:
         return self.data[offset : offset + length]
 
 
+class FileHeader(NamedTuple):
+    """The ELF header alone, of any kind of ELF file. Numbers are as written."""
+
+    bits: int
+    little_endian: bool
+    os_abi: int
+    type: int
+    machine: int
+    flags: int
+    entry: int
+    program_table: tuple[int, int, int]
+    """offset, entry size, count: unchecked"""
+    section_table: tuple[int, int, int]
+    """the same"""
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """One program header. Numbers are as written; what PT_LOAD, PT_DYNAMIC and PT_INTERP name lies inside the file."""
@@ -154,12 +170,9 @@ def read_exactly(reader: Reader, offset: int, length: int, what: str) -> bytes:
     return data
 
 
-def read_header(reader: Reader) -> Header:
-    """Read and check the headers of a program or shared library.
-
-    Raises: NotElf (also for an ELF file of a kind that is never run, such as an object file), TruncatedElf.
-    """
-    start = reader.read_at(0, 16)
+def read_file_header(reader: Reader) -> FileHeader:
+    """Read what comes first in every ELF file, also in one that is never run. Raises: NotElf, TruncatedElf."""
+    start = reader.read_at(0, 64)
     if start[:4] != b"\x7fELF":
         what = "not an ELF file" if start else "not an ELF file: it is empty"
         raise NotElf(what, hint="name a compiled and linked program: scripts and archives are not ELF files")
@@ -175,15 +188,35 @@ def read_header(reader: Reader) -> Header:
     kind, machine, _, entry, table, sections, flags, _, entry_size, count, section_size, section_count, _ = (
         struct.unpack(form, raw)
     )
-    if kind not in (ET_EXEC, ET_DYN):
-        raise NotElf(f"it is {_OTHER_TYPES.get(kind, f'an ELF file of type {kind}')}, not a program", "link it first")
+    return FileHeader(
+        bits=64 if wide else 32,
+        little_endian=little,
+        os_abi=start[7],
+        type=kind,
+        machine=machine,
+        flags=flags,
+        entry=entry,
+        program_table=(table, entry_size, count),
+        section_table=(sections, section_size, section_count),
+    )
+
+
+def read_header(reader: Reader) -> Header:
+    """Read and check the headers of a program or shared library.
+
+    Raises: NotElf (also for an ELF file of a kind that is never run, such as an object file), TruncatedElf.
+    """
+    start = read_file_header(reader)
+    if start.type not in (ET_EXEC, ET_DYN):
+        what = _OTHER_TYPES.get(start.type, f"an ELF file of type {start.type}")
+        raise NotElf(f"it is {what}, not a program", "link it first")
+    table, entry_size, count = start.program_table
     if count == 0:
         raise NotElf("the ELF file has no program headers, so nothing of it can be loaded")
-    if entry_size != (56 if wide else 32) or count * entry_size > _MOST_PROGRAM_HEADER_BYTES:
+    if entry_size != (56 if start.bits == 64 else 32) or count * entry_size > _MOST_PROGRAM_HEADER_BYTES:
         raise NotElf(f"the ELF file has {count} program headers of {entry_size} bytes, which Linux refuses")
-    segments = tuple(
-        _segments(read_exactly(reader, table, count * entry_size, "the program header table"), wide, little)
-    )
+    raw = read_exactly(reader, table, count * entry_size, "the program header table")
+    segments = tuple(_segments(raw, start.bits == 64, start.little_endian))
     for segment in segments:
         # The others are not read before the program runs, and some not even then.
         decisive = segment.type in (PT_LOAD, PT_DYNAMIC, PT_INTERP)
@@ -194,15 +227,15 @@ def read_header(reader: Reader) -> Header:
                 hint="copy or build it again",
             )
     return Header(
-        bits=64 if wide else 32,
-        little_endian=little,
-        os_abi=start[7],
-        type=kind,
-        machine=machine,
-        flags=flags,
-        entry=entry,
+        bits=start.bits,
+        little_endian=start.little_endian,
+        os_abi=start.os_abi,
+        type=start.type,
+        machine=start.machine,
+        flags=start.flags,
+        entry=start.entry,
         segments=segments,
-        section_table=(sections, section_size, section_count),
+        section_table=start.section_table,
     )
 
 

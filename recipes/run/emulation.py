@@ -36,7 +36,8 @@ def runs_by_itself(platform: Platform) -> bool:
 
 def emulator(platform: Platform) -> Path | None:
     """QEMU's user mode for the platform, if this machine has a static one: it has to work in any root."""
-    return which(f"qemu-{architecture(platform.architecture).qemu}-static")
+    found = which(f"qemu-{architecture(platform.architecture).qemu}-static")
+    return Path(found) if found else None
 
 
 def emulator_layer(program: Path, workspace: Workspace) -> Path:

@@ -32,12 +32,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from recipes.errors import BadInput, unknown
+from recipes.languages import C_SUFFIXES, CPP_SUFFIXES
 from recipes.model import BuildSystem, Environment, Expect, ImageSettings, Language, Sample
 from recipes.samples.settings import Table, is_text
 from recipes.support.workspace import Workspace
 
-C_SUFFIXES = (".c",)
-CPP_SUFFIXES = (".cpp", ".cc", ".cxx", ".c++", ".C")
 SETTINGS = "sample.toml"
 
 _MARKS: dict[BuildSystem, tuple[str, ...]] = {

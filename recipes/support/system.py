@@ -10,7 +10,6 @@ import contextlib
 import importlib.util
 import os
 import platform
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ class Need:
 
     @property
     def path(self) -> Path | None:
-        found = shutil.which(self.program, path=os.pathsep.join((os.environ.get("PATH", ""), *_ADMIN_FOLDERS)))
+        found = shell.which(self.program, *_ADMIN_FOLDERS)
         return Path(found) if found else None
 
     @property
@@ -79,6 +78,7 @@ _TESTS = (
     _QEMU,
     _CROSS,
     Need("strace", ("strace",), "looking at what a program misses"),
+    Need("clang++", ("clang",), "the clang-* recipes"),
     *_PROJECTS,
 )
 
@@ -101,7 +101,7 @@ def ensure(purpose: str) -> tuple[str, ...]:
     if not missing:
         return ()
     uses = "; ".join(f"{need.program} for {need.use}" for need in missing)
-    if not (_is_debian() and os.geteuid() == 0 and shutil.which("apt-get")):
+    if not (_is_debian() and os.geteuid() == 0 and shell.which("apt-get")):
         note(f"missing: {uses}; to install: {_advice(missing)}")
     else:
         _install(missing, uses)
@@ -194,7 +194,7 @@ def _units() -> set[str]:
 def _keep_disabled(units: list[str]) -> None:
     """A new service would start with the next boot, which was not asked for."""
     helper = "deb-systemd-helper"  # there also where systemd is not (yet), unlike systemctl
-    if shutil.which(helper):
+    if shell.which(helper):
         # It only works for package scripts, which is whose work this takes back.
         shell.run(Command((helper, "disable", *units), env=(("DPKG_MAINTSCRIPT_PACKAGE", "fromscratch"),)), timeout=60)
 
@@ -241,7 +241,7 @@ def _docker_engine() -> Found:
 
 def _namespaces() -> Found:
     lost = "running images without Docker (--engine local)"
-    unshare = shutil.which("unshare")
+    unshare = shell.which("unshare")
     if unshare is None:
         return Found("namespaces", None, None, lost)
     wanted = ("--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork")

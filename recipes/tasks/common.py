@@ -146,15 +146,10 @@ def changed(sample: Sample, changes: Sequence[str]) -> Sample:
 
 def choose_recipe(project: Project, sample: Sample, platform: Platform, name: str) -> Recipe:
     from recipes import compile as compiling
-    from recipes.compile.recipe import RECIPES, find
+    from recipes.compile.recipe import check_language, find
 
     recipe = find(name) if name else compiling.default(sample, platform, project.workspace)
-    if recipe.language != sample.language:
-        fitting = [known.name for known in RECIPES.values() if known.language == sample.language]
-        raise errors.BadInput(
-            f"recipe {recipe.name} builds {recipe.language}, and {sample.name} is written in {sample.language}",
-            hint=f"use one of {', '.join(fitting)}",
-        )
+    check_language(recipe, sample)
     return recipe
 
 

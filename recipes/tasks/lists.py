@@ -112,7 +112,7 @@ def _short(digest: str) -> str:
 def doctor(c: Context) -> None:
     """List what was found on this machine, in which version, and what does not work without the rest."""
     from recipes import compile as compiling
-    from recipes.compile import buildtools
+    from recipes.compile.systems import buildtools
     from recipes.report.table import list_table
     from recipes.support import system
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from recipes import errors
 from recipes.compile.recipe import RECIPES, Recipe, ladder
+from recipes.compile.toolchains import TOOLCHAINS
 from recipes.model import BaseImage, Environment, Language, Platform, Program
 from recipes.pipeline import Project, open_root
 from recipes.rootfs.root import RootFs
@@ -62,9 +63,9 @@ def dynamic_recipe(language: Language) -> Recipe:
 def machine_root(program: Program) -> str:
     """This machine's own root, where a compiler of this machine linked the program against it. Raises: BadInput."""
     recipe = RECIPES.get(program.build.recipe or "")
-    # zig brings the C library that it links against; every other toolchain takes the machine's.
-    # A cross compiler takes those of another root.
-    if recipe is None or recipe.toolchain == "zig" or program.platform != Platform.host():
+    # A cross compiler takes the libraries of another root.
+    its_own = recipe is None or TOOLCHAINS[recipe.toolchain].brings_its_own_libc
+    if its_own or program.platform != Platform.host():
         raise errors.BadInput(
             f"cannot tell which root {program.name}'s libraries come from",
             hint=f"name a root: --from deb-cc, --from docker://…, or --from {MACHINE} for this machine's own",

@@ -16,6 +16,8 @@ from recipes.support import shell
 from recipes.support.workspace import Workspace
 from tests.compile.programs import HELLO, OURS, make, output, run, write
 
+SMALL = ("gcc-static-small", "clang-static-small", "zig-static-small")
+
 GOAL = 0.16 * 2_180_000
 """Bytes: the smallest image of hello against the textbook's."""
 
@@ -47,7 +49,10 @@ def test_every_sample_with_every_recipe(name: str, recipe: str, workspace: Works
         assert ("libc.a(" if "zig" in recipe else "main.cpp.o") in binary.build.linker_map.read_text()
 
 
-@pytest.mark.parametrize(("recipe", "extra"), [("zig-static-small", "zig"), ("go-static", "go"), ("gcc-static", "zig")])
+@pytest.mark.parametrize(
+    ("recipe", "extra"),
+    [("zig-static-small", "zig"), ("go-static", "go"), ("gcc-static", "zig"), ("clang-static-small", "zig")],
+)
 def test_a_recipe_without_its_toolchain_names_the_extra(
     recipe: str, extra: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,7 +162,7 @@ int main() {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["gcc-static", "gcc-static-small", "zig-static-small"])
+@pytest.mark.parametrize("recipe", ["gcc-static", *SMALL])
 def test_small_programs_keep_exceptions_and_threads(recipe: str, workspace: Workspace) -> None:
     """No shrinking flag costs exceptions (in threads too), RTTI, thread-local variables or a usual thread stack."""
     binary = make(write(workspace, {"main.cpp": EXCEPTIONS_AND_THREADS}), recipe, workspace)

@@ -80,7 +80,7 @@ def test_the_date_macros_are_fixed(workspace: Workspace, monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["gcc-dynamic", "gcc-static", "gcc-static-small", "zig-static-small"])
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if RECIPES[name].language == "c++"])
 def test_no_path_of_the_machine_is_in_the_file(recipe: str, tmp_path: Path) -> None:
     """Neither the project's folder nor the user's is found in the program, not even where it names its own source."""
     workspace = Workspace(tmp_path / "recognisable")

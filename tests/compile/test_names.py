@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes.compile.plan import slug
+from recipes.compile.paths import slug
 from recipes.errors import CommandFailed
 from recipes.samples.reader import load
 from recipes.support.workspace import Workspace

@@ -50,9 +50,9 @@ def compile_to(out: Path, source: str, *flags: str, compiler: tuple[str, ...] = 
 
 
 def zig(*options: str) -> tuple[str, ...]:
-    from recipes.compile.toolchain import _find_zig
+    from recipes.compile.toolchains import TOOLCHAINS
 
-    path = _find_zig()
+    path = TOOLCHAINS["zig"].find(Platform.host())
     need(path, "zig")
     return (str(path), "cc", *options)
 

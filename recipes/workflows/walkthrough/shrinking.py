@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from recipes import pipeline
@@ -15,7 +16,9 @@ _PADDING = ("-Wl,-z,noseparate-code", "-Wl,--build-id=none")
 
 
 def _gcc(name: str, compile_flags: tuple[str, ...], link_flags: tuple[str, ...]) -> Recipe:
-    return Recipe(f"shrink-{name}", "c++", True, "gcc", "a step of the walkthrough", compile_flags, link_flags)
+    return replace(
+        RECIPES["gcc-static"], name=f"shrink-{name}", compile_flags=compile_flags, link_flags=link_flags, rung=None
+    )
 
 
 _STEPS = (

@@ -15,6 +15,7 @@ import shlex
 from pathlib import Path
 
 from recipes.compile.recipe import Recipe
+from recipes.compile.toolchains.protocol import CompilerType
 
 CC, CXX = "recipe-cc", "recipe-c++"
 AR, RANLIB = "ar", "ranlib"
@@ -24,21 +25,19 @@ MAP, MESSAGES = ".recipe-map", ".recipe-messages"
 """What stands behind a program's name in the names of the files about it."""
 
 
-def compiler(recipe: Recipe, driver: tuple[str, ...], work: Path, fat: bool) -> str:
-    """The script that stands for `driver`, the real compiler with the options that choose a platform.
-
-    `fat`: objects for LTO have machine code too, for an archiver that does not know LTO.
-    """
-    gcc = recipe.toolchain == "gcc"
+def script(
+    recipe: Recipe, compiler: CompilerType, driver: tuple[str, ...], work: Path, *, archivers_know_lto: bool
+) -> str:
+    """The script that stands for `driver`, the real compiler with the options that choose a platform."""
     # The folder's place leaves no trace. The order counts: the last option that fits is taken.
     maps = [f"-ffile-prefix-map={work}/{name}=." for name in ("build", "source")]
-    common = [*recipe.compile_flags, *(["-ffat-lto-objects"] if fat and recipe.lto else []), *maps]
-    if not gcc:
-        common.append("-Wno-unused-command-line-argument")
-    # gcc names what LTO makes after a random number, unless it is given one.
-    seed = '\nset -- "-frandom-seed=${out#"$work"/}" "$@"' if gcc and recipe.lto else ""
+    members = () if archivers_know_lto else compiler.member_flags(recipe)
+    common = [*recipe.compile_flags, *members, *maps, *compiler.wrapper_flags]
+    own = compiler.object_flags(recipe, '${out#"$work"/}')
+    objects = "".join(f'\nset -- "{flag}" "$@"' for flag in own)
     last = [*(flag for flag in recipe.compile_flags if flag.startswith("-O")), "-g0"]
-    mapping = f'-Xlinker "-Map=$out{MAP}"' if gcc else f'-Wl,--print-map >"$out{MAP}"'
+    to_file, to_stdout = f'-Xlinker "-Map=$out{MAP}"', f'-Wl,--print-map >"$out{MAP}"'
+    mapping = to_stdout if compiler.prints_linker_map else to_file
     return f"""\
 #!/bin/sh
 # {recipe.name}: the compiler that the build system of this project is given.
@@ -55,7 +54,7 @@ for word; do
     previous=$word
 done
 [ $# -gt 1 ] || exec {shlex.join(driver)} "$@"
-out=${{out:-${{input:-a.out}}}}{seed}
+out=${{out:-${{input:-a.out}}}}{objects}
 set -- {shlex.join(common)} "$@" {shlex.join(last)}
 [ -n "$links" ] || exec {shlex.join(driver)} "$@"
 case $out in

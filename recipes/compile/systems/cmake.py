@@ -5,21 +5,19 @@ Source: cmake-toolchains(7); CMAKE_PROJECT_INCLUDE in cmake-variables(7).
 
 from __future__ import annotations
 
-from recipes.compile import wrapper
-from recipes.compile.buildtools import require
-from recipes.compile.plan import Step
-from recipes.compile.product import Product
-from recipes.compile.project import Site
-from recipes.compile.targets import processor
+from recipes.compile.context import BuildContext
+from recipes.compile.systems import project, wrapper
+from recipes.compile.systems.buildtools import require
+from recipes.compile.systems.protocol import PlannedSteps
 
 
-def steps(site: Site) -> tuple[tuple[Step, ...], Product]:
-    """Raises: ToolMissing."""
-    cmake, ninja = require("cmake", site.sample.name), require("ninja", site.sample.name)
+def steps(context: BuildContext) -> PlannedSteps:
+    """Raises: ToolMissing, BadInput."""
+    cmake, ninja = require("cmake", context.sample.name), require("ninja", context.sample.name)
     settings = {
         "CMAKE_MAKE_PROGRAM": ninja,
-        "CMAKE_TOOLCHAIN_FILE": str(site.work / "toolchain.cmake"),
-        "CMAKE_PROJECT_INCLUDE": str(site.work / "project.cmake"),
+        "CMAKE_TOOLCHAIN_FILE": str(context.work / "toolchain.cmake"),
+        "CMAKE_PROJECT_INCLUDE": str(context.work / "project.cmake"),
         "CMAKE_BUILD_TYPE": "Release",
         # The recipe's flags are in its compiler: what is taken away here is CMake's own -O3.
         "CMAKE_C_FLAGS_RELEASE": "-DNDEBUG",
@@ -30,34 +28,47 @@ def steps(site: Site) -> tuple[tuple[Step, ...], Product]:
         "BUILD_TESTING": "OFF",
     }
     words = [f"-D{name}={value}" for name, value in settings.items()]
-    configure = (cmake, "-G", "Ninja", "-S", ".", "-B", str(site.build), *words, *site.sample.options)
-    return (
-        site.write("toolchain.cmake", _toolchain(site)),
-        site.write("project.cmake", _project(site)),
-        site.run("configure", site.source, *configure, output=site.build / "build.ninja", inputs=(cmake, ninja)),
-        site.ninja(ninja),
-    ), site.product(site.build, alone=bool(site.sample.target))
+    configure = (cmake, "-G", "Ninja", "-S", ".", "-B", str(context.build), *words, *context.sample.options)
+    its_own = (
+        project.write(context, "toolchain.cmake", _toolchain(context)),
+        project.write(context, "project.cmake", _project(context)),
+        project.run(
+            context,
+            "configure",
+            context.source,
+            *configure,
+            output=context.build / "build.ninja",
+            inputs=(cmake, ninja),
+        ),
+        project.ninja(context, ninja),
+    )
+    return project.planned(
+        context, its_own, project.product_in(context, context.build, alone=bool(context.sample.target))
+    )
 
 
-def _toolchain(site: Site) -> str:
+def _toolchain(context: BuildContext) -> str:
     lines = []
-    if site.foreign:
-        lines += [_set("CMAKE_SYSTEM_NAME", "Linux"), _set("CMAKE_SYSTEM_PROCESSOR", processor(site.platform)[0])]
+    if context.foreign:
+        lines += [
+            _set("CMAKE_SYSTEM_NAME", "Linux"),
+            _set("CMAKE_SYSTEM_PROCESSOR", project.processor(context.platform)[0]),
+        ]
     for name, tool in (("C_COMPILER", wrapper.CC), ("CXX_COMPILER", wrapper.CXX), ("ASM_COMPILER", wrapper.CC)):
-        lines.append(_set(f"CMAKE_{name}", str(site.tools / tool)))
+        lines.append(_set(f"CMAKE_{name}", str(context.tools / tool)))
     for name, tool in (("AR", wrapper.AR), ("RANLIB", wrapper.RANLIB)):
         for prefix in ("", "C_COMPILER_", "CXX_COMPILER_"):
-            lines.append(_set(f"CMAKE_{prefix}{name}", str(site.tools / tool), 'CACHE FILEPATH ""'))
-    if site.closed:
+            lines.append(_set(f"CMAKE_{prefix}{name}", str(context.tools / tool), 'CACHE FILEPATH ""'))
+    if context.compiler.brings_its_own_libc:
         # Neither headers nor libraries nor packages of this machine: only programs, which are to be run here.
-        lines.append(_set("CMAKE_FIND_ROOT_PATH", str(site.work / "nothing")))
+        lines.append(_set("CMAKE_FIND_ROOT_PATH", str(context.work / "nothing")))
         lines += [_set(f"CMAKE_FIND_ROOT_PATH_MODE_{kind}", "ONLY") for kind in ("LIBRARY", "INCLUDE", "PACKAGE")]
         lines.append(_set("CMAKE_FIND_ROOT_PATH_MODE_PROGRAM", "NEVER"))
     return "\n".join(lines) + "\n"
 
 
-def _project(site: Site) -> str:
-    if not site.recipe.static:
+def _project(context: BuildContext) -> str:
+    if not context.recipe.static:
         return "# Nothing to change: the recipe links dynamically.\n"
     lines = ["# CMake sets these anew after the toolchain file."]
     lines.append(_set("CMAKE_FIND_LIBRARY_SUFFIXES", ".a"))

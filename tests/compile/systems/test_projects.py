@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from recipes.compile import build, plan
-from recipes.compile.buildtools import BuildTool, require
 from recipes.compile.recipe import RECIPES
+from recipes.compile.systems.buildtools import BuildTool, require
 from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed, GateFailed, ToolMissing
 from recipes.model import Command, Platform, Program, Sample
@@ -18,11 +18,11 @@ from recipes.pipeline import Project, build_program
 from recipes.samples.reader import load
 from recipes.support import shell
 from recipes.support.workspace import Workspace
-from tests.compile import projects
 from tests.compile.programs import make, output, write
+from tests.compile.systems import projects
 from tests.need import need, need_tool
 
-SMALL = ("gcc-static-small", "zig-static-small")
+SMALL = ("gcc-static-small", "clang-static-small", "zig-static-small")
 NEEDS = {"cmake": (), "meson": ("meson",), "autotools": ("autoreconf", "libtoolize", "make"), "make": ("make",)}
 
 
@@ -30,7 +30,7 @@ def project(
     workspace: Workspace, files: Mapping[str, str], build: str, *, target: str = "", name: str = "app"
 ) -> Sample:
     """The sample, or the test ends because its build system is not there."""
-    from recipes.compile import buildtools
+    from recipes.compile.systems import buildtools
 
     for tool in NEEDS[build]:
         need(buildtools.find(tool) if tool == "meson" else shutil.which(tool), tool)  # type: ignore[arg-type]
@@ -95,7 +95,7 @@ def test_cmake_and_ninja_from_this_environment(workspace: Workspace, monkeypatch
     """Where the machine has neither CMake nor Ninja, the wheels' own are taken."""
     import sys
 
-    from recipes.compile import buildtools
+    from recipes.compile.systems import buildtools
 
     sample = project(workspace, projects.CMAKE_C, "cmake")
     tools = workspace.root / "bin"

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from recipes.compile.toolchain import brought_by, in_wheel, which
+from recipes.compile.wheels import brought_by, in_wheel
 from recipes.errors import ToolMissing
+from recipes.support.shell import which
 
 if TYPE_CHECKING:
     from recipes.support.system import Found

@@ -1,0 +1,193 @@
+"""Go: one command for the whole module; `go` itself compiles package by package."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from recipes.architecture import architecture
+from recipes.compile.context import BuildContext
+from recipes.compile.environment import unset
+from recipes.compile.files import listed, walk
+from recipes.compile.gomod import module_of, replacements
+from recipes.compile.paths import built_in
+from recipes.compile.product import Product
+from recipes.compile.step import Step, write_step
+from recipes.compile.systems.protocol import PlannedSteps
+from recipes.compile.toolchains import CGO_COMPILERS, TOOLCHAINS
+from recipes.compile.toolchains.go import go_level, numbers
+from recipes.errors import BadInput
+from recipes.model import Command, Environment
+
+_VERSION = re.compile(r"v\d+\.\d+\.\d+[^/]*")
+
+
+def steps(context: BuildContext) -> PlannedSteps:
+    """Every file of the module is an input: source, go.mod, go.sum, vendor/, and whatever may be embedded."""
+    sample, recipe = context.sample, context.recipe
+    caches = TOOLCHAINS[recipe.toolchain].caches(context.workspace)
+    env = (*_environment(context), *caches)
+    linking = _quoted((*recipe.linker_flags.split(), *(word for pair in sample.stamps for word in _stamp(pair))))
+    flags = (*sample.options, *recipe.build_flags, f"-ldflags={linking}")
+    before = unset()
+    argv = (*before, *context.toolchain.argv)
+    return PlannedSteps(
+        steps=_install(context, argv, flags, env) if sample.module else _build(context, argv, flags, env),
+        unset=before,
+        environment_only=frozenset(name for name, _ in caches),
+        atomic=bool(sample.module),
+    )
+
+
+def _environment(context: BuildContext) -> Environment:
+    """Everything that decides what is built is said: neither the caller's settings nor those of `go env -w` count.
+
+    GOFLAGS repeats a flag of the command line because an empty one would mean `whatever go env -w said`.
+    """
+    settings = (
+        ("LC_ALL", "C"),
+        ("GOFLAGS", "-buildvcs=false"),
+        ("GOTOOLCHAIN", "local"),
+        ("GOWORK", "off"),
+        ("GO111MODULE", "on"),
+        ("GOOS", context.platform.os),
+        ("GOARCH", context.platform.architecture),
+    )
+    return (*settings, *go_level(context.platform), *context.recipe.env, *_c_compilers(context))
+
+
+def _c_compilers(context: BuildContext) -> Environment:
+    """The variables that name cgo's compilers, as words that Go splits again."""
+    if context.recipe.cgo is None:
+        return ()
+    named = CGO_COMPILERS[context.recipe.cgo].cgo_environment(context.toolchain.c, context.platform)
+    return tuple((name, _quoted(words)) for name, words in named)
+
+
+def _quoted(words: Iterable[str]) -> str:
+    """Words as Go reads them back. There are no escapes: a word with both kinds of quotes cannot be written.
+
+    Source: cmd/internal/quoted.
+    """
+    joined = []
+    for word in words:
+        if not re.search(r"[\s'\"]", word):
+            joined.append(word)
+        elif "'" not in word or '"' not in word:
+            mark = '"' if "'" in word else "'"
+            joined.append(f"{mark}{word}{mark}")
+        else:
+            raise BadInput(f"{word!r} has both kinds of quotes, and go accepts only one")
+    return " ".join(joined)
+
+
+def _build(context: BuildContext, go: tuple[str, ...], flags: tuple[str, ...], env: Environment) -> tuple[Step, ...]:
+    sample, work = context.sample, context.work
+    module = module_of(sample.folder)
+    program = work / "app"
+    what = (sample.package,) if sample.package else tuple(f"./{source}" for source in sample.sources)
+    lent = _lent_module(context) if sample.package and module is None else ()
+    overlay = tuple(f"-overlay={step.output}" for step in lent[-1:])
+    found = sorted({*_inputs(module or sample.folder, work), *_settings_file()})
+    build = Step(
+        title="go build",
+        command=Command((*go, "build", *flags, *overlay, "-o", str(program), *what), sample.folder, env),
+        output=program,
+        stage=1,
+        inputs=tuple(path for path in found if path.is_file()),
+        made=tuple(step.output for step in lent),
+        # Which files there are, and where links lead, matters even where nothing else changes.
+        names=tuple(listed(path) if path.is_symlink() else str(path) for path in found),
+        links=True,
+    )
+    return (*lent, build)
+
+
+def _lent_module(context: BuildContext) -> tuple[Step, ...]:
+    """A go.mod for a folder without one, laid over it while go builds; the overlay comes last.
+
+    Only a package of a module can be named by its folder. Files that are named instead are all compiled, whatever
+    their names and build constraints say.
+    """
+    work = context.work
+    where = os.path.relpath(work, context.sample.folder.resolve())
+    major, minor = numbers(context.toolchain.version)[:2]
+    overlay = json.dumps({"Replace": {"go.mod": f"{where}/go.mod"}})
+    return (
+        write_step(work / "go.mod", f"module app\n\ngo {major}.{minor}\n"),
+        write_step(work / "overlay.json", f"{overlay}\n"),
+    )
+
+
+def _install(context: BuildContext, go: tuple[str, ...], flags: tuple[str, ...], env: Environment) -> tuple[Step, ...]:
+    """From the module proxy, into a GOPATH of its own: `go install` refuses to say where else, when cross-compiling.
+
+    What was downloaded stays in the caller's module cache. A version means the same for ever; anything else, such as
+    `latest`, is asked for each time.
+    """
+    sample, work = context.sample, context.work
+    path = work / "path"
+    own = (*(pair for pair in env if pair[0] not in ("GOPATH", "GOMODCACHE")), ("GOPATH", str(path)))
+    modules = dict(env).get("GOMODCACHE") or os.environ.get("GOMODCACHE") or str(_gopath() / "pkg/mod")
+    install = Command((*go, "install", *flags, sample.module), work, (*own, ("GOMODCACHE", modules)))
+    pick = Command(("cp", "--", f"path/bin/{sample.name}", "app"), work)
+    product = Product(path / "bin", "", architecture(context.platform.architecture).elf_machine)
+    return (
+        Step(title="clear", command=Command(("rm", "-rf", "--", "path"), work), output=work),
+        Step(
+            title="go install",
+            command=install,
+            output=path / "bin",
+            stage=1,
+            links=True,
+            always_run=_VERSION.fullmatch(sample.module.partition("@")[2]) is None,
+        ),
+        Step(title="pick the program", command=pick, output=work / "app", stage=2, product=product),
+    )
+
+
+def _stamp(pair: tuple[str, str]) -> tuple[str, str]:
+    return ("-X", f"{pair[0]}={pair[1]}")
+
+
+def _gopath() -> Path:
+    """Where go keeps modules. Source: `go help gopath`."""
+    given = (os.environ.get("GOPATH") or "").split(os.pathsep)[0]
+    return Path(given or os.path.join(os.environ.get("HOME") or "/", "go"))
+
+
+def _inputs(top: Path, work: Path) -> Iterator[Path]:
+    """The files of the module at `top`, and of those that its go.mod takes from other folders."""
+    for folder in (top, *replacements(top)):
+        yield from _files(folder, work)
+
+
+def _files(top: Path, work: Path) -> Iterator[Path]:
+    """Files, and the links to folders: an import may lead through one. Each folder is looked into once, none above."""
+    seen = {_identity(folder) for folder in top.resolve().parents}
+    for parent, folders, files in walk(top, built_in(work), follow=True):
+        identity = _identity(Path(parent))
+        if identity in seen:
+            folders.clear()
+            continue
+        seen.add(identity)
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            if path.is_symlink() or path.is_file():
+                yield path
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _settings_file() -> Iterator[Path]:
+    """Where `go env -w` writes: what is left to it can still be noticed when it changes."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.environ.get("HOME") or "/nonexistent", ".config")
+    path = Path(home, "go/env")
+    if path.is_file():
+        yield path
