@@ -1,10 +1,10 @@
 """fromscratch: the smallest container image that will really run a C++ or Go program.
 
-    Sample ──recipe──▶ Command… ──run──▶ Binary ──read──▶ ElfFacts ──┐
-                                            │                        ├─judge─▶ Verdict ──┐
-    BaseImage ◀── registry · engine · …     │      RootFs ◀─ layers ─┘                   ├─▶ SizeRow ──▶ report
-        │                                   │                                            │
-        └─────────────── + ─────────────────┴──assemble──▶ Image ──run──▶ RunOutcome ────┘
+    Sample ──recipe──▶ Command… ──run──▶ Program (file, build, facts) ─┐
+                                            │                          ├─judge─▶ Verdict ──┐
+    BaseImage ◀── registry · engine · …     │        RootFs ◀─ layers ─┘                   ├─▶ SizeRow ──▶ report
+        │                                   │                                              │
+        └─────────────── + ─────────────────┴──assemble──▶ Image ──run──▶ RunOutcome ──────┘
 
 One room per stage, in the order of the pipeline: `samples`, `compile`, `elf`, `rootfs`, `loader`, `verdict`, `oci`,
 `package`, `registry`, `bases`, `run`, `report`. `model` holds the values that flow between them, `pipeline` connects
