@@ -637,7 +637,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
+class Candidate:
     """One candidate for the smallest image that runs. `rejected_because` is "" for the one that passed.
 
     `row` None: there was no image to judge.

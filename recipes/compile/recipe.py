@@ -16,7 +16,7 @@ CgoName = Literal["gcc", "zig"]
 class Recipe:
     """One way to build. `static` is what it promises; whether that came true, the file says.
 
-    `compile_flags` and `link_flags` are for C++, `build_flags` and `env` for Go. `rung` is its place among the ways to
+    `compile_flags` and `link_flags` are for C++, `build_flags` and `env` for Go. `rank` is its place among the ways to
     the smallest image, the one that is usually smallest first; None is for those that are there to be compared with.
     """
 
@@ -33,7 +33,7 @@ class Recipe:
     """For Go: whose C compiler cgo code is compiled with; None: there is no cgo."""
     linker_flags: str = ""
     """For Go: what its own linker is told."""
-    rung: int | None = None
+    rank: int | None = None
 
     @property
     def lto(self) -> bool:
@@ -50,7 +50,7 @@ _ALL = (
         toolchain="gcc",
         summary="plain g++: the contrast that every table starts from",
         compile_flags=("-O2",),
-        rung=3,
+        rank=3,
     ),
     Recipe(
         name="gcc-static",
@@ -79,7 +79,7 @@ _ALL = (
             "-Wl,-z,noseparate-code",
             "-Wl,--build-id=none",
         ),
-        rung=2,
+        rank=2,
     ),
     Recipe(
         name="clang-static-small",
@@ -100,7 +100,7 @@ _ALL = (
         # LTO takes 23 KB off hello. -Oz and -ffunction-sections change nothing.
         compile_flags=("-Os", "-flto"),
         link_flags=("-static", "-Os", "-flto", "-s", "-Wl,--gc-sections"),
-        rung=1,
+        rank=1,
     ),
     Recipe(
         name="go-static",
@@ -111,7 +111,7 @@ _ALL = (
         build_flags=_GO_FLAGS,
         linker_flags="-s -w",
         env=(("CGO_ENABLED", "0"),),
-        rung=1,
+        rank=1,
     ),
     Recipe(
         name="go-dynamic",
@@ -123,7 +123,7 @@ _ALL = (
         linker_flags="-s -w",
         env=(("CGO_ENABLED", "1"), ("CC", "gcc")),
         cgo="gcc",
-        rung=3,
+        rank=3,
     ),
     Recipe(
         name="go-cgo-static",
@@ -135,7 +135,7 @@ _ALL = (
         linker_flags="-s -w -linkmode=external -extldflags=-static",
         env=(("CGO_ENABLED", "1"),),
         cgo="zig",
-        rung=2,
+        rank=2,
     ),
 )
 
@@ -145,9 +145,9 @@ RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
 _USUAL: dict[Language, tuple[str, ...]] = {"c++": ("gcc-static-small", "zig-static-small"), "go": ("go-static",)}
 
 
-def ladder(language: Language) -> tuple[Recipe, ...]:
+def by_rank(language: Language) -> tuple[Recipe, ...]:
     """The recipes on the way to the smallest image: static ones first, those of dynamic programs last."""
-    found = [(recipe.rung, recipe) for recipe in RECIPES.values() if recipe.language == language and recipe.rung]
+    found = [(recipe.rank, recipe) for recipe in RECIPES.values() if recipe.language == language and recipe.rank]
     return tuple(recipe for _, recipe in sorted(found, key=lambda pair: pair[0]))
 
 

@@ -120,15 +120,15 @@ def smallest(
     max_blob: str = "",
 ) -> int:
     """Find the smallest image that runs (static, bundled, or on a base), and say why the others were rejected."""
-    from recipes.report.ladder import document, render
-    from recipes.workflows.smallest import Climber
+    from recipes.report.smallest import document, render
+    from recipes.workflows.smallest import Search
 
     one_of("format", format, ("text", "json"))
     project, where = open_project(c, compression, jobs=jobs, max_blob=max_blob), platform_of(platform)
     sample = load_any(project, Selection(target, build_target, package, set_), args, stdin)
     if not run:
         console.note("nothing is run: the first image whose verdict is `runs` is taken as the smallest")
-    climber = Climber(
+    search = Search(
         project,
         where,
         choose_engine(engine, project, run=run),
@@ -136,9 +136,9 @@ def smallest(
         source=from_,
         named=tuple(dlopen),
     )
-    rungs = tuple(climber.climb(sample))
-    passed = None if rungs[-1].rejected_because else rungs[-1].row
-    show(document(rungs) if format == "json" else render(rungs))
+    candidates = tuple(search.candidates(sample))
+    passed = None if candidates[-1].rejected_because else candidates[-1].row
+    show(document(candidates) if format == "json" else render(candidates))
     if passed is None:
         console.error(f"none of the candidates for {sample.name} runs")
         return errors.GateFailed.exit_code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from recipes import errors
-from recipes.compile.recipe import RECIPES, Recipe, ladder
+from recipes.compile.recipe import RECIPES, Recipe, by_rank
 from recipes.compile.toolchains import TOOLCHAINS
 from recipes.model import BaseImage, Environment, Language, Platform, Program
 from recipes.pipeline import Project, open_root
@@ -57,7 +57,7 @@ def make(project: Project, program: Program, source: str = "", named: tuple[str,
 
 def dynamic_recipe(language: Language) -> Recipe:
     """The usual recipe for the language that does not promise a static program."""
-    return next(recipe for recipe in ladder(language) if not recipe.static)
+    return next(recipe for recipe in by_rank(language) if not recipe.static)
 
 
 def machine_root(program: Program) -> str:

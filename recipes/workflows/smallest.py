@@ -1,4 +1,4 @@
-"""The smallest image that runs: rungs from static programs to whole bases, tried until one passes. None is skipped."""
+"""The smallest image that runs: candidates from static programs to whole bases are tried until one passes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import partial
 
 from recipes import compile as compiling
 from recipes import errors, pipeline
-from recipes.compile.recipe import Recipe, ladder
-from recipes.model import BaseImage, Platform, Program, Rung, RunStatus, Sample, SizeRow, Status
+from recipes.compile.recipe import Recipe, by_rank
+from recipes.model import BaseImage, Candidate, Platform, Program, RunStatus, Sample, SizeRow, Status
 from recipes.oci.reference import BUNDLE
 from recipes.pipeline import Project
 from recipes.run.engine import Engine
@@ -21,8 +21,8 @@ _TELLING = re.compile(r"\b(?:fatal )?error:|undefined (?:reference|symbol)|canno
 
 
 @dataclass(frozen=True, slots=True)
-class Climber:
-    """What all rungs have in common. `engine` None, or `run` False: a verdict alone decides."""
+class Search:
+    """What all candidates have in common. `engine` None, or `run` False: a verdict alone decides."""
 
     project: Project
     platform: Platform
@@ -31,41 +31,41 @@ class Climber:
     source: str = ""
     named: tuple[str, ...] = ()
 
-    def climb(self, sample: Sample) -> Iterator[Rung]:
-        """One rung after the other, the one that passes last; where none does, each says why.
+    def candidates(self, sample: Sample) -> Iterator[Candidate]:
+        """One candidate after the other, the one that passes last; where none does, each says why.
 
         It ends early where an image was judged to run and could not be run here: then no other can be either.
         """
-        for rung in self._rungs(sample):
-            console.note(f"{rung.name}: {rung.rejected_because or 'taken'}")
-            yield rung
-            if not rung.rejected_because or _not_run(rung.row):
+        for candidate in self._candidates(sample):
+            console.note(f"{candidate.name}: {candidate.rejected_because or 'taken'}")
+            yield candidate
+            if not candidate.rejected_because or _not_run(candidate.row):
                 return
 
-    def _rungs(self, sample: Sample) -> Iterator[Rung]:
+    def _candidates(self, sample: Sample) -> Iterator[Candidate]:
         if sample.language == "binary":
             program = pipeline.take_program(self.project, sample, self.platform)
             yield from self._packaged("as it is", program)
             return
-        for recipe in ladder(sample.language):
+        for recipe in by_rank(sample.language):
             built = self._build(sample, recipe)
-            if isinstance(built, Rung):
+            if isinstance(built, Candidate):
                 yield built
             else:
                 yield from self._packaged(recipe.name, built)
 
-    def _build(self, sample: Sample, recipe: Recipe) -> Program | Rung:
+    def _build(self, sample: Sample, recipe: Recipe) -> Program | Candidate:
         missing = compiling.available(recipe, self.platform, self.project.workspace)
         if missing:
-            return Rung(recipe.name, f"not tried: {missing.message}")
+            return Candidate(recipe.name, f"not tried: {missing.message}")
         try:
             return pipeline.build_program(self.project, sample, recipe, self.platform)
         except errors.CommandFailed as error:
-            return Rung(recipe.name, f"does not build: {telling_line(error.output) or error.message}")
+            return Candidate(recipe.name, f"does not build: {telling_line(error.output) or error.message}")
         except errors.GateFailed as error:
-            return Rung(recipe.name, error.message)
+            return Candidate(recipe.name, error.message)
 
-    def _packaged(self, how: str, program: Program) -> Iterator[Rung]:
+    def _packaged(self, how: str, program: Program) -> Iterator[Candidate]:
         """What loads nothing belongs on scratch; what loads something on the bundle, else on a base that has it."""
         if program.facts.interpreter is None:
             yield self._try(f"{how} on scratch", program, partial(BaseImage, "scratch", "scratch", self.platform))
@@ -75,7 +75,7 @@ class Climber:
         found: list[BaseImage] = []
         for name, base in self._bases():
             if isinstance(base, errors.RecipeError):
-                yield Rung(f"{how} on {name}", f"base not available: {base.message}")
+                yield Candidate(f"{how} on {name}", f"base not available: {base.message}")
             else:
                 found.append(base)
         for base in sorted(found, key=lambda each: (each.image_bytes, each.name)):
@@ -95,18 +95,18 @@ class Climber:
             except errors.RecipeError as error:
                 yield name, error
 
-    def _try(self, name: str, program: Program, base: Callable[[], BaseImage]) -> Rung:
+    def _try(self, name: str, program: Program, base: Callable[[], BaseImage]) -> Candidate:
         """Judge first: what is judged to fail is neither packaged nor run."""
         try:
             on = base()
             _, verdict = pipeline.prepare(self.project, program, on)
             if verdict.status is not Status.RUNS:
-                return Rung(name, f"judged: {verdict.status}: {verdict.reason}")
+                return Candidate(name, f"judged: {verdict.status}: {verdict.reason}")
             row = pipeline.package_and_run(self.project, program, on, self.engine, run=self.run)
         except errors.RecipeError as error:
             hint = f" ({error.hint})" if error.hint else ""
-            return Rung(name, f"{error.message}{hint}")
-        return Rung(name, self._why_rejected(row), row)
+            return Candidate(name, f"{error.message}{hint}")
+        return Candidate(name, self._why_rejected(row), row)
 
     def _why_rejected(self, row: SizeRow) -> str:
         if row.run is None or row.observed:

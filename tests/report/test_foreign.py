@@ -14,19 +14,19 @@ from typing import Any, TypeVar
 import pytest
 
 from recipes.model import (
+    Candidate,
     Command,
     Comparison,
     ElfFacts,
     Linkage,
     Pushed,
-    Rung,
     RunOutcome,
     RunStatus,
     Unavailable,
     Verification,
     WalkStep,
 )
-from recipes.report import document, html, ladder, pushed, summary, table, verdict, walkthrough
+from recipes.report import document, html, pushed, smallest, summary, table, verdict, walkthrough
 from tests.report.rows import AMD64, EVERYTHING, NOT_RUN, NOT_STARTED, RAN, full, row
 
 EVIL = "error: a\r\nerror: forged\n\x1b]0;t\x07\x1b[2J\x1b[31m\x9b1m\x7f\t\u202e\u2028\u200b\ufeff\udc9b\ud800`<b>|"
@@ -75,7 +75,7 @@ REPORTS: dict[str, Callable[[], str]] = {
     "facts": lambda: summary.render_facts(EVIL, FACTS),
     "verdict": lambda: verdict.render(VERIFICATION, verbose=True),
     "verdicts": lambda: verdict.render_all((VERIFICATION,), GONE),
-    "ladder": lambda: ladder.render(poisoned((Rung("a", "b"), Rung("c", "", ROWS[1])))),
+    "smallest": lambda: smallest.render(poisoned((Candidate("a", "b"), Candidate("c", "", ROWS[1])))),
     "step": lambda: walkthrough.render_step(STEP),
     "steps": lambda: walkthrough.render_summary((STEP,)),
     "walkthrough": lambda: walkthrough.render_markdown((STEP,)),

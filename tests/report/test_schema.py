@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from recipes.elf.facts import read_elf
 from recipes.model import (
+    Candidate,
     Comparison,
     Descriptor,
     ElfFacts,
@@ -22,7 +23,6 @@ from recipes.model import (
     Library,
     Linkage,
     Pushed,
-    Rung,
     RunOutcome,
     RunStatus,
     Searched,
@@ -31,7 +31,7 @@ from recipes.model import (
     Verdict,
     Verification,
 )
-from recipes.report import ladder, pushed
+from recipes.report import pushed, smallest
 from recipes.report import verdict as verdicts
 from recipes.report.document import comparison_document, dumps, facts_document, images_document
 from tests.report.rows import AMD64, FAILS, NOT_RUN, NOT_STARTED, RAN, full, row
@@ -58,7 +58,10 @@ ROWS = [full(run) for run in (None, RAN, NOT_STARTED, NOT_RUN, STOPPED)]
 DOCUMENTS: dict[str, list[str]] = {
     "comparison": [dumps(comparison_document(each)) for each in (Comparison(tuple(ROWS), GONE, GONE), Comparison(()))],
     "images": [dumps(images_document(ROWS, DIGEST)), dumps(images_document([row(verdict=FAILS)], DIGEST))],
-    "smallest": [ladder.document((Rung("a", "it fails"), Rung("b", "", ROWS[1]))), ladder.document((Rung("a", "no"),))],
+    "smallest": [
+        smallest.document((Candidate("a", "it fails"), Candidate("b", "", ROWS[1]))),
+        smallest.document((Candidate("a", "no"),)),
+    ],
     "verdict": [dumps(verdicts.document(ON_A_BASE))],
     "verdicts": [dumps(verdicts.documents((ON_A_BASE,), GONE)), dumps(verdicts.documents((), ()))],
     "facts": [dumps(facts_document(FACTS))],

@@ -1,4 +1,4 @@
-"""Tests of `invoke smallest`: the first rung that runs is taken, and every one before it is named with its reason."""
+"""Tests of `invoke smallest`: the first candidate that runs is taken; why others were not is said."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from recipes.bases import specs
-from recipes.compile.recipe import RECIPES, ladder
+from recipes.compile.recipe import RECIPES, by_rank
 from recipes.model import Platform
 from recipes.pipeline import Project
 from recipes.samples.reader import load
 from recipes.support.workspace import Workspace
-from recipes.workflows.smallest import Climber, telling_line
+from recipes.workflows.smallest import Search, telling_line
 from tests.cli import add, invoke
 from tests.need import need_tool
 from tests.schemas import read
@@ -36,17 +36,17 @@ int main() {
 """
 
 
-def climb(project: Path, target: str, *words: str) -> tuple[int, list[tuple[str, str | None]], dict[str, Any]]:
+def searched(project: Path, target: str, *words: str) -> tuple[int, list[tuple[str, str | None]], dict[str, Any]]:
     done = invoke(project, "smallest", target, "--engine=local", "--format=json", *words)
     assert b"Traceback" not in done.stderr, done.stderr.decode()
     document = read("smallest", done.stdout)
-    return done.exit_code, [(rung["name"], rung["left"]) for rung in document["rungs"]], document
+    return done.exit_code, [(candidate["name"], candidate["left"]) for candidate in document["rungs"]], document
 
 
-def test_the_ladder_is_static_first() -> None:
-    """Every language has rungs, static ones before dynamic ones, and each recipe is one rung at most."""
+def test_static_recipes_rank_first() -> None:
+    """Every language has candidates, static ones before dynamic ones, and each recipe is one candidate at most."""
     for language in {recipe.language for recipe in RECIPES.values()}:
-        static = [recipe.static for recipe in ladder(language)]
+        static = [recipe.static for recipe in by_rank(language)]
         assert static == sorted(static, reverse=True)
         assert {True, False} == {*static}
 
@@ -68,10 +68,10 @@ def test_the_telling_line(output: str, line: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_first_rung(project: Path) -> None:
+def test_the_first_candidate(project: Path) -> None:
     """A plain program is static musl on scratch, and nothing more is tried."""
-    code, rungs, document = climb(project, "hi")
-    assert (code, rungs) == (0, [("zig-static-small on scratch", None)])
+    code, candidates, document = searched(project, "hi")
+    assert (code, candidates) == (0, [("zig-static-small on scratch", None)])
     (row,) = document["rows"]
     assert (row["base"], row["runs"], row["run"]["stdout"]) == ("scratch", True, "hello\n")
 
@@ -81,11 +81,11 @@ def test_what_only_glibc_has(project: Path) -> None:
     """A header that musl lacks: zig's own message says why, and static glibc is taken."""
     need_tool("g++")
     add(project, "traced", BACKTRACE, 'expect = "traced\\n"\n')
-    code, rungs, document = climb(project, "traced")
+    code, candidates, document = searched(project, "traced")
     assert code == 0
-    assert [name for name, _ in rungs] == ["zig-static-small", "gcc-static-small on scratch"]
-    assert "does not build" in str(rungs[0][1])
-    assert "execinfo.h" in str(rungs[0][1])
+    assert [name for name, _ in candidates] == ["zig-static-small", "gcc-static-small on scratch"]
+    assert "does not build" in str(candidates[0][1])
+    assert "execinfo.h" in str(candidates[0][1])
     assert document["rows"][0]["run"]["stdout"] == "traced\n"
 
 
@@ -94,12 +94,12 @@ def test_what_needs_a_library_of_the_host(project: Path) -> None:
     """Static programs start and do not find what they open; the bundle that was told of it does."""
     need_tool("g++")
     add(project, "opener", HOST_LIBRARY, 'expect = "7\\n"\n')
-    code, rungs, document = climb(project, "opener", "--dlopen=libm.so.6")
+    code, candidates, document = searched(project, "opener", "--dlopen=libm.so.6")
     assert code == 0
-    assert [name for name, _ in rungs] == [
+    assert [name for name, _ in candidates] == [
         "zig-static-small on scratch", "gcc-static-small on scratch", "gcc-dynamic on bundle",
     ]  # fmt: skip
-    assert all("does not run as expected" in str(left) for _, left in rungs[:2])
+    assert all("does not run as expected" in str(left) for _, left in candidates[:2])
     (row,) = document["rows"]
     assert (row["base"], row["runs"]) == ("bundle", True)
 
@@ -118,27 +118,35 @@ def test_bases_come_last_and_by_size(workspace: Workspace, monkeypatch: pytest.M
     program = compile_to(tmp_path / "program", "int main(void) { return 0; }")
     from recipes.samples.reader import prebuilt
 
-    climber = Climber(Project.at(workspace.root), Platform.host(), None)
-    rungs = list(climber.climb(prebuilt(str(program))))
-    assert [rung.name.rpartition(" ")[2] for rung in rungs] == ["bundle", "gone", "small", "middle", "large"]
-    assert "--from" in rungs[0].rejected_because
-    assert "not available" in rungs[1].rejected_because
-    assert all("judged: fails: exec /app: no such file or directory" in rung.rejected_because for rung in rungs[2:])
+    search = Search(Project.at(workspace.root), Platform.host(), None)
+    candidates = list(search.candidates(prebuilt(str(program))))
+    assert [each.name.rpartition(" ")[2] for each in candidates] == [
+        "bundle",
+        "gone",
+        "small",
+        "middle",
+        "large",
+    ]
+    assert "--from" in candidates[0].rejected_because
+    assert "not available" in candidates[1].rejected_because
+    assert all(
+        "judged: fails: exec /app: no such file or directory" in each.rejected_because for each in candidates[2:]
+    )
 
 
 @pytest.mark.slow
 def test_nothing_runs(project: Path) -> None:
-    """Where no rung passes the exit code is 3, every rung is named, and no image is shown."""
+    """Where no candidate passes the exit code is 3, every candidate is named, and no image is shown."""
     need_tool("g++")
     add(project, "wrong", "int main() { return 4; }\n")
     (project / "pyproject.toml").write_text("")
-    code, rungs, document = climb(project, "wrong")
+    code, candidates, document = searched(project, "wrong")
     assert code == 3
     assert document["rows"] == []
-    names = [name for name, _ in rungs]
+    names = [name for name, _ in candidates]
     assert names[:3] == ["zig-static-small on scratch", "gcc-static-small on scratch", "gcc-dynamic on bundle"]
     assert any(name.endswith("on alpine") for name in names)
-    assert all(left for _, left in rungs)
+    assert all(left for _, left in candidates)
 
 
 @pytest.mark.slow
@@ -152,7 +160,7 @@ def test_without_a_run_the_verdict_is_said_to_decide(project: Path) -> None:
 
 @pytest.mark.slow
 def test_not_run_is_not_a_pass(workspace: Workspace) -> None:
-    """A program for a CPU that cannot be run here is not the smallest image that runs: the climb ends there."""
+    """A program for a CPU that cannot be run here is not the smallest image that runs: the search ends there."""
     from recipes.model import BaseImage, Image, Limits, RunOutcome, RunStatus
 
     class Refusing:
@@ -170,8 +178,8 @@ def test_not_run_is_not_a_pass(workspace: Workspace) -> None:
 
     folder = add(workspace.root, "hi", "int main() {}\n")
     project = Project.at(workspace.root)
-    rungs = list(Climber(project, Platform.host(), Refusing()).climb(load(str(folder), workspace)))
-    assert [rung.rejected_because for rung in rungs] == ["judged to run, but not run: unshare: not permitted"]
+    candidates = list(Search(project, Platform.host(), Refusing()).candidates(load(str(folder), workspace)))
+    assert [each.rejected_because for each in candidates] == ["judged to run, but not run: unshare: not permitted"]
 
 
 @pytest.mark.slow
@@ -179,5 +187,5 @@ def test_files(project: Path, tmp_path: Path) -> None:
     """A static file belongs on scratch, a dynamic one on its bundle."""
     static = compile_to(tmp_path / "static", "int main(void) { return 0; }", "-static")
     dynamic = compile_to(tmp_path / "dynamic", "int main(void) { return 0; }")
-    assert climb(project, str(static))[:2] == (0, [("as it is on scratch", None)])
-    assert climb(project, str(dynamic), "--from=rootfs:/")[:2] == (0, [("as it is on bundle", None)])
+    assert searched(project, str(static))[:2] == (0, [("as it is on scratch", None)])
+    assert searched(project, str(dynamic), "--from=rootfs:/")[:2] == (0, [("as it is on bundle", None)])

@@ -17,7 +17,7 @@ _PADDING = ("-Wl,-z,noseparate-code", "-Wl,--build-id=none")
 
 def _gcc(name: str, compile_flags: tuple[str, ...], link_flags: tuple[str, ...]) -> Recipe:
     return replace(
-        RECIPES["gcc-static"], name=f"shrink-{name}", compile_flags=compile_flags, link_flags=link_flags, rung=None
+        RECIPES["gcc-static"], name=f"shrink-{name}", compile_flags=compile_flags, link_flags=link_flags, rank=None
     )
 
 
