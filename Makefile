@@ -15,7 +15,7 @@ export SAMPLE TARGET
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL = help
-.PHONY: help build-static compare-sizes bundle smallest debug push inspect verify walkthrough dockerfile doctor bench lint check test fuzz gallery docs lock clean FORCE
+.PHONY: help build-static compare-sizes bundle smallest debug push inspect verify walkthrough dockerfile doctor bench lint check test coverage fuzz gallery docs lock clean FORCE
 
 help:
 	@echo 'make compare-sizes              every sample, recipe and base in one table'
@@ -30,6 +30,7 @@ help:
 	@echo 'make walkthrough                static binaries explained, each step done here'
 	@echo 'make doctor                     what this machine has and lacks'
 	@echo 'make test | check | fuzz        everything | lint, types and fast tests | 100,000 broken inputs'
+	@echo 'make coverage                   what of each room the fast tests run in their own process'
 	@echo 'make bench                      measured ratios against docker build and others'
 	@echo 'make gallery                    other people'"'"'s programs, built and run: docs/gallery.md'
 	@echo 'make docs                       these pages and the API as a site: build/site'
@@ -60,6 +61,13 @@ check: lint
 test: $(VENV)/.dev
 	$(PY) -m recipes.support.system ensure tests
 	$(PY) -m pytest -n 2 --durations 10 $(ARGS)
+
+# Measured and not gated. What the tests start as a process of its own, such as the command line, is not seen.
+coverage: $(VENV)/.dev
+	$(PY) -m coverage run -m pytest -m 'not slow' $(ARGS)
+	@for room in $(dir $(wildcard recipes/*/__init__.py)); do \
+	    printf '%-20s %s %%\n' "$$room" "$$($(PY) -m coverage report --include="$$room*" --format=total)"; \
+	done
 
 fuzz: $(VENV)/.dev
 	FUZZ_INPUTS=$${FUZZ_INPUTS:-100000} $(PY) -m pytest -k fuzz --timeout 0 $(ARGS)

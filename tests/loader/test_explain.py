@@ -553,18 +553,6 @@ def test_versions_of_a_library_that_nobody_has_loaded(small: Small, tmp_path: Pa
 PACKED = "static int a, b; static int *volatile table[] = {&a, &b, &a}; int sum(void) { return *table[0] + *table[2]; }"
 
 
-@pytest.mark.parametrize("root", ["bullseye-cc", "cc"])
-def test_packed_relocations_of_a_library_without_libc(small: Small, root: str) -> None:
-    """No version says that glibc has to know them, so an old one passes them over, and the first pointer is wrong."""
-    flags = ("-nostdlib", "-Wl,-z,pack-relative-relocs")
-    library = small.library("liba.so", source=PACKED, flags=flags)
-    small.program(library, source="int sum(void); int main(void) { return sum(); }").put(f"{LIB}/liba.so", library)
-    base = RootFs.from_directory(assembled(root))
-    for path in (LOADER, f"{LIB}/libc.so.6"):
-        small.put(path, base.read(path))
-    assert starts(small, "/") == (root == "cc")
-
-
 def _start(small: Small, *args: str) -> shell.Completed:
     return shell.run(Command((need_tool("unshare"), "--map-root-user", "--root", str(small.folder), "/app", *args)))
 

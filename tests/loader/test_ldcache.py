@@ -82,3 +82,161 @@ def test_what_is_no_cache_is_empty(root: Path) -> None:
     assert read_ldcache(new, little_endian=False) == LdCache({})
     for length in range(0, len(new), 3):
         read_ldcache(new[:length])
+
+
+# ── written here, byte by byte: what no ldconfig of this machine writes ──────────────────────────────────────────────
+
+AMD64, TLS = 0x0303, 1 << 63
+NAMED = 1 << 62
+"""Bit 30 of the upper half: the lower half is the number of a glibc-hwcaps folder's name."""
+
+
+def old_cache(*entries: tuple[str, str], order: str = "<") -> bytes:
+    """The format of libc5's times: names are counted from the end of the table."""
+    strings, table = b"", b""
+    for name, path in entries:
+        table += struct.pack(f"{order}iII", AMD64, len(strings), len(strings) + len(name) + 1)
+        strings += f"{name}\0{path}\0".encode()
+    return b"ld.so-1.7.0\0" + struct.pack(f"{order}I", len(entries)) + table + strings
+
+
+def new_cache(
+    *entries: tuple[str, str, int],
+    hwcaps: tuple[str, ...] = (),
+    order: str = "<",
+    mark: int | None = None,
+    sections: tuple[int, ...] = (1,),
+) -> bytes:
+    """glibc's format: names are counted from the start. An entry is a name, its path and what hardware it asks for.
+
+    `sections` are the kinds of the extension's sections, of which those of kind 1 list `hwcaps`.
+    """
+    mark = (2 if order == "<" else 3) if mark is None else mark
+    start = 48 + 24 * len(entries)
+    strings, table = b"", b""
+    for name, path, hardware in entries:
+        key = start + len(strings)
+        table += struct.pack(f"{order}iIIIQ", AMD64, key, key + len(name) + 1, 0, hardware)
+        strings += f"{name}\0{path}\0".encode()
+    numbers = []
+    for name in hwcaps:
+        numbers.append(start + len(strings))
+        strings += f"{name}\0".encode()
+    at = start + len(strings)
+    extension = b""
+    if hwcaps:
+        extension = struct.pack(f"{order}II", 0xEAA42174, len(sections))
+        behind = at + 8 + 16 * len(sections)
+        for kind in sections:
+            extension += struct.pack(f"{order}IIII", kind, 0, behind if kind == 1 else at, 4 * len(hwcaps))
+        extension += struct.pack(f"{order}{len(hwcaps)}I", *numbers)
+    head = struct.pack(f"{order}IIB3xI12x", len(entries), len(strings), mark, at if hwcaps else 0)
+    return b"glibc-ld.so.cache1.1" + head + table + strings + extension
+
+
+def listed(data: bytes, *, little_endian: bool = True) -> list[tuple[str, str]]:
+    """Each path with its glibc-hwcaps folder, in the order of the file."""
+    cache = read_ldcache(data, little_endian=little_endian)
+    return [(entry.path, entry.hwcap) for entries in cache.entries.values() for entry in entries]
+
+
+LEVELS = ("x86-64-v2", "x86-64-v3")
+FOR_LEVELS = (("liba.so", "/plain", 0), ("liba.so", "/two", NAMED | 0), ("liba.so", "/three", NAMED | 1))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("sections", [(1,), (0, 1), (0, 7, 1)])
+def test_an_entry_names_its_hwcaps_folder_by_number(order: str, sections: tuple[int, ...]) -> None:
+    """In either byte order, and whatever other sections the extension has."""
+    data = new_cache(*FOR_LEVELS, hwcaps=LEVELS, order=order, sections=sections)
+    assert listed(data, little_endian=order == "<") == [
+        ("/plain", ""),
+        ("/two", "x86-64-v2"),
+        ("/three", "x86-64-v3"),
+    ]
+
+
+def test_the_best_folder_that_the_cpu_uses() -> None:
+    """The machine's order of folders decides, not the file's; without folders of the machine the baseline is left."""
+    cache = read_ldcache(new_cache(*FOR_LEVELS, hwcaps=LEVELS))
+    assert cache.find("liba.so", "amd64", 64, ("x86-64-v3", "x86-64-v2")) == "/three"
+    assert cache.find("liba.so", "amd64", 64, ("x86-64-v2",)) == "/two"
+    assert cache.find("liba.so", "amd64", 64) == "/plain"
+    only = read_ldcache(new_cache(*FOR_LEVELS[1:], hwcaps=LEVELS))
+    assert only.find("liba.so", "amd64", 64) is None
+
+
+def test_a_new_format_behind_the_old_one() -> None:
+    """The new one counts, with its names counted from its own start, which is the next multiple of eight."""
+    for name in ("liba.so", "liba.so.1", "liba.so.12"):
+        old = old_cache((name, "/old"), (f"{name}.x", "/old"))
+        assert listed(old) == [("/old", ""), ("/old", "")]
+        table = len(old) - len(f"{name}\0/old\0{name}.x\0/old\0")
+        behind = old[:table].ljust(-(-table // 8) * 8, b"\0") + new_cache(*FOR_LEVELS, hwcaps=LEVELS)
+        assert listed(behind) == [("/plain", ""), ("/two", "x86-64-v2"), ("/three", "x86-64-v3")]
+
+
+@pytest.mark.parametrize(("order", "mark", "used"), [
+    ("<", 0, True), ("<", 1, False), ("<", 2, True), ("<", 3, False), ("<", 6, True),
+    (">", 0, True), (">", 1, False), (">", 2, False), (">", 3, True),
+])  # fmt: skip
+def test_the_mark_of_the_byte_order(order: str, mark: int, used: bool) -> None:
+    """0 is from before there was one, 1 is invalid, 2 little and 3 big; only two bits of it count."""
+    data = new_cache(("liba.so", "/a", 0), order=order, mark=mark)
+    assert listed(data, little_endian=order == "<") == ([("/a", "")] if used else [])
+
+
+def test_hardware_that_a_baseline_machine_has_not() -> None:
+    """Entries of the legacy hardware names are passed over, but for the bit that means TLS; those after them count."""
+    entries = (("liba.so", "/sse2", 1 << 26), ("liba.so", "/tls", TLS), ("liba.so", "/both", TLS | 1))
+    assert listed(new_cache(*entries)) == [("/tls", "")]
+
+
+def test_a_folder_that_the_extension_does_not_name() -> None:
+    """Its entries are passed over; those after them count. So is every folder where the extension is not one."""
+    missing = ("liba.so", "/none", NAMED | 2)
+    data = new_cache(missing, *FOR_LEVELS, hwcaps=LEVELS)
+    named = [("/plain", ""), ("/two", "x86-64-v2"), ("/three", "x86-64-v3")]
+    assert listed(data) == named
+    for other in (
+        data.replace(struct.pack("<I", 0xEAA42174), bytes(4)),
+        new_cache(missing, *FOR_LEVELS, hwcaps=LEVELS, sections=(2,)),
+        data[: data.index(struct.pack("<I", 0xEAA42174)) + 7],
+        data[: data.index(struct.pack("<I", 0xEAA42174)) + 8 + 15],
+        data[:-1],
+    ):
+        assert listed(other) == named[:1]
+
+
+def test_where_a_cache_ends() -> None:
+    """A table that ends with the file is read; one entry more than there is room for makes the file no cache."""
+    data = new_cache(("liba.so", "/a", 0))
+    assert listed(data) == [("/a", "")]
+    assert listed(data[:-1]) == []  # the last name has no end
+    assert listed(_counting(data, 20, 2)) == []
+    # Names may be anywhere: of a table without any behind it, the head of the file is one.
+    full = data[:48] + struct.pack("<iIIIQ", AMD64, 0, 0, 0, 0)
+    assert listed(full) == [("glibc-ld.so.cache1.1\1", "")]
+    assert listed(full[:-1]) == []
+    old = old_cache(("liba.so", "/a"))
+    assert listed(old) == [("/a", "")]
+    assert listed(old[:-1]) == []
+    assert listed(_counting(old, 12, 3)) == []
+
+
+def _counting(data: bytes, at: int, entries: int) -> bytes:
+    return data[:at] + struct.pack("<I", entries) + data[at + 4 :]
+
+
+def test_names_that_overlap_are_not_copied_without_end() -> None:
+    """All names together may cost eight times the file: what goes past that is left out, as no ldconfig writes it."""
+    long = "x" * 4000
+    fits = new_cache(*((long, f"/{number}", 0) for number in range(4)))
+    assert [path for path, _ in listed(fits)] == ["/0", "/1", "/2", "/3"]
+    one = new_cache((long, "/a", 0), *((("b", "/b", 0),) * 500))
+    table = bytearray(one)
+    for number in range(1, 501):  # the same long name again and again
+        table[48 + 24 * number + 4 : 48 + 24 * number + 8] = one[52:56]
+    found = listed(bytes(table))
+    assert 0 < len(found) < 500
+    assert sum(len(long) for _ in found) <= 8 * len(one)

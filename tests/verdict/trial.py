@@ -102,6 +102,7 @@ class Trial:
         env: Environment = (),
         warnings: tuple[str, ...] = (),
         commands: tuple[Command, ...] = (),
+        linker_map: Path | None = None,
     ) -> Verdict:
         return judge(
             examine(self.program),
@@ -111,9 +112,10 @@ class Trial:
             env=env,
             warnings=warnings,
             commands=commands,
+            linker_map=linker_map,
         )
 
-    def codes(self, **settings: Environment) -> set[str]:
+    def codes(self, **settings: object) -> set[str]:
         return {finding.code for finding in self.verdict(**settings).findings}  # type: ignore[arg-type]
 
     def predicted(self, code: str, **settings: object) -> Finding:

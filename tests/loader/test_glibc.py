@@ -1,0 +1,557 @@
+"""Tests of recipes/loader/glibc.py, glibcpaths.py and objects.py that go on from those of test_explain.py.
+
+First with the real loader, as there: what it says is compared. Then with small files that no compiler of this machine
+writes, for classes, byte orders and CPUs of which there is no loader here.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from recipes.architecture import ARCHITECTURES
+from recipes.elf.facts import read_elf
+from recipes.elf.markers import examine
+from recipes.elf.segments import BytesReader
+from recipes.loader.explain import explain, loader_kind
+from recipes.loader.loading import Loading, Problem
+from recipes.model import Command, Library, Platform, Searched
+from recipes.rootfs.root import RootFs
+from recipes.support import shell
+from recipes.verdict.judge import judge
+from tests.compilers import Compilers
+from tests.elf.fixtures.make import EXEC, PIE, RPATH, RUNPATH, SONAME, make_elf
+from tests.fuzz.targets import Files
+from tests.loader.test_explain import (
+    AMD64,
+    LIB,
+    LOADER,
+    PACKED,
+    Small,
+    _elf_hash,
+    _start,
+    rpath,
+    runpath,
+    starts,
+    versioned,
+)
+from tests.oracle.roots import root as assembled
+
+FOLDERS = (LIB, f"/usr{LIB}", "/lib", "/usr/lib")
+
+
+@pytest.fixture
+def small(tmp_path: Path, compilers: Compilers) -> Small:
+    return Small(tmp_path / "root", compilers)
+
+
+def search_of(loading: Loading, name: str) -> list[tuple[str, str, str]]:
+    """Every step of the search for a library: the place, why there, and what was met."""
+    library = next(library for library in loading.libraries if library.name == name)
+    return [(step.path, step.why, step.found) for step in library.searched]
+
+
+# ── with the real loader ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_rpath_of_each_object_on_the_way(small: Small) -> None:
+    """The RPATH of the object that asks, then of the one that had it loaded, up to the program: each is told once."""
+    c = small.library("libc_.so")
+    b = small.library("libb.so", c, flags=rpath("/of-b"))
+    a = small.library("liba.so", b, flags=rpath("/of-a"))
+    small.program(a, flags=rpath("/of-app")).put("/of-app/liba.so", a).put("/of-a/libb.so", b)
+    assert search_of(small.agrees(), "libc_.so")[:4] == [
+        ("/of-b/libc_.so", "RPATH of /of-a/libb.so", "no such file"),
+        ("/of-a/libc_.so", "RPATH of /of-app/liba.so", "no such file"),
+        ("/of-app/libc_.so", "RPATH of /app", "no such file"),
+        ("", "LD_LIBRARY_PATH", "not set"),
+    ]
+    for folder in ("/of-app", "/of-a", "/of-b"):  # the later ones first
+        small.put(f"{folder}/libc_.so", c)
+        assert small.finds("libc_.so") == f"{folder}/libc_.so"
+
+
+def test_the_search_without_and_with_a_cache(small: Small) -> None:
+    """What was met is told of each place: a cache that is not there, or that has no such name, or that has it."""
+    a = small.library("liba.so.1")
+    small.program(a)
+    built_in = [(f"{folder}/liba.so.1", "built-in folder", "no such file") for folder in FOLDERS]
+    start = ("", "LD_LIBRARY_PATH", "not set")
+    without = ("/etc/ld.so.cache", "ld.so.cache", "no such file, and without it ld.so.conf is not read")
+    assert search_of(small.agrees(), "liba.so.1") == [start, without, *built_in]
+    small.put("/etc/ld.so.cache", cache_of("libother.so", "/opt/libother.so"))
+    names_none = ("/etc/ld.so.cache", "ld.so.cache", "names no liba.so.1")
+    assert search_of(small.agrees(), "liba.so.1") == [start, names_none, *built_in]
+    small.put("/etc/ld.so.cache", cache_of("liba.so.1", "/opt/liba.so.1")).put("/opt/liba.so.1", a)
+    assert search_of(small.agrees(), "liba.so.1") == [start, ("/opt/liba.so.1", "ld.so.cache", "found")]
+
+
+def test_the_search_of_nodefaultlib(small: Small) -> None:
+    """-z nodefaultlib leaves out built-in folders, also where the cache names them; other folders it does not."""
+    a = small.library("liba.so.1")
+    small.program(a, flags=("-Wl,-z,nodefaultlib", *runpath(LIB))).put("/usr/lib/liba.so.1", a)
+    passed_over = "not used: it was linked with -z nodefaultlib"
+    small.put("/etc/ld.so.cache", cache_of("liba.so.1", "/usr/lib/liba.so.1"))
+    assert search_of(small.agrees(), "liba.so.1") == [
+        ("", "LD_LIBRARY_PATH", "not set"),
+        (f"{LIB}/liba.so.1", "RUNPATH of /app", "no such file"),
+        ("/usr/lib/liba.so.1", "ld.so.cache", passed_over),
+        ("", "built-in folders", passed_over),
+    ]
+    small.program(a).put("/etc/ld.so.cache", cache_of("liba.so.1", "/usr/lib/liba.so.1"))
+    assert search_of(small.agrees(), "liba.so.1")[-1] == ("/usr/lib/liba.so.1", "ld.so.cache", "found")
+
+
+def cache_of(name: str, path: str, flags: int = 0x0303) -> bytes:
+    """An ld.so.cache of glibc's own format with one entry."""
+    names = f"{name}\0{path}\0".encode()
+    entry = struct.pack("<iIIIQ", flags, 72, 72 + len(name) + 1, 0, 0)
+    return b"glibc-ld.so.cache1.1" + struct.pack("<IIB3xI12x", 1, len(names), 2, 0) + entry + names
+
+
+def test_origin_of_a_program_behind_a_link(small: Small) -> None:
+    """$ORIGIN is the folder of the file itself, not of the link by which it was started."""
+    a = small.library("liba.so")
+    small.program(a, flags=runpath("$ORIGIN/lib")).put("/opt/tool", small.at("/app").read_bytes())
+    small.put("/opt/lib/liba.so", a).at("/app").unlink()
+    small.at("/app").symlink_to("opt/tool")
+    small.at("/opt/tool").chmod(0o755)
+    assert small.finds("liba.so") == "/opt/lib/liba.so"
+
+
+def test_a_folder_under_a_librarys_name(small: Small) -> None:
+    """Opening it works, reading it does not, and that ends the search."""
+    a = small.library("liba.so")
+    small.program(a, flags=runpath("/one:/two")).put("/two/liba.so", a).at("/one/liba.so").mkdir(parents=True)
+    (problem,) = small.loading().problems
+    assert (problem.code, problem.library, problem.needed_by) == ("library-broken", "liba.so", "/app")
+    assert problem.evidence == "/app needs liba.so, and /one/liba.so is a folder"
+    said = "/app: error while loading shared libraries: /one/liba.so: cannot read file data: "
+    assert problem.message.startswith(said)
+    assert _start(small).stderr.decode().startswith(said)
+
+
+def test_a_library_that_two_ask_for_is_missed_once(small: Small) -> None:
+    """The first who asks is named, as the loader stops there."""
+    lost = small.library("liblost.so")
+    a, b = small.library("liba.so", lost), small.library("libb.so", lost)
+    small.program(a, b).put(f"{LIB}/liba.so", a).put(f"{LIB}/libb.so", b)
+    (problem,) = small.agrees().problems
+    assert (problem.library, problem.needed_by) == ("liblost.so", f"{LIB}/liba.so")
+    assert problem.evidence == f"{LIB}/liba.so needs liblost.so"
+    assert _start(small).stderr.decode().strip() == problem.message
+
+
+def test_libraries_that_need_each_other(small: Small) -> None:
+    """A circle is walked once."""
+    first = small.library("liba.so")
+    b = small.library("libb.so", first)
+    a = small.library("liba.so", b, source="int again(void) { return 2; }")
+    small.program(a).put(f"{LIB}/liba.so", a).put(f"{LIB}/libb.so", b)
+    loading = small.agrees()
+    assert loading.problems == ()
+    assert [library.name for library in loading.libraries] == [
+        "liba.so", "libc.so.6", "libb.so", "ld-linux-x86-64.so.2",
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_preloaded_is_a_warning(small: Small) -> None:
+    """For each of the two places that name such libraries, in the loader's order; comments are none."""
+    small.program().put("/etc/ld.so.preload", b"liblist.so # libcomment.so\n").put("/opt/libtext.so", b"text" * 40)
+    env = {"LD_PRELOAD": "libnone.so:/opt/libtext.so"}
+    enter = ("unshare", "--map-root-user", "--root", str(small.folder), "/app")
+    done = shell.run(Command(enter), environment=env)
+    theirs, ours = done.stderr.decode().splitlines()[-3:], small.agrees(env).warnings  # before: what unshare had
+    assert ours[1] == theirs[1]
+    assert [text.partition(" (")[0] for text in ours] == [text.partition(" (")[0] for text in theirs]
+    assert all(text.endswith("): ignored.") for text in ours)
+
+
+def test_what_was_preloaded_in_vain_is_still_missed(small: Small) -> None:
+    """A library that the program needs as well is first a warning, then the end."""
+    small.program(small.library("liba.so"))
+    (problem,) = small.agrees({"LD_PRELOAD": "liba.so"}).problems
+    assert (problem.library, problem.needed_by) == ("liba.so", "/app")
+    assert [library.name for library in small.loading({"LD_PRELOAD": "liba.so"}).libraries].count("liba.so") == 1
+
+
+def test_the_loader_may_be_preloaded_and_needed(small: Small) -> None:
+    """It is there already, under its soname too."""
+    small.program()
+    loading = small.agrees({"LD_PRELOAD": f"{LOADER} ld-linux-x86-64.so.2"})
+    assert (loading.problems, loading.warnings) == ((), ())
+    itself = (Searched(LOADER, "the loader itself", "found"),)
+    assert loading.libraries[0] == Library(LOADER, LOADER, "/app", itself)
+
+
+def test_a_renamed_loader(small: Small) -> None:
+    """A program may name its loader by any path; libc needs it by its soname, and it is not searched for."""
+    small.put("/opt/loader", Path(LOADER)).at(LOADER).unlink()
+    small.program(flags=("-Wl,--dynamic-linker=/opt/loader",))
+    assert small.agrees().problems == ()
+    assert {library.path for library in small.loading().libraries} == {"/opt/loader", f"{LIB}/libc.so.6"}
+
+
+# ── with the real loader: versions, symbols, relocations ─────────────────────────────────────────────────────────────
+
+
+def test_who_forces_a_version(small: Small, tmp_path: Path) -> None:
+    """Up to three of the symbols are named, and the others counted; those of other libraries' versions are not."""
+    names = [f"f{number}" for number in range(5)]
+    body = " ".join(f"int {name}(void) {{ return 1; }}" for name in names)
+    for count, told in ((3, "f0, f1, f2"), (4, "f0, f1, f2 and 1 more"), (5, "f0, f1, f2 and 2 more")):
+        (tmp_path / "map").write_text("V_1 { }; V_2 { f*; };")
+        flags = (f"-Wl,--version-script={tmp_path}/map",)
+        new = small.library("libv.so", source=body, flags=flags)
+        used = [f"{name}()" for name in names[:count]]
+        uses = f"int {', '.join(used)}; int main(void) {{ return {' + '.join(used)}; }}"
+        small.program(new, source=uses)
+        (tmp_path / "map").write_text("V_1 { f*; };")
+        old = small.library("libv.so", source=f"{body} /* old */", flags=flags)
+        (problem,) = small.put(f"{LIB}/libv.so", old).agrees().problems
+        evidence = f"/app needs the version V_2 of libv.so for {told}; {LIB}/libv.so does not provide it"
+        assert (problem.evidence, problem.library, problem.needed_by) == (evidence, "libv.so", "/app")
+
+
+def test_a_version_of_two_libraries(small: Small, tmp_path: Path) -> None:
+    """Two libraries may have a version of one name: the symbols of the one that lacks it are told."""
+    (tmp_path / "map").write_text("V_1 { }; V_2 { f; };")
+    flags = (f"-Wl,--version-script={tmp_path}/map",)
+    first = small.library("libv.so", source="int f(void) { return 1; }", flags=flags)
+    (tmp_path / "map").write_text("V_1 { }; V_2 { g; };")
+    other = small.library("libw.so", source="int g(void) { return 1; } /* w */", flags=flags)
+    small.program(first, other, source="int f(void); int g(void); int main(void) { return f() + g(); }")
+    (tmp_path / "map").write_text("V_1 { f; };")
+    old = small.library("libv.so", source="int f(void) { return 1; } /* old */", flags=flags)
+    (problem,) = small.put(f"{LIB}/libv.so", old).put(f"{LIB}/libw.so", other).agrees().problems
+    assert " for f;" in problem.evidence
+
+
+def test_a_weak_version_is_a_warning(small: Small, tmp_path: Path) -> None:
+    """Told, word by word, and the program goes on."""
+    new = versioned(small, tmp_path, "V_1 { f; }; V_2 { g; };")
+    source = """int f(void); int g(void) __attribute__((weak));
+        int main(void) { int (*volatile use)(void) = g; return f() - 1; }"""
+    small.program(new, source=source).put(f"{LIB}/libv.so", versioned(small, tmp_path, "V_1 { f; };"))
+    hashed = struct.pack("<I", _elf_hash(b"V_2"))
+    program = small.at("/app").read_bytes()
+    assert program.count(hashed + b"\0\0") == 1
+    small.put("/app", program.replace(hashed + b"\0\0", hashed + b"\2\0"))
+    loading = small.agrees()
+    assert loading.warnings == (f"/app: {LIB}/libv.so: weak version `V_2' not found (required by /app)",)
+    done = _start(small)
+    assert (done.exit_code, done.stderr.decode().strip()) == (0, loading.warnings[0])
+
+
+def test_how_many_symbols_are_told(small: Small) -> None:
+    """The message has the first that the loader looks for; the evidence three, and how many more."""
+    names = [f"lost{number}" for number in range(5)]
+    for count, told in ((3, "lost0, lost1, lost2"), (4, "lost0, lost1, lost2 and 1 more"), (5, "and 2 more")):
+        declared = " ".join(f"extern int {name};" for name in names[:count])
+        source = f"{declared} int *uses[] = {{{', '.join(f'&{name}' for name in names[:count])}}};"
+        library = small.library("liba.so", source=source)
+        (problem,) = small.program(library).put(f"{LIB}/liba.so", library).agrees().problems
+        assert problem.evidence.startswith(f"{LIB}/liba.so needs lost0, lost1, lost2")
+        assert f"{told}, which no library that is loaded defines" in problem.evidence
+
+
+NO_START = 'void _start(void) { __asm__("syscall" :: "a"(231), "D"(sum())); }'
+
+
+def test_packed_relocations_that_nothing_tells(small: Small) -> None:
+    """A library without libc has no version that says it needs a glibc that knows them: an old one passes them over."""
+    flags = ("-nostdlib", "-Wl,-z,pack-relative-relocs")
+    library = small.library("liba.so", source=PACKED, flags=flags)
+    small.program(library, source=f"int sum(void); {NO_START}", flags=("-nostartfiles",))
+    small.put(f"{LIB}/liba.so", library)
+    old = RootFs.from_directory(assembled("bullseye-cc"))
+    for path in (LOADER, f"{LIB}/libc.so.6"):
+        small.put(path, old.read(path))
+    (problem,) = small.loading().problems
+    assert problem == Problem(
+        "relocations-unknown",
+        "Segmentation fault (exit code 139)",
+        f"{LIB}/liba.so has packed relative relocations (DT_RELR), and {LIB}/libc.so.6 lacks GLIBC_ABI_DT_RELR",
+        f"{LIB}/liba.so",
+        f"{LIB}/liba.so",
+    )
+    assert _start(small).exit_code == 139
+    small.put(LOADER, Path(LOADER)).put(f"{LIB}/libc.so.6", Path(f"{LIB}/libc.so.6"))
+    assert starts(small, "/")
+
+
+def test_packed_relocations_that_a_version_tells(small: Small) -> None:
+    """A program that was linked with libc asks for the version that stands for them."""
+    source = f"{PACKED} void *malloc(unsigned long); {NO_START.replace('sum()', 'sum() + !malloc(1)')}"
+    small.program(source=source, flags=("-nostartfiles", "-Wl,-z,pack-relative-relocs"))
+    old = RootFs.from_directory(assembled("bullseye-cc"))
+    for path in (LOADER, f"{LIB}/libc.so.6"):
+        small.put(path, old.read(path))
+    (problem,) = small.agrees().problems
+    assert problem.code == "version-missing"
+    assert problem.evidence == (
+        "/app needs the version GLIBC_ABI_DT_RELR of libc.so.6 for its packed relative relocations; "
+        f"{LIB}/libc.so.6 does not provide it"
+    )
+    assert _start(small).stderr.decode().strip() == problem.message
+    verdict = judge(examine(small.at("/app")), read_elf(small.at("/app")), RootFs.from_directory(small.folder), AMD64)
+    assert [finding.code for finding in verdict.certain] == ["relr-unsupported"]
+
+
+def test_the_level_of_the_loader_and_of_libraries_for_other_cpus(small: Small) -> None:
+    """v2 and v3 are asked for by their own bits; a machine of that level has nothing against it."""
+    for level in (2, 3):
+        a = small.library("liba.so", flags=(f"-Wl,-z,x86-64-v{level}",))
+        small.program(a).put(f"{LIB}/liba.so", a)
+        (problem,) = small.loading().problems
+        assert problem == Problem(
+            "cpu-level",
+            f"{LIB}/liba.so: CPU ISA level is lower than required",
+            f"the note GNU_PROPERTY_X86_ISA_1_NEEDED of {LIB}/liba.so asks for x86-64-v{level}",
+            f"{LIB}/liba.so",
+            f"{LIB}/liba.so",
+            level,
+        )
+        assert small.loading(platform=Platform.parse(f"linux/amd64/v{level}")).problems == ()
+
+
+# ── files that no compiler of this machine writes ────────────────────────────────────────────────────────────────────
+
+I386 = "/lib/ld-linux.so.2"
+NAMES = b"\0/lib/i386-linux-gnu/\0/usr/lib/i386-linux-gnu/\0/lib/\0/usr/lib/\0"
+
+
+def glibc_root(
+    files: Mapping[str, bytes], interpreter: str = "/ld.so", build: Callable[..., bytes] = make_elf
+) -> RootFs:
+    """A root with these files, and a loader that is glibc's by what it defines."""
+    loader = build(names=((SONAME, b"ld.so"),), exports=(b"_rtld_global",)) + NAMES
+    return RootFs(Files({interpreter: loader, **files}))
+
+
+def loading_of(program: bytes, root: RootFs, platform: str, env: dict[str, str] | None = None) -> Loading:
+    return explain(BytesReader(program), root, env=env or {}, platform=Platform.parse(platform))
+
+
+PROGRAM = make_elf(interpreter=b"/ld.so", needed=(b"liba.so",), flags_1=PIE)
+LIBRARY = make_elf(entry=0, names=((SONAME, b"liba.so"),))
+make_386 = partial(make_elf, bits=32, machine=3)
+PROGRAM_386 = make_386(interpreter=I386.encode(), needed=(b"liba.so",), flags_1=PIE)
+LIBRARY_386 = make_386(entry=0, names=((SONAME, b"liba.so"),))
+
+
+@pytest.mark.parametrize("platform", ["linux/amd64", "linux/386"])
+def test_a_program_of_32_bits_has_its_own_entries_of_the_cache(platform: str) -> None:
+    """On either platform the cache's 386 entries are its, and amd64's and x32's are not."""
+    for flags, found in ((0x0003, "/opt/liba.so"), (0x0303, None), (0x0803, None)):
+        files = {"/opt/liba.so": LIBRARY_386, "/etc/ld.so.cache": cache_of("liba.so", "/opt/liba.so", flags)}
+        loading = loading_of(PROGRAM_386, glibc_root(files, I386, make_386), platform)
+        assert [library.path for library in loading.libraries] == [found], flags
+
+
+def test_a_library_of_64_bits_for_a_program_of_32() -> None:
+    """It is skipped, and the class of the program that wants another is in the message."""
+    root = glibc_root({"/lib/liba.so": LIBRARY}, I386, make_386)
+    (problem,) = loading_of(PROGRAM_386, root, "linux/amd64").problems
+    assert problem.message.endswith("liba.so: wrong ELF class: ELFCLASS64")
+    (library,) = loading_of(PROGRAM_386, root, "linux/amd64").libraries
+    assert ("/lib/liba.so", "an ELF file of another class; skipped") in [
+        (step.path, step.found) for step in library.searched
+    ]
+
+
+@pytest.mark.parametrize("length", [0, 51, 52])
+def test_how_short_a_file_may_be(length: int) -> None:
+    """A file that is shorter than the header of the program's class is too short; else it is looked at."""
+    root = glibc_root({"/lib/liba.so": b"\x7fELF".ljust(length, b"\1")[:length]}, I386, make_386)
+    (problem,) = loading_of(PROGRAM_386, root, "linux/amd64").problems
+    assert problem.message.endswith("/lib/liba.so: file too short") == (length < 52)
+    if length < 52:
+        assert problem.evidence == f"/app needs liba.so, and /lib/liba.so is a file of {length} bytes"
+
+
+def _with(data: bytes, at: int, value: int) -> bytes:
+    return data[:at] + bytes([value]) + data[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "is_a"),
+    [
+        (make_elf(kind=1), "only ET_DYN and ET_EXEC can be loaded", "not a library"),
+        (_with(make_elf(), 5, 2), "ELF file data encoding not little-endian", "an ELF file of the other byte order"),
+        (b"\x7fELF" + b"\2\1\1" + bytes(9) + struct.pack("<HH", 3, 62) + bytes(44), None, "a broken ELF file"),
+        (b"text" * 16, "invalid ELF header", "not an ELF file"),
+        (b"text" * 15 + b"123", "file too short", "a file of 63 bytes"),
+        (make_elf(names=((SONAME, b"a"),), flags_1=PIE), "cannot dynamically load position-independent executable",
+         "an ELF file that is not a library"),
+        (make_elf(kind=EXEC, names=((SONAME, b"a"),)), "cannot dynamically load executable",
+         "an ELF file that is not a library"),
+        (make_elf(), "object file has no dynamic section", "an ELF file that is not a library"),
+        (_with(make_elf(names=((SONAME, b"a"),)), 7, 9), "ELF file OS ABI invalid", "an ELF file for another system"),
+    ],
+)  # fmt: skip
+def test_what_a_file_may_be(content: bytes, error: str | None, is_a: str) -> None:
+    """What the loader says of it, and what the evidence calls it."""
+    root = glibc_root({"/lib/liba.so": content})
+    (problem,) = loading_of(PROGRAM, root, "linux/amd64").problems
+    assert problem.code == "library-broken"
+    assert error is None or problem.message.endswith(f": {error}")
+    assert problem.evidence == f"/app needs liba.so, and /lib/liba.so is {is_a}"
+
+
+def test_a_library_of_another_machine_is_skipped() -> None:
+    """As if it were not there, and the search says what it is. An OS ABI of 3 is Linux, and no hindrance."""
+    root = glibc_root({"/lib/liba.so": make_elf(machine=183)})
+    loading = loading_of(PROGRAM, root, "linux/amd64")
+    assert ("/lib/liba.so", "an ELF file for another machine; skipped") in [
+        (step.path, step.found) for step in loading.libraries[0].searched
+    ]
+    assert loading.problems[0].message.endswith("liba.so: cannot open shared object file: No such file or directory")
+    library = _with(LIBRARY, 7, 3)
+    root = glibc_root({"/lib/liba.so": library})
+    assert loading_of(PROGRAM, root, "linux/amd64").problems == ()
+
+
+def test_a_cpu_of_the_other_byte_order() -> None:
+    """Its library is found, one of this machine's order is an error, and the message names the program's."""
+    make_s390x = partial(make_elf, machine=22, little=False)
+    program = make_s390x(interpreter=b"/lib/ld64.so.1", needed=(b"liba.so",), flags_1=PIE)
+    library = make_s390x(entry=0, names=((SONAME, b"liba.so"),))
+    root = glibc_root({"/lib/liba.so": library}, "/lib/ld64.so.1", make_s390x)
+    loading = loading_of(program, root, "linux/s390x")
+    assert (loading.problems, loading.libraries[0].path) == ((), "/lib/liba.so")
+    other = make_elf(machine=22, entry=0, names=((SONAME, b"liba.so"),))
+    root = glibc_root({"/lib/liba.so": other}, "/lib/ld64.so.1", make_s390x)
+    (problem,) = loading_of(program, root, "linux/s390x").problems
+    assert problem.message.endswith("/lib/liba.so: ELF file data encoding not big-endian")
+
+
+def test_hwcaps_folders_are_of_one_cpu_alone() -> None:
+    """x86-64's levels mean nothing to another machine, whatever variant its platform has."""
+    program = make_elf(machine=183, interpreter=b"/ld.so", needed=(b"liba.so",), flags_1=PIE)
+    library = make_elf(machine=183, entry=0, names=((SONAME, b"liba.so"),))
+    files = {"/lib/glibc-hwcaps/x86-64-v2/liba.so": library}
+    root = glibc_root(files, build=partial(make_elf, machine=183))
+    assert loading_of(program, root, "linux/arm64/v8").problems[0].code == "library-missing"
+    files = {f"/lib/glibc-hwcaps/x86-64-v{level}/liba.so": LIBRARY for level in (2, 3, 4)}
+    root = glibc_root(files)
+    for level in (2, 3, 4):
+        loading = loading_of(PROGRAM, root, f"linux/amd64/v{level}")
+        assert loading.libraries[0].path == f"/lib/glibc-hwcaps/x86-64-v{level}/liba.so"
+
+
+def test_an_object_with_both_paths_has_a_runpath_alone() -> None:
+    """Its RPATH serves neither itself nor what it has loaded."""
+    program = make_elf(interpreter=b"/ld.so", needed=(b"liba.so",), names=((RPATH, b"/r"),), flags_1=PIE)
+    both = make_elf(entry=0, needed=(b"libb.so",), names=((SONAME, b"liba.so"), (RPATH, b"/of-a"), (RUNPATH, b"/run")))
+    files = {"/r/liba.so": both, "/of-a/libb.so": make_elf(entry=0, names=((SONAME, b"libb.so"),))}
+    root = glibc_root(files)
+    loading = loading_of(program, root, "linux/amd64")
+    assert [(library.name, library.path) for library in loading.libraries] == [
+        ("liba.so", "/r/liba.so"),
+        ("libb.so", None),
+    ]
+    steps = [(step.path, step.why) for step in loading.libraries[1].searched]
+    assert steps[:2] == [("", "LD_LIBRARY_PATH"), ("/run/libb.so", "RUNPATH of /r/liba.so")]
+    middle = make_elf(entry=0, needed=(b"libb.so",), names=((SONAME, b"liba.so"),))
+    program = make_elf(
+        interpreter=b"/ld.so", needed=(b"liba.so",), names=((RPATH, b"/of-a"), (RUNPATH, b"/r")), flags_1=PIE
+    )
+    root = glibc_root({**files, "/r/liba.so": middle})
+    assert loading_of(program, root, "linux/amd64").libraries[1].path is None
+
+
+@pytest.mark.parametrize(
+    ("built_in", "first"),
+    [
+        (b"/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0", "lib/x86_64-linux-gnu"),
+        (b"/lib64/\0/usr/lib64/\0", "lib64"),
+        (b"/usr/lib32/\0/lib32/\0", "lib32"),
+        (b"/libx32/\0", "libx32"),
+        (b"/proc/self/\0/etc/\0", "lib64"),  # folders of something else: what most systems have
+        (b"no folders at all", "lib64"),
+    ],
+)
+def test_folders_that_were_built_into_a_loader(built_in: bytes, first: str) -> None:
+    """Read from its data, and the first is what $LIB stands for."""
+    loader = make_elf(exports=(b"_rtld_global",)) + b"\0" + built_in
+    program = make_elf(interpreter=b"/ld.so", needed=(b"liba.so",), names=((RPATH, b"/top/$LIB"),), flags_1=PIE)
+    loading = loading_of(program, RootFs(Files({"/ld.so": loader})), "linux/amd64")
+    steps = loading.libraries[0].searched
+    assert (steps[0].path, steps[0].why) == (f"/top/{first}/liba.so", "RPATH of /app")
+    expected = [part for part in built_in.split(b"\0") if part]
+    if first == "lib64":
+        expected = [b"/lib64/", b"/usr/lib64/"]
+    found = [step.path for step in steps if step.why == "built-in folder"]
+    assert found == [f"{part.decode()}liba.so" for part in expected]
+
+
+def test_paths_that_are_split() -> None:
+    """An empty part is the working folder, a slash at the end changes nothing, and each folder is looked into once."""
+    program = make_elf(interpreter=b"/ld.so", needed=(b"liba.so",), names=((RPATH, b"/a:/a/:;/b::c"),), flags_1=PIE)
+    root = glibc_root({})
+    steps = loading_of(program, root, "linux/amd64", {"LD_LIBRARY_PATH": "/d;/e:/d"}).libraries[0].searched
+    assert [step.path for step in steps if step.why == "RPATH of /app"] == [
+        "/a/liba.so", ";/b/liba.so", "./liba.so", "c/liba.so",
+    ]  # fmt: skip
+    assert [step.path for step in steps if step.why == "LD_LIBRARY_PATH"] == ["/d/liba.so", "/e/liba.so"]
+
+
+# ── the interpreter ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_said_of_an_interpreter() -> None:
+    """Missing, a folder, of another machine, neither of the two that are known: code, words and evidence."""
+    cases: tuple[tuple[dict[str, bytes], Problem], ...] = (
+        (
+            {"/other": b""},
+            Problem(
+                "interpreter-missing",
+                "exec /app: no such file or directory",
+                "it asks for the loader /ld.so, which the image lacks",
+                "/ld.so",
+                "/app",
+            ),
+        ),
+        (
+            {"/ld.so/file": b""},
+            Problem(
+                "interpreter-broken",
+                "exec /app: permission denied",
+                "/ld.so is a dir with mode 0755 of 0:0",
+                "/ld.so",
+                "/app",
+            ),
+        ),
+        (
+            {"/ld.so": make_elf(machine=183)},
+            Problem(
+                "interpreter-broken",
+                "exec /app: accessing a corrupted shared library",
+                "/ld.so is an ELF file for another machine; skipped",
+                "/ld.so",
+                "/app",
+            ),
+        ),
+    )
+    for files, problem in cases:
+        loading = loading_of(PROGRAM, RootFs(Files(files)), "linux/amd64")
+        assert loading == Loading("unknown", (Library("/ld.so", None, "/app", ()),), (problem,))
+    other = loading_of(PROGRAM, RootFs(Files({"/ld.so": make_elf(exports=(b"_start",))})), "linux/amd64")
+    where = (Searched("/ld.so", "PT_INTERP", "neither glibc's loader nor musl's"),)
+    assert other == Loading("unknown", (Library("/ld.so", "/ld.so", "/app", where),))
+    assert loader_kind(RootFs(Files({"/ld.so": b"text"})), "/ld.so") == "unknown"
+
+
+@pytest.mark.parametrize("name", [name for name, row in ARCHITECTURES.items() if row.at_platform])
+def test_the_platform_token_of_each_cpu(name: str) -> None:
+    """$PLATFORM is what the kernel tells the loader of that CPU."""
+    row = ARCHITECTURES[name]
+    build = partial(make_elf, bits=row.bits, machine=row.elf_machine, little=row.little_endian)
+    program = build(interpreter=b"/ld.so", needed=(b"liba.so",), names=((RPATH, b"/p/${PLATFORM}"),), flags_1=PIE)
+    loading = loading_of(program, glibc_root({}, build=build), f"linux/{name}")
+    assert loading.libraries[0].searched[0].path == f"/p/{row.at_platform}/liba.so"

@@ -1,0 +1,301 @@
+"""Tests of recipes/loader/musl.py that go on from those of test_explain.py, with the real loader where it has words."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from recipes.elf.segments import BytesReader
+from recipes.loader.explain import explain
+from recipes.loader.loading import Loading, Problem
+from recipes.model import Platform
+from recipes.rootfs.root import RootFs
+from tests.compilers import Compilers
+from tests.elf.fixtures.make import PIE, RPATH, RUNPATH, SONAME, make_elf
+from tests.fuzz.targets import Files
+from tests.loader.test_explain import BARE, MUSL, PACKED, START, Small, bare, rpath, runpath
+from tests.oracle.roots import root as assembled
+
+ABSENT = "No such file or directory"
+PATH_FILE = "/etc/ld-musl-x86_64.path"
+
+
+@pytest.fixture
+def musl(tmp_path: Path, compilers: Compilers) -> Small:
+    small = Small(tmp_path / "root", compilers)
+    shutil.rmtree(small.folder)
+    return small.put(MUSL, (assembled("musl") / MUSL.lstrip("/")).resolve())
+
+
+def search_of(loading: Loading, name: str) -> list[tuple[str, str, str]]:
+    """Every step of the search for a library: the place, why there, and what was met."""
+    library = next(library for library in loading.libraries if library.name == name)
+    return [(step.path, step.why, step.found) for step in library.searched]
+
+
+def told(loading: Loading) -> list[str]:
+    return [problem.message for problem in loading.problems]
+
+
+# ── with the real loader ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_whole_search(musl: Small) -> None:
+    """LD_LIBRARY_PATH, the paths of the object and of those that had it loaded, and the system's folders."""
+    lost = bare(musl, "liblost.so")
+    a = bare(musl, "liba.so", lost, flags=rpath("/of-a"))
+    musl.program(a, flags=(*BARE, *runpath("/of-app")), source=START).put("/of-app/liba.so", a)
+    system = [
+        (f"{folder}/liblost.so", "built-in folder", "no such file") for folder in ("/lib", "/usr/local/lib", "/usr/lib")
+    ]
+    assert search_of(musl.agrees(), "liblost.so") == [
+        ("", "LD_LIBRARY_PATH", "not set"),
+        ("/of-a/liblost.so", "RPATH of /of-app/liba.so", "no such file"),
+        ("/of-app/liblost.so", "RUNPATH of /app", "no such file"),
+        *system,
+    ]
+    assert search_of(musl.agrees({"LD_LIBRARY_PATH": "/env"}), "liblost.so")[0] == (
+        "/env/liblost.so", "LD_LIBRARY_PATH", "no such file",
+    )  # fmt: skip
+    musl.put(PATH_FILE, b"/listed\n")
+    assert search_of(musl.agrees(), "liblost.so")[3:] == [("/listed/liblost.so", PATH_FILE, "no such file")]
+    (problem,) = musl.agrees().problems
+    assert problem == Problem(
+        "library-missing",
+        f"Error loading shared library liblost.so: {ABSENT} (needed by /of-app/liba.so)",
+        "/of-app/liba.so needs liblost.so",
+        "liblost.so",
+        "/of-app/liba.so",
+    )
+    musl.put("/listed/liblost.so", lost)
+    assert search_of(musl.agrees(), "liblost.so")[-1] == ("/listed/liblost.so", PATH_FILE, "found")
+
+
+@pytest.mark.parametrize("kind", ["text", "folder", "machine"])
+def test_what_is_found_and_is_not_a_library(musl: Small, kind: str) -> None:
+    """It ends the search; what is said is what reading it said."""
+    a = bare(musl, "liba.so")
+    musl.program(a, flags=BARE, source=START).put("/usr/lib/liba.so", a).at("/lib/liba.so").parent.mkdir(exist_ok=True)
+    if kind == "folder":
+        musl.at("/lib/liba.so").mkdir()
+    else:
+        musl.put("/lib/liba.so", b"text " * 100 if kind == "text" else make_elf(machine=183, entry=0, exports=(b"f",)))
+    loading = musl.loading() if kind == "machine" else musl.agrees()
+    (problem,) = loading.problems
+    why = "Is a directory" if kind == "folder" else "Exec format error"
+    assert problem.message == f"Error loading shared library liba.so: {why} (needed by /app)"
+    assert problem.code == "library-broken"
+    found = {"text": "not a library", "folder": "a dir", "machine": "an ELF file for another machine"}[kind]
+    assert search_of(loading, "liba.so")[1:] == [("/lib/liba.so", "built-in folder", found)]
+
+
+def test_a_folder_under_a_path_that_is_needed(musl: Small) -> None:
+    """A name with a slash that leads to a folder."""
+    musl.program(bare(musl, "liba.so", soname="/opt/liba.so"), flags=BARE, source=START)
+    musl.at("/opt/liba.so").mkdir(parents=True)
+    assert told(musl.agrees()) == ["Error loading shared library /opt/liba.so: Is a directory (needed by /app)"]
+    assert search_of(musl.loading(), "/opt/liba.so") == [("/opt/liba.so", "its name is a path", "a dir")]
+
+
+@pytest.mark.parametrize(
+    "name", ["libc.so", "libpthread.so.0", "librt.so.1", "libm.so", "libdl.so.2", "libutil.so.1", "libxnet.so"]
+)
+def test_names_that_the_loader_answers_to(musl: Small, name: str) -> None:
+    """Whatever files there are: it is libc, with all that others split from it."""
+    library = bare(musl, name, source="int nothing;")
+    musl.program(library, flags=BARE, source=START).put(f"/lib/{name}", library)
+    assert musl.finds(name) == MUSL
+
+
+@pytest.mark.parametrize("name", ["libcc.so", "c.so", "librtx.so", "xlibc.so"])
+def test_names_that_only_look_like_them(musl: Small, name: str) -> None:
+    """These are searched for as any other."""
+    library = bare(musl, name)
+    musl.program(library, flags=BARE, source=START).put(f"/lib/{name}", library)
+    assert musl.finds(name) == f"/lib/{name}"
+
+
+def test_the_loader_by_its_own_path(musl: Small) -> None:
+    """A DT_NEEDED that is PT_INTERP's path is the loader."""
+    source = 'int puts(const char *); void _start(void) { puts(""); }'
+    musl.program(bare(musl, "liba.so", soname=MUSL), flags=BARE, source=source)
+    loading = musl.agrees()
+    assert (loading.problems, [library.path for library in loading.libraries]) == ((), [MUSL])
+
+
+def test_a_second_libc_is_not_loaded(musl: Small) -> None:
+    """A library that defines what only libc does is answered by the loader."""
+    other = bare(musl, "libother.so", source="int __libc_start_main, stdin, mine;")
+    half = bare(musl, "libhalf.so", source="int __libc_start_main, half;")
+    source = 'extern int half; int puts(const char *); void _start(void) { puts(""); half = 1; }'
+    musl.program(other, half, flags=BARE, source=source).put("/lib/libother.so", other).put("/lib/libhalf.so", half)
+    loading = musl.agrees()
+    assert loading.problems == ()
+    assert [(library.name, library.path) for library in loading.libraries] == [
+        ("libother.so", MUSL),
+        ("libhalf.so", "/lib/libhalf.so"),
+    ]
+
+
+def test_one_file_under_two_names(musl: Small) -> None:
+    """It is loaded once; one that was loaded by its path has a short name once it was searched for."""
+    a = bare(musl, "liba.so", source="int a(void) { return 1; }")
+    b = bare(musl, "libb.so", a)
+    source = "int a(void); void _start(void) { a(); }"
+    musl.program(b, a, flags=(*BARE, *runpath("/one")), source=source).put("/one/libb.so", b).put("/one/liba.so", a)
+    musl.at("/two").symlink_to("one")
+    loading = musl.agrees({"LD_PRELOAD": "/two/liba.so"})
+    assert loading.problems == ()
+    assert [library.path for library in loading.libraries] == ["/two/liba.so", "/one/libb.so", "/two/liba.so"]
+    hard = musl.at("/one/libhard.so")
+    os.link(musl.at("/one/liba.so"), hard)
+    assert musl.agrees({"LD_PRELOAD": "/one/libhard.so /one/liba.so"}).problems == ()
+
+
+def test_origin(musl: Small) -> None:
+    """Of a library as it was found; of the program, which the kernel has mapped, its file and not the link to it."""
+    b = bare(musl, "libb.so")
+    a = bare(musl, "liba.so", b, flags=runpath("$ORIGIN/deps:/none"))
+    musl.program(a, flags=(*BARE, *runpath("${ORIGIN}/lib")), source=START)
+    musl.put("/lib/liba.so", a).put("/lib/deps/libb.so", b)
+    assert musl.finds("liba.so") == "/lib/liba.so"
+    assert musl.finds("libb.so") == "/lib/deps/libb.so"
+    musl.put("/opt/tool", musl.at("/app").read_bytes()).put("/opt/lib/liba.so", a).at("/app").unlink()
+    musl.at("/app").symlink_to("opt/tool")
+    # Told to list it, the loader maps it by itself, and takes the link's folder.
+    assert [library.path for library in musl.loading().libraries] == ["/opt/lib/liba.so", None]
+
+
+def test_a_program_of_its_own_symbols(musl: Small) -> None:
+    """What the program defines serves its libraries; what nobody defines is told with who needs it."""
+    a = bare(musl, "liba.so", source="int mine(void), lost(void); int a(void) { return mine() + lost(); }")
+    source = "int a(void); int mine(void) { return 1; } void _start(void) { a(); }"
+    musl.program(a, flags=BARE, source=source).put("/lib/liba.so", a)
+    assert musl.agrees().problems == (
+        Problem(
+            "symbol-missing",
+            "Error relocating /lib/liba.so: lost: symbol not found",
+            "/lib/liba.so needs lost, which neither musl nor another library has",
+            "lost",
+            "/lib/liba.so",
+        ),
+    )
+
+
+def test_the_longest_of_the_names_with_64(musl: Small) -> None:
+    """A newer musl compares no more than fifteen letters of a name that it knows with 64 behind it."""
+    musl.put(MUSL, (assembled("trixie-musl") / MUSL.lstrip("/")).resolve())
+    names = ("open64", "posix_fadvise64", "posix_fallocate64")
+    source = f"int {', '.join(f'{name}(void)' for name in names)};"
+    source += f" void _start(void) {{ {' '.join(f'{name}();' for name in names)} }}"
+    musl.program(bare(musl, "libc.so"), flags=BARE, source=source)
+    assert [problem.library for problem in musl.agrees().problems] == ["posix_fallocate64"]
+
+
+def test_packed_relocations_of_a_library(musl: Small) -> None:
+    """Told of the object that has them, unless something else ends the program before."""
+    library = bare(musl, "liba.so", source=PACKED, flags=("-Wl,-z,pack-relative-relocs",))
+    source = f"int sum(void); {START.replace('for', 'sum(); for')}"
+    musl.program(library, flags=BARE, source=source).put("/lib/liba.so", library)
+    (problem,) = musl.loading().problems
+    assert problem == Problem(
+        "relocations-unknown",
+        "Segmentation fault (exit code 139)",
+        "/lib/liba.so has packed relative relocations (DT_RELR), and musl is older than 1.2.4",
+        "/lib/liba.so",
+        "/lib/liba.so",
+    )
+    musl.program(library, bare(musl, "liblost.so"), flags=BARE, source=source)
+    assert [problem.code for problem in musl.loading().problems] == ["library-missing"]
+
+
+# ── files that no compiler of this machine writes ────────────────────────────────────────────────────────────────────
+
+LOADER = make_elf(entry=0, exports=(b"puts",)) + b"\0/etc/ld-musl-x86_64.path\0"
+
+
+def loading_of(
+    files: Mapping[str, bytes], program: bytes, env: Mapping[str, str] | None = None, workdir: str = "/"
+) -> Loading:
+    root, amd64 = RootFs(Files({MUSL: LOADER, **files})), Platform("linux", "amd64")
+    return explain(BytesReader(program), root, env=env or {}, platform=amd64, workdir=workdir)
+
+
+def program(*needed: bytes, names: tuple[tuple[int, bytes], ...] = (), loader: str = MUSL) -> bytes:
+    return make_elf(interpreter=loader.encode(), needed=needed, names=names, flags_1=PIE)
+
+
+def test_a_runpath_comes_before_an_rpath() -> None:
+    """Of an object with both only the RUNPATH counts."""
+    loading = loading_of({}, program(b"liba.so", names=((RPATH, b"/r"), (RUNPATH, b"/run"))))
+    assert search_of(loading, "liba.so")[1] == ("/run/liba.so", "RUNPATH of /app", "no such file")
+    assert len(search_of(loading, "liba.so")) == 5
+
+
+@pytest.mark.parametrize(("length", "searched"), [(255, True), (256, False)])
+def test_how_long_a_name_may_be(length: int, searched: bool) -> None:
+    """NAME_MAX is 255: a longer name is not searched for."""
+    name = ("lib" + "x" * length)[:length]
+    loading = loading_of({}, program(name.encode()))
+    assert bool(loading.libraries) is searched
+    assert told(loading) == [
+        f"Error loading shared library {name}: {ABSENT} (needed by /app)"
+    ]  # the list of folders could not be opened either
+
+
+def test_an_error_before_the_first_open() -> None:
+    """musl says what the last failed open said; with its list of folders there and no search, there was none."""
+    loading = loading_of({PATH_FILE: b"/lib\n"}, program(b"x" * 300))
+    assert told(loading) == [f"Error loading shared library {'x' * 300}: No error information (needed by /app)"]
+
+
+def test_the_list_of_folders_is_the_loaders_own() -> None:
+    """It lies beside the loader's folder: two names are taken off its path, and a relative one has none."""
+    library = make_elf(entry=0, names=((SONAME, b"liba.so"),))
+    files = {"/opt/lib/ld.so": LOADER, "/opt/etc/ld-musl-x86_64.path": b"/listed", "/listed/liba.so": library}
+    elsewhere = program(b"liba.so", loader="/opt/lib/ld.so")
+    assert loading_of(files, elsewhere).libraries[0].path == "/listed/liba.so"
+    files = {"/opt/lib/ld.so": LOADER, PATH_FILE: b"/listed", "/listed/liba.so": library}
+    relative = program(b"liba.so", loader="lib/ld.so")
+    assert loading_of(files, relative, workdir="/opt").libraries[0].path == "/listed/liba.so"
+
+
+def test_a_relative_name_and_a_relative_folder() -> None:
+    """Both start in the working folder; $ORIGIN of what was found by a relative path is relative, too."""
+    library = make_elf(entry=0, needed=(b"libb.so",), names=((SONAME, b"liba.so"), (RUNPATH, b"$ORIGIN/deps")))
+    files = {"/srv/own/liba.so": library, "/srv/own/deps/libb.so": make_elf(entry=0, names=((SONAME, b"libb.so"),))}
+    loading = loading_of(files, program(b"own/liba.so"), workdir="/srv")
+    assert [(each.name, each.path) for each in loading.libraries] == [
+        ("own/liba.so", "own/liba.so"),
+        ("libb.so", "own/deps/libb.so"),
+    ]
+    loading = loading_of(files, program(b"liba.so", names=((RUNPATH, b"own"),)), workdir="/srv")
+    assert loading.libraries[0].path == "own/liba.so"
+
+
+def test_other_tokens_spoil_a_path() -> None:
+    """$LIB is glibc's: musl then ignores all of the path, also the folders without it."""
+    library = make_elf(entry=0, names=((SONAME, b"liba.so"),))
+    for text, found in ((b"/opt", "/opt/liba.so"), (b"/opt:$LIB", None), (b"$ORIGIN:/opt:$LIB", None)):
+        loading = loading_of({"/opt/liba.so": library}, program(b"liba.so", names=((RUNPATH, text),)))
+        assert loading.libraries[0].path == found
+
+
+def test_a_library_of_32_bits() -> None:
+    """musl maps it all the same and dies of it; here it is broken."""
+    loading = loading_of({"/lib/liba.so": make_elf(bits=32, machine=62, entry=0)}, program(b"liba.so"))
+    assert [problem.code for problem in loading.problems] == ["library-broken"]
+
+
+def test_preloaded_names_are_split_at_blanks_and_colons() -> None:
+    """Of any kind; one that needs no search has no step in it."""
+    library = make_elf(entry=0, names=((SONAME, b"liba.so"),))
+    files = {f"/lib/lib{name}.so": library + bytes([ord(name)]) for name in "abcdef"}
+    names = "liba.so:libb.so libc_.so\tlibd.so\nlibe.so\rlibf.so"
+    loading = loading_of(files, program(), {"LD_PRELOAD": names})
+    assert [library.name for library in loading.libraries] == ["liba.so", "libb.so", "libd.so", "libe.so", "libf.so"]
+    assert {library.needed_by for library in loading.libraries} == {"/app"}
