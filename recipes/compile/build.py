@@ -36,7 +36,7 @@ from recipes.support.console import note, quote
 from recipes.support.workspace import Workspace, keep, keeping, make_folder, open_locked, write_atomically
 
 _NOWHERE: Recorded = ("", "", (0, 0, 0, 0))
-"""The output of a step whose plan is carried out as a whole: it is not needed again."""
+"""The output of a step of an atomic plan: it is not needed again."""
 
 _ASSEMBLER_READS = re.compile(rb'\.incbin|\.include\s+\\?"')
 """What makes the assembler read a file of its own, of which the compiler's -MD knows nothing."""
@@ -306,7 +306,7 @@ def _keep(planned: Plan, record: BuildRecord, workspace: Workspace) -> None:
 def _finished(planned: Plan, record: BuildRecord, workspace: Workspace, *, cached: bool) -> Program:
     path = kept_program(workspace, record.sha256)
     made = [record.steps[step.title] for step in planned.steps if not step.is_folder]
-    # The last step of a whole plan has taken over what the others said about its program.
+    # The last step of an atomic plan has taken over what the others said about its program.
     speaking = made[-1:] if planned.atomic else made
     commands = planned.commands
     if made[-1].argv:
