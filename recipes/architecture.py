@@ -38,8 +38,6 @@ class Architecture(NamedTuple):  # which takes half the time of a frozen datacla
     """R_*_COPY."""
     cache_flags: Mapping[int, tuple[int, ...]] = _NO_FLAGS
     """Marks of its libraries in ld.so.cache, by their bits."""
-    smallest_instruction: int = 4
-    """Bytes, as Go's tables of functions say it."""
 
     zig: str = ""
     zig_cpus: Mapping[str, tuple[str, ...]] = _PLAIN
@@ -56,7 +54,7 @@ class Architecture(NamedTuple):  # which takes half the time of a frozen datacla
 _ROWS = (
     Architecture(
         name="amd64", elf_machine=62, bits=64, machines=("x86_64",), default_variant="v1", also_runs=("386",),
-        at_platform="x86_64", copy_relocation=5, cache_flags={64: (0x0303,), 32: (0x0803,)}, smallest_instruction=1,
+        at_platform="x86_64", copy_relocation=5, cache_flags={64: (0x0303,), 32: (0x0803,)},
         zig="x86_64-linux-musl", gnu="x86_64-linux-gnu", meson_family="x86_64", debian="amd64", qemu="x86_64",
         zig_cpus={"": (), "v1": (), **{f"v{level}": (f"-mcpu=x86_64_v{level}",) for level in (2, 3, 4)}},
         go_variable="GOAMD64", go_levels={"": "v1", "v1": "v1", "v2": "v2", "v3": "v3", "v4": "v4"},
@@ -70,7 +68,7 @@ _ROWS = (
     ),
     Architecture(
         name="386", elf_machine=3, bits=32, machines=("i686", "i386"),
-        at_platform="i686", copy_relocation=5, cache_flags={32: (0x0003,)}, smallest_instruction=1,
+        at_platform="i686", copy_relocation=5, cache_flags={32: (0x0003,)},
         zig="x86-linux-musl", gnu="i686-linux-gnu", meson_family="x86", debian="i386", qemu="i386",
         go_variable="GO386", go_levels={"": "sse2"},
     ),
@@ -95,7 +93,7 @@ _ROWS = (
     ),
     Architecture(
         name="s390x", elf_machine=22, bits=64, little_endian=False, machines=("s390x",),
-        at_platform="z900", copy_relocation=9, cache_flags={64: (0x0403,)}, smallest_instruction=2,
+        at_platform="z900", copy_relocation=9, cache_flags={64: (0x0403,)},
         zig="s390x-linux-musl", gnu="s390x-linux-gnu", meson_family="s390x", debian="s390x", qemu="s390x",
     ),
     Architecture(
