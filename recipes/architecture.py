@@ -97,14 +97,14 @@ _ROWS = (
         zig="s390x-linux-musl", gnu="s390x-linux-gnu", meson_family="s390x", debian="s390x", qemu="s390x",
     ),
     Architecture(
-        name="loong64", elf_machine=258, bits=64, machines=("loongarch64",),
+        name="loong64", elf_machine=258, bits=64, machines=("loongarch64",), copy_relocation=4,
         zig="loongarch64-linux-musl", meson_family="loongarch64", qemu="loongarch64",
     ),
-    Architecture(name="ppc64", elf_machine=21, bits=64, little_endian=False, qemu="ppc64"),
-    Architecture(name="mips64le", elf_machine=8, bits=64, qemu="mips64el"),
-    Architecture(name="mips64", elf_machine=8, bits=64, little_endian=False, qemu="mips64"),
-    Architecture(name="mipsle", elf_machine=8, bits=32, qemu="mipsel"),
-    Architecture(name="mips", elf_machine=8, bits=32, little_endian=False, qemu="mips"),
+    Architecture(name="ppc64", elf_machine=21, bits=64, little_endian=False, copy_relocation=19, qemu="ppc64"),
+    Architecture(name="mips64le", elf_machine=8, bits=64, copy_relocation=126, qemu="mips64el"),
+    Architecture(name="mips64", elf_machine=8, bits=64, little_endian=False, copy_relocation=126, qemu="mips64"),
+    Architecture(name="mipsle", elf_machine=8, bits=32, copy_relocation=126, qemu="mipsel"),
+    Architecture(name="mips", elf_machine=8, bits=32, little_endian=False, copy_relocation=126, qemu="mips"),
 )  # fmt: skip
 
 ARCHITECTURES = {row.name: row for row in _ROWS}

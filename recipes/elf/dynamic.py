@@ -41,6 +41,7 @@ _MOST_NEEDED = 4096
 _LONGEST_NAME = 65536
 _BLOCK = 65536
 _HIDDEN, _FIRST_VERSION = 0x8000, 2
+_MIPS = 8
 _NOTE_ABI_TAG, _NOTE_PROPERTIES, _X86_ISA_NEEDED = 1, 5, 0xC0008002
 
 
@@ -308,6 +309,14 @@ def _read_version_definitions(memory: _Memory, strings: _Strings, tags: dict[int
         address = address + following if following else None
 
 
+def _mips64_info(info: int, order: str) -> tuple[int, int]:
+    """Symbol and type. They are fields of their own here, not parts of a number. Source: SGI, "64-bit ELF Object
+    File Specification", 2.9.
+    """
+    symbol, _, _, _, kind = struct.unpack(order + "I4B", struct.pack(order + "Q", info))
+    return symbol, kind
+
+
 class _Symbols:
     """The dynamic symbol table, of which no tag tells the length."""
 
@@ -317,6 +326,7 @@ class _Symbols:
         self._memory, self._strings, self._tags = memory, strings, tags
         self._versions = {version.index: version for version in versions}
         self._wide = memory.header.bits == 64
+        self._mips64 = self._wide and memory.header.machine == _MIPS
         self._form = memory.header.order + ("IBBHQQ" if self._wide else "IIIBBH")
         self._width = 24 if self._wide else 16
 
@@ -449,7 +459,10 @@ class _Symbols:
             while address < end:
                 part = min(end - address, 4096 * width)
                 raw = self._memory.read(address, part, "the relocations")
-                if self._wide:
+                if self._mips64:
+                    parts = [_mips64_info(e[1], self._memory.header.order) for e in struct.iter_unpack(form, raw)]
+                    yield from [(symbol, kind, lazy) for symbol, kind in parts if symbol]
+                elif self._wide:
                     named = [e[1] for e in struct.iter_unpack(form, raw) if e[1] >> 32]
                     yield from [(info >> 32, info & 0xFFFFFFFF, lazy) for info in named]
                 else:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from recipes.elf.dynamic import Import, read_dynamic
+from recipes.elf.dynamic import DT_REL, DT_RELSZ, DT_SYMTAB, Import, read_dynamic
 from recipes.elf.facts import read_elf
 from recipes.elf.markers import examine_reader
 from recipes.elf.segments import PT_LOAD, PT_NOTE, BytesReader, FileReader
@@ -177,6 +177,25 @@ def test_cpu_level_and_kernel_are_read_from_the_notes(compilers: Compilers) -> N
     assert dynamic.isa_needed & 4
     assert not dynamic.isa_needed & 8
     assert dynamic.kernel_needed is not None
+
+
+@pytest.mark.parametrize("little", [True, False], ids=["little", "big"])
+def test_a_relocation_of_mips64_names_its_symbol(little: bool) -> None:
+    """Its r_info is a symbol number and four bytes, whatever the byte order: no 64-bit number."""
+    order = "<" if little else ">"
+    copied = struct.pack(order + "QI4B", 0, 1, 0, 0, 0, 126)
+    data = make_elf(
+        machine=8,
+        little=little,
+        entry=0,
+        names=((SONAME, b"missing"),),
+        numbers=((DT_RELSZ, 2 * len(copied)),),
+        tables=(
+            (DT_SYMTAB, bytes(24) + 2 * struct.pack(order + "IBBHQQ", 1, 0x11, 0, 5, 0x10000, 8)),
+            (DT_REL, copied + struct.pack(order + "QI4B", 0, 2, 0, 0, 18, 3)),
+        ),
+    )
+    assert read_dynamic(BytesReader(data)).imports == (Import("missing", False),)
 
 
 def test_crafted_tables_end_in_our_own_errors() -> None:
