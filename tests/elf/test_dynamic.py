@@ -12,7 +12,15 @@ from typing import Any
 
 import pytest
 
-from recipes.elf.dynamic import DT_REL, DT_RELSZ, DT_SYMTAB, Import, read_dynamic
+from recipes.elf.dynamic import (
+    DT_MIPS_GOTSYM,
+    DT_MIPS_SYMTABNO,
+    DT_REL,
+    DT_RELSZ,
+    DT_SYMTAB,
+    Import,
+    read_dynamic,
+)
 from recipes.elf.facts import read_elf
 from recipes.elf.markers import examine_reader
 from recipes.elf.segments import PT_LOAD, PT_NOTE, BytesReader, FileReader
@@ -196,6 +204,37 @@ def test_a_relocation_of_mips64_names_its_symbol(little: bool) -> None:
         ),
     )
     assert read_dynamic(BytesReader(data)).imports == (Import("missing", False),)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_mips_looks_up_the_global_entries_of_its_got(bits: int) -> None:
+    """No relocation names them: an undefined variable at once, a function with a stub when it is called, one that has
+    a PLT entry (STO_MIPS_PLT) at once as well; what the file defines itself is no import.
+    """
+
+    def symbol(name: int, kind: int, section: int, value: int, other: int = 0) -> bytes:
+        if bits == 64:
+            return struct.pack("<IBBHQQ", name, 0x10 + kind, other, section, value, 0)
+        return struct.pack("<IIIBBH", name, value, 0, 0x10 + kind, other, section)
+
+    symbols = [
+        bytes(24 if bits == 64 else 16),
+        symbol(1, 2, 0, 0),  # before DT_MIPS_GOTSYM
+        symbol(9, 1, 0, 0),
+        symbol(18, 2, 0, 0x10000),
+        symbol(27, 2, 0, 0x10000, 8),
+        symbol(34, 1, 5, 0x10000),
+    ]
+    data = make_elf(
+        bits=bits,
+        machine=8,
+        entry=0,
+        names=((SONAME, b"nowhere\0variable\0function\0planned\0own"),),
+        numbers=((DT_MIPS_GOTSYM, 2), (DT_MIPS_SYMTABNO, len(symbols))),
+        tables=((DT_SYMTAB, b"".join(symbols)),),
+    )
+    found = {symbol.name: symbol.lazy for symbol in read_dynamic(BytesReader(data)).imports}
+    assert found == {"variable": False, "function": True, "planned": False}
 
 
 def test_crafted_tables_end_in_our_own_errors() -> None:
