@@ -452,6 +452,16 @@ class _Symbols:
             if section == 0:
                 yield index, 0, info & 15 == 2 and value != 0 and not other & _STO_MIPS_PLT
 
+    def _size_without_calls(self, table: int, size: int) -> int:
+        """Bytes of a table up to DT_JMPREL, where a linker has counted the calls in both.
+
+        Source: glibc, `elf/dynamic-link.h`.
+        """
+        tags = self._tags
+        whole, calls = tags.get(size, 0), tags.get(DT_PLTRELSZ, 0)
+        both = tags.get(DT_PLTREL) == table and tags.get(table, 0) + whole == tags.get(DT_JMPREL, 0) + calls
+        return max(whole - calls, 0) if both else whole
+
     def _relocations(self) -> Iterator[tuple[int, int, bool]]:
         """Symbol index, type, and whether it may wait for a call, of each relocation that names a symbol.
 
@@ -461,8 +471,8 @@ class _Symbols:
         with_addend = tags.get(DT_PLTREL) == DT_RELA
         for table, size, addend, relative in (
             (DT_JMPREL, tags.get(DT_PLTRELSZ, 0), with_addend, 0),
-            (DT_REL, tags.get(DT_RELSZ, 0), False, tags.get(DT_RELCOUNT, 0)),
-            (DT_RELA, tags.get(DT_RELASZ, 0), True, tags.get(DT_RELACOUNT, 0)),
+            (DT_REL, self._size_without_calls(DT_REL, DT_RELSZ), False, tags.get(DT_RELCOUNT, 0)),
+            (DT_RELA, self._size_without_calls(DT_RELA, DT_RELASZ), True, tags.get(DT_RELACOUNT, 0)),
         ):
             if table not in tags or size == 0:
                 continue

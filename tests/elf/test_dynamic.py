@@ -13,9 +13,14 @@ from typing import Any
 import pytest
 
 from recipes.elf.dynamic import (
+    DT_JMPREL,
     DT_MIPS_GOTSYM,
     DT_MIPS_SYMTABNO,
+    DT_PLTREL,
+    DT_PLTRELSZ,
     DT_REL,
+    DT_RELA,
+    DT_RELASZ,
     DT_RELSZ,
     DT_SYMTAB,
     Import,
@@ -235,6 +240,24 @@ def test_mips_looks_up_the_global_entries_of_its_got(bits: int) -> None:
     )
     found = {symbol.name: symbol.lazy for symbol in read_dynamic(BytesReader(data)).imports}
     assert found == {"variable": False, "function": True, "planned": False}
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["in DT_RELASZ", "apart"])
+def test_calls_that_the_other_relocations_end_with_wait(shared: bool) -> None:
+    """binutils counts .rela.plt in DT_RELASZ as well, for riscv64: its functions are bound lazily still."""
+    width = struct.calcsize("<QQq")
+    calls = struct.pack("<QQq", 0, 1 << 32 | 5, 0)
+    others = struct.pack("<QQq", 0, 2 << 32 | 2, 0)
+    symbols = bytes(24) + struct.pack("<IBBHQQ", 1, 0x12, 0, 0, 0, 0) + struct.pack("<IBBHQQ", 10, 0x11, 0, 0, 0, 0)
+    data = make_elf(
+        machine=243,
+        entry=0,
+        names=((SONAME, b"function\0variable"),),
+        numbers=((DT_RELASZ, 2 * width if shared else width), (DT_PLTRELSZ, width), (DT_PLTREL, DT_RELA)),
+        tables=((DT_SYMTAB, symbols), (DT_RELA, others), (DT_JMPREL, calls)),
+    )
+    found = {symbol.name: symbol.lazy for symbol in read_dynamic(BytesReader(data)).imports}
+    assert found == {"variable": False, "function": True}
 
 
 def test_crafted_tables_end_in_our_own_errors() -> None:
