@@ -2,7 +2,8 @@
 
 A CPU is added here, and nowhere else. Rows without compilers are those whose programs are only read.
 Sources: OCI image-spec, "Image Index" (Go's names); System V gABI, "e_machine", and its supplements for each processor;
-glibc, sysdeps/*/dl-cache.h; `go help environment`; Meson, "Reference tables"; Debian, "Multiarch/Tuples".
+glibc, sysdeps/*/dl-cache.h and sysdeps/generic/ldconfig.h; `go help environment`; Meson, "Reference tables";
+Debian, "Multiarch/Tuples".
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ from typing import NamedTuple
 
 _NO_VARIANTS = {"": ""}
 _PLAIN: Mapping[str, tuple[str, ...]] = {"": ()}
-_NO_FLAGS: Mapping[int, tuple[int, ...]] = {}
+_NO_FLAGS: Mapping[tuple[int, int], tuple[int, ...]] = {}
+# By EF_PPC64_ABI: 1 and 2 are ELFv1 and ELFv2.
+_PPC64_CACHE_FLAGS = {(64, abi): (0x0503,) for abi in (0, 1, 2)}
+# EF_MIPS_ABI2 (n32), EF_MIPS_NAN2008, EF_MIPS_FP64.
+_MIPS_ABI_MASK = 0x20 | 0x400 | 0x200
+_MIPS_CACHE_FLAGS = {
+    (32, 0): (0x0003,), (32, 0x400): (0x0C03,), (32, 0x20): (0x0603,), (32, 0x420): (0x0D03,),
+    (64, 0): (0x0703,), (64, 0x400): (0x0E03,),
+}  # fmt: skip
 
 
 class Architecture(NamedTuple):  # which takes half the time of a frozen dataclass, at every start
@@ -36,10 +45,10 @@ class Architecture(NamedTuple):  # which takes half the time of a frozen datacla
     """What the kernel tells the loader in AT_PLATFORM, on a baseline CPU."""
     copy_relocation: int | None = None
     """R_*_COPY."""
-    cache_flags: Mapping[int, tuple[int, ...]] = _NO_FLAGS
-    """Marks of its libraries in ld.so.cache, by their bits."""
-    smallest_instruction: int = 4
-    """Bytes, as Go's tables of functions say it."""
+    abi_mask: int = 0
+    """What of e_flags names the calling convention."""
+    cache_flags: Mapping[tuple[int, int], tuple[int, ...]] = _NO_FLAGS
+    """Marks of its libraries in ld.so.cache, by their bits and what `abi_mask` leaves of e_flags."""
 
     zig: str = ""
     zig_cpus: Mapping[str, tuple[str, ...]] = _PLAIN
@@ -56,57 +65,75 @@ class Architecture(NamedTuple):  # which takes half the time of a frozen datacla
 _ROWS = (
     Architecture(
         name="amd64", elf_machine=62, bits=64, machines=("x86_64",), default_variant="v1", also_runs=("386",),
-        at_platform="x86_64", copy_relocation=5, cache_flags={64: (0x0303,), 32: (0x0803,)}, smallest_instruction=1,
+        at_platform="x86_64", copy_relocation=5, cache_flags={(64, 0): (0x0303,), (32, 0): (0x0803,)},
         zig="x86_64-linux-musl", gnu="x86_64-linux-gnu", meson_family="x86_64", debian="amd64", qemu="x86_64",
         zig_cpus={"": (), "v1": (), **{f"v{level}": (f"-mcpu=x86_64_v{level}",) for level in (2, 3, 4)}},
         go_variable="GOAMD64", go_levels={"": "v1", "v1": "v1", "v2": "v2", "v3": "v3", "v4": "v4"},
     ),
     Architecture(
         name="arm64", elf_machine=183, bits=64, machines=("aarch64",), default_variant="v8", may_run=("arm",),
-        at_platform="aarch64", copy_relocation=1024, cache_flags={64: (0x0A03,)},
+        at_platform="aarch64", copy_relocation=1024, cache_flags={(64, 0): (0x0A03,)},
         zig="aarch64-linux-musl", gnu="aarch64-linux-gnu", meson_family="aarch64", debian="arm64", qemu="aarch64",
         zig_cpus={"": (), "v8": ()},
         go_variable="GOARM64", go_levels={"": "v8.0", "v8": "v8.0"},
     ),
     Architecture(
         name="386", elf_machine=3, bits=32, machines=("i686", "i386"),
-        at_platform="i686", copy_relocation=5, cache_flags={32: (0x0003,)}, smallest_instruction=1,
+        at_platform="i686", copy_relocation=5, cache_flags={(32, 0): (0x0003,)},
         zig="x86-linux-musl", gnu="i686-linux-gnu", meson_family="x86", debian="i386", qemu="i386",
         go_variable="GO386", go_levels={"": "sse2"},
     ),
     Architecture(
         name="arm", elf_machine=40, bits=32, machines=("armv7l",), default_variant="v7",
-        at_platform="v7l", copy_relocation=20, cache_flags={32: (0x0903, 0x0B03)},  # hard and soft float
+        at_platform="v7l", copy_relocation=20, abi_mask=0x600,  # EF_ARM_ABI_FLOAT_HARD, EF_ARM_ABI_FLOAT_SOFT
+        cache_flags={(32, 0x400): (0x0003, 0x0903), (32, 0x200): (0x0003, 0x0B03), (32, 0): (0x0003, 0x0B03)},
         zig="arm-linux-musleabihf", gnu="arm-linux-gnueabihf", meson_family="arm", debian="armhf", qemu="arm",
         zig_cpus={"": (), "v6": ("-mcpu=arm1176jzf_s",), "v7": (), "v8": ()},
         go_variable="GOARM", go_levels={"": "7", "v5": "5", "v6": "6", "v7": "7", "v8": "7"},
     ),
     Architecture(
         name="riscv64", elf_machine=243, bits=64, machines=("riscv64",),
-        at_platform="riscv64", copy_relocation=4, cache_flags={64: (0x1003,)},
+        at_platform="riscv64", copy_relocation=4, abi_mask=6,  # EF_RISCV_FLOAT_ABI
+        cache_flags={(64, 4): (0x1003,), (64, 0): (0x0F03,)},
         zig="riscv64-linux-musl", gnu="riscv64-linux-gnu", meson_family="riscv64", debian="riscv64", qemu="riscv64",
         go_variable="GORISCV64", go_levels={"": "rva20u64"},
     ),
     Architecture(
         name="ppc64le", elf_machine=21, bits=64, machines=("ppc64le",),
-        at_platform="power8", copy_relocation=19, cache_flags={64: (0x0503,)},
+        at_platform="power8", copy_relocation=19, abi_mask=3, cache_flags=_PPC64_CACHE_FLAGS,
         zig="powerpc64le-linux-musl", gnu="powerpc64le-linux-gnu", meson_family="ppc64", debian="ppc64el",
         qemu="ppc64le", go_variable="GOPPC64", go_levels={"": "power8"},
     ),
     Architecture(
         name="s390x", elf_machine=22, bits=64, little_endian=False, machines=("s390x",),
-        at_platform="z900", copy_relocation=9, cache_flags={64: (0x0403,)}, smallest_instruction=2,
+        at_platform="z900", copy_relocation=9, cache_flags={(64, 0): (0x0403,)},
         zig="s390x-linux-musl", gnu="s390x-linux-gnu", meson_family="s390x", debian="s390x", qemu="s390x",
     ),
     Architecture(
         name="loong64", elf_machine=258, bits=64, machines=("loongarch64",),
+        copy_relocation=4, cache_flags={(64, 0): (0x1203,)},
         zig="loongarch64-linux-musl", meson_family="loongarch64", qemu="loongarch64",
     ),
-    Architecture(name="ppc64", elf_machine=21, bits=64, little_endian=False, qemu="ppc64"),
-    Architecture(name="mips64le", elf_machine=8, bits=64, qemu="mips64el"),
-    Architecture(name="mips64", elf_machine=8, bits=64, little_endian=False, qemu="mips64"),
-    Architecture(name="mipsle", elf_machine=8, bits=32, qemu="mipsel"),
-    Architecture(name="mips", elf_machine=8, bits=32, little_endian=False, qemu="mips"),
+    Architecture(
+        name="ppc64", elf_machine=21, bits=64, little_endian=False,
+        copy_relocation=19, abi_mask=3, cache_flags=_PPC64_CACHE_FLAGS, qemu="ppc64",
+    ),
+    Architecture(
+        name="mips64le", elf_machine=8, bits=64,
+        copy_relocation=126, abi_mask=_MIPS_ABI_MASK, cache_flags=_MIPS_CACHE_FLAGS, qemu="mips64el",
+    ),
+    Architecture(
+        name="mips64", elf_machine=8, bits=64, little_endian=False,
+        copy_relocation=126, abi_mask=_MIPS_ABI_MASK, cache_flags=_MIPS_CACHE_FLAGS, qemu="mips64",
+    ),
+    Architecture(
+        name="mipsle", elf_machine=8, bits=32,
+        copy_relocation=126, abi_mask=_MIPS_ABI_MASK, cache_flags=_MIPS_CACHE_FLAGS, qemu="mipsel",
+    ),
+    Architecture(
+        name="mips", elf_machine=8, bits=32, little_endian=False,
+        copy_relocation=126, abi_mask=_MIPS_ABI_MASK, cache_flags=_MIPS_CACHE_FLAGS, qemu="mips",
+    ),
 )  # fmt: skip
 
 ARCHITECTURES = {row.name: row for row in _ROWS}

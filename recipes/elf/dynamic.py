@@ -9,6 +9,7 @@ import os
 import struct
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from recipes.architecture import of_elf_machine
 from recipes.elf.segments import (
@@ -32,6 +33,7 @@ DT_BIND_NOW, DT_FLAGS, DT_FLAGS_1 = 24, 30, 0x6FFFFFFB
 DT_RELR, DT_AUXILIARY, DT_FILTER = 36, 0x7FFFFFFD, 0x7FFFFFFF
 DT_GNU_HASH, DT_VERSYM = 0x6FFFFEF5, 0x6FFFFFF0
 DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
+DT_MIPS_SYMTABNO, DT_MIPS_GOTSYM = 0x70000011, 0x70000013
 DF_BIND_NOW = 0x8
 DF_1_NOW, DF_1_NODEFLIB, DF_1_PIE = 0x1, 0x800, 0x08000000
 
@@ -41,6 +43,7 @@ _MOST_NEEDED = 4096
 _LONGEST_NAME = 65536
 _BLOCK = 65536
 _HIDDEN, _FIRST_VERSION = 0x8000, 2
+_MIPS, _STO_MIPS_PLT = 8, 8
 _NOTE_ABI_TAG, _NOTE_PROPERTIES, _X86_ISA_NEEDED = 1, 5, 0xC0008002
 
 
@@ -308,6 +311,14 @@ def _read_version_definitions(memory: _Memory, strings: _Strings, tags: dict[int
         address = address + following if following else None
 
 
+def _mips64_info(info: int, order: str) -> tuple[int, int]:
+    """Symbol and type. They are fields of their own here, not parts of a number. Source: SGI, "64-bit ELF Object
+    File Specification", 2.9.
+    """
+    symbol, _, _, _, kind = struct.unpack(order + "I4B", struct.pack(order + "Q", info))
+    return symbol, kind
+
+
 class _Symbols:
     """The dynamic symbol table, of which no tag tells the length."""
 
@@ -317,6 +328,7 @@ class _Symbols:
         self._memory, self._strings, self._tags = memory, strings, tags
         self._versions = {version.index: version for version in versions}
         self._wide = memory.header.bits == 64
+        self._mips64 = self._wide and memory.header.machine == _MIPS
         self._form = memory.header.order + ("IBBHQQ" if self._wide else "IIIBBH")
         self._width = 24 if self._wide else 16
 
@@ -338,7 +350,7 @@ class _Symbols:
         copy = of_elf_machine(self._memory.header.machine).copy_relocation
         relocated: dict[int, bool] = {}
         at_once: set[int] = set()
-        for index, kind, lazy in self._relocations():
+        for index, kind, lazy in chain(self._global_offsets(), self._relocations()):
             relocated[index] = relocated.get(index, False) or kind == copy
             if not lazy:
                 at_once.add(index)
@@ -408,8 +420,8 @@ class _Symbols:
             last = max(struct.unpack(f"{memory.header.order}{buckets}I", raw), default=0)
             if last < first:
                 return 0, 0
-            chain = at + 4 * buckets + 4 * (last - first)
-            words = memory.read(chain, memory.rest(chain) & ~3, "the hash table")
+            chained = at + 4 * buckets + 4 * (last - first)
+            words = memory.read(chained, memory.rest(chained) & ~3, "the hash table")
             for (word,) in struct.iter_unpack(memory.header.order + "I", words):
                 last += 1
                 if word & 1:
@@ -423,6 +435,33 @@ class _Symbols:
             return 0, count
         return 0, 0
 
+    def _global_offsets(self) -> Iterator[tuple[int, int, bool]]:
+        """What `_relocations` gives, of the GOT's global entries, which MIPS has instead of relocations.
+
+        One that leads to a stub waits for a call. Source: glibc, `sysdeps/mips/dl-machine.h`, `elf_machine_got_rel`.
+        """
+        if self._memory.header.machine != _MIPS or DT_MIPS_GOTSYM not in self._tags:
+            return
+        first, end = self._tags[DT_MIPS_GOTSYM], self._tags.get(DT_MIPS_SYMTABNO, 0)
+        if first >= end:
+            return
+        address, size = self._tags[DT_SYMTAB] + first * self._width, (end - first) * self._width
+        table = struct.iter_unpack(self._form, self._memory.read(address, size, "the symbol table"))
+        for index, fields in enumerate(table, first):
+            _, info, other, section, value, _ = fields if self._wide else (0, *fields[3:], fields[1], 0)
+            if section == 0:
+                yield index, 0, info & 15 == 2 and value != 0 and not other & _STO_MIPS_PLT
+
+    def _size_without_calls(self, table: int, size: int) -> int:
+        """Bytes of a table up to DT_JMPREL, where a linker has counted the calls in both.
+
+        Source: glibc, `elf/dynamic-link.h`.
+        """
+        tags = self._tags
+        whole, calls = tags.get(size, 0), tags.get(DT_PLTRELSZ, 0)
+        both = tags.get(DT_PLTREL) == table and tags.get(table, 0) + whole == tags.get(DT_JMPREL, 0) + calls
+        return max(whole - calls, 0) if both else whole
+
     def _relocations(self) -> Iterator[tuple[int, int, bool]]:
         """Symbol index, type, and whether it may wait for a call, of each relocation that names a symbol.
 
@@ -432,8 +471,8 @@ class _Symbols:
         with_addend = tags.get(DT_PLTREL) == DT_RELA
         for table, size, addend, relative in (
             (DT_JMPREL, tags.get(DT_PLTRELSZ, 0), with_addend, 0),
-            (DT_REL, tags.get(DT_RELSZ, 0), False, tags.get(DT_RELCOUNT, 0)),
-            (DT_RELA, tags.get(DT_RELASZ, 0), True, tags.get(DT_RELACOUNT, 0)),
+            (DT_REL, self._size_without_calls(DT_REL, DT_RELSZ), False, tags.get(DT_RELCOUNT, 0)),
+            (DT_RELA, self._size_without_calls(DT_RELA, DT_RELASZ), True, tags.get(DT_RELACOUNT, 0)),
         ):
             if table not in tags or size == 0:
                 continue
@@ -449,7 +488,10 @@ class _Symbols:
             while address < end:
                 part = min(end - address, 4096 * width)
                 raw = self._memory.read(address, part, "the relocations")
-                if self._wide:
+                if self._mips64:
+                    parts = [_mips64_info(e[1], self._memory.header.order) for e in struct.iter_unpack(form, raw)]
+                    yield from [(symbol, kind, lazy) for symbol, kind in parts if symbol]
+                elif self._wide:
                     named = [e[1] for e in struct.iter_unpack(form, raw) if e[1] >> 32]
                     yield from [(info >> 32, info & 0xFFFFFFFF, lazy) for info in named]
                 else:

@@ -10,7 +10,6 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from recipes.architecture import of_elf_machine
 from recipes.elf.segments import Header, Reader
 
 _BUILD_INFO = b"\xff Go buildinf:"
@@ -22,6 +21,8 @@ _CHUNK = 1 << 20
 _EXECUTABLE, _WRITABLE = 1, 2
 # Go 1.20 and later, Go 1.18 and 1.19; the header is the same in both.
 _PCLNTAB = (0xFFFFFFF1, 0xFFFFFFF0)
+# Bytes of the smallest instruction, as debug/gosym takes them: one CPU's has changed from one Go to the next.
+_QUANTA = (1, 2, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,11 @@ def _inline_string(reader: Reader, at: int) -> tuple[bytes, int]:
 def _find_names(reader: Reader, header: Header) -> bytes:
     form = header.order + ("8Q" if header.bits == 64 else "8I")
     size = 8 + struct.calcsize(form)
-    smallest = bytes((of_elf_machine(header.machine).smallest_instruction, header.bits // 8))
     for magic in _PCLNTAB:
-        start = struct.pack(header.order + "I", magic) + b"\0\0" + smallest
+        start = struct.pack(header.order + "I", magic) + b"\0\0"
         for at in _occurrences(reader, header, start, 4, writable=False):
             raw = reader.read_at(at, size)
-            if len(raw) < size:
+            if len(raw) < size or raw[6] not in _QUANTA or raw[7] != header.bits // 8:
                 continue
             functions, _, _, names, units, *_ = struct.unpack_from(form, raw, 8)
             if 0 < functions < 1 << 26 and 0 < names < units and units - names <= _MOST_NAME_BYTES:

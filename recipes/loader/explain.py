@@ -51,10 +51,9 @@ def explain(
     if kind == "glibc":
         variant = platform.variant.removeprefix("v")
         level = int(variant) if platform.architecture == "amd64" and variant in ("2", "3", "4") else 1
-        architecture = platform.architecture if dynamic.bits == 64 or platform.architecture != "amd64" else "386"
-        return GlibcLoader(
-            objects, dynamic, loader, path=path, architecture=architecture, level=level, env=settings, workdir=workdir
-        ).run(checks=checks)
+        return GlibcLoader(objects, dynamic, loader, path=path, level=level, env=settings, workdir=workdir).run(
+            checks=checks
+        )
     if kind == "musl":
         return MuslLoader(objects, dynamic, loader, path=path, env=settings, workdir=workdir).run()
     where = Searched(dynamic.interpreter, "PT_INTERP", "neither glibc's loader nor musl's")

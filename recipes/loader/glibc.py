@@ -9,6 +9,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from recipes.architecture import of_elf_machine
 from recipes.elf.dynamic import Dynamic, Import, NeededVersion
 from recipes.loader.glibcpaths import LinkMap, Machine, absolute, own_paths, runpath, system_folders
 from recipes.loader.loading import Loading, Problem, ProblemCode
@@ -30,7 +31,6 @@ class GlibcLoader:
         loader: Object,
         *,
         path: str,
-        architecture: str,
         level: int,
         env: Mapping[str, str],
         workdir: str,
@@ -38,7 +38,6 @@ class GlibcLoader:
         self._objects = objects
         self._workdir = workdir
         self._path = path
-        self._architecture = architecture
         self._env = env
         self._machine = Machine(system_folders(objects.content(loader.path)), level, program.machine)
         origin = posixpath.dirname(objects.root.resolve(path) or path) or "/"
@@ -215,7 +214,9 @@ class GlibcLoader:
         if cache is None:
             searched.append(Searched(where, "ld.so.cache", "no such file, and without it ld.so.conf is not read"))
             return
-        path = cache.find(name, self._architecture, self._program.dynamic.bits, self._machine.hwcaps)
+        loader = self._loader.dynamic
+        row = of_elf_machine(loader.machine)
+        path = cache.find(name, row.name, loader.bits, self._machine.hwcaps, e_flags=loader.flags)
         if path is None:
             searched.append(Searched(where, "ld.so.cache", f"names no {name}"))
         elif sparing and path.startswith(self._machine.system_folders):

@@ -40,9 +40,14 @@ class LdCache:
 
     entries: dict[str, tuple[Cached, ...]]
 
-    def find(self, name: str, architecture: str, bits: int, hwcaps: tuple[str, ...] = ()) -> str | None:
-        """The path that the loader tries for `name`. `hwcaps` are the folders this machine uses, the best first."""
-        wanted = {_PLAIN_ELF, *row_of(architecture).cache_flags.get(bits, (0,))}
+    def find(
+        self, name: str, architecture: str, bits: int, hwcaps: tuple[str, ...] = (), *, e_flags: int = 0
+    ) -> str | None:
+        """The path that the loader tries for `name`. `hwcaps` are the folders this machine uses, the best first;
+        `e_flags` are those of the loader's own file.
+        """
+        row = row_of(architecture)
+        wanted = {_PLAIN_ELF, *row.cache_flags.get((bits, e_flags & row.abi_mask), (0,))}
         fitting = [entry for entry in self.entries.get(name, ()) if entry.flags in wanted]
         for hwcap in hwcaps:
             for entry in fitting:

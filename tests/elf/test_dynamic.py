@@ -12,7 +12,20 @@ from typing import Any
 
 import pytest
 
-from recipes.elf.dynamic import Import, read_dynamic
+from recipes.elf.dynamic import (
+    DT_JMPREL,
+    DT_MIPS_GOTSYM,
+    DT_MIPS_SYMTABNO,
+    DT_PLTREL,
+    DT_PLTRELSZ,
+    DT_REL,
+    DT_RELA,
+    DT_RELASZ,
+    DT_RELSZ,
+    DT_SYMTAB,
+    Import,
+    read_dynamic,
+)
 from recipes.elf.facts import read_elf
 from recipes.elf.markers import examine_reader
 from recipes.elf.segments import PT_LOAD, PT_NOTE, BytesReader, FileReader
@@ -177,6 +190,74 @@ def test_cpu_level_and_kernel_are_read_from_the_notes(compilers: Compilers) -> N
     assert dynamic.isa_needed & 4
     assert not dynamic.isa_needed & 8
     assert dynamic.kernel_needed is not None
+
+
+@pytest.mark.parametrize("little", [True, False], ids=["little", "big"])
+def test_a_relocation_of_mips64_names_its_symbol(little: bool) -> None:
+    """Its r_info is a symbol number and four bytes, whatever the byte order: no 64-bit number."""
+    order = "<" if little else ">"
+    copied = struct.pack(order + "QI4B", 0, 1, 0, 0, 0, 126)
+    data = make_elf(
+        machine=8,
+        little=little,
+        entry=0,
+        names=((SONAME, b"missing"),),
+        numbers=((DT_RELSZ, 2 * len(copied)),),
+        tables=(
+            (DT_SYMTAB, bytes(24) + 2 * struct.pack(order + "IBBHQQ", 1, 0x11, 0, 5, 0x10000, 8)),
+            (DT_REL, copied + struct.pack(order + "QI4B", 0, 2, 0, 0, 18, 3)),
+        ),
+    )
+    assert read_dynamic(BytesReader(data)).imports == (Import("missing", False),)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_mips_looks_up_the_global_entries_of_its_got(bits: int) -> None:
+    """No relocation names them: an undefined variable at once, a function with a stub when it is called, one that has
+    a PLT entry (STO_MIPS_PLT) at once as well; what the file defines itself is no import.
+    """
+
+    def symbol(name: int, kind: int, section: int, value: int, other: int = 0) -> bytes:
+        if bits == 64:
+            return struct.pack("<IBBHQQ", name, 0x10 + kind, other, section, value, 0)
+        return struct.pack("<IIIBBH", name, value, 0, 0x10 + kind, other, section)
+
+    symbols = [
+        bytes(24 if bits == 64 else 16),
+        symbol(1, 2, 0, 0),  # before DT_MIPS_GOTSYM
+        symbol(9, 1, 0, 0),
+        symbol(18, 2, 0, 0x10000),
+        symbol(27, 2, 0, 0x10000, 8),
+        symbol(34, 1, 5, 0x10000),
+    ]
+    data = make_elf(
+        bits=bits,
+        machine=8,
+        entry=0,
+        names=((SONAME, b"nowhere\0variable\0function\0planned\0own"),),
+        numbers=((DT_MIPS_GOTSYM, 2), (DT_MIPS_SYMTABNO, len(symbols))),
+        tables=((DT_SYMTAB, b"".join(symbols)),),
+    )
+    found = {symbol.name: symbol.lazy for symbol in read_dynamic(BytesReader(data)).imports}
+    assert found == {"variable": False, "function": True, "planned": False}
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["in DT_RELASZ", "apart"])
+def test_calls_that_the_other_relocations_end_with_wait(shared: bool) -> None:
+    """binutils counts .rela.plt in DT_RELASZ as well, for riscv64: its functions are bound lazily still."""
+    width = struct.calcsize("<QQq")
+    calls = struct.pack("<QQq", 0, 1 << 32 | 5, 0)
+    others = struct.pack("<QQq", 0, 2 << 32 | 2, 0)
+    symbols = bytes(24) + struct.pack("<IBBHQQ", 1, 0x12, 0, 0, 0, 0) + struct.pack("<IBBHQQ", 10, 0x11, 0, 0, 0, 0)
+    data = make_elf(
+        machine=243,
+        entry=0,
+        names=((SONAME, b"function\0variable"),),
+        numbers=((DT_RELASZ, 2 * width if shared else width), (DT_PLTRELSZ, width), (DT_PLTREL, DT_RELA)),
+        tables=((DT_SYMTAB, symbols), (DT_RELA, others), (DT_JMPREL, calls)),
+    )
+    found = {symbol.name: symbol.lazy for symbol in read_dynamic(BytesReader(data)).imports}
+    assert found == {"variable": False, "function": True}
 
 
 def test_crafted_tables_end_in_our_own_errors() -> None:

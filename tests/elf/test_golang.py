@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,7 @@ def test_build_information_is_what_go_says(compilers: Compilers, flags: tuple[st
         pytest.param(("-ldflags=-s -w",), (("GOARCH", "arm64"),), marks=pytest.mark.slow),
         pytest.param(("-ldflags=-s -w",), (("GOARCH", "386"),), marks=pytest.mark.slow),
         pytest.param(("-ldflags=-s -w",), (("GOARCH", "s390x"),), marks=pytest.mark.slow),
+        pytest.param(("-ldflags=-s -w",), (("GOARCH", "riscv64"),), marks=pytest.mark.slow),
     ],
 )
 def test_function_names_survive(compilers: Compilers, flags: tuple[str, ...], env: tuple[tuple[str, str], ...]) -> None:
@@ -64,6 +66,18 @@ def test_function_names_survive(compilers: Compilers, flags: tuple[str, ...], en
     assert not facts.links("time.Load")
     assert not facts.links("crypto/x509.loadSystemRoots")
     assert not facts.links_package("time/tzdata")
+
+
+@pytest.mark.parametrize("quantum", [1, 2, 4])
+def test_a_cpus_smallest_instruction_is_what_the_table_says(compilers: Compilers, quantum: int) -> None:
+    """Go 1.19 wrote 4 for riscv64, Go 1.26 writes 2: no CPU is held to one number."""
+    data = compilers.go(SOURCE, "-ldflags=-s -w").read_bytes()
+    start = struct.pack("<I", 0xFFFFFFF1) + bytes(2)
+    assert data.count(start + bytes((1, 8))) == 1
+    reader = BytesReader(data.replace(start + bytes((1, 8)), start + bytes((quantum, 8))))
+    facts = read_go(reader, read_header(reader))
+    assert facts is not None
+    assert facts.links("time.LoadLocation")
 
 
 def test_a_tag_links_its_package(compilers: Compilers) -> None:

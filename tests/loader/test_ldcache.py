@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes.loader.ldcache import LdCache, read_ldcache
+from recipes.loader.ldcache import Cached, LdCache, read_ldcache
 from recipes.model import Command
 from recipes.support import shell
 from tests.compilers import Compilers
@@ -56,6 +56,31 @@ def test_folders_for_better_cpus(root: Path) -> None:
     better = "/opt/second/glibc-hwcaps/x86-64-v3/libanswer.so.1"
     assert cache.find("libanswer.so.1", "amd64", 64, ("x86-64-v3", "x86-64-v2")) == better
     assert cache.find("libanswer.so.1", "amd64", 64, ("x86-64-v2",)) == "/opt/first/libanswer.so.1"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "bits", "e_flags", "marks"),
+    [
+        ("arm", 32, 0x05000400, {0x0003, 0x0903}),
+        ("arm", 32, 0x05000200, {0x0003, 0x0B03}),
+        ("riscv64", 64, 0x5, {0x1003}),
+        ("riscv64", 64, 0x1, {0x0F03}),
+        ("ppc64", 64, 1, {0x0503}),
+        ("ppc64le", 64, 2, {0x0503}),
+        ("loong64", 64, 0x43, {0x1203}),
+        ("mips64le", 64, 0x80000007, {0x0703}),
+        ("mips64le", 64, 0x80000407, {0x0E03}),
+        ("mips64le", 32, 0x80000027, {0x0603}),
+        ("mipsle", 32, 0x70001007, {0x0003}),
+        ("mips", 32, 0x70001407, {0x0C03}),
+    ],
+)
+def test_each_calling_convention_has_its_mark(architecture: str, bits: int, e_flags: int, marks: set[int]) -> None:
+    """What ldconfig writes for libraries of a CPU is taken by the loader of the same calling convention alone."""
+    every = (*range(0x0003, 0x1300, 0x100),)
+    entries: dict[str, tuple[Cached, ...]] = {hex(mark): (Cached(f"/lib/{mark:04x}", mark),) for mark in every}
+    taken = {mark for mark in every if LdCache(entries).find(hex(mark), architecture, bits, e_flags=e_flags)}
+    assert taken == marks
 
 
 def test_this_machines_own() -> None:
