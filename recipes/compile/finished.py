@@ -27,9 +27,9 @@ def finished(
     """
 
     def ask() -> ElfFacts:
-        from recipes.elf.facts import read_elf
+        from recipes.elf.facts import read_copy
 
-        return read_elf(path, original)
+        return read_copy(path, original or path)
 
     facts = cached(workspace.cache / "facts", digest, ask, ElfFacts)
     return Program(path=path, sha256=digest, platform=platform, sample=sample, facts=facts, build=build or Build())

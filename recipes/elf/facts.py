@@ -22,19 +22,23 @@ _PF_X = 1
 _SHT_SYMTAB = 2
 
 
-def read_elf(path: Path, original: Path | None = None) -> ElfFacts:
+def read_elf(path: Path) -> ElfFacts:
     """Read what the program headers and the dynamic segment of `path` say.
 
     Returns: sizes in bytes; `needed` is () for static and static-PIE.
-    Raises: NotElf, TruncatedElf; BadInput where there is no such file, or it may not be read. They name the file
-    `original` where `path` is a copy of it.
+    Raises: NotElf, TruncatedElf; BadInput where there is no such file, or it may not be read.
     Source: System V gABI, "Program Header" and "Dynamic Section".
     """
+    return read_copy(path, path)
+
+
+def read_copy(path: Path, original: Path) -> ElfFacts:
+    """`read_elf` for a copy: what is wrong with the file is said of `original`."""
     with FileReader(path) as reader:
         try:
             return read_facts(reader)
         except BadInput as error:
-            raise type(error)(f"{str(original or path)!r}: {error.message}", error.hint) from error
+            raise type(error)(f"{str(original)!r}: {error.message}", error.hint) from error
 
 
 def read_facts(reader: Reader) -> ElfFacts:

@@ -15,6 +15,7 @@ from recipes.model import (
     PROGRAM,
     Additions,
     BaseImage,
+    BuildSystem,
     Expect,
     FileEntry,
     Image,
@@ -115,7 +116,8 @@ class Stage:
                 make_folder(folder)
                 write_atomically(place, text.encode())
         sources = tuple(Path(file) for file in files if not file.endswith(".mod"))
-        return Sample(f"walkthrough-{name}", folder, language, sources, expect=Expect(GREETING))
+        build: BuildSystem = "go" if language == "go" else "sources"
+        return Sample(f"walkthrough-{name}", folder, language, sources, build=build, expect=Expect(GREETING))
 
     def build(self, name: str, recipe: Recipe, platform: Platform | None = None) -> Program:
         return pipeline.build_program(self.project, self.sample(name), recipe, platform or self.platform)
