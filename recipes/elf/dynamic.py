@@ -14,9 +14,9 @@ from itertools import chain
 from recipes.architecture import of_elf_machine
 from recipes.elf.segments import (
     PT_DYNAMIC,
-    PT_LOAD,
     Header,
     Reader,
+    Segment,
     read_exactly,
     read_header,
     read_interpreter,
@@ -139,9 +139,9 @@ def read_dynamic(reader: Reader, header: Header | None = None, *, symbols: bool 
     segment = header.segment(PT_DYNAMIC)
     if segment is None:
         return start
-    entries = _read_entries(reader, header, segment.offset, segment.file_size)
-    tags = dict(entries)  # of a tag that occurs twice the loaders take the last
     memory = _Memory(reader, header)
+    entries = _read_entries(memory, segment)
+    tags = dict(entries)  # of a tag that occurs twice the loaders take the last
     strings = _Strings(memory, tags)
     flags, flags_1 = tags.get(DT_FLAGS, 0), tags.get(DT_FLAGS_1, 0)
     needed = tuple(strings.text(value) for tag, value in entries if tag == DT_NEEDED)
@@ -179,13 +179,15 @@ def is_pie(reader: Reader, header: Header) -> bool:
     segment = header.segment(PT_DYNAMIC)
     if segment is None:
         return False
-    tags = dict(_read_entries(reader, header, segment.offset, segment.file_size))
+    tags = dict(_read_entries(_Memory(reader, header), segment))
     return bool(tags.get(DT_FLAGS_1, 0) & DF_1_PIE)
 
 
-def _read_entries(reader: Reader, header: Header, offset: int, size: int) -> list[tuple[int, int]]:
+def _read_entries(memory: _Memory, segment: Segment) -> list[tuple[int, int]]:
+    """By address, as the loaders do: none of them looks at the segment's place in the file."""
+    header, size = memory.header, segment.file_size
     width = header.bits // 4
-    raw = read_exactly(reader, offset, min(size - size % width, _MOST_ENTRIES * width), "the dynamic segment")
+    raw = memory.read(segment.address, min(size - size % width, _MOST_ENTRIES * width), "the dynamic segment")
     entries: list[tuple[int, int]] = []
     for tag, value in struct.iter_unpack(header.order + ("QQ" if header.bits == 64 else "II"), raw):
         if tag == 0:
@@ -214,18 +216,29 @@ def _read_demands(reader: Reader, header: Header) -> tuple[int, tuple[int, int, 
 
 
 class _Memory:
-    """What is loaded where: reads by address. Small reads come from cached blocks."""
+    """What is loaded where: reads by address. Small reads come from cached blocks.
+
+    All reads together may cost a small multiple of the file: segments that load the same bytes again and again would
+    make much of little.
+    """
 
     def __init__(self, reader: Reader, header: Header) -> None:
         self._reader = reader
         self.header = header
         self._blocks: dict[int, bytes] = {}
+        self._budget = 16 * reader.size + _MOST_STRING_BYTES
 
     def read(self, address: int, length: int, what: str) -> bytes:
-        """Raises: TruncatedElf where no segment loads all of it."""
-        offset = self.header.offset_of(address, max(length, 1))
-        if offset is None:
+        """Raises: TruncatedElf where the segments do not load all of it."""
+        self._budget -= length
+        if self._budget < 0:
+            raise NotElf("its tables claim more than the file can hold")
+        data = b"".join(self._piece(*piece, what) for piece in self.header.pieces(address, max(length, 1)))
+        if len(data) < max(length, 1):
             raise TruncatedElf(f"{what} lies outside of the loaded segments", hint="copy or build it again")
+        return data[:length]
+
+    def _piece(self, offset: int, length: int, what: str) -> bytes:
         first = offset // _BLOCK
         if length > _BLOCK or (offset + length - 1) // _BLOCK != first:
             return read_exactly(self._reader, offset, length, what)
@@ -242,11 +255,8 @@ class _Memory:
         return struct.unpack(form, self.read(address, struct.calcsize(form), what))
 
     def rest(self, address: int) -> int:
-        """How many bytes of the file are loaded from `address` on, in its segment."""
-        for segment in self.header.segments:
-            if segment.type == PT_LOAD and 0 <= address - segment.address < segment.file_size:
-                return segment.file_size - (address - segment.address)
-        return 0
+        """How many bytes of the file are loaded from `address` on, without a gap; no more than the file has."""
+        return sum(size for _, size in self.header.pieces(address, self._reader.size))
 
 
 class _Strings:

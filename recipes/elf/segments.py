@@ -107,7 +107,7 @@ class FileHeader(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One program header. Numbers are as written; what PT_LOAD, PT_DYNAMIC and PT_INTERP name lies inside the file."""
+    """One program header. Numbers are as written; what PT_LOAD and PT_INTERP name lies inside the file."""
 
     type: int
     flags: int
@@ -148,13 +148,22 @@ class Header:
                 yield max(segment.offset, reached), end
                 reached = end
 
-    def offset_of(self, address: int, length: int = 1) -> int | None:
-        """Where in the file the bytes that are loaded at `address` stand; None where no PT_LOAD holds all of them."""
-        for segment in self.segments:
-            inside = address - segment.address
-            if segment.type == PT_LOAD and inside >= 0 and inside + length <= segment.file_size:
-                return segment.offset + inside
-        return None
+    def pieces(self, address: int, length: int) -> Iterator[tuple[int, int]]:
+        """Offset and size in the file of what is loaded from `address` on, up to `length` bytes.
+
+        PT_LOADs that follow each other in memory are one to the loader, wherever they stand in the file. It ends early
+        where nothing of the file is loaded.
+        """
+        while length > 0:
+            for segment in self.segments:
+                inside = address - segment.address
+                if segment.type == PT_LOAD and 0 <= inside < segment.file_size:
+                    break
+            else:
+                return
+            size = min(length, segment.file_size - inside)
+            yield segment.offset + inside, size
+            address, length = address + size, length - size
 
 
 def read_exactly(reader: Reader, offset: int, length: int, what: str) -> bytes:
@@ -219,7 +228,7 @@ def read_header(reader: Reader) -> Header:
     segments = tuple(_segments(raw, start.bits == 64, start.little_endian))
     for segment in segments:
         # The others are not read before the program runs, and some not even then.
-        decisive = segment.type in (PT_LOAD, PT_DYNAMIC, PT_INTERP)
+        decisive = segment.type in (PT_LOAD, PT_INTERP)
         if decisive and segment.file_size and segment.offset + segment.file_size > reader.size:
             raise TruncatedElf(
                 f"the file is truncated: a segment ends at byte {segment.offset + segment.file_size}, "

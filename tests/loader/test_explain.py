@@ -17,7 +17,7 @@ import pytest
 from recipes.elf.dynamic import read_dynamic
 from recipes.elf.facts import read_elf
 from recipes.elf.markers import examine
-from recipes.elf.segments import PT_DYNAMIC, FileReader, read_header
+from recipes.elf.segments import PT_DYNAMIC, PT_LOAD, PT_NOTE, FileReader, read_header
 from recipes.loader.explain import explain, loader_kind
 from recipes.loader.loading import Loading
 from recipes.model import Command, Level, Platform, Status
@@ -582,6 +582,51 @@ def test_a_cpu_level_hides_no_missing_symbol(small: Small) -> None:
     small.program(new, source="extern int value; int *use = &value; int main(void) { return 0; }")
     small.put(f"{LIB}/liba.so", old)
     assert [problem.code for problem in small.loading().problems] == ["symbol-undefined", "cpu-level"]
+
+
+@pytest.mark.parametrize("table", ["strings", "dynamic"])
+def test_tables_that_span_two_segments(small: Small, table: str) -> None:
+    """Segments that are next to each other in memory are one to the loader, wherever each stands in the file."""
+    names = "".join(f"int a_function_with_a_long_name_{number}(void) {{ return 1; }}" for number in range(1500))
+    flags = ("-Wl,-z,norelro", "-Wl,--section-start=.dynamic=0x80ff80")
+    small.program(source=f"{names} int main(void) {{ return 0; }}", flags=flags)
+    data = small.at("/app").read_bytes()
+    with FileReader(small.at("/app")) as reader:
+        header = read_header(reader)
+    dynamic = header.segment(PT_DYNAMIC)
+    assert dynamic is not None
+    start = data.index(b"a_function_with") if table == "strings" else dynamic.address
+    loaded = (each for each in header.segments if each.type == PT_LOAD)
+    whole = next(each for each in loaded if 0 <= start - each.address < each.file_size)
+    middle = (start // 4096 + 1) * 4096
+    assert middle < whole.address + whole.file_size
+    small.put("/app", split(data, whole.address, middle))
+    small.at("/app").chmod(0o755)
+    assert starts(small, "/")
+    assert small.agrees().problems == ()
+
+
+def split(program: bytes, address: int, middle: int) -> bytes:
+    """The program with the PT_LOAD at `address` cut in two; what is loaded from `middle` on stands at the file's end.
+
+    The new header takes the place of the first PT_NOTE, which nothing here reads.
+    """
+    (table,), (count,) = struct.unpack_from("<Q", program, 32), struct.unpack_from("<H", program, 56)
+    headers = [struct.unpack_from("<IIQQQQQQ", program, table + 56 * at) for at in range(count)]
+    headers.remove(next(header for header in headers if header[0] == PT_NOTE))
+    at = next(at for at, header in enumerate(headers) if header[0] == PT_LOAD and header[3] == address)
+    kind, flags, offset, _, _, size, memory, align = headers[at]
+    first = middle - address
+    program += bytes(-len(program) % 4096)
+    moved = program[offset + first : offset + size]
+    headers[at : at + 1] = [
+        (kind, flags, offset, address, address, first, first, align),
+        (kind, flags, len(program), middle, middle, size - first, memory - first, align),
+    ]
+    body = bytearray(program + moved)
+    body[offset + first : offset + size] = bytes(size - first)
+    body[table : table + 56 * count] = b"".join(struct.pack("<IIQQQQQQ", *header) for header in headers)
+    return bytes(body)
 
 
 # ── the interpreter ──────────────────────────────────────────────────────────────────────────────────────────────────
