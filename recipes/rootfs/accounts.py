@@ -1,7 +1,7 @@
 """Who an image's user is: the rules that Docker goes by, on the image's own lists.
 
-Source: opencontainers/runc, `libcontainer/user`, GetExecUser. The engine goes by it, and then runc with the numbers that
-the engine has found.
+Source: opencontainers/runc, `libcontainer/user`, GetExecUser. The engine goes by it, and then runc with the numbers
+that the engine has found.
 """
 
 from __future__ import annotations
