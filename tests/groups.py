@@ -17,6 +17,7 @@ GROUPS = {
     "tests/package/test_dockerfile.py": ENGINE,
     "tests/run/test_docker.py": ENGINE,
     "tests/run/test_engines.py": ENGINE,
+    "tests/verdict/test_entry_engine.py": ENGINE,
     "tests/workflows/test_bundle.py": ENGINE,
     "tests/workflows/test_debug.py": ENGINE,
     "tests/test_needs.py": ENGINE,

@@ -1,4 +1,4 @@
-"""Bases that are files on this machine: OCI layouts, docker archives, root folders and tars of one.
+"""Bases that are files on this machine: OCI layouts and tars of one, docker archives, root folders and tars of one.
 
 Archives are read member by member and never unpacked. Source: OCI image-spec, "Image Layout"; `docker image save`.
 """
@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,6 +39,10 @@ from recipes.support.digest import check_digest, digest_of, encoded, is_digest
 
 _CHUNK = 1 << 20
 _IMAGE_NAME = "io.containerd.image.name"
+_INDEX = "index.json"
+
+_Sized = tuple[IO[bytes], int]
+"""What a file holds, and how many bytes that is."""
 
 
 # ── OCI layouts ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -47,13 +51,38 @@ _IMAGE_NAME = "io.containerd.image.name"
 def read_layout(layout: Path, tag: str, name: str, platform: Platform, store: Store) -> BaseImage:
     """The image of an OCI layout that is tagged `tag`, or its only one. Raises: Unavailable, BadArchive."""
     start = find_in_layout(layout, tag, name, platform)
+    return _read_image(lambda member: _sized(layout / member, name), start, name, platform, store)
+
+
+def read_layout_archive(path: Path, tag: str, name: str, platform: Platform, store: Store) -> BaseImage:
+    """The same of an OCI layout in a tar, as podman saves it. Raises: Unavailable, BadArchive."""
+    with _opened(path, name), FileReader(path) as file:
+        members = _members_of(file)
+
+        def opened(member_name: str) -> contextlib.AbstractContextManager[_Sized]:
+            member = _follow(members, member_name, name)
+            return contextlib.nullcontext((io.BufferedReader(_Content(file, member), _CHUNK), member.size))
+
+        index = _member(file, members, _INDEX, MAX_MANIFEST_BYTES, name)
+        return _read_image(opened, _find_in_index(index, tag, name, platform), name, platform, store)
+
+
+def _read_image(
+    opened: Callable[[str], contextlib.AbstractContextManager[_Sized]],
+    start: Descriptor,
+    name: str,
+    platform: Platform,
+    store: Store,
+) -> BaseImage:
+    """The image that `start` leads to; `opened` gives a file of the layout by its path in there."""
 
     def read(descriptor: Descriptor) -> bytes:
-        return _read_small(_blob(layout, descriptor.digest), MAX_MANIFEST_BYTES, name)
+        with opened(_blob(descriptor.digest)) as (file, _):
+            return _up_to(file, MAX_MANIFEST_BYTES, descriptor.digest, name)
 
     def fetch(descriptor: Descriptor) -> None:
-        with _opened(_blob(layout, descriptor.digest), name) as file, store.writer(expect=descriptor.digest) as writer:
-            if os.fstat(file.fileno()).st_size != descriptor.size:
+        with opened(_blob(descriptor.digest)) as (file, size), store.writer(expect=descriptor.digest) as writer:
+            if size != descriptor.size:
                 raise BadArchive(f"{name}: blob {descriptor.digest} does not have the size that its manifest gives")
             _copy(file, writer)
 
@@ -61,15 +90,18 @@ def read_layout(layout: Path, tag: str, name: str, platform: Platform, store: St
 
 
 def find_in_layout(layout: Path, tag: str, name: str, platform: Platform) -> Descriptor:
-    """What `tag` stands for in a layout's index.json right now; of several images with that tag, the platform's.
-
-    Unusable entries do no harm as long as one is usable.
-    """
-    if not (layout / "index.json").is_file():
+    """What `tag` stands for in a layout's index.json right now; of several images with that tag, the platform's."""
+    if not (layout / _INDEX).is_file():
         raise Unavailable(
             f"{name} is not an OCI layout: it has no index.json", hint="name the folder that holds index.json"
         )
-    index = parse_json(_read_small(layout / "index.json", MAX_MANIFEST_BYTES, name), f"the index of {name}")
+    with _opened(layout / _INDEX, name) as file:
+        return _find_in_index(_up_to(file, MAX_MANIFEST_BYTES, _INDEX, name), tag, name, platform)
+
+
+def _find_in_index(data: bytes, tag: str, name: str, platform: Platform) -> Descriptor:
+    """Unusable entries do no harm as long as one is usable."""
+    index = parse_json(data, f"the index of {name}")
     entries = index.get("manifests")
     if not isinstance(entries, list):
         raise BadArchive(f"the index of {name} has no manifests")
@@ -106,8 +138,8 @@ def _digest_of(entry: object) -> object:
     return entry.get("digest") if isinstance(entry, dict) else None
 
 
-def _blob(layout: Path, digest: str) -> Path:
-    return layout / "blobs" / "sha256" / encoded(digest)
+def _blob(digest: str) -> str:
+    return f"blobs/sha256/{encoded(digest)}"
 
 
 # ── docker archives ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -119,7 +151,7 @@ def read_docker_archive(path: Path, selector: str, name: str, platform: Platform
     Raises: Unavailable, BadArchive.
     """
     with _opened(path, name), FileReader(path) as file:
-        members = {os.fsdecode(member.name).removeprefix("./"): member for member in read_members(file)}
+        members = _members_of(file)
         try:
             images = json.loads(_member(file, members, "manifest.json", MAX_MANIFEST_BYTES, name))
             image = _choose_image(images, selector, name)
@@ -170,6 +202,10 @@ def _full(text: str) -> ImageName | str:
         return text
 
 
+def _members_of(file: FileReader) -> dict[str, Member]:
+    return {os.fsdecode(member.name).removeprefix("./"): member for member in read_members(file)}
+
+
 def _member(file: FileReader, members: dict[str, Member], member_name: str, limit: int, name: str) -> bytes:
     member = _follow(members, member_name, name)
     if member.size > limit:
@@ -182,7 +218,7 @@ def _follow(members: dict[str, Member], member_name: str, name: str) -> Member:
     for _ in range(8):
         member = members.get(member_name)
         if member is None:
-            raise BadArchive(f"{name}: {shortened(member_name)} is missing", hint="is it a complete docker-archive?")
+            raise BadArchive(f"{name}: {shortened(member_name)} is missing", hint="is the archive complete?")
         if member.kind == "file" and member.offset >= 0:
             return member
         if member.kind not in ("symlink", "hardlink"):
@@ -262,12 +298,17 @@ def _copy(file: IO[bytes], writer: IO[bytes] | object) -> None:
         write(data)
 
 
-def _read_small(path: Path, limit: int, name: str) -> bytes:
-    with _opened(path, name) as file:
-        data = file.read(limit + 1)
+def _up_to(file: IO[bytes], limit: int, what: str, name: str) -> bytes:
+    data = file.read(limit + 1)
     if len(data) > limit:
-        raise BadArchive(f"{name}: {path.name} is larger than {limit} bytes")
+        raise BadArchive(f"{name}: {what} is larger than {limit} bytes")
     return data
+
+
+@contextlib.contextmanager
+def _sized(path: Path, name: str) -> Iterator[_Sized]:
+    with _opened(path, name) as file:
+        yield file, os.fstat(file.fileno()).st_size
 
 
 @contextlib.contextmanager

@@ -195,6 +195,10 @@ def _fetch(
             from recipes.bases.files import read_layout
 
             return read_layout(path, reference.selector, name, platform, store)
+        case "oci-archive":
+            from recipes.bases.files import read_layout_archive
+
+            return read_layout_archive(path, reference.selector, name, platform, store)
         case "rootfs":
             from recipes.bases.files import read_rootfs
 
@@ -209,7 +213,7 @@ def _stamp(reference: Reference, name: str, platform: Platform) -> str:
             from recipes.bases.files import find_in_layout
 
             return find_in_layout(path, reference.selector, name, platform).digest
-        case "docker-archive" | "rootfs":
+        case "docker-archive" | "oci-archive" | "rootfs":
             from recipes.bases.files import fingerprint
 
             return fingerprint(path, name)

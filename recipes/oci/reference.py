@@ -1,7 +1,7 @@
 """What a base is called: the containers-transports notation, read into a value.
 
     scratch   docker://alpine:3.23   docker-daemon:myapp-base:dev   oci:path[:tag]   docker-archive:path[:ref]
-    rootfs:dir-or-tar   mmdebstrap:variant[@suite][:package,package…]
+    oci-archive:path[:tag]   rootfs:dir-or-tar   mmdebstrap:variant[@suite][:package,package…]
 
 Source: containers-transports(5); the grammar of image names is that of github.com/distribution/reference.
 """
@@ -18,7 +18,7 @@ from typing import Literal, get_args
 from recipes.errors import BadInput, unknown
 from recipes.support.digest import DIGEST_PATTERN
 
-Transport = Literal["docker", "docker-daemon", "oci", "docker-archive", "rootfs", "mmdebstrap"]
+Transport = Literal["docker", "docker-daemon", "oci", "docker-archive", "oci-archive", "rootfs", "mmdebstrap"]
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
 
 DOCKER_HUB = "docker.io"
@@ -81,7 +81,7 @@ class Reference:
 
     def beneath(self, folder: Path) -> Reference:
         """The same with a relative path taken from `folder`."""
-        if self.transport not in ("oci", "docker-archive", "rootfs"):
+        if self.transport not in ("oci", "docker-archive", "oci-archive", "rootfs"):
             return self
         return replace(self, target=os.path.join(folder, self.target))
 
@@ -117,7 +117,7 @@ def parse(text: str, folder: Path | None = None) -> Reference:
         target, _, packages = rest.partition(":")
         return Reference("mmdebstrap", target, packages)
     path, selector = _split_path(rest, folder or Path())
-    return Reference("oci" if transport == "oci" else "docker-archive", path, selector)
+    return Reference(transport, path, selector)
 
 
 def image_name(text: str) -> ImageName:

@@ -1,16 +1,22 @@
 """Who an image's user is: the rules that Docker goes by, on the image's own lists.
 
-Source: opencontainers/runc, `libcontainer/user`, GetExecUser.
+Source: opencontainers/runc, `libcontainer/user`, GetExecUser. The engine goes by it, and then runc with the numbers
+that the engine has found.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from recipes.rootfs.tree import Entry
 
 _HIGHEST = (1 << 31) - 1
 _RANGE = f"uids and gids must be in range 0-{_HIGHEST}"
+_LOWEST = -(1 << 63)
+_ALL_BITS = (1 << 32) - 1
+_NUMBER = re.compile(r"(?P<sign>[+-]?)0*(?P<digits>[0-9]*)(?<=[0-9])")
+_MOST_DIGITS = 20  # more are out of range in any case
 
 
 class UnknownAccount(Exception):
@@ -45,50 +51,66 @@ def look_up(text: str, passwd: bytes = b"", group: bytes = b"") -> Account:
 
     Raises: UnknownAccount.
     """
-    user, _, group_name = text.partition(":")
+    user, group_name = [*text.split(":"), ""][:2]
+    users, groups = _lines(passwd, 7), _lines(group, 4)
     account = Account()
-    listed = _find(passwd, user, columns=7) if user else _find(passwd, "0", columns=7)
+    listed = _find(users, user or "0")
     if listed is not None:
-        account = Account(int(listed[2]), int(listed[3]), listed[5] or "/")
-    elif _is_number(user):
-        account = Account(uid=_id(user))
+        account = Account(_id(_listed(listed[2]), users), _id(_listed(listed[3]), groups), listed[5] or "/")
     elif user:
-        raise UnknownAccount(f"unable to find user {user}: no matching entries in passwd file")
-    if not group_name:
-        return replace(account, groups=_groups(group, listed[0])) if user and listed is not None else account
-    listed = _find(group, group_name, columns=4)
-    if listed is None and not _is_number(group_name):
-        raise UnknownAccount(f"unable to find group {group_name}: no matching entries in group file")
-    return Account(account.uid, _id(listed[2] if listed else group_name), account.home)
+        account = Account(uid=_unlisted("user", user, "passwd"))
+    if group_name:
+        listed = _find(groups, group_name)
+        gid = _unlisted("group", group_name, "group") if listed is None else _id(_listed(listed[2]), groups)
+        return Account(account.uid, gid, account.home)
+    return replace(account, groups=_groups_of(groups, listed[0])) if user and listed is not None else account
 
 
-def _groups(lines: bytes, name: str) -> tuple[int, ...]:
-    entries = (line.strip().split(":") for line in lines.decode(errors="replace").splitlines())
-    return tuple(
-        int(entry[2]) for entry in entries if len(entry) == 4 and _is_id(entry[2]) and name in entry[3].split(",")
-    )
+def _lines(text: bytes, columns: int) -> list[list[str]]:
+    lines = (line.strip().split(":") for line in text.decode(errors="replace").splitlines() if line.strip())
+    return [line + [""] * (columns - len(line)) for line in lines]
 
 
-def _find(lines: bytes, wanted: str, columns: int) -> list[str] | None:
-    for line in lines.decode(errors="replace").splitlines():
-        entry = line.strip().split(":")
-        entry += [""] * (columns - len(entry))
-        numbers = entry[2:4] if columns == 7 else entry[2:3]
-        if all(map(_is_id, numbers)) and wanted in (entry[0], entry[2]):
-            return entry
-    return None
+def _find(lines: list[list[str]], wanted: str) -> list[str] | None:
+    """The first line for an account: what can be read as a number is always one, and never a name."""
+    number = _number(wanted)
+    if number is None:
+        return next((line for line in lines if line[0] == wanted), None)
+    return next((line for line in lines if _listed(line[2]) == number), None)
 
 
-def _is_number(text: str) -> bool:
-    """Go knows no other digits than those of ASCII."""
-    return text.isascii() and text.isdigit()
+def _groups_of(lines: list[list[str]], name: str) -> tuple[int, ...]:
+    return tuple(_listed(line[2]) & _ALL_BITS for line in lines if name in line[3].split(","))
 
 
-def _is_id(text: str) -> bool:
-    return _is_number(text) and len(text) <= 20 and int(text) <= _HIGHEST
+def _number(text: str) -> int | None:
+    """What Go's `strconv.Atoi` makes of a text; None where it refuses it, as it does a number of more than 64 bits."""
+    number = _unbounded(text)
+    return number if number is not None and _LOWEST <= number < -_LOWEST else None
 
 
-def _id(text: str) -> int:
-    if not _is_id(text):
+def _listed(text: str) -> int:
+    """A number in a list, where what is none counts as 0, and what is too large as the largest."""
+    return max(_LOWEST, min(_unbounded(text) or 0, -_LOWEST - 1))
+
+
+def _unbounded(text: str) -> int | None:
+    match = _NUMBER.fullmatch(text)
+    return None if match is None else int(match["sign"] + (match["digits"][:_MOST_DIGITS] or "0"))
+
+
+def _unlisted(kind: str, text: str, file: str) -> int:
+    number = _number(text)
+    if number is None:
+        raise UnknownAccount(f"unable to find {kind} {text}: no matching entries in {file} file")
+    if not 0 <= number <= _HIGHEST:
         raise UnknownAccount(_RANGE)
-    return int(text)
+    return number
+
+
+def _id(listed: int, lines: list[list[str]]) -> int:
+    """The ID that a process gets: 32 bits of the listed one, which runc holds to the lists once more."""
+    number = listed & _ALL_BITS
+    if number > _HIGHEST and all(_listed(line[2]) != number for line in lines):
+        raise UnknownAccount(_RANGE)
+    return number

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     auto_shortflags=False,
     help={
         "target": f"{COMMON['folder']}; or a file, or a whole image (docker-daemon:…, docker-archive:…, oci:…, "
-        "docker://…), which is not executed",
+        "oci-archive:…, docker://…), which is not executed",
         "base": "the base to judge it on, or several separated by commas; `invoke bases` lists them (default: all)",
         "format": COMMON["format"],
         "verbose": "show for every library where the loader looks",

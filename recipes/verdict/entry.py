@@ -43,9 +43,16 @@ def judge_entry(
     if isinstance(account, Finding):
         return Verdict(Status.FAILS, (account,))
     whole, root = root, root.seen_by(account)
-    path = _find(root, argv[0], dict(env).get("PATH") or _DEFAULT_PATH, workdir)
-    if path is None:
-        return _out_of_reach(root, argv[0], workdir) or _missing(argv, workdir)
+    found = _find(root, argv[0], _search_path(env), workdir)
+    if found is None:
+        return _out_of_reach(root, argv[0], workdir) or _missing(root, argv, workdir)
+    path = absolute(found, workdir)
+    if ".." not in path.split("/"):  # which links may lead elsewhere
+        path = posixpath.normpath(path)
+    if "/" not in argv[0] and not found.startswith("/"):
+        evidence = f"{path} is found in the folder {posixpath.dirname(found) or '.'!r} of PATH, which is relative"
+        message = f'exec: "{argv[0]}": cannot run executable found relative to current directory'
+        return _fails("entry-relative", evidence, message, "name it with its whole path")
     if not root.may_execute(path):
         kind = "a folder" if root.is_folder(path) else f"a file with mode {root.mode(path):04o}"
         message = f'exec: "{argv[0]}": permission denied'
@@ -55,8 +62,9 @@ def judge_entry(
         if not root.may_read(path):
             evidence = f"{path} has mode {root.mode(path):04o}, and its interpreter has to read it"
             return _fails("script-unreadable", evidence, f"{path}: Permission denied", "give it mode 0755")
-        return judge_script(whole, line, path, platform, env=env, user=user, workdir=workdir)
-    verdict = _judge_program(whole, path, platform, env, user, workdir)
+        verdict = judge_script(whole, line, path, platform, env=env, user=user, workdir=workdir)
+        return _named_as(found, path, verdict)
+    verdict = _named_as(found, path, _judge_program(whole, path, platform, env, user, workdir))
     if argv[1:2] == ("-c",) and posixpath.basename(path) in _SHELLS:
         return _not_followed(verdict, f"the entry point hands {shlex.join(argv[2:3])} to a shell")
     return verdict
@@ -92,18 +100,22 @@ def judge_script(
             verdict = _judge_program(whole, path, platform, env, user, workdir)
             if is_env(path) and verdict.status is not Status.FAILS:
                 return _through_env(whole, root, script, path, argument, platform, env, user, workdir, depth)
-            # The kernel speaks of what it was asked to start, not of what that led to.
-            findings = (
-                replace(finding, message=finding.message.replace(f"exec {path}:", f"exec {script}:"))
-                for finding in verdict.findings
-            )
-            return _not_followed(replace(verdict, findings=tuple(findings)), f"{script} is a script for {path}")
+            return _not_followed(_named_as(script, path, verdict), f"{script} is a script for {path}")
     return _fails(
         "script-loop",
         f"{script} is a script for a script, nested too deep",
         f"exec {script}: too many levels of symbolic links",
         "use a program as the interpreter",
     )
+
+
+def _named_as(asked: str, path: str, verdict: Verdict) -> Verdict:
+    """The kernel's complaints speak of what it was asked to start, not of what that led to."""
+    findings = (
+        replace(finding, message=finding.message.replace(f"exec {path}:", f"exec {asked}:"))
+        for finding in verdict.findings
+    )
+    return replace(verdict, findings=tuple(findings))
 
 
 def first_line(reader: Reader) -> bytes:
@@ -174,9 +186,7 @@ def _through_env(
         return Verdict(Status.UNKNOWN, (finding,))
     settings, name = asked
     env = (*env, *settings)
-    paths = (
-        [absolute(name, workdir)] if "/" in name else _candidates(name, dict(env).get("PATH") or _DEFAULT_PATH, workdir)
-    )
+    paths = [absolute(name, workdir)] if "/" in name else _candidates(name, _search_path(env), workdir)
     failed: Verdict | None = None
     denied = False
     for path in paths:
@@ -245,10 +255,16 @@ def _judge_program(root: Root, path: str, platform: Platform, env: Environment, 
 
 
 def _find(root: Root, name: str, search: str, workdir: str) -> str | None:
+    """The path that is executed, relative where the name or its folder is. Source: Go, os/exec, `LookPath`."""
     if "/" in name:
-        path = posixpath.normpath(posixpath.join("/", workdir, name))
-        return path if root.exists(path) else None
-    return next((path for path in _candidates(name, search, workdir) if root.may_execute(path)), None)
+        return name if root.exists(absolute(name, workdir)) else None
+    paths = [posixpath.join(folder, name) for folder in search.split(":")] if search else []
+    return next((path for path in paths if root.may_execute(absolute(path, workdir))), None)
+
+
+def _search_path(env: Environment) -> str:
+    """PATH as a process has it: engines set it where the image does not, and leave it as it is where it is empty."""
+    return dict(env).get("PATH", _DEFAULT_PATH)
 
 
 def _candidates(name: str, search: str, workdir: str) -> list[str]:
@@ -261,11 +277,11 @@ def _out_of_reach(root: Root, name: str, workdir: str) -> Verdict | None:
     if not barrier:
         return None
     evidence = f"{barrier} has mode {root.mode(barrier):04o}, and keeps the image's user from {name}"
-    message = f'exec: "{name}": stat {posixpath.normpath(path)}: permission denied'
+    message = f'exec: "{name}": stat {name}: permission denied'
     return _fails("not-executable", evidence, message, "give the folder mode 0755")
 
 
-def _missing(argv: tuple[str, ...], workdir: str) -> Verdict:
+def _missing(root: Root, argv: tuple[str, ...], workdir: str) -> Verdict:
     name = argv[0]
     if "/" not in name:
         message = f'exec: "{name}": executable file not found in $PATH'
@@ -275,15 +291,23 @@ def _missing(argv: tuple[str, ...], workdir: str) -> Verdict:
             message,
             "name it with its whole path, or add it",
         )
-    message = (
-        f'exec: "{name}": stat {posixpath.normpath(posixpath.join("/", workdir, name))}: no such file or directory'
-    )
+    file = _file_on_the_way(root, absolute(name, workdir))
+    message = f'exec: "{name}": stat {name}: {"not a directory" if file else "no such file or directory"}'
+    if file:
+        evidence = f"the entry point {name} takes {file} for a folder"
+        return _fails("entry-missing", evidence, message, "correct the path")
     if argv[1:2] == ("-c",):
         fix = 'write the entry point in exec form: ENTRYPOINT ["/app"]'
         return _fails("shell-missing", f"the entry point is in shell form, and the image lacks {name}", message, fix)
     return _fails(
         "entry-missing", f"the entry point {name} is not in the image", message, "add it, or correct the path"
     )
+
+
+def _file_on_the_way(root: Root, path: str) -> str:
+    """What a path takes for a folder, and is none; "" where there is no such thing."""
+    ends = [index for index, letter in enumerate(path) if letter == "/" and index]
+    return next((path[:end] for end in ends if root.exists(path[:end]) and not root.is_folder(path[:end])), "")
 
 
 def _fails(code: str, evidence: str, message: str, fix: str) -> Verdict:

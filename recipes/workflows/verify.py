@@ -15,11 +15,11 @@ from recipes.support.work import Work
 Outcome = tuple[tuple[Verification, ...], tuple[Unavailable, ...]]
 """The verdicts, and the bases that are unavailable; both in the order in which the bases were named."""
 
-_WITH_ENTRY = ("docker", "docker-daemon", "docker-archive", "oci")
+_WITH_ENTRY = ("docker", "docker-daemon", "docker-archive", "oci", "oci-archive")
 
 
 def is_image(text: str) -> bool:
-    """Whether a target is meant as a whole image: `docker-daemon:…`, `oci:…`, `docker-archive:…`, `docker://…`."""
+    """Whether a target is meant as a whole image: `docker-daemon:…`, `oci-archive:…`, `docker://…` or the like."""
     return references.has_transport(text)
 
 

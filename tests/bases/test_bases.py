@@ -222,6 +222,76 @@ def test_a_hostile_index(tmp_path: Path, workspace: Workspace, store: Store, ind
         get(f"oci:{layout.folder}", workspace, store)
 
 
+# ── archives of layouts ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def archived(layout: Path, path: Path, prefix: str = "") -> Path:
+    """The layout as a tar, its members named as podman does or, with "./", as tar does."""
+    with tarfile.open(path, "w") as archive:
+        for file in sorted(layout.rglob("*")):
+            archive.add(file, prefix + str(file.relative_to(layout)), recursive=False)
+    return path
+
+
+@pytest.mark.parametrize("prefix", ["", "./"])
+def test_an_archived_layout(tmp_path: Path, workspace: Workspace, store: Store, prefix: str) -> None:
+    """The same image as the layout's, by its tag or as the only one; a changed archive is read again."""
+    layout = LayoutWriter(tmp_path / "layout")
+    image = layout.image(OLD, NEW, tag="1.0")
+    path = archived(layout.folder, tmp_path / "image.tar", prefix)
+    base = get(f"oci-archive:{path}:1.0", workspace, store)
+    assert (base.digest, base.layers) == (image["digest"], get(f"oci:{layout.folder}", workspace, store).layers)
+    assert get(f"oci-archive:{path}", workspace, store_at(tmp_path / "fresh")).digest == image["digest"]
+    layout.image(OLD, tag="2.0")
+    archived(layout.folder, path, prefix)
+    with pytest.raises(BadInput) as caught:
+        get(f"oci-archive:{path}", workspace, store)
+    assert "1.0, 2.0" in caught.value.hint
+    with pytest.raises(Unavailable, match="no image '3'"):
+        get(f"oci-archive:{path}:3", workspace, store)
+    with pytest.raises(Unavailable, match="linux/arm64"):
+        get(f"oci-archive:{path}:1.0", workspace, store, Platform("linux", "arm64"))
+
+
+def test_skopeos_archived_layout(tmp_path: Path, workspace: Workspace, store: Store) -> None:
+    """What skopeo wrote, with the library that podman saves with, is read to the layers of the layout it was given."""
+    skopeo = need_tool("skopeo")
+    layout = LayoutWriter(tmp_path / "layout")
+    layout.image(OLD, NEW, OLD, tag="x")
+    target = f"oci-archive:{tmp_path}/image.tar:app:dev"
+    command = [skopeo, "--insecure-policy", "copy", "-q", f"oci:{layout.folder}:x", target]
+    subprocess.run(command, check=True, capture_output=True)
+    assert get(target, workspace, store).layers == get(f"oci:{layout.folder}:x", workspace, store).layers
+
+
+def test_hostile_archived_layouts(tmp_path: Path, workspace: Workspace, store: Store) -> None:
+    """Damaged, lying and escaping archives of a layout end in our own error."""
+    layout = LayoutWriter(tmp_path / "layout")
+    layout.image(OLD, tag="x")
+    good = archived(layout.folder, tmp_path / "good.tar").read_bytes()
+    cases = {"empty": b"", "cut": good[: len(good) // 3], "no index": tar_of({"x": b"1"})}
+    for index in ("[]", "{}", '{"manifests": [1]}', "[" * 5000, " " * (5 << 20)):
+        cases[index[:20]] = tar_of({"index.json": index.encode()})
+    for number, blob in enumerate(sorted((layout.folder / "blobs/sha256").iterdir())):
+        data = blob.read_bytes()
+        for damaged in (data[:-3], data[:10] + b"?" + data[11:], None):
+            blob.unlink()
+            if damaged is None:
+                blob.symlink_to("../../../../../../etc/hostname")
+            else:
+                blob.write_bytes(damaged)
+            cases[f"{number} {damaged!r}"] = archived(layout.folder, tmp_path / "bad.tar").read_bytes()
+            blob.unlink()
+            blob.write_bytes(data)
+    for content in cases.values():
+        path = tmp_path / "image.tar"
+        path.write_bytes(content)
+        with pytest.raises(BadArchive):
+            get(f"oci-archive:{path}", workspace, store_at(tmp_path / "fresh"))
+    with pytest.raises(Unavailable, match="not there"):
+        get(f"oci-archive:{tmp_path}/absent.tar", workspace, store)
+
+
 # ── docker archives ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 

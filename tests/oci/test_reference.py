@@ -66,6 +66,7 @@ def test_paths_with_colons_and_spaces(tmp_path: Path) -> None:
         ("oci:lay:v:1", "lay", "v:1"),
         ("docker-archive:image.tar:app:dev", "image.tar", "app:dev"),
         ("docker-archive:image.tar:localhost:5000/app", "image.tar", "localhost:5000/app"),
+        ("oci-archive:image.tar:1.0", "image.tar", "1.0"),
         ("oci:absent:1.0", "absent", "1.0"),
         ("oci:../absent/lay", "../absent/lay", ""),
     ]:

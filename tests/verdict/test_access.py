@@ -26,6 +26,15 @@ USER = ImageSettings().user
 
 _EXIT = 'void _start(void) { __asm__("syscall" : : "a"(60), "D"(0)); }'
 
+_PASSWD = b"""me:x:7:8::/me:
+minus:x:-1:8::/:
+over:x:99999999999999999999:8::/:
+word:x:word:8::/:
+large:x:3000000000:8::/:
+wrapped:x:4294967303:8::/:
+12:x:13:8::/:
+"""
+
 _AS_USER = """
 import os, sys
 os.chroot(sys.argv[1])
@@ -165,17 +174,45 @@ def test_members_of_a_group() -> None:
     assert look_up("me:8", *lists).groups == ()
 
 
-@pytest.mark.parametrize("text", ["2147483648", "9" * 5000, "0:2147483648", f"me:{'9' * 5000}"])
+@pytest.mark.parametrize("text", ["2147483648", "-1", "0:2147483648", "me:-1", "minus", "over", "0:minus"])
 def test_numbers_that_are_no_account(text: str) -> None:
     """An image may ask for any number; what no kernel takes is refused in the engine's words."""
     with pytest.raises(UnknownAccount, match=r"^uids and gids must be in range 0-2147483647$"):
-        look_up(text, b"me:x:7:8::/me:\n")
+        look_up(text, _PASSWD, b"minus:x:-1:\n")
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "0x5", "1_0", "7 ", "\u0667", "me:x"])
+def test_texts_that_are_no_numbers(text: str) -> None:
+    """Only what fits into 64 bits is a number; all else is a name that no list has."""
+    with pytest.raises(UnknownAccount, match=r"^unable to find (user|group) .*: no matching entries in \w+ file$"):
+        look_up(text, _PASSWD)
+
+
+@pytest.mark.parametrize(
+    ("text", "uid", "gid"),
+    [
+        ("+7", 7, 8),
+        ("07", 7, 8),
+        ("-0", 0, 8),
+        ("12", 12, 0),
+        ("word", 0, 8),
+        ("large", 3000000000, 8),
+        ("3000000000", 3000000000, 8),
+        ("wrapped", 7, 8),
+        ("me:large", 7, 3000000000),
+        ("me:+9:more", 7, 9),
+    ],
+)
+def test_numbers_are_read_as_the_engine_reads_them(text: str, uid: int, gid: int) -> None:
+    """Signs, zeros, lines with words for numbers, numbers of more than 32 bits: as Docker 20.10 starts them."""
+    account = look_up(text, _PASSWD, b"large:x:3000000000:\n")
+    assert (account.uid, account.gid) == (uid, gid)
 
 
 def test_lists_with_numbers_that_are_none() -> None:
-    """Lines of an image's lists with numbers that cannot be are no accounts."""
-    lists = f"me:x:{'9' * 5000}:8::/:\nme:x:7:\u0668::/:\nme:x:7:8::/me:\n", f"lib:x:{'9' * 5000}:me\n"
-    assert look_up("me", *(text.encode() for text in lists)) == Account(7, 8, "/me")
+    """In an image's lists a word counts as 0, other digits than ASCII's are a word, and the first line counts."""
+    lists = f"me:x:7:\u0668::/me:\nme:x:9:9::/:\nme:x:{'9' * 5000}:8::/:\n", "lib:x:none:me\n"
+    assert look_up("me", *(text.encode() for text in lists)) == Account(7, 0, "/me", (0,))
 
 
 def test_names_that_may_not_be_executed_are_passed_over(small: Small) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,11 @@ def test_a_whole_image_in_its_own_root(project: Path, tmp_path: Path) -> None:
     bad = verify(project, f"oci:{tmp_path}/bad")
     assert bad.exit_code == 3
     assert "exec /app: no such file or directory" in bad.stdout.decode()
+    archive = tmp_path / "bad.tar"
+    with tarfile.open(archive, "w") as writer:
+        writer.add(tmp_path / "bad", "")
+    same = verify(project, f"oci-archive:{archive}", "--format=json")
+    assert (same.exit_code, codes(verdict(same))) == (3, ["interpreter-missing"])
     both = verify(project, f"oci:{tmp_path}/bad", "--base=scratch")
     assert both.exit_code == 2
     assert "root of its own" in error(both)
