@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from recipes.elf.golang import GoFacts
 from recipes.verdict.subject import Evidence, Subject
 
 # Where Go and OpenSSL look. Source: crypto/x509/root_linux.go; OpenSSL's OPENSSLDIR as the distributions set it.
@@ -99,16 +100,32 @@ def c_time_zones(subject: Subject) -> Evidence | None:
 
 def go_users(subject: Subject) -> Evidence | None:
     go = subject.traits.go
-    if go is None or not (go.links("os/user.lookupUser") or go.links("os/user.lookupUserId")):
+    if go is None:
         return None
-    if subject.has_any("/etc/passwd"):
+    # Only the half of os/user that calls the C library has this function; its words are others.
+    through_c = go.links("os/user.retryWithBuffer")
+    files, messages = [], []
+    users = ("os/user.lookupUser", "os/user.lookupUserId", "os/user.lookupUnixUid")
+    if _links_either(go, *users) and not subject.has_any("/etc/passwd"):
+        files.append("/etc/passwd")
+        if through_c:
+            messages.append("user: unknown userid <number>")
+            messages += ["user: unknown user <name>"] * go.links("os/user.lookupUser")
+        else:
+            if not subject.env.get("USER"):
+                messages.append("user: Current requires cgo or $USER set in environment")
+            messages.append("open /etc/passwd: no such file or directory")
+    if _links_either(go, "os/user.lookupGroup", "os/user.lookupGroupId") and not subject.has_any("/etc/group"):
+        files.append("/etc/group")
+        messages.append("group: unknown group <name>" if through_c else "open /etc/group: no such file or directory")
+    if not files:
         return None
-    lookup = "open /etc/passwd: no such file or directory"
-    current = "user: Current requires cgo or $USER set in environment"
-    return Evidence(
-        "the package os/user without cgo, and no /etc/passwd in the image",
-        lookup if subject.env.get("USER") else f"{current}; {lookup}",
-    )
+    package = "the package os/user" if through_c else "the package os/user without cgo"
+    return Evidence(f"{package}, and no {' or '.join(files)} in the image", "; ".join(messages))
+
+
+def _links_either(go: GoFacts, *functions: str) -> bool:
+    return any(go.links(function) for function in functions)
 
 
 def nss_users(subject: Subject) -> Evidence | None:

@@ -21,6 +21,9 @@ GO_USER = _go(
     "fmt os os/user",
     "if len(os.Args) > 1 {\n_, e := user.Lookup(os.Args[1])\ncheck(e)\n} else {\n_, e := user.Current()\ncheck(e)\n}",
 )
+GO_CURRENT_USER = _go("fmt os os/user", "_, e := user.Current()\ncheck(e)")
+GO_GROUP = _go("fmt os os/user", '_, e := user.LookupGroup("root")\ncheck(e)')
+GO_GROUP_ID = _go("fmt os os/user", '_, e := user.LookupGroupId("0")\ncheck(e)')
 GO_TEMP_FILE = _go("fmt os", '_, e := os.CreateTemp("", "x")\ncheck(e)')
 GO_TEMP_FOLDER = _go("fmt os", '_, e := os.MkdirTemp("", "x")\ncheck(e)')
 GO_EXEC = _go("fmt os os/exec", 'check(exec.Command("child").Run())')

@@ -81,6 +81,30 @@ def test_go_users(compilers: Compilers, tmp_path: Path) -> None:
     assert trial.run("root").exit_code == 0
 
 
+@pytest.mark.parametrize("source", [programs.GO_GROUP, programs.GO_GROUP_ID])
+def test_go_groups(compilers: Compilers, tmp_path: Path, source: str) -> None:
+    """os/user without /etc/group, whether or not there is /etc/passwd; a program that looks up groups alone."""
+    trial = Trial(tmp_path / "root", compilers.go(source, SMALL)).add("/etc/passwd")
+    finding = trial.predicted("go-users")
+    assert finding.message == trial.output().strip()
+    assert "no /etc/group" in finding.evidence
+    trial.add("/etc/group", b"root:x:0:\n")
+    assert "go-users" not in trial.codes()
+    assert trial.run().exit_code == 0
+
+
+@pytest.mark.parametrize("source", [programs.GO_USER, programs.GO_CURRENT_USER, programs.GO_GROUP])
+def test_go_users_and_groups_through_the_c_library(compilers: Compilers, tmp_path: Path, source: str) -> None:
+    """With cgo the words of os/user are others, and user.Current does not ask for USER."""
+    flags = f"{SMALL} -linkmode=external -extldflags=-static"
+    trial = Trial(tmp_path / "root", compilers.go(source, flags, env=(("CGO_ENABLED", "1"),)))
+    messages = trial.predicted("go-users").message.replace("<name>", "root").replace("<number>", "0").split("; ")
+    assert {trial.output().strip(), trial.output("root").strip()} == set(messages)
+    trial.add("/etc/passwd", b"root:x:0:0:root:/:/bin/sh\n").add("/etc/group", b"root:x:0:\n")
+    assert "go-users" not in trial.codes()
+    assert trial.run("root").exit_code == 0
+
+
 @pytest.mark.parametrize(("argument", "source"), [("file", programs.GO_TEMP_FILE), ("folder", programs.GO_TEMP_FOLDER)])
 def test_go_temp_files(compilers: Compilers, tmp_path: Path, argument: str, source: str) -> None:
     """os.CreateTemp and os.MkdirTemp without /tmp."""
