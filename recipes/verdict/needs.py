@@ -141,8 +141,10 @@ def nss_users(subject: Subject) -> Evidence | None:
 
 def nss_services(subject: Subject) -> Evidence | None:
     program = subject.traits
-    call = program.imports("getaddrinfo", "getservbyname", "getservbyname_r")
-    marker = "__nss_services_lookup2" if "services" in program.strings else ""
+    # Go's package net has getaddrinfo for host names; it knows the usual services itself, and has other words.
+    through_net = program.go is not None and program.go.links_package("net")
+    call = program.imports(*(() if through_net else ("getaddrinfo",)), "getservbyname", "getservbyname_r")
+    marker = "__nss_services_lookup2" if "services" in program.strings and not through_net else ""
     if not marker and program.names_file("/etc/services"):
         marker = "/etc/services"
     if not (call or marker) or subject.has_any("/etc/services"):

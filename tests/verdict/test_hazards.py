@@ -105,6 +105,15 @@ def test_go_users_and_groups_through_the_c_library(compilers: Compilers, tmp_pat
     assert trial.run("root").exit_code == 0
 
 
+@pytest.mark.parametrize("flags", [SMALL, f"{SMALL} -linkmode=external -extldflags=-static"])
+def test_go_knows_services_itself(compilers: Compilers, tmp_path: Path, flags: str) -> None:
+    """With cgo a Go program has getaddrinfo for the names of hosts; the usual services are in the package net."""
+    trial = Trial(tmp_path / "root", compilers.go(programs.GO_PORT, flags, env=(("CGO_ENABLED", "1"),)))
+    assert "nss-services" not in trial.codes()
+    if "-static" in flags:
+        assert trial.run("ftp").exit_code == 0
+
+
 @pytest.mark.parametrize(("argument", "source"), [("file", programs.GO_TEMP_FILE), ("folder", programs.GO_TEMP_FOLDER)])
 def test_go_temp_files(compilers: Compilers, tmp_path: Path, argument: str, source: str) -> None:
     """os.CreateTemp and os.MkdirTemp without /tmp."""
