@@ -194,11 +194,14 @@ def c_temp_files(subject: Subject) -> Evidence | None:
 def go_child_processes(subject: Subject) -> Evidence | None:
     go = subject.traits.go
     folders = (subject.env.get("PATH") or _DEFAULT_PATH).split(":")
-    if go is None or not go.links("os/exec.Command") or subject.has_entries(*folders):
+    functions = ("os/exec.Command", "os/exec.LookPath", "os.StartProcess")
+    found = next((name for name in functions if go and go.links(name)), None)
+    if found is None or subject.has_entries(*folders):
         return None
+    looks_up = 'exec: "<program>": executable file not found in $PATH'
     return Evidence(
-        "the function os/exec.Command, and no program on the image's PATH",
-        'exec: "<program>": executable file not found in $PATH',
+        f"the function {found}, and no program on the image's PATH",
+        "fork/exec <program>: no such file or directory" if found == "os.StartProcess" else looks_up,
     )
 
 

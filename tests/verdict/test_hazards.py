@@ -126,10 +126,14 @@ def test_go_temp_files(compilers: Compilers, tmp_path: Path, argument: str, sour
     assert trial.run().exit_code == 0
 
 
-def test_go_child_processes(compilers: Compilers, tmp_path: Path) -> None:
-    """os/exec where PATH leads to nothing."""
-    trial = Trial(tmp_path / "root", compilers.go(programs.GO_EXEC, SMALL))
-    assert trial.predicted("go-child-processes").message.replace("<program>", "child") in trial.output()
+@pytest.mark.parametrize(
+    ("source", "program"),
+    [(programs.GO_EXEC, "child"), (programs.GO_LOOK_PATH, "child"), (programs.GO_START, "/bin/child")],
+)
+def test_go_child_processes(compilers: Compilers, tmp_path: Path, source: str, program: str) -> None:
+    """os/exec, its LookPath alone, and os.StartProcess where PATH leads to nothing."""
+    trial = Trial(tmp_path / "root", compilers.go(source, SMALL))
+    assert trial.predicted("go-child-processes").message.replace("<program>", program) in trial.output()
     child = compilers.c(programs.HELLO_C, *STATIC)
     trial.add("/bin/child", child.read_bytes()).add("/dev/null", b"")  # every engine gives the latter
     (trial.folder / "bin/child").chmod(0o755)
