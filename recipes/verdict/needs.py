@@ -70,13 +70,28 @@ def openssl_tls_roots(subject: Subject) -> Evidence | None:
 
 def go_time_zones(subject: Subject) -> Evidence | None:
     go = subject.traits.go
-    if go is None or not go.links("time.LoadLocation") or go.links_package("time/tzdata"):
+    if go is None or go.links_package("time/tzdata"):
         return None
-    if subject.has_any(subject.env.get("ZONEINFO", "")) or subject.has_entries(*_ZONE_FOLDERS):
+    loads = go.links("time.LoadLocation")
+    if loads and not subject.has_any(subject.env.get("ZONEINFO", "")) and not subject.has_entries(*_ZONE_FOLDERS):
+        return Evidence(
+            "the function time.LoadLocation, and no zoneinfo in the program or the image", "unknown time zone <zone>"
+        )
+    zone = _go_local_zone(subject)
+    if not go.links("time.initLocal") or not zone or subject.has_any(*zone):
         return None
     return Evidence(
-        "the function time.LoadLocation, and no zoneinfo in the program or the image", "unknown time zone <zone>"
+        f"TZ={subject.env['TZ']} and the function time.initLocal, and no {zone[0]} in the image",
+        "no error: local times are UTC",
     )
+
+
+def _go_local_zone(subject: Subject) -> tuple[str, ...]:
+    """The files of which Go takes local time's zone, where TZ names one. Source: time/zoneinfo_unix.go, initLocal."""
+    name = subject.env.get("TZ", "").removeprefix(":")
+    if name in ("", "UTC"):
+        return ()
+    return (name,) if name.startswith("/") else tuple(f"{folder}/{name}" for folder in _ZONE_FOLDERS)
 
 
 def c_time_zones(subject: Subject) -> Evidence | None:

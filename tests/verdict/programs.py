@@ -17,6 +17,7 @@ def _go(imports: str, body: str) -> str:
 
 HELLO_GO = _go("fmt os time", 'check(nil)\nfmt.Println("hello", time.Now().Local().Year() > 2000)')
 GO_ZONE = _go("fmt os time", '_, e := time.LoadLocation("Europe/Berlin")\ncheck(e)')
+GO_LOCAL = _go("fmt os time", 'check(nil)\nfmt.Println(time.Unix(1700000000, 0).Format("15:04"))')
 GO_USER = _go(
     "fmt os os/user",
     "if len(os.Args) > 1 {\n_, e := user.Lookup(os.Args[1])\ncheck(e)\n} else {\n_, e := user.Current()\ncheck(e)\n}",

@@ -67,6 +67,22 @@ def test_go_time_zones(compilers: Compilers, tmp_path: Path) -> None:
     assert trial.run().exit_code == 0
 
 
+@pytest.mark.parametrize("name", ["Europe/Berlin", ":Europe/Berlin", "/usr/share/zoneinfo/Europe/Berlin"])
+def test_go_local_time(compilers: Compilers, tmp_path: Path, name: str) -> None:
+    """With a zone in TZ and without its file Go prints UTC without a word; without TZ, or with UTC, that is right."""
+    zone = (("TZ", name),)
+    trial = Trial(tmp_path / "root", compilers.go(programs.GO_LOCAL, SMALL))
+    assert "go-time-zones" not in trial.codes()
+    assert "go-time-zones" not in trial.codes(env=(("TZ", "UTC"),))
+    assert trial.predicted("go-time-zones", env=zone).message == "no error: local times are UTC"
+    assert trial.output(env=zone) == "22:13\n"
+    data = Path("/usr/share/zoneinfo/Europe/Berlin")
+    need(data.exists(), "zoneinfo")
+    trial.add("/usr/share/zoneinfo/Europe/Berlin", data.read_bytes())
+    assert "go-time-zones" not in trial.codes(env=zone)
+    assert trial.output(env=zone) == "23:13\n"
+
+
 def test_go_users(compilers: Compilers, tmp_path: Path) -> None:
     """os/user without /etc/passwd: both messages; USER in the image leaves only the second."""
     trial = Trial(tmp_path / "root", compilers.go(programs.GO_USER, SMALL))
