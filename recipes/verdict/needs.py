@@ -206,6 +206,24 @@ def c_temp_files(subject: Subject) -> Evidence | None:
     return Evidence(f"{evidence}, and no /tmp in the image", "No such file or directory")
 
 
+def c_shell(subject: Subject) -> Evidence | None:
+    program = subject.traits
+    if program.go or subject.has_any("/bin/sh"):
+        return None
+    call = program.imports("system", "popen") or next(
+        (name for name in ("system", "popen") if name in program.symbols), ""
+    )
+    # In static glibc execvp names the shell too, but only system() has what system(NULL) tries it with.
+    inside = program.names_file("/bin/sh") or {"/bin/sh", "exit-0"} <= program.strings
+    if not call and not inside:
+        return None
+    returned = "-1" if is_musl(subject) else "32512, exit code 127"
+    return Evidence(
+        f"{f'it calls {call}' if call else 'the string /bin/sh'}, and no /bin/sh in the image",
+        "no error that says so: " + ("popen returns NULL" if call == "popen" else f"system returns {returned}"),
+    )
+
+
 def go_child_processes(subject: Subject) -> Evidence | None:
     go = subject.traits.go
     folders = (subject.env.get("PATH") or _DEFAULT_PATH).split(":")

@@ -94,6 +94,28 @@ int main(void) {
     return 1;
 }
 """
+C_SYSTEM = r"""
+#include <stdio.h>
+#include <stdlib.h>
+int main(void) { int end = system("true"); printf("system returns %d\n", end); return end != 0; }
+"""
+C_POPEN = r"""
+#include <stdio.h>
+int main(void) {
+    FILE *pipe = popen("exit 3", "r");
+    if (pipe) return pclose(pipe) ? 0 : 1;
+    puts("popen returns NULL");
+    return 1;
+}
+"""
+C_SPAWN = r"""
+#include <spawn.h>
+#include <unistd.h>
+int main(int count, char **args) {
+    pid_t child;
+    return count > 1 && (execvp(args[1], args + 1) || posix_spawnp(&child, args[1], 0, 0, args + 1, 0));
+}
+"""
 CPP_LOCALE = r"""
 #include <iostream>
 #include <locale>

@@ -237,6 +237,38 @@ def test_c_temp_files(compilers: Compilers, tmp_path: Path) -> None:
     assert trial.run().exit_code == 0
 
 
+def test_c_shell(compilers: Compilers, tmp_path: Path) -> None:
+    """system() and popen() without /bin/sh, static and dynamic; a shell answers it."""
+    system, popen = (compilers.c(source, *STATIC) for source in (programs.C_SYSTEM, programs.C_POPEN))
+    shell = Path("/bin/sh").read_bytes()
+    for name, program in {"stripped": compilers.stripped(system), "whole": system}.items():
+        trial = Trial(tmp_path / name, program)
+        assert trial.output() == "system returns 32512\n"
+        assert "system returns 32512" in trial.predicted("c-shell").message
+        assert "c-shell" not in trial.add("/bin/sh", shell).codes()
+    trial = Trial(tmp_path / "popen", popen)
+    assert trial.output().strip() in trial.predicted("c-shell").message
+    for source in (programs.C_SYSTEM, programs.C_POPEN):
+        assert "c-shell" in Trial(tmp_path / "dynamic", compilers.c(source)).codes()
+
+
+def test_starting_a_program_is_not_calling_a_shell(compilers: Compilers, tmp_path: Path) -> None:
+    """execvp and posix_spawnp in a static program name the shell, for scripts without a first line alone."""
+    program = compilers.c(programs.C_SPAWN, *STATIC)
+    for name, file in {"stripped": compilers.stripped(program), "whole": program}.items():
+        assert Trial(tmp_path / name, file).verdict().findings == ()
+
+
+@pytest.mark.slow
+def test_c_shell_of_musl(compilers: Compilers, tmp_path: Path) -> None:
+    """musl names the shell in system() and popen() alone."""
+    program = compilers.zig(programs.C_SYSTEM, "x86_64-linux-musl")
+    trial = Trial(tmp_path / "root", compilers.stripped(program))
+    assert trial.output().strip() in trial.predicted("c-shell").message
+    spawning = compilers.stripped(compilers.zig(programs.C_SPAWN, "x86_64-linux-musl"))
+    assert "c-shell" not in Trial(tmp_path / "spawning", spawning).codes()
+
+
 @pytest.mark.parametrize("flags", [("-static",), ()])
 def test_openssl_tls_roots(compilers: Compilers, tmp_path: Path, flags: tuple[str, ...]) -> None:
     """OpenSSL without a CA bundle: the message is predicted; a bundle in its folder answers it."""
