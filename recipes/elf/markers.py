@@ -41,6 +41,8 @@ _STRINGS = {
     "/etc/passwd": b"/etc/passwd",
     "/etc/group": b"/etc/group",
     "/etc/services": b"/etc/services",
+    "/bin/sh": b"/bin/sh\0",
+    "exit-0": b"exit 0\0",
     "musl-tmpfile": b"/tmp/tmpfile_XXXXXX",
     "glibc": b"GLIBC_TUNABLES",
     "musl": b"No error information",

@@ -50,6 +50,7 @@ RULES = (
         "go-temp-files", _NEEDS, needs.go_temp_files, "add /tmp with mode 1777, or set TMPDIR to a folder that is there"
     ),
     Rule("c-temp-files", _NEEDS, needs.c_temp_files, "add /tmp with mode 1777"),
+    Rule("c-shell", _NEEDS, needs.c_shell, "add a shell at /bin/sh, or start the program itself: posix_spawn"),
     Rule(
         "go-child-processes", _NEEDS, needs.go_child_processes, "add the programs that it starts, on the image's PATH"
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from recipes.elf.golang import GoFacts
 from recipes.verdict.subject import Evidence, Subject
 
 # Where Go and OpenSSL look. Source: crypto/x509/root_linux.go; OpenSSL's OPENSSLDIR as the distributions set it.
@@ -69,13 +70,28 @@ def openssl_tls_roots(subject: Subject) -> Evidence | None:
 
 def go_time_zones(subject: Subject) -> Evidence | None:
     go = subject.traits.go
-    if go is None or not go.links("time.LoadLocation") or go.links_package("time/tzdata"):
+    if go is None or go.links_package("time/tzdata"):
         return None
-    if subject.has_any(subject.env.get("ZONEINFO", "")) or subject.has_entries(*_ZONE_FOLDERS):
+    loads = go.links("time.LoadLocation")
+    if loads and not subject.has_any(subject.env.get("ZONEINFO", "")) and not subject.has_entries(*_ZONE_FOLDERS):
+        return Evidence(
+            "the function time.LoadLocation, and no zoneinfo in the program or the image", "unknown time zone <zone>"
+        )
+    zone = _go_local_zone(subject)
+    if not go.links("time.initLocal") or not zone or subject.has_any(*zone):
         return None
     return Evidence(
-        "the function time.LoadLocation, and no zoneinfo in the program or the image", "unknown time zone <zone>"
+        f"TZ={subject.env['TZ']} and the function time.initLocal, and no {zone[0]} in the image",
+        "no error: local times are UTC",
     )
+
+
+def _go_local_zone(subject: Subject) -> tuple[str, ...]:
+    """The files of which Go takes local time's zone, where TZ names one. Source: time/zoneinfo_unix.go, initLocal."""
+    name = subject.env.get("TZ", "").removeprefix(":")
+    if name in ("", "UTC"):
+        return ()
+    return (name,) if name.startswith("/") else tuple(f"{folder}/{name}" for folder in _ZONE_FOLDERS)
 
 
 def c_time_zones(subject: Subject) -> Evidence | None:
@@ -99,16 +115,32 @@ def c_time_zones(subject: Subject) -> Evidence | None:
 
 def go_users(subject: Subject) -> Evidence | None:
     go = subject.traits.go
-    if go is None or not (go.links("os/user.lookupUser") or go.links("os/user.lookupUserId")):
+    if go is None:
         return None
-    if subject.has_any("/etc/passwd"):
+    # Only the half of os/user that calls the C library has this function; its words are others.
+    through_c = go.links("os/user.retryWithBuffer")
+    files, messages = [], []
+    users = ("os/user.lookupUser", "os/user.lookupUserId", "os/user.lookupUnixUid")
+    if _links_either(go, *users) and not subject.has_any("/etc/passwd"):
+        files.append("/etc/passwd")
+        if through_c:
+            messages.append("user: unknown userid <number>")
+            messages += ["user: unknown user <name>"] * go.links("os/user.lookupUser")
+        else:
+            if not subject.env.get("USER"):
+                messages.append("user: Current requires cgo or $USER set in environment")
+            messages.append("open /etc/passwd: no such file or directory")
+    if _links_either(go, "os/user.lookupGroup", "os/user.lookupGroupId") and not subject.has_any("/etc/group"):
+        files.append("/etc/group")
+        messages.append("group: unknown group <name>" if through_c else "open /etc/group: no such file or directory")
+    if not files:
         return None
-    lookup = "open /etc/passwd: no such file or directory"
-    current = "user: Current requires cgo or $USER set in environment"
-    return Evidence(
-        "the package os/user without cgo, and no /etc/passwd in the image",
-        lookup if subject.env.get("USER") else f"{current}; {lookup}",
-    )
+    package = "the package os/user" if through_c else "the package os/user without cgo"
+    return Evidence(f"{package}, and no {' or '.join(files)} in the image", "; ".join(messages))
+
+
+def _links_either(go: GoFacts, *functions: str) -> bool:
+    return any(go.links(function) for function in functions)
 
 
 def nss_users(subject: Subject) -> Evidence | None:
@@ -124,8 +156,10 @@ def nss_users(subject: Subject) -> Evidence | None:
 
 def nss_services(subject: Subject) -> Evidence | None:
     program = subject.traits
-    call = program.imports("getaddrinfo", "getservbyname", "getservbyname_r")
-    marker = "__nss_services_lookup2" if "services" in program.strings else ""
+    # Go's package net has getaddrinfo for host names; it knows the usual services itself, and has other words.
+    through_net = program.go is not None and program.go.links_package("net")
+    call = program.imports(*(() if through_net else ("getaddrinfo",)), "getservbyname", "getservbyname_r")
+    marker = "__nss_services_lookup2" if "services" in program.strings and not through_net else ""
     if not marker and program.names_file("/etc/services"):
         marker = "/etc/services"
     if not (call or marker) or subject.has_any("/etc/services"):
@@ -172,14 +206,35 @@ def c_temp_files(subject: Subject) -> Evidence | None:
     return Evidence(f"{evidence}, and no /tmp in the image", "No such file or directory")
 
 
+def c_shell(subject: Subject) -> Evidence | None:
+    program = subject.traits
+    if program.go or subject.has_any("/bin/sh"):
+        return None
+    call = program.imports("system", "popen") or next(
+        (name for name in ("system", "popen") if name in program.symbols), ""
+    )
+    # In static glibc execvp names the shell too, but only system() has what system(NULL) tries it with.
+    inside = program.names_file("/bin/sh") or {"/bin/sh", "exit-0"} <= program.strings
+    if not call and not inside:
+        return None
+    returned = "-1" if is_musl(subject) else "32512, exit code 127"
+    return Evidence(
+        f"{f'it calls {call}' if call else 'the string /bin/sh'}, and no /bin/sh in the image",
+        "no error that says so: " + ("popen returns NULL" if call == "popen" else f"system returns {returned}"),
+    )
+
+
 def go_child_processes(subject: Subject) -> Evidence | None:
     go = subject.traits.go
     folders = (subject.env.get("PATH") or _DEFAULT_PATH).split(":")
-    if go is None or not go.links("os/exec.Command") or subject.has_entries(*folders):
+    functions = ("os/exec.Command", "os/exec.LookPath", "os.StartProcess")
+    found = next((name for name in functions if go and go.links(name)), None)
+    if found is None or subject.has_entries(*folders):
         return None
+    looks_up = 'exec: "<program>": executable file not found in $PATH'
     return Evidence(
-        "the function os/exec.Command, and no program on the image's PATH",
-        'exec: "<program>": executable file not found in $PATH',
+        f"the function {found}, and no program on the image's PATH",
+        "fork/exec <program>: no such file or directory" if found == "os.StartProcess" else looks_up,
     )
 
 

@@ -17,10 +17,17 @@ def _go(imports: str, body: str) -> str:
 
 HELLO_GO = _go("fmt os time", 'check(nil)\nfmt.Println("hello", time.Now().Local().Year() > 2000)')
 GO_ZONE = _go("fmt os time", '_, e := time.LoadLocation("Europe/Berlin")\ncheck(e)')
+GO_LOCAL = _go("fmt os time", 'check(nil)\nfmt.Println(time.Unix(1700000000, 0).Format("15:04"))')
 GO_USER = _go(
     "fmt os os/user",
     "if len(os.Args) > 1 {\n_, e := user.Lookup(os.Args[1])\ncheck(e)\n} else {\n_, e := user.Current()\ncheck(e)\n}",
 )
+GO_CURRENT_USER = _go("fmt os os/user", "_, e := user.Current()\ncheck(e)")
+GO_GROUP = _go("fmt os os/user", '_, e := user.LookupGroup("root")\ncheck(e)')
+GO_GROUP_ID = _go("fmt os os/user", '_, e := user.LookupGroupId("0")\ncheck(e)')
+GO_PORT = _go("fmt net os", '_, e := net.LookupPort("tcp", os.Args[len(os.Args)-1])\ncheck(e)')
+GO_LOOK_PATH = _go("fmt os os/exec", '_, e := exec.LookPath("child")\ncheck(e)')
+GO_START = _go("fmt os", '_, e := os.StartProcess("/bin/child", nil, &os.ProcAttr{})\ncheck(e)')
 GO_TEMP_FILE = _go("fmt os", '_, e := os.CreateTemp("", "x")\ncheck(e)')
 GO_TEMP_FOLDER = _go("fmt os", '_, e := os.MkdirTemp("", "x")\ncheck(e)')
 GO_EXEC = _go("fmt os os/exec", 'check(exec.Command("child").Run())')
@@ -85,6 +92,28 @@ int main(void) {
     if (tmpfile()) return 0;
     perror("tmpfile");
     return 1;
+}
+"""
+C_SYSTEM = r"""
+#include <stdio.h>
+#include <stdlib.h>
+int main(void) { int end = system("true"); printf("system returns %d\n", end); return end != 0; }
+"""
+C_POPEN = r"""
+#include <stdio.h>
+int main(void) {
+    FILE *pipe = popen("exit 3", "r");
+    if (pipe) return pclose(pipe) ? 0 : 1;
+    puts("popen returns NULL");
+    return 1;
+}
+"""
+C_SPAWN = r"""
+#include <spawn.h>
+#include <unistd.h>
+int main(int count, char **args) {
+    pid_t child;
+    return count > 1 && (execvp(args[1], args + 1) || posix_spawnp(&child, args[1], 0, 0, args + 1, 0));
 }
 """
 CPP_LOCALE = r"""

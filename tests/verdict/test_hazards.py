@@ -67,6 +67,22 @@ def test_go_time_zones(compilers: Compilers, tmp_path: Path) -> None:
     assert trial.run().exit_code == 0
 
 
+@pytest.mark.parametrize("name", ["Europe/Berlin", ":Europe/Berlin", "/usr/share/zoneinfo/Europe/Berlin"])
+def test_go_local_time(compilers: Compilers, tmp_path: Path, name: str) -> None:
+    """With a zone in TZ and without its file Go prints UTC without a word; without TZ, or with UTC, that is right."""
+    zone = (("TZ", name),)
+    trial = Trial(tmp_path / "root", compilers.go(programs.GO_LOCAL, SMALL))
+    assert "go-time-zones" not in trial.codes()
+    assert "go-time-zones" not in trial.codes(env=(("TZ", "UTC"),))
+    assert trial.predicted("go-time-zones", env=zone).message == "no error: local times are UTC"
+    assert trial.output(env=zone) == "22:13\n"
+    data = Path("/usr/share/zoneinfo/Europe/Berlin")
+    need(data.exists(), "zoneinfo")
+    trial.add("/usr/share/zoneinfo/Europe/Berlin", data.read_bytes())
+    assert "go-time-zones" not in trial.codes(env=zone)
+    assert trial.output(env=zone) == "23:13\n"
+
+
 def test_go_users(compilers: Compilers, tmp_path: Path) -> None:
     """os/user without /etc/passwd: both messages; USER in the image leaves only the second."""
     trial = Trial(tmp_path / "root", compilers.go(programs.GO_USER, SMALL))
@@ -81,6 +97,39 @@ def test_go_users(compilers: Compilers, tmp_path: Path) -> None:
     assert trial.run("root").exit_code == 0
 
 
+@pytest.mark.parametrize("source", [programs.GO_GROUP, programs.GO_GROUP_ID])
+def test_go_groups(compilers: Compilers, tmp_path: Path, source: str) -> None:
+    """os/user without /etc/group, whether or not there is /etc/passwd; a program that looks up groups alone."""
+    trial = Trial(tmp_path / "root", compilers.go(source, SMALL)).add("/etc/passwd")
+    finding = trial.predicted("go-users")
+    assert finding.message == trial.output().strip()
+    assert "no /etc/group" in finding.evidence
+    trial.add("/etc/group", b"root:x:0:\n")
+    assert "go-users" not in trial.codes()
+    assert trial.run().exit_code == 0
+
+
+@pytest.mark.parametrize("source", [programs.GO_USER, programs.GO_CURRENT_USER, programs.GO_GROUP])
+def test_go_users_and_groups_through_the_c_library(compilers: Compilers, tmp_path: Path, source: str) -> None:
+    """With cgo the words of os/user are others, and user.Current does not ask for USER."""
+    flags = f"{SMALL} -linkmode=external -extldflags=-static"
+    trial = Trial(tmp_path / "root", compilers.go(source, flags, env=(("CGO_ENABLED", "1"),)))
+    messages = trial.predicted("go-users").message.replace("<name>", "root").replace("<number>", "0").split("; ")
+    assert {trial.output().strip(), trial.output("root").strip()} == set(messages)
+    trial.add("/etc/passwd", b"root:x:0:0:root:/:/bin/sh\n").add("/etc/group", b"root:x:0:\n")
+    assert "go-users" not in trial.codes()
+    assert trial.run("root").exit_code == 0
+
+
+@pytest.mark.parametrize("flags", [SMALL, f"{SMALL} -linkmode=external -extldflags=-static"])
+def test_go_knows_services_itself(compilers: Compilers, tmp_path: Path, flags: str) -> None:
+    """With cgo a Go program has getaddrinfo for the names of hosts; the usual services are in the package net."""
+    trial = Trial(tmp_path / "root", compilers.go(programs.GO_PORT, flags, env=(("CGO_ENABLED", "1"),)))
+    assert "nss-services" not in trial.codes()
+    if "-static" in flags:
+        assert trial.run("ftp").exit_code == 0
+
+
 @pytest.mark.parametrize(("argument", "source"), [("file", programs.GO_TEMP_FILE), ("folder", programs.GO_TEMP_FOLDER)])
 def test_go_temp_files(compilers: Compilers, tmp_path: Path, argument: str, source: str) -> None:
     """os.CreateTemp and os.MkdirTemp without /tmp."""
@@ -93,10 +142,14 @@ def test_go_temp_files(compilers: Compilers, tmp_path: Path, argument: str, sour
     assert trial.run().exit_code == 0
 
 
-def test_go_child_processes(compilers: Compilers, tmp_path: Path) -> None:
-    """os/exec where PATH leads to nothing."""
-    trial = Trial(tmp_path / "root", compilers.go(programs.GO_EXEC, SMALL))
-    assert trial.predicted("go-child-processes").message.replace("<program>", "child") in trial.output()
+@pytest.mark.parametrize(
+    ("source", "program"),
+    [(programs.GO_EXEC, "child"), (programs.GO_LOOK_PATH, "child"), (programs.GO_START, "/bin/child")],
+)
+def test_go_child_processes(compilers: Compilers, tmp_path: Path, source: str, program: str) -> None:
+    """os/exec, its LookPath alone, and os.StartProcess where PATH leads to nothing."""
+    trial = Trial(tmp_path / "root", compilers.go(source, SMALL))
+    assert trial.predicted("go-child-processes").message.replace("<program>", program) in trial.output()
     child = compilers.c(programs.HELLO_C, *STATIC)
     trial.add("/bin/child", child.read_bytes()).add("/dev/null", b"")  # every engine gives the latter
     (trial.folder / "bin/child").chmod(0o755)
@@ -182,6 +235,38 @@ def test_c_temp_files(compilers: Compilers, tmp_path: Path) -> None:
     trial.add(TMP)
     assert "c-temp-files" not in trial.codes()
     assert trial.run().exit_code == 0
+
+
+def test_c_shell(compilers: Compilers, tmp_path: Path) -> None:
+    """system() and popen() without /bin/sh, static and dynamic; a shell answers it."""
+    system, popen = (compilers.c(source, *STATIC) for source in (programs.C_SYSTEM, programs.C_POPEN))
+    shell = Path("/bin/sh").read_bytes()
+    for name, program in {"stripped": compilers.stripped(system), "whole": system}.items():
+        trial = Trial(tmp_path / name, program)
+        assert trial.output() == "system returns 32512\n"
+        assert "system returns 32512" in trial.predicted("c-shell").message
+        assert "c-shell" not in trial.add("/bin/sh", shell).codes()
+    trial = Trial(tmp_path / "popen", popen)
+    assert trial.output().strip() in trial.predicted("c-shell").message
+    for source in (programs.C_SYSTEM, programs.C_POPEN):
+        assert "c-shell" in Trial(tmp_path / "dynamic", compilers.c(source)).codes()
+
+
+def test_starting_a_program_is_not_calling_a_shell(compilers: Compilers, tmp_path: Path) -> None:
+    """execvp and posix_spawnp in a static program name the shell, for scripts without a first line alone."""
+    program = compilers.c(programs.C_SPAWN, *STATIC)
+    for name, file in {"stripped": compilers.stripped(program), "whole": program}.items():
+        assert Trial(tmp_path / name, file).verdict().findings == ()
+
+
+@pytest.mark.slow
+def test_c_shell_of_musl(compilers: Compilers, tmp_path: Path) -> None:
+    """musl names the shell in system() and popen() alone."""
+    program = compilers.zig(programs.C_SYSTEM, "x86_64-linux-musl")
+    trial = Trial(tmp_path / "root", compilers.stripped(program))
+    assert trial.output().strip() in trial.predicted("c-shell").message
+    spawning = compilers.stripped(compilers.zig(programs.C_SPAWN, "x86_64-linux-musl"))
+    assert "c-shell" not in Trial(tmp_path / "spawning", spawning).codes()
 
 
 @pytest.mark.parametrize("flags", [("-static",), ()])
