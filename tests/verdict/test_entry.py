@@ -82,7 +82,7 @@ def test_an_entry_point_that_cannot_be_started() -> None:
     assert refusal(entry({"/app": STATIC}, "./bin/../tool", workdir="/srv")) == (
         "entry-missing",
         "the entry point ./bin/../tool is not in the image",
-        'exec: "./bin/../tool": stat /srv/tool: no such file or directory',
+        'exec: "./bin/../tool": stat ./bin/../tool: no such file or directory',
         "add it, or correct the path",
     )
     assert refusal(entry({"/app": STATIC}, "/bin/sh", "-c", "/app")) == (
@@ -103,7 +103,7 @@ def test_a_folder_that_the_user_may_not_pass() -> None:
     assert refusal(entry(files, "/opt/./app", modes=modes)) == (
         "not-executable",
         "/opt has mode 0700, and keeps the image's user from /opt/./app",
-        'exec: "/opt/./app": stat /opt/app: permission denied',
+        'exec: "/opt/./app": stat /opt/./app: permission denied',
         "give the folder mode 0755",
     )
     assert refusal(entry(files, "app", modes=modes, env=(("PATH", "/opt"),)))[0] == "entry-missing"
@@ -112,12 +112,13 @@ def test_a_folder_that_the_user_may_not_pass() -> None:
 
 
 def test_where_a_name_is_looked_up() -> None:
-    """In the image's PATH, from the working folder where that is relative; in Docker's own where it has none."""
+    """In the image's PATH, also where that is empty; in Docker's own where it has none. Relative folders are refused."""
     files = {"/bin/app": STATIC, "/srv/own/tool": STATIC}
     assert entry(files, "app").status is Status.RUNS
-    assert entry(files, "app", env=(("PATH", ""),)).status is Status.RUNS
+    assert entry(files, "app", env=(("PATH", ""),)).status is Status.FAILS
     assert entry(files, "app", env=(("PATH", "/usr/bin:own"),)).status is Status.FAILS
-    assert entry(files, "tool", env=(("PATH", "/usr/bin:own"),), workdir="/srv").status is Status.RUNS
+    found = refusal(entry(files, "tool", env=(("PATH", "/usr/bin:own"),), workdir="/srv"))
+    assert found[2] == 'exec: "tool": cannot run executable found relative to current directory'
     assert entry(files, "tool", env=(("PATH", "/usr/bin:own"),)).status is Status.FAILS
 
 
