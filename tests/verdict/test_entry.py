@@ -112,7 +112,7 @@ def test_a_folder_that_the_user_may_not_pass() -> None:
 
 
 def test_where_a_name_is_looked_up() -> None:
-    """In the image's PATH, also where that is empty; in Docker's own where it has none. Relative folders are refused."""
+    """In PATH, also where it is empty; in the usual one where the image sets none. Relative folders are refused."""
     files = {"/bin/app": STATIC, "/srv/own/tool": STATIC}
     assert entry(files, "app").status is Status.RUNS
     assert entry(files, "app", env=(("PATH", ""),)).status is Status.FAILS
