@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes.elf.kind import kind_of
 from recipes.errors import BadInput, unknown
 
 _NO_PRODUCTS = frozenset({"CMakeFiles", "meson-private", "meson-info", "_deps", "autom4te.cache", ".deps", ".git"})
@@ -58,6 +57,8 @@ def no_such(name: str, target: str, known: Sequence[str]) -> BadInput:
 
 def programs(tree: Path, machine: int) -> tuple[Path, ...]:
     """The programs below `tree`, sorted; one that has several names (hard links) under the first of them."""
+    from recipes.elf.kind import kind_of
+
     found: dict[tuple[int, int], Path] = {}
     for path in sorted(_files(tree)):
         status = path.stat()

@@ -7,14 +7,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recipes.model import Layer
-from recipes.oci.layers import open_layer
 from recipes.oci.store import Store
-from recipes.rootfs.root import LayerSource, RootFs
 from recipes.support.file_cache import FileCache
 from recipes.support.work import once
 from recipes.support.workspace import sweep_parts
+
+if TYPE_CHECKING:
+    from recipes.rootfs.root import RootFs
 
 _MOST_OPEN = 64
 """A comparison has fewer bases, each with and without a few sets of data; an index has some megabytes."""
@@ -48,11 +50,19 @@ class Roots:
     def of_folder(self, folder: Path) -> RootFs:
         """A folder of this machine as a root, read when asked. Raises: BadInput."""
         with self._lock:
-            root = self._folders.setdefault(folder, once(partial(RootFs.from_directory, folder)))
+            root = self._folders.setdefault(folder, once(partial(self._opened_folder, folder)))
         return root()
 
     def _opened(self, layers: tuple[Layer, ...]) -> RootFs:
+        from recipes.oci.layers import open_layer
+        from recipes.rootfs.root import LayerSource, RootFs
+
         sources = [LayerSource(layer.diff_id, partial(open_layer, self._store, layer)) for layer in layers]
         folder = self._store.cache / "roots"
         sweep_parts(folder)
         return RootFs.from_layers(sources, FileCache(folder))
+
+    def _opened_folder(self, folder: Path) -> RootFs:
+        from recipes.rootfs.root import RootFs
+
+        return RootFs.from_directory(folder)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from recipes import errors
 from recipes.support import shell
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Value = TypeVar("Value")
 
@@ -24,6 +26,8 @@ class Work:
     """
 
     def __init__(self, jobs: int, stop: Callable[[], None] = lambda: None) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # which brings logging along
+
         self._stop = stop
         self._pool = ThreadPoolExecutor(jobs)
         self._limit = ExitStack()

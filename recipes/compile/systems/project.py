@@ -22,7 +22,6 @@ from recipes.compile.product import Product
 from recipes.compile.step import Step, write_step
 from recipes.compile.systems import wrapper
 from recipes.compile.systems.protocol import PlannedSteps
-from recipes.elf.kind import kind_of
 from recipes.errors import BadInput
 from recipes.model import Command, Platform
 
@@ -135,6 +134,8 @@ def _copy(context: BuildContext) -> Iterator[Step]:
 
     For the same reason what an older build left must not come along: it would be taken for up to date.
     """
+    from recipes.elf.kind import kind_of
+
     folder, work = context.sample.folder, context.work
     archive = work / "source.tar"
     built = built_in(work)

@@ -10,8 +10,6 @@ from recipes.compile.recipe import Recipe, ToolchainName
 from recipes.compile.toolchains import gnu
 from recipes.compile.toolchains.probe import ask, identify
 from recipes.compile.toolchains.protocol import CompilerType, Probe, Toolchain
-from recipes.elf.dynamic import read_dynamic
-from recipes.elf.segments import FileReader
 from recipes.errors import BadInput, ToolMissing
 from recipes.model import Platform
 from recipes.support.shell import which
@@ -67,6 +65,9 @@ class Clang(CompilerType):
 
 def _code(clang: str) -> Iterator[str]:
     """The libraries that the driver needs: where it is dynamic, nearly all of the compiler is in them."""
+    from recipes.elf.dynamic import read_dynamic
+    from recipes.elf.segments import FileReader
+
     try:
         with FileReader(Path(clang)) as reader:
             needed = read_dynamic(reader, symbols=False).needed
