@@ -47,6 +47,8 @@ class Architecture(NamedTuple):  # which takes half the time of a frozen datacla
     """R_*_COPY."""
     abi_mask: int = 0
     """What of e_flags names the calling convention."""
+    unmarked_fits: bool = False
+    """Whether glibc loads libraries that name none with those of any."""
     cache_flags: Mapping[tuple[int, int], tuple[int, ...]] = _NO_FLAGS
     """Marks of its libraries in ld.so.cache, by their bits and what `abi_mask` leaves of e_flags."""
 
@@ -85,7 +87,7 @@ _ROWS = (
     ),
     Architecture(
         name="arm", elf_machine=40, bits=32, machines=("armv7l",), default_variant="v7",
-        at_platform="v7l", copy_relocation=20, abi_mask=0x600,  # EF_ARM_ABI_FLOAT_HARD, EF_ARM_ABI_FLOAT_SOFT
+        at_platform="v7l", copy_relocation=20, abi_mask=0x600, unmarked_fits=True,  # EF_ARM_ABI_FLOAT_*
         cache_flags={(32, 0x400): (0x0003, 0x0903), (32, 0x200): (0x0003, 0x0B03), (32, 0): (0x0003, 0x0B03)},
         zig="arm-linux-musleabihf", gnu="arm-linux-gnueabihf", meson_family="arm", debian="armhf", qemu="arm",
         zig_cpus={"": (), "v6": ("-mcpu=arm1176jzf_s",), "v7": (), "v8": ()},
@@ -100,7 +102,7 @@ _ROWS = (
     ),
     Architecture(
         name="ppc64le", elf_machine=21, bits=64, machines=("ppc64le",),
-        at_platform="power8", copy_relocation=19, abi_mask=3, cache_flags=_PPC64_CACHE_FLAGS,
+        at_platform="power8", copy_relocation=19, abi_mask=3, unmarked_fits=True, cache_flags=_PPC64_CACHE_FLAGS,
         zig="powerpc64le-linux-musl", gnu="powerpc64le-linux-gnu", meson_family="ppc64", debian="ppc64el",
         qemu="ppc64le", go_variable="GOPPC64", go_levels={"": "power8"},
     ),
@@ -116,7 +118,7 @@ _ROWS = (
     ),
     Architecture(
         name="ppc64", elf_machine=21, bits=64, little_endian=False,
-        copy_relocation=19, abi_mask=3, cache_flags=_PPC64_CACHE_FLAGS, qemu="ppc64",
+        copy_relocation=19, abi_mask=3, unmarked_fits=True, cache_flags=_PPC64_CACHE_FLAGS, qemu="ppc64",
     ),
     Architecture(
         name="mips64le", elf_machine=8, bits=64,

@@ -156,12 +156,12 @@ class GlibcLoader:
 
     def _search(self, name: str, asking: LinkMap) -> tuple[LoadAttempt, str, tuple[Searched, ...]]:
         if "/" in name:
-            opened = self._objects.open(self._at(name), self._program.dynamic)
+            opened = self._objects.open(self._at(name), self._loader.dynamic)
             return opened, self._at(name), (Searched(self._at(name), "its name is a path", opened.found),)
         folders = tuple(self._folders(asking))
         sparing = asking.dynamic.no_default_lib
-        program = self._program.dynamic
-        key = (name, folders, sparing, self._machine, program.machine, program.bits, self._workdir)
+        loader = self._loader.dynamic
+        key = (name, folders, sparing, self._machine, loader.machine, loader.bits, loader.flags, self._workdir)
         known = self._objects.searches.get(key)
         if known is None:
             known = self._objects.searches[key] = self._look(name, folders, sparing)
@@ -180,7 +180,7 @@ class GlibcLoader:
         searched: list[Searched] = []
         other_class = denied = False
         for path, why in self._candidates(name, folders, sparing, searched):
-            opened = self._objects.open(self._at(path), self._program.dynamic)
+            opened = self._objects.open(self._at(path), self._loader.dynamic)
             searched.append(Searched(path, why, opened.found))
             if opened.object is not None or opened.error:
                 return opened, path, tuple(searched)
