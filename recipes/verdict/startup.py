@@ -182,6 +182,8 @@ def _interpreter_missing(subject: Subject, interpreter: str) -> Finding:
 
 def cpu_level(subject: Subject) -> Finding | None:
     """The CPU that it asks for when it starts; that of a static C program is never checked."""
+    if subject.platform.architecture == "arm":
+        return _arm_level(subject)
     if subject.platform.architecture != "amd64":
         return None
     program, entry = subject.traits, subject.entry
@@ -200,3 +202,16 @@ def cpu_level(subject: Subject) -> Finding | None:
     # linux/amd64 without a variant says nothing of the machine that it will run on.
     certain = bool(subject.platform.variant)
     return Finding(Level.CERTAIN if certain else Level.POSSIBLE, "cpu-level", evidence, message, fix)
+
+
+def _arm_level(subject: Subject) -> Finding | None:
+    """A Go program for a newer ARM than the platform's: it meets an instruction of that before it can check."""
+    go = subject.traits.go
+    setting = go.settings.get("GOARM", "") if go else ""
+    asked = f"v{setting.partition(',')[0]}" if setting else ""
+    offered = subject.platform.variant or architecture("arm").default_variant
+    if asked <= offered:
+        return None
+    evidence = f"Go build information: GOARM={setting}"
+    fix = f"build with GOARM={offered.removeprefix('v')}, or choose --platform linux/arm/{asked}"
+    return Finding(Level.CERTAIN, "cpu-level", evidence, "Illegal instruction (exit code 132)", fix)
