@@ -20,7 +20,7 @@ from recipes.elf.markers import examine
 from recipes.elf.segments import PT_DYNAMIC, PT_LOAD, PT_NOTE, FileReader, read_header
 from recipes.loader.explain import explain, loader_kind
 from recipes.loader.loading import Loading
-from recipes.model import Command, Level, Platform, Status
+from recipes.model import Command, Level, Platform, Status, Verdict
 from recipes.rootfs.root import RootFs
 from recipes.support import shell
 from recipes.verdict.judge import judge
@@ -334,6 +334,36 @@ def test_hwcaps_folders(small: Small) -> None:
     assert small.loading(platform=Platform.parse("linux/amd64/v2")).libraries[0].path == better
     small.put(f"{LIB}/liba.so", a)
     assert small.finds("liba.so") == f"{LIB}/liba.so"
+
+
+@pytest.mark.parametrize("baseline", ["missing", "good"])
+def test_what_depends_on_the_machine_is_not_known(small: Small, baseline: str) -> None:
+    """linux/amd64 does not say which CPU it will be: a library for v3 alone, or a broken one for v3, may matter or not;
+    for a platform that names the level it is certain.
+    """
+    a = small.library("liba.so")
+    small.program(a).put(f"{LIB}/glibc-hwcaps/x86-64-v3/liba.so", a if baseline == "missing" else b"no library" * 10)
+    if baseline == "good":
+        small.put(f"{LIB}/liba.so", a)
+    verdict = _verdict_of(small, "linux/amd64")
+    assert verdict.status is Status.UNKNOWN
+    code = "library-missing" if baseline == "missing" else "library-broken"
+    assert [(finding.code, finding.level) for finding in verdict.findings] == [(code, Level.POSSIBLE)]
+    assert {_verdict_of(small, f"linux/amd64/{level}").status for level in ("v1", "v3")} == {Status.FAILS, Status.RUNS}
+
+
+def test_what_no_machine_finds_is_certain(small: Small) -> None:
+    """Folders for better CPUs leave what is missing everywhere, and what is found everywhere, as certain as before."""
+    a, b = small.library("liba.so"), small.library("libb.so")
+    small.program(a, b).put(f"{LIB}/glibc-hwcaps/x86-64-v3/liba.so", a).put(f"{LIB}/liba.so", a)
+    assert _verdict_of(small, "linux/amd64").status is Status.FAILS
+    small.put(f"{LIB}/libb.so", b)
+    assert _verdict_of(small, "linux/amd64").status is Status.RUNS
+
+
+def _verdict_of(small: Small, platform: str) -> Verdict:
+    app = small.at("/app")
+    return judge(examine(app), read_elf(app), RootFs.from_directory(small.folder), Platform.parse(platform))
 
 
 # ── glibc: which objects ─────────────────────────────────────────────────────────────────────────────────────────────
