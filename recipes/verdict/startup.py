@@ -173,16 +173,17 @@ def _explain(subject: Subject, platform: Platform) -> Loaded:
 def _on_better_machines(subject: Subject, found: Loaded) -> tuple[Loaded, ...]:
     """What the loader does at each higher level of a platform without one, where the root has libraries for them."""
     root, platform = subject.root, subject.platform
-    if platform.architecture != "amd64" or platform.variant or found.loader != "glibc" or not isinstance(root, RootFs):
+    levels = [name.removeprefix("x86-64-") for name in architecture(platform.architecture).hwcaps]
+    if not levels or platform.variant or found.loader != "glibc" or not isinstance(root, RootFs):
         return ()
-    cache = objects_of(root).ldcache(little_endian=True)
+    cache = objects_of(root).ldcache(subject.traits.dynamic.little_endian)
     cached = cache.entries if cache else {}
     folders = {posixpath.dirname(step.path) for library in found.libraries for step in library.searched if step.path}
     if not any(root.exists(absolute(f"{folder}/glibc-hwcaps", subject.workdir)) for folder in folders) and not any(
         entry.hwcap for library in found.libraries for entry in cached.get(library.name, ())
     ):
         return ()
-    return tuple(_explain(subject, replace(platform, variant=level)) for level in ("v2", "v3", "v4"))
+    return tuple(_explain(subject, replace(platform, variant=level)) for level in levels)
 
 
 def _finding(problem: Problem) -> Finding:

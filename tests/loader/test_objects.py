@@ -8,9 +8,26 @@ import pytest
 
 from recipes.elf.dynamic import read_dynamic
 from recipes.elf.segments import BytesReader
+from recipes.loader.glibcpaths import Machine
 from recipes.loader.objects import objects_of
 from recipes.rootfs.root import RootFs
 from tests.elf.fixtures.make import SONAME, make_elf
+
+
+@pytest.mark.parametrize(
+    ("machine", "level", "folders"),
+    [
+        (62, 3, ("x86-64-v3", "x86-64-v2")),
+        (62, 1, ()),
+        (22, 3, ("z14", "z13")),
+        (21, 2, ("power9",)),
+        (3, 4, ()),
+        (183, 4, ()),
+    ],
+)
+def test_each_cpu_has_its_own_hwcaps_folders(machine: int, level: int, folders: tuple[str, ...]) -> None:
+    """Those of its level and below, the best first."""
+    assert Machine((), level, machine).hwcaps == folders
 
 
 @pytest.mark.parametrize(
