@@ -30,6 +30,7 @@ def explain(
     env: Mapping[str, str] | Environment = (),
     platform: Platform,
     path: str = "/app",
+    argv0: str = "",
     workdir: str = "/",
     checks: bool = True,
 ) -> Loading:
@@ -38,7 +39,8 @@ def explain(
     A `Dynamic` is taken as it is: with its symbols, please. `env` is the image's.
     Without `checks` it is only asked which libraries are loaded, as far as the loader's rules have these apart.
     A `platform` variant such as v3 or z14 is the CPU's level; without one it is the baseline, so that glibc-hwcaps
-    folders are not looked into. `workdir` is where names without a leading slash are looked up.
+    folders are not looked into. `workdir` is where names without a leading slash are looked up; `argv0` is what the
+    program is called, if that is not `path`.
 
     Raises: NotElf, TruncatedElf.
     """
@@ -54,9 +56,10 @@ def explain(
     if kind == "glibc":
         levels = [name.removeprefix("x86-64-") for name in row_of(platform.architecture).hwcaps]
         level = 2 + levels.index(platform.variant) if platform.variant in levels else 1
-        return GlibcLoader(objects, dynamic, loader, path=path, level=level, env=settings, workdir=workdir).run(
-            checks=checks
+        started = GlibcLoader(
+            objects, dynamic, loader, path=path, argv0=argv0 or path, level=level, env=settings, workdir=workdir
         )
+        return started.run(checks=checks)
     if kind == "musl":
         return MuslLoader(objects, dynamic, loader, path=path, env=settings, workdir=workdir).run()
     where = Searched(dynamic.interpreter, "PT_INTERP", "neither glibc's loader nor musl's")

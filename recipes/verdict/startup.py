@@ -166,6 +166,7 @@ def _explain(subject: Subject, platform: Platform) -> Loaded:
         env=subject.env,
         platform=platform,
         path=subject.entry,
+        argv0=subject.argv0,
         workdir=subject.workdir,
     )
 

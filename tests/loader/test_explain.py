@@ -23,6 +23,7 @@ from recipes.loader.loading import Loading
 from recipes.model import Command, Level, Platform, Status, Verdict
 from recipes.rootfs.root import RootFs
 from recipes.support import shell
+from recipes.verdict.entry import judge_entry
 from recipes.verdict.judge import judge
 from tests.compilers import Compilers
 from tests.elf.fixtures.make import make_elf
@@ -150,6 +151,16 @@ def test_a_missing_library_and_the_whole_search(small: Small) -> None:
         *((f"{folder}/liba.so", "built-in folder") for folder in (LIB, f"/usr{LIB}", "/lib", "/usr/lib")),
     ]
     assert missing.searched[0].found == "not set"
+
+
+def test_messages_name_the_program_as_it_was_called(small: Small) -> None:
+    """argv[0], whatever path it was found at: for ENTRYPOINT ["app"] that has no slash."""
+    small.program(small.library("liba.so"))
+    called = Command((need_tool("bash"), "-c", f"exec -a app {small.at('/app')}"))
+    root = RootFs.from_directory(small.folder)
+    (finding,) = judge_entry(root, ("app",), AMD64, env=(("PATH", "/"),)).findings
+    assert shell.run(called).stderr.decode().strip() == finding.message
+    assert finding.evidence == "/app needs liba.so"
 
 
 def test_rpath_is_inherited(small: Small) -> None:
