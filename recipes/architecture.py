@@ -45,8 +45,12 @@ class Architecture(NamedTuple):  # which takes half the time of a frozen datacla
     """What the kernel tells the loader in AT_PLATFORM, on a baseline CPU."""
     copy_relocation: int | None = None
     """R_*_COPY."""
+    hwcaps: tuple[str, ...] = ()
+    """The folders that glibc looks into beneath glibc-hwcaps on better CPUs, the least demanding first."""
     abi_mask: int = 0
     """What of e_flags names the calling convention."""
+    unmarked_fits: bool = False
+    """Whether glibc loads libraries that name none with those of any."""
     cache_flags: Mapping[tuple[int, int], tuple[int, ...]] = _NO_FLAGS
     """Marks of its libraries in ld.so.cache, by their bits and what `abi_mask` leaves of e_flags."""
 
@@ -66,6 +70,7 @@ _ROWS = (
     Architecture(
         name="amd64", elf_machine=62, bits=64, machines=("x86_64",), default_variant="v1", also_runs=("386",),
         at_platform="x86_64", copy_relocation=5, cache_flags={(64, 0): (0x0303,), (32, 0): (0x0803,)},
+        hwcaps=("x86-64-v2", "x86-64-v3", "x86-64-v4"),
         zig="x86_64-linux-musl", gnu="x86_64-linux-gnu", meson_family="x86_64", debian="amd64", qemu="x86_64",
         zig_cpus={"": (), "v1": (), **{f"v{level}": (f"-mcpu=x86_64_v{level}",) for level in (2, 3, 4)}},
         go_variable="GOAMD64", go_levels={"": "v1", "v1": "v1", "v2": "v2", "v3": "v3", "v4": "v4"},
@@ -85,7 +90,7 @@ _ROWS = (
     ),
     Architecture(
         name="arm", elf_machine=40, bits=32, machines=("armv7l",), default_variant="v7",
-        at_platform="v7l", copy_relocation=20, abi_mask=0x600,  # EF_ARM_ABI_FLOAT_HARD, EF_ARM_ABI_FLOAT_SOFT
+        at_platform="v7l", copy_relocation=20, abi_mask=0x600, unmarked_fits=True,  # EF_ARM_ABI_FLOAT_*
         cache_flags={(32, 0x400): (0x0003, 0x0903), (32, 0x200): (0x0003, 0x0B03), (32, 0): (0x0003, 0x0B03)},
         zig="arm-linux-musleabihf", gnu="arm-linux-gnueabihf", meson_family="arm", debian="armhf", qemu="arm",
         zig_cpus={"": (), "v6": ("-mcpu=arm1176jzf_s",), "v7": (), "v8": ()},
@@ -100,13 +105,15 @@ _ROWS = (
     ),
     Architecture(
         name="ppc64le", elf_machine=21, bits=64, machines=("ppc64le",),
-        at_platform="power8", copy_relocation=19, abi_mask=3, cache_flags=_PPC64_CACHE_FLAGS,
+        hwcaps=("power9", "power10"),
+        at_platform="power8", copy_relocation=19, abi_mask=3, unmarked_fits=True, cache_flags=_PPC64_CACHE_FLAGS,
         zig="powerpc64le-linux-musl", gnu="powerpc64le-linux-gnu", meson_family="ppc64", debian="ppc64el",
         qemu="ppc64le", go_variable="GOPPC64", go_levels={"": "power8"},
     ),
     Architecture(
         name="s390x", elf_machine=22, bits=64, little_endian=False, machines=("s390x",),
         at_platform="z900", copy_relocation=9, cache_flags={(64, 0): (0x0403,)},
+        hwcaps=("z13", "z14", "z15", "z16"),
         zig="s390x-linux-musl", gnu="s390x-linux-gnu", meson_family="s390x", debian="s390x", qemu="s390x",
     ),
     Architecture(
@@ -116,7 +123,7 @@ _ROWS = (
     ),
     Architecture(
         name="ppc64", elf_machine=21, bits=64, little_endian=False,
-        copy_relocation=19, abi_mask=3, cache_flags=_PPC64_CACHE_FLAGS, qemu="ppc64",
+        copy_relocation=19, abi_mask=3, unmarked_fits=True, cache_flags=_PPC64_CACHE_FLAGS, qemu="ppc64",
     ),
     Architecture(
         name="mips64le", elf_machine=8, bits=64,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+from recipes.architecture import architecture as row_of
 from recipes.elf.dynamic import Dynamic, read_dynamic
 from recipes.elf.segments import Reader
 from recipes.loader.glibc import GlibcLoader
@@ -29,6 +30,7 @@ def explain(
     env: Mapping[str, str] | Environment = (),
     platform: Platform,
     path: str = "/app",
+    argv0: str = "",
     workdir: str = "/",
     checks: bool = True,
 ) -> Loading:
@@ -36,8 +38,11 @@ def explain(
 
     A `Dynamic` is taken as it is: with its symbols, please. `env` is the image's.
     Without `checks` it is only asked which libraries are loaded, as far as the loader's rules have these apart.
-    A `platform` variant such as v3 is the CPU's level; without one it is the baseline, so that glibc-hwcaps folders are
-    not looked into. `workdir` is where names without a leading slash are looked up. Raises: NotElf, TruncatedElf.
+    A `platform` variant such as v3 or z14 is the CPU's level; without one it is the baseline, so that glibc-hwcaps
+    folders are not looked into. `workdir` is where names without a leading slash are looked up; `argv0` is what the
+    program is called, if that is not `path`.
+
+    Raises: NotElf, TruncatedElf.
     """
     dynamic = program if isinstance(program, Dynamic) else read_dynamic(program)
     if dynamic.interpreter is None:
@@ -49,11 +54,12 @@ def explain(
     settings = dict(env)
     kind = _kind(objects, loader)
     if kind == "glibc":
-        variant = platform.variant.removeprefix("v")
-        level = int(variant) if platform.architecture == "amd64" and variant in ("2", "3", "4") else 1
-        return GlibcLoader(objects, dynamic, loader, path=path, level=level, env=settings, workdir=workdir).run(
-            checks=checks
+        levels = [name.removeprefix("x86-64-") for name in row_of(platform.architecture).hwcaps]
+        level = 2 + levels.index(platform.variant) if platform.variant in levels else 1
+        started = GlibcLoader(
+            objects, dynamic, loader, path=path, argv0=argv0 or path, level=level, env=settings, workdir=workdir
         )
+        return started.run(checks=checks)
     if kind == "musl":
         return MuslLoader(objects, dynamic, loader, path=path, env=settings, workdir=workdir).run()
     where = Searched(dynamic.interpreter, "PT_INTERP", "neither glibc's loader nor musl's")

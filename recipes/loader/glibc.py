@@ -31,13 +31,14 @@ class GlibcLoader:
         loader: Object,
         *,
         path: str,
+        argv0: str,
         level: int,
         env: Mapping[str, str],
         workdir: str,
     ) -> None:
         self._objects = objects
         self._workdir = workdir
-        self._path = path
+        self._argv0 = argv0
         self._env = env
         self._machine = Machine(system_folders(objects.content(loader.path)), level, program.machine)
         origin = posixpath.dirname(objects.root.resolve(path) or path) or "/"
@@ -145,7 +146,7 @@ class GlibcLoader:
         if name in self._missed:
             return
         self._missed.add(name)
-        message = f"{self._path}: error while loading shared libraries: {what}: {text}"
+        message = f"{self._argv0}: error while loading shared libraries: {what}: {text}"
         evidence = f"{asking.shown} needs {name}" + (f", and {path} is {opened.found}" if opened.error else "")
         self._problems.append(Problem(code, message, evidence, name, asking.shown))  # type: ignore[arg-type]  # two of its codes
 
@@ -156,12 +157,12 @@ class GlibcLoader:
 
     def _search(self, name: str, asking: LinkMap) -> tuple[LoadAttempt, str, tuple[Searched, ...]]:
         if "/" in name:
-            opened = self._objects.open(self._at(name), self._program.dynamic)
+            opened = self._objects.open(self._at(name), self._loader.dynamic)
             return opened, self._at(name), (Searched(self._at(name), "its name is a path", opened.found),)
         folders = tuple(self._folders(asking))
         sparing = asking.dynamic.no_default_lib
-        program = self._program.dynamic
-        key = (name, folders, sparing, self._machine, program.machine, program.bits, self._workdir)
+        loader = self._loader.dynamic
+        key = (name, folders, sparing, self._machine, loader.machine, loader.bits, loader.flags, self._workdir)
         known = self._objects.searches.get(key)
         if known is None:
             known = self._objects.searches[key] = self._look(name, folders, sparing)
@@ -180,7 +181,7 @@ class GlibcLoader:
         searched: list[Searched] = []
         other_class = denied = False
         for path, why in self._candidates(name, folders, sparing, searched):
-            opened = self._objects.open(self._at(path), self._program.dynamic)
+            opened = self._objects.open(self._at(path), self._loader.dynamic)
             searched.append(Searched(path, why, opened.found))
             if opened.object is not None or opened.error:
                 return opened, path, tuple(searched)
@@ -238,6 +239,10 @@ class GlibcLoader:
     def _in_link_order(self) -> list[LinkMap]:
         return [known for known in self._maps if known is not self._loader]
 
+    def _called(self, known: LinkMap) -> str:
+        """What messages call an object. Source: glibc, `DSO_FILENAME`."""
+        return known.name or self._argv0
+
     def _is_called(self, known: LinkMap, name: str) -> bool:
         return name in known.names or name == known.name
 
@@ -264,13 +269,13 @@ class GlibcLoader:
                 self._problems.append(Problem("relocations-unknown", message, evidence, asking.shown, asking.shown))
 
     def _lacks_version(self, asking: LinkMap, need: NeededVersion, offering: LinkMap) -> None:
-        start = f"{self._path}: {offering.shown}: "
+        start = f"{self._argv0}: {offering.shown}: "
         if not offering.dynamic.has_version_definitions:
-            warning = f"{start}no version information available (required by {asking.shown})"
+            warning = f"{start}no version information available (required by {self._called(asking)})"
             if warning not in self._warnings:
                 self._warnings.append(warning)
             return
-        message = f"version `{need.name}' not found (required by {asking.shown})"
+        message = f"version `{need.name}' not found (required by {self._called(asking)})"
         if need.weak:
             self._warnings.append(f"{start}weak {message}")
             return
@@ -323,7 +328,7 @@ class GlibcLoader:
     def _lacks_symbols(self, code: ProblemCode, asking: LinkMap, lacking: list[Import]) -> Problem:
         first = lacking[0]
         version = f", version {first.version}" if first.version else ""
-        message = f"{self._path}: symbol lookup error: {asking.shown}: undefined symbol: {first.name}{version}"
+        message = f"{self._argv0}: symbol lookup error: {self._called(asking)}: undefined symbol: {first.name}{version}"
         names = ", ".join(symbol.name for symbol in lacking[:3])
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
         evidence = f"{asking.shown} needs {names}{more}, which no library that is loaded defines"

@@ -50,7 +50,7 @@ class Machine:
     @property
     def hwcaps(self) -> tuple[str, ...]:
         """The glibc-hwcaps folders that it uses, the best first."""
-        return tuple(f"x86-64-v{level}" for level in range(self.level, 1, -1)) if self.number == 62 else ()
+        return of_elf_machine(self.number).hwcaps[: self.level - 1][::-1]
 
     def expand(self, text: str, origin: str) -> str:
         """Replace $ORIGIN, $LIB and $PLATFORM."""

@@ -9,6 +9,7 @@ import weakref
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from recipes.architecture import of_elf_machine
 from recipes.elf.dynamic import Dynamic, Import, read_dynamic
 from recipes.elf.segments import ET_EXEC
 from recipes.errors import BadArchive, NotElf, TruncatedElf
@@ -68,7 +69,7 @@ class Objects:
         return root
 
     def open(self, path: str, like: Dynamic) -> LoadAttempt:
-        """What glibc's loader meets at `path`, as a library, when the program is `like`.
+        """What glibc's loader, which is `like`, meets at `path`, as a library.
 
         Source: glibc, `elf/dl-load.c`, `open_verify` and `_dl_map_object_from_fd`.
         """
@@ -77,6 +78,8 @@ class Objects:
             return opened
         if opened.object.dynamic.os_abi not in (0, 3):
             return LoadAttempt(None, "an ELF file for another system", "ELF file OS ABI invalid")
+        if not _same_convention(like, opened.object.dynamic):
+            return LoadAttempt(None, "an ELF file of another calling convention; skipped")
         error = _no_library(opened.object.dynamic)
         return LoadAttempt(None, "an ELF file that is not a library", error, nameless=True) if error else opened
 
@@ -171,6 +174,17 @@ class Objects:
                 cache = read_ldcache(data, little_endian=little_endian)
             self._caches[little_endian] = cache
         return self._caches[little_endian]
+
+
+def _same_convention(loader: Dynamic, library: Dynamic) -> bool:
+    """Whether e_flags lets the loader take a library.
+
+    Source: glibc, `elf_machine_matches_host` in sysdeps/*/dl-machine.h; `VALID_FLOAT_ABI` in
+    sysdeps/unix/sysv/linux/arm/ldsodefs.h.
+    """
+    row = of_elf_machine(loader.machine)
+    mine, its = loader.flags & row.abi_mask, library.flags & row.abi_mask
+    return mine == its or (row.unmarked_fits and 0 in (mine, its))
 
 
 def _no_library(dynamic: Dynamic) -> str:

@@ -64,7 +64,7 @@ def judge_entry(
             return _fails("script-unreadable", evidence, f"{path}: Permission denied", "give it mode 0755")
         verdict = judge_script(whole, line, path, platform, env=env, user=user, workdir=workdir)
         return _named_as(found, path, verdict)
-    verdict = _named_as(found, path, _judge_program(whole, path, platform, env, user, workdir))
+    verdict = _named_as(found, path, _judge_program(whole, path, platform, env, user, workdir, argv[0]))
     if argv[1:2] == ("-c",) and posixpath.basename(path) in _SHELLS:
         return _not_followed(verdict, f"the entry point hands {shlex.join(argv[2:3])} to a shell")
     return verdict
@@ -241,12 +241,14 @@ def _not_followed(verdict: Verdict, evidence: str) -> Verdict:
     return replace(verdict, findings=(*verdict.findings, finding))
 
 
-def _judge_program(root: Root, path: str, platform: Platform, env: Environment, user: str, workdir: str) -> Verdict:
+def _judge_program(
+    root: Root, path: str, platform: Platform, env: Environment, user: str, workdir: str, argv0: str = ""
+) -> Verdict:
     reader = root.reader(path)
     try:
         traits = examine_reader(reader)
         facts = facts_of(reader, traits.header, traits.dynamic)
-        return judge(traits, facts, root, platform, env=env, user=user, entry=path, workdir=workdir)
+        return judge(traits, facts, root, platform, env=env, user=user, entry=path, workdir=workdir, argv0=argv0)
     except TruncatedElf as error:
         return _fails("truncated", error.message, "Segmentation fault (exit code 139)", "copy or build it again")
     except NotElf as error:

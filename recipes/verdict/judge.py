@@ -31,17 +31,19 @@ def judge(
     linker_map: Path | None = None,
     entry: str = "/app",
     workdir: str = "/",
+    argv0: str = "",
 ) -> Verdict:
     """Whether a program, put into `root` as `entry`, will start there; what it will miss later; and the fix.
 
-    `env`, `user` and `workdir` are the image's; `warnings` and `linker_map` are the linker's, `commands` those that
-    built the file: they know what the file alone cannot tell.
+    `env`, `user` and `workdir` are the image's, `argv0` is what the program is called there, if not `entry`.
+    `warnings` and `linker_map` are the linker's, `commands` those that built the file: they know what the file alone
+    cannot tell.
     """
     asked = asked_for(linker_map) if linker_map else {}
     account = startup.account_of(root, user)
     before = (account,) if isinstance(account, Finding) else ()
     seen = root if isinstance(account, Finding) else root.seen_by(account)
-    subject = Subject(traits, facts, seen, platform, dict(env), user, warnings, commands, asked, entry, workdir)
+    subject = Subject(traits, facts, seen, platform, dict(env), user, warnings, commands, asked, entry, workdir, argv0)
     refused = startup.refused_by_kernel(subject) or startup.out_of_reach(subject)
     if refused is not None:
         return _verdict((*before, refused), known=refused.level is Level.CERTAIN)

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from recipes.architecture import architecture
 from recipes.loader.explain import explain
 from recipes.loader.glibcpaths import absolute
+from recipes.loader.loading import Loading as Loaded
 from recipes.loader.loading import Problem
-from recipes.model import Finding, Level, Library, Linkage
+from recipes.loader.objects import objects_of
+from recipes.model import Finding, Level, Library, Linkage, Platform
 from recipes.rootfs.accounts import Account, UnknownAccount, look_up
 from recipes.rootfs.root import RootFs
 from recipes.verdict.subject import Root, Subject, read_text
@@ -140,22 +142,49 @@ def load(subject: Subject) -> Loading:
         return Loading((_interpreter_missing(subject, subject.facts.interpreter),))
     if not isinstance(subject.root, RootFs):
         return Loading(known=False)
-    found = explain(
+    found = _explain(subject, subject.platform)
+    better = _on_better_machines(subject, found)
+    # linux/amd64 without a variant says nothing of the machine that it will run on.
+    doubtful = () if subject.platform.variant else ("cpu-level",)
+    failing = [each for each in (found, *better) if any(problem.code not in doubtful for problem in each.problems)]
+    depends = 0 < len(failing) <= len(better)
+    met = (found, *better) if depends else (found,)
+    problems = dict.fromkeys(problem for each in met for problem in each.problems)
+    findings = tuple(
+        replace(_finding(problem), level=Level.POSSIBLE) if depends or problem.code in doubtful else _finding(problem)
+        for problem in problems
+    )
+    findings += tuple(replace(_finding(problem), level=Level.POSSIBLE) for problem in found.later)
+    return Loading(findings, found.libraries, known=found.loader != "unknown" and not depends)
+
+
+def _explain(subject: Subject, platform: Platform) -> Loaded:
+    assert isinstance(subject.root, RootFs)
+    return explain(
         subject.traits.dynamic,
         subject.root,
         env=subject.env,
-        platform=subject.platform,
+        platform=platform,
         path=subject.entry,
+        argv0=subject.argv0,
         workdir=subject.workdir,
     )
-    # linux/amd64 without a variant says nothing of the machine that it will run on.
-    doubtful = () if subject.platform.variant else ("cpu-level",)
-    findings = tuple(
-        replace(_finding(problem), level=Level.POSSIBLE) if problem.code in doubtful else _finding(problem)
-        for problem in found.problems
-    )
-    findings += tuple(replace(_finding(problem), level=Level.POSSIBLE) for problem in found.later)
-    return Loading(findings, found.libraries, known=found.loader != "unknown")
+
+
+def _on_better_machines(subject: Subject, found: Loaded) -> tuple[Loaded, ...]:
+    """What the loader does at each higher level of a platform without one, where the root has libraries for them."""
+    root, platform = subject.root, subject.platform
+    levels = [name.removeprefix("x86-64-") for name in architecture(platform.architecture).hwcaps]
+    if not levels or platform.variant or found.loader != "glibc" or not isinstance(root, RootFs):
+        return ()
+    cache = objects_of(root).ldcache(subject.traits.dynamic.little_endian)
+    cached = cache.entries if cache else {}
+    folders = {posixpath.dirname(step.path) for library in found.libraries for step in library.searched if step.path}
+    if not any(root.exists(absolute(f"{folder}/glibc-hwcaps", subject.workdir)) for folder in folders) and not any(
+        entry.hwcap for library in found.libraries for entry in cached.get(library.name, ())
+    ):
+        return ()
+    return tuple(_explain(subject, replace(platform, variant=level)) for level in levels)
 
 
 def _finding(problem: Problem) -> Finding:
@@ -182,6 +211,8 @@ def _interpreter_missing(subject: Subject, interpreter: str) -> Finding:
 
 def cpu_level(subject: Subject) -> Finding | None:
     """The CPU that it asks for when it starts; that of a static C program is never checked."""
+    if subject.platform.architecture == "arm":
+        return _arm_level(subject)
     if subject.platform.architecture != "amd64":
         return None
     program, entry = subject.traits, subject.entry
@@ -200,3 +231,16 @@ def cpu_level(subject: Subject) -> Finding | None:
     # linux/amd64 without a variant says nothing of the machine that it will run on.
     certain = bool(subject.platform.variant)
     return Finding(Level.CERTAIN if certain else Level.POSSIBLE, "cpu-level", evidence, message, fix)
+
+
+def _arm_level(subject: Subject) -> Finding | None:
+    """A Go program for a newer ARM than the platform's: it meets an instruction of that before it can check."""
+    go = subject.traits.go
+    setting = go.settings.get("GOARM", "") if go else ""
+    asked = f"v{setting.partition(',')[0]}" if setting else ""
+    offered = subject.platform.variant or architecture("arm").default_variant
+    if asked <= offered:
+        return None
+    evidence = f"Go build information: GOARM={setting}"
+    fix = f"build with GOARM={offered.removeprefix('v')}, or choose --platform linux/arm/{asked}"
+    return Finding(Level.CERTAIN, "cpu-level", evidence, "Illegal instruction (exit code 132)", fix)

@@ -71,6 +71,8 @@ class Subject:
     asked_for: Mapping[str, str] = field(default_factory=dict)
     entry: str = "/app"
     workdir: str = "/"
+    argv0: str = ""
+    """what the program is called, if not `entry`"""
 
     def has_any(self, *paths: str) -> bool:
         """Whether the root has one of the files; "" does not count: it comes from a variable that is not set."""

@@ -20,9 +20,10 @@ from recipes.elf.markers import examine
 from recipes.elf.segments import PT_DYNAMIC, PT_LOAD, PT_NOTE, FileReader, read_header
 from recipes.loader.explain import explain, loader_kind
 from recipes.loader.loading import Loading
-from recipes.model import Command, Level, Platform, Status
+from recipes.model import Command, Level, Platform, Status, Verdict
 from recipes.rootfs.root import RootFs
 from recipes.support import shell
+from recipes.verdict.entry import judge_entry
 from recipes.verdict.judge import judge
 from tests.compilers import Compilers
 from tests.elf.fixtures.make import make_elf
@@ -150,6 +151,16 @@ def test_a_missing_library_and_the_whole_search(small: Small) -> None:
         *((f"{folder}/liba.so", "built-in folder") for folder in (LIB, f"/usr{LIB}", "/lib", "/usr/lib")),
     ]
     assert missing.searched[0].found == "not set"
+
+
+def test_messages_name_the_program_as_it_was_called(small: Small) -> None:
+    """argv[0], whatever path it was found at: for ENTRYPOINT ["app"] that has no slash."""
+    small.program(small.library("liba.so"))
+    called = Command((need_tool("bash"), "-c", f"exec -a app {small.at('/app')}"))
+    root = RootFs.from_directory(small.folder)
+    (finding,) = judge_entry(root, ("app",), AMD64, env=(("PATH", "/"),)).findings
+    assert shell.run(called).stderr.decode().strip() == finding.message
+    assert finding.evidence == "/app needs liba.so"
 
 
 def test_rpath_is_inherited(small: Small) -> None:
@@ -334,6 +345,36 @@ def test_hwcaps_folders(small: Small) -> None:
     assert small.loading(platform=Platform.parse("linux/amd64/v2")).libraries[0].path == better
     small.put(f"{LIB}/liba.so", a)
     assert small.finds("liba.so") == f"{LIB}/liba.so"
+
+
+@pytest.mark.parametrize("baseline", ["missing", "good"])
+def test_what_depends_on_the_machine_is_not_known(small: Small, baseline: str) -> None:
+    """linux/amd64 does not say which CPU it will be: a library for v3 alone, or a broken one for v3, may matter or not;
+    for a platform that names the level it is certain.
+    """
+    a = small.library("liba.so")
+    small.program(a).put(f"{LIB}/glibc-hwcaps/x86-64-v3/liba.so", a if baseline == "missing" else b"no library" * 10)
+    if baseline == "good":
+        small.put(f"{LIB}/liba.so", a)
+    verdict = _verdict_of(small, "linux/amd64")
+    assert verdict.status is Status.UNKNOWN
+    code = "library-missing" if baseline == "missing" else "library-broken"
+    assert [(finding.code, finding.level) for finding in verdict.findings] == [(code, Level.POSSIBLE)]
+    assert {_verdict_of(small, f"linux/amd64/{level}").status for level in ("v1", "v3")} == {Status.FAILS, Status.RUNS}
+
+
+def test_what_no_machine_finds_is_certain(small: Small) -> None:
+    """Folders for better CPUs leave what is missing everywhere, and what is found everywhere, as certain as before."""
+    a, b = small.library("liba.so"), small.library("libb.so")
+    small.program(a, b).put(f"{LIB}/glibc-hwcaps/x86-64-v3/liba.so", a).put(f"{LIB}/liba.so", a)
+    assert _verdict_of(small, "linux/amd64").status is Status.FAILS
+    small.put(f"{LIB}/libb.so", b)
+    assert _verdict_of(small, "linux/amd64").status is Status.RUNS
+
+
+def _verdict_of(small: Small, platform: str) -> Verdict:
+    app = small.at("/app")
+    return judge(examine(app), read_elf(app), RootFs.from_directory(small.folder), Platform.parse(platform))
 
 
 # ── glibc: which objects ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -149,6 +149,23 @@ def test_cpu_level(compilers: Compilers, tmp_path: Path, kind: str) -> None:
     assert finding.message.removeprefix("/app: ") in (old.stdout + old.stderr).decode()
 
 
+@pytest.mark.parametrize(
+    ("goarm", "platform", "cpu"), [("7", "linux/arm/v6", "arm1176"), ("6,softfloat", "linux/arm/v5", "arm926")]
+)
+def test_goarm(compilers: Compilers, tmp_path: Path, goarm: str, platform: str, cpu: str) -> None:
+    """A Go program for a newer ARM than the platform's dies of an instruction that the CPU lacks."""
+    program = compilers.go(programs.HELLO_GO, env=(("GOARCH", "arm"), ("GOARM", goarm)))
+    trial = Trial(tmp_path / "root", program)
+    finding = trial.predicted("cpu-level", platform=platform)
+    assert finding.level is Level.CERTAIN
+    assert f"GOARM={goarm}" in finding.evidence
+    for enough in ("linux/arm", "linux/arm/v7", f"linux/arm/v{goarm[0]}"):
+        assert trial.verdict(platform=enough).status is Status.RUNS
+    emulator = need_tool("qemu-arm-static")
+    assert "Illegal instruction" in shell.run(Command((emulator, "-cpu", cpu, str(program)))).stderr.decode()
+    assert shell.run(Command((emulator, "-cpu", "cortex-a7", str(program)))).exit_code == 0
+
+
 def test_a_static_program_is_not_judged_by_the_isa_note(compilers: Compilers, tmp_path: Path) -> None:
     """Nobody reads the note of a static program."""
     trial = Trial(tmp_path / "root", compilers.c(programs.HELLO_C, "-static", "-Wl,-z,x86-64-v4"))
