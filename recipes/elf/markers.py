@@ -32,6 +32,7 @@ _STRINGS = {
     "passwd": b"__nss_passwd_lookup2",
     "group": b"__nss_group_lookup2",
     "services": b"__nss_services_lookup2",
+    "protocols": b"__nss_protocols_lookup2",
     "hosts": b"__nss_hosts_lookup2",
     "nsswitch": b"/etc/nsswitch.conf",
     "zoneinfo": b"/usr/share/zoneinfo",

@@ -45,6 +45,7 @@ RULES = (
     Rule("go-users", _NEEDS, needs.go_users, "add /etc/passwd and /etc/group, or set USER in the image"),
     Rule("nss-users", _NEEDS, needs.nss_users, "add /etc/passwd and /etc/group"),
     Rule("nss-services", _NEEDS, needs.nss_services, "use a port number, or add /etc/services"),
+    Rule("nss-protocols", _NEEDS, needs.nss_protocols, "use the protocol's number, or add /etc/protocols"),
     Rule("nss-modules", _NEEDS, needs.nss_modules, "keep /etc/nsswitch.conf to files and dns, or link with musl"),
     Rule(
         "go-temp-files", _NEEDS, needs.go_temp_files, "add /tmp with mode 1777, or set TMPDIR to a folder that is there"

@@ -168,6 +168,17 @@ def nss_services(subject: Subject) -> Evidence | None:
     return Evidence(f"{evidence}, and no /etc/services in the image", "Servname not supported for ai_socktype")
 
 
+def nss_protocols(subject: Subject) -> Evidence | None:
+    """glibc reads the names of IP's protocols from a file; musl has them inside."""
+    program = subject.traits
+    call = program.imports("getprotobyname", "getprotobyname_r", "getprotobynumber", "getprotobynumber_r")
+    marker = "__nss_protocols_lookup2" if "protocols" in program.strings else ""
+    if not (call or marker) or is_musl(subject) or subject.has_any("/etc/protocols"):
+        return None
+    evidence = f"it calls {call}" if call else f"the string {marker}"
+    return Evidence(f"{evidence}, and no /etc/protocols in the image", "No such file or directory")
+
+
 def nss_modules(subject: Subject) -> Evidence | None:
     """A static program would load shared modules, of a glibc that need not be its own."""
     program = subject.traits

@@ -76,6 +76,18 @@ int main(int count, char **args) {
     return error != 0;
 }
 """
+C_PROTOCOL = r"""
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+int main(int count, char **args) {
+    errno = 0;
+    if (getprotobyname(count > 1 ? args[1] : "tcp")) return 0;
+    puts(strerror(errno));
+    return 1;
+}
+"""
 C_ZONE = r"""
 #include <stdio.h>
 #include <time.h>

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from recipes.model import Command, Level, Status
+from recipes.model import Command, ImageSettings, Level, RuntimeData, Status
+from recipes.package import runtime_data
+from recipes.rootfs.root import RootFs
 from recipes.support import shell
 from recipes.verdict.hazards import RULES
 from tests.compilers import Compilers
@@ -185,6 +187,27 @@ def test_static_service_names(compilers: Compilers, tmp_path: Path) -> None:
     trial.add("/etc/services", b"http 80/tcp\n")
     assert "nss-services" not in trial.codes()
     assert trial.run("http").exit_code == 0
+
+
+def test_protocol_names(compilers: Compilers, tmp_path: Path) -> None:
+    """getprotobyname without /etc/protocols, static and dynamic; the file that images get answers it."""
+    trial = Trial(tmp_path / "root", compilers.stripped(compilers.c(programs.C_PROTOCOL, *STATIC)))
+    assert trial.predicted("nss-protocols").message == trial.output().strip()
+    assert "nss-protocols" in Trial(tmp_path / "dynamic", compilers.c(programs.C_PROTOCOL)).codes()
+    answer = RuntimeData(runtime_data.ANSWERS["nss-protocols"], "")
+    for entry in runtime_data.files([answer], ImageSettings(), RootFs.from_layers(())):
+        assert isinstance(entry.source, bytes)
+        trial.add(entry.path, entry.source)
+    assert "nss-protocols" not in trial.codes()
+    assert {name: trial.run(name).exit_code for name in ("tcp", "UDP", "icmp")} == {"tcp": 0, "UDP": 0, "icmp": 0}
+
+
+@pytest.mark.slow
+def test_musl_knows_protocols_itself(compilers: Compilers, tmp_path: Path) -> None:
+    """musl reads no /etc/protocols."""
+    trial = Trial(tmp_path / "root", compilers.zig(programs.C_PROTOCOL, "x86_64-linux-musl"))
+    assert trial.codes() == set()
+    assert trial.run().exit_code == 0
 
 
 def test_other_nss_modules(compilers: Compilers, tmp_path: Path) -> None:
