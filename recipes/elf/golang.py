@@ -18,6 +18,7 @@ _FRAME = 16
 _MOST_INFO_BYTES = 1 << 20
 _MOST_NAME_BYTES = 64 << 20
 _CHUNK = 1 << 20
+_STUB = b"Binary was compiled with 'CGO_ENABLED=0'"
 _EXECUTABLE, _WRITABLE = 1, 2
 # Go 1.20 and later, Go 1.18 and 1.19; the header is the same in both.
 _PCLNTAB = (0xFFFFFFF1, 0xFFFFFFF0)
@@ -30,7 +31,8 @@ class GoFacts:
     """`version` is the toolchain's ("go1.27.3"), `path` the main package, `module` the main module (or "").
 
     `settings` are the build settings, such as CGO_ENABLED, GOAMD64 and -tags. `names` holds the names of all functions,
-    each between two NULs; it is empty where they could not be found.
+    each between two NULs; it is empty where they could not be found. `has_cgo_stub`: a package that needs cgo was built
+    without, and put an error in the place of its code, as drivers of databases do.
     """
 
     version: str
@@ -38,6 +40,7 @@ class GoFacts:
     module: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     names: bytes = field(default=b"", repr=False)
+    has_cgo_stub: bool = False
 
     def links(self, function: str) -> bool:
         """Whether the function, such as `time.LoadLocation`, is in the program."""
@@ -65,7 +68,9 @@ def read_go(reader: Reader, header: Header) -> GoFacts | None:
         elif kind == "build":
             name, _, value = rest.partition("=")
             settings[name] = value.strip('"')
-    return GoFacts(version, path, module, settings, _find_names(reader, header))
+    without_cgo = settings.get("CGO_ENABLED") != "1"
+    stub = without_cgo and any(True for _ in _occurrences(reader, header, _STUB, 1, writable=False))
+    return GoFacts(version, path, module, settings, _find_names(reader, header), stub)
 
 
 def _find_build_info(reader: Reader, header: Header) -> tuple[str, str] | None:

@@ -55,6 +55,7 @@ RULES = (
     Rule(
         "go-child-processes", _NEEDS, needs.go_child_processes, "add the programs that it starts, on the image's PATH"
     ),
+    Rule("go-cgo-stub", _NEEDS, needs.go_cgo_stub, "build it with cgo: the recipe go-cgo-static"),
     Rule("go-plugins", _NEEDS, needs.go_plugins, "plugins need cgo and a dynamic program: link the code in instead"),
     Rule("named-locale", _NEEDS, needs.named_locale, 'use the locale "C", or link with musl'),
     Rule(

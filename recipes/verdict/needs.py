@@ -249,6 +249,13 @@ def go_child_processes(subject: Subject) -> Evidence | None:
     )
 
 
+def go_cgo_stub(subject: Subject) -> Evidence | None:
+    if subject.traits.go is None or not subject.traits.go.has_cgo_stub:
+        return None
+    message = "Binary was compiled with 'CGO_ENABLED=0'"
+    return Evidence(f"the string {message!r} in a program without cgo: a package's stub", message)
+
+
 def go_plugins(subject: Subject) -> Evidence | None:
     go = subject.traits.go
     if go is None or not go.links("plugin.open") or go.settings.get("CGO_ENABLED") == "1":

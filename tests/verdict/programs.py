@@ -32,6 +32,8 @@ GO_TEMP_FILE = _go("fmt os", '_, e := os.CreateTemp("", "x")\ncheck(e)')
 GO_TEMP_FOLDER = _go("fmt os", '_, e := os.MkdirTemp("", "x")\ncheck(e)')
 GO_EXEC = _go("fmt os os/exec", 'check(exec.Command("child").Run())')
 GO_PLUGIN = _go("fmt os plugin", '_, e := plugin.Open("/x.so")\ncheck(e)')
+_STUB = "Binary was compiled with 'CGO_ENABLED=0', the driver requires cgo to work. This is a stub"
+GO_STUB = _go("errors fmt os", f'check(errors.New("{_STUB}"))')
 GO_TLS = _go(
     "crypto/ecdsa crypto/elliptic crypto/rand crypto/tls crypto/x509 fmt math/big os time",
     """key, e := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

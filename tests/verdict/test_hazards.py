@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from recipes.compile.recipe import RECIPES
 from recipes.model import Command, ImageSettings, Level, RuntimeData, Status
 from recipes.package import runtime_data
 from recipes.rootfs.root import RootFs
@@ -157,6 +158,16 @@ def test_go_child_processes(compilers: Compilers, tmp_path: Path, source: str, p
     (trial.folder / "bin/child").chmod(0o755)
     assert "go-child-processes" not in trial.codes()
     assert trial.run().exit_code == 0
+
+
+def test_go_cgo_stub(compilers: Compilers, tmp_path: Path) -> None:
+    """What packages say that need cgo and were built without: the finding names the recipe that builds with it."""
+    trial = Trial(tmp_path / "root", compilers.go(programs.GO_STUB, SMALL))
+    finding = trial.predicted("go-cgo-stub")
+    assert finding.message in trial.output()
+    assert finding.fix.rpartition(" ")[2] in RECIPES
+    with_cgo = compilers.go(programs.GO_STUB, SMALL, env=(("CGO_ENABLED", "1"),))
+    assert "go-cgo-stub" not in Trial(tmp_path / "cgo", with_cgo).codes()
 
 
 def test_go_plugins(compilers: Compilers, tmp_path: Path) -> None:
