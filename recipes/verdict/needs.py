@@ -99,7 +99,10 @@ def c_time_zones(subject: Subject) -> Evidence | None:
     # Every iostream program holds the path, whether it uses it or not: then only the linker knows.
     asking = next((subject.asked_for[name] for name in _TIME_MEMBERS if name in subject.asked_for), "")
     static = "zoneinfo" in program.strings and ("iostream" not in program.strings or asking)
-    call = program.imports("localtime", "localtime_r", "mktime", "tzset")
+    call = program.imports("localtime", "mktime", "tzset")
+    # Logs call localtime_r in every other library; without TZ, from the image or from itself, UTC is what it asks for.
+    if subject.env.get("TZ") or program.imports("setenv", "putenv"):
+        call = call or program.imports("localtime_r")
     if program.go or not (static or call) or subject.has_entries(subject.env.get("TZDIR") or "/usr/share/zoneinfo"):
         return None
     if subject.has_any("/etc/localtime"):

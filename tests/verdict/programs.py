@@ -100,6 +100,17 @@ int main(void) {
     puts(text);
 }
 """
+C_ZONE_R = r"""
+#include <stdio.h>
+#include <time.h>
+int main(void) {
+    time_t then = 1700000000;
+    struct tm parts;
+    char text[99];
+    strftime(text, sizeof text, "%H:%M %Z", localtime_r(&then, &parts));
+    puts(text);
+}
+"""
 C_TEMP = r"""
 #include <stdio.h>
 int main(void) {

@@ -262,6 +262,17 @@ def test_c_time_zones(compilers: Compilers, tmp_path: Path) -> None:
     assert trial.output(env=zone) == "23:13 CET\n"
 
 
+def test_c_time_without_a_zone(compilers: Compilers, tmp_path: Path) -> None:
+    """localtime_r without TZ is UTC, and says so: only a zone makes it a hazard."""
+    zone = (("TZ", "Europe/Berlin"),)
+    trial = Trial(tmp_path / "root", compilers.c(programs.C_ZONE_R))
+    assert "c-time-zones" not in trial.codes()
+    assert "c-time-zones" in trial.codes(env=zone)
+    static = Trial(tmp_path / "static", compilers.c(programs.C_ZONE_R, *STATIC))
+    assert static.output() == "22:13 UTC\n"
+    assert static.output(env=zone) == "22:13 Europe\n"
+
+
 def test_c_temp_files(compilers: Compilers, tmp_path: Path) -> None:
     """tmpfile() without /tmp."""
     trial = Trial(tmp_path / "root", compilers.stripped(compilers.c(programs.C_TEMP, *STATIC)))
