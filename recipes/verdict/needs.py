@@ -20,6 +20,14 @@ _MUSL_STACK = 131072  # bytes; musl takes the larger of this and PT_GNU_STACK's
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _STAT = "stat {}: no such file or directory"
 _TIME_MEMBERS = ("localtime.o", "mktime.o")
+# 32-bit programs with 64-bit time have names of their own.
+_LOCAL_TIME = ("localtime", "mktime", "tzset", "ctime", "timelocal", "__localtime64", "__mktime64", "__ctime64")
+_LOCAL_TIME_AGAIN = ("localtime_r", "ctime_r", "__localtime64_r", "__ctime64_r")
+_USERS = (
+    *("getpwnam", "getpwnam_r", "getpwuid", "getpwuid_r", "getpwent", "getpwent_r"),
+    *("getgrnam", "getgrnam_r", "getgrgid", "getgrgid_r", "getgrent", "getgrent_r"),
+    *("initgroups", "getgrouplist"),
+)
 _WAITS = ("pause", "listen", "accept", "accept4", "epoll_wait", "epoll_pwait")
 _HANDLES = (
     "sigaction",
@@ -99,10 +107,10 @@ def c_time_zones(subject: Subject) -> Evidence | None:
     # Every iostream program holds the path, whether it uses it or not: then only the linker knows.
     asking = next((subject.asked_for[name] for name in _TIME_MEMBERS if name in subject.asked_for), "")
     static = "zoneinfo" in program.strings and ("iostream" not in program.strings or asking)
-    call = program.imports("localtime", "mktime", "tzset")
+    call = program.imports(*_LOCAL_TIME)
     # Logs call localtime_r in every other library; without TZ, from the image or from itself, UTC is what it asks for.
     if subject.env.get("TZ") or program.imports("setenv", "putenv"):
-        call = call or program.imports("localtime_r")
+        call = call or program.imports(*_LOCAL_TIME_AGAIN)
     if program.go or not (static or call) or subject.has_entries(subject.env.get("TZDIR") or "/usr/share/zoneinfo"):
         return None
     if subject.has_any("/etc/localtime"):
@@ -148,7 +156,7 @@ def _links_either(go: GoFacts, *functions: str) -> bool:
 
 def nss_users(subject: Subject) -> Evidence | None:
     program = subject.traits
-    call = program.imports("getpwnam", "getpwnam_r", "getpwuid", "getpwuid_r", "getgrnam", "getgrnam_r", "getgrgid")
+    call = program.imports(*_USERS)
     marker = next((name for name in ("passwd", "group") if name in program.strings), None)
     named = next((path for path in ("/etc/passwd", "/etc/group") if program.names_file(path)), None)
     if not (call or marker or named) or subject.has_any("/etc/passwd"):

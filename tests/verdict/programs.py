@@ -68,6 +68,18 @@ int main(int count, char **args) {
     return 1;
 }
 """
+C_USERS = r"""
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+int main(void) {
+    errno = 0;
+    if (getpwent()) return 0;
+    printf("%s\n", strerror(errno));
+    return 1;
+}
+"""
 C_SERVICE = r"""
 #include <netdb.h>
 #include <stdio.h>
@@ -99,6 +111,11 @@ int main(void) {
     strftime(text, sizeof text, "%H:%M %Z", localtime(&then));
     puts(text);
 }
+"""
+C_CTIME = r"""
+#include <stdio.h>
+#include <time.h>
+int main(void) { time_t then = 1700000000; fputs(ctime(&then), stdout); }
 """
 C_ZONE_R = r"""
 #include <stdio.h>

@@ -190,6 +190,13 @@ def test_static_users(compilers: Compilers, tmp_path: Path, strip: bool) -> None
     assert trial.run("root").exit_code == 0
 
 
+def test_all_users(compilers: Compilers, tmp_path: Path) -> None:
+    """getpwent, which reads the list from its start, static and dynamic."""
+    trial = Trial(tmp_path / "root", compilers.stripped(compilers.c(programs.C_USERS, *STATIC)))
+    assert trial.predicted("nss-users").message == trial.output().strip()
+    assert "nss-users" in Trial(tmp_path / "dynamic", compilers.c(programs.C_USERS)).codes()
+
+
 def test_static_service_names(compilers: Compilers, tmp_path: Path) -> None:
     """getaddrinfo with a service by name, without /etc/services; by number it works, as its name says."""
     trial = Trial(tmp_path / "root", compilers.stripped(compilers.c(programs.C_SERVICE, *STATIC)))
@@ -271,6 +278,14 @@ def test_c_time_without_a_zone(compilers: Compilers, tmp_path: Path) -> None:
     static = Trial(tmp_path / "static", compilers.c(programs.C_ZONE_R, *STATIC))
     assert static.output() == "22:13 UTC\n"
     assert static.output(env=zone) == "22:13 Europe\n"
+
+
+def test_c_time_as_text(compilers: Compilers, tmp_path: Path) -> None:
+    """ctime prints local time too."""
+    assert "c-time-zones" in Trial(tmp_path / "dynamic", compilers.c(programs.C_CTIME)).codes()
+    static = Trial(tmp_path / "static", compilers.c(programs.C_CTIME, *STATIC))
+    assert "c-time-zones" in static.codes()
+    assert static.output(env=(("TZ", "Europe/Berlin"),)) == "Tue Nov 14 22:13:20 2023\n"
 
 
 def test_c_temp_files(compilers: Compilers, tmp_path: Path) -> None:
