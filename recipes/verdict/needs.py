@@ -59,8 +59,8 @@ def go_tls_roots(subject: Subject) -> Evidence | None:
 def openssl_tls_roots(subject: Subject) -> Evidence | None:
     program = subject.traits
     folder = program.openssl_dir if "openssl" in program.strings else None
-    call = program.imports("SSL_CTX_set_default_verify_paths", "X509_STORE_set_default_paths")
-    if folder is None and call is None:
+    call = subject.calls("SSL_CTX_set_default_verify_paths", "X509_STORE_set_default_paths")
+    if folder is None and not call:
         return None
     named = subject.env.get("SSL_CERT_FILE")
     if named and subject.has_any(named):
@@ -73,7 +73,7 @@ def openssl_tls_roots(subject: Subject) -> Evidence | None:
         )
     if subject.has_any(*_CA_FILES) or subject.has_entries(*_CA_FOLDERS):
         return None
-    return Evidence(f"it calls {call}, and no CA bundle in the image", "unable to get local issuer certificate")
+    return Evidence(f"{call}, and no CA bundle in the image", "unable to get local issuer certificate")
 
 
 def go_time_zones(subject: Subject) -> Evidence | None:

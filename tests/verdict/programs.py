@@ -240,3 +240,4 @@ int main(void) {
     return 1;
 }
 """
+C_LIBRARY_CALLER = "int verify(void);\nint main(void) { return verify(); }\n"

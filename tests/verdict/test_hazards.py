@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from recipes.compile.recipe import RECIPES
-from recipes.model import Command, ImageSettings, Level, RuntimeData, Status
+from recipes.elf.facts import read_elf
+from recipes.elf.markers import examine
+from recipes.model import Command, ImageSettings, Level, Platform, RuntimeData, Status
 from recipes.package import runtime_data
 from recipes.rootfs.root import RootFs
 from recipes.support import shell
 from recipes.verdict.hazards import RULES
+from recipes.verdict.judge import judge
 from tests.compilers import Compilers
 from tests.need import need, need_tool
 from tests.verdict import programs
@@ -21,6 +25,7 @@ from tests.verdict.trial import Trial
 STATIC = ("-static", "-O2")
 SMALL = "-ldflags=-s -w"
 TMP = "/tmp/"
+AMD64 = Platform.parse("linux/amd64")
 
 
 def test_plain_programs_have_no_findings(compilers: Compilers, tmp_path: Path) -> None:
@@ -342,6 +347,35 @@ def test_openssl_tls_roots(compilers: Compilers, tmp_path: Path, flags: tuple[st
     assert folder in trial.predicted("openssl-tls-roots").evidence or not flags
     trial.add(f"{folder}/certs/ca-certificates.crt")
     assert "openssl-tls-roots" not in trial.codes()
+
+
+def test_a_library_asks_for_tls_roots(compilers: Compilers, tmp_path: Path) -> None:
+    """The program itself calls nothing of OpenSSL: its library does, and is named; OpenSSL's own calls do not count."""
+    need(Path("/usr/include/openssl/ssl.h").exists(), "OpenSSL's headers")
+    link = ("-shared", "-Wl,-soname,libverify.so.1", "-lcrypto")
+    library = compilers.linked_late(programs.C_OPENSSL, *link, compile_with=("-fPIC", "-Dmain=verify"))
+    for name, rest, asks in (("asks", (str(library),), True), ("idle", ("-Wl,--no-as-needed", "-lssl"), False)):
+        source = programs.C_LIBRARY_CALLER if asks else programs.HELLO_C
+        trial = Trial(tmp_path / name, compilers.linked_late(source, *rest))
+        _add_libraries(trial, library)
+        judged = judge(examine(trial.program), read_elf(trial.program), RootFs.from_directory(trial.folder), AMD64)
+        assert judged.status is Status.RUNS
+        found = [finding for finding in judged.findings if finding.code == "openssl-tls-roots"]
+        assert bool(found) is asks
+        if asks:
+            assert "its library libverify.so.1 calls X509_STORE_set_default_paths" in found[0].evidence
+            assert found[0].message == trial.output().strip()
+
+
+def _add_libraries(trial: Trial, library: Path) -> None:
+    """The loader, and every library that ldd sees, at their own places."""
+    environment = {"LD_LIBRARY_PATH": str(library.parent)}
+    trial.add("/lib/x86_64-linux-gnu/libverify.so.1", library.read_bytes())
+    for program in (trial.program, library):
+        listed = shell.run(Command((need_tool("ldd"), str(program))), environment=environment).stdout.decode()
+        for path in re.findall(r"(/\S*lib\S*) \(0x", listed):
+            trial.add(path, Path(path).read_bytes())
+            (trial.folder / path.strip("/")).chmod(0o755)
 
 
 def test_named_locale(compilers: Compilers, tmp_path: Path) -> None:
