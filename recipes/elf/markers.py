@@ -38,6 +38,7 @@ _STRINGS = {
     "zoneinfo": b"/usr/share/zoneinfo",
     "iostream": b"basic_string",
     "named-locale": b"locale::locale null not valid",
+    "curses": b"Error opening terminal: %s.\n",
     "tmpfile": b"%.*s/%.*sXXXXXX",
     "/etc/passwd": b"/etc/passwd",
     "/etc/group": b"/etc/group",

@@ -58,6 +58,7 @@ RULES = (
     Rule("go-cgo-stub", _NEEDS, needs.go_cgo_stub, "build it with cgo: the recipe go-cgo-static"),
     Rule("go-plugins", _NEEDS, needs.go_plugins, "plugins need cgo and a dynamic program: link the code in instead"),
     Rule("named-locale", _NEEDS, needs.named_locale, 'use the locale "C", or link with musl'),
+    Rule("terminfo", _NEEDS, needs.terminfo, "add the terminal's entry, such as /usr/share/terminfo/x/xterm"),
     Rule(
         "musl-thread-stack",
         _NEEDS,

@@ -16,6 +16,7 @@ _CA_FILES = (
 )
 _CA_FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 _ZONE_FOLDERS = ("/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/usr/lib/locale/TZ", "/etc/zoneinfo")
+_TERMINFO_FOLDERS = ("/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo", "/usr/lib/terminfo")
 _MUSL_STACK = 131072  # bytes; musl takes the larger of this and PT_GNU_STACK's
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _STAT = "stat {}: no such file or directory"
@@ -281,6 +282,21 @@ def named_locale(subject: Subject) -> Evidence | None:
         return None
     evidence = "it calls std::locale(name)" if call else "the string 'locale::locale null not valid'"
     return Evidence(f"{evidence}, and no locales in the image", "locale::facet::_S_create_c_locale name not valid")
+
+
+def terminfo(subject: Subject) -> Evidence | None:
+    program = subject.traits
+    call = program.imports("initscr", "newterm")
+    marker = "" if program.go or "curses" not in program.strings else "Error opening terminal"
+    # Entries stand in folders that are named for their first letter: x, or 78. Source: ncurses, term(5).
+    folders = (subject.env.get("TERMINFO", ""), *_TERMINFO_FOLDERS)
+    known = any(len(name) <= 2 for folder in folders if folder for name in subject.root.names(folder))
+    if not (call or marker) or known:
+        return None
+    return Evidence(
+        f"{f'it calls {call}' if call else f'the string {marker!r}'}, and no terminfo in the image",
+        f"Error opening terminal: {subject.env.get('TERM') or '<terminal>'}.",
+    )
 
 
 def musl_thread_stack(subject: Subject) -> Evidence | None:

@@ -241,3 +241,7 @@ int main(void) {
 }
 """
 C_LIBRARY_CALLER = "int verify(void);\nint main(void) { return verify(); }\n"
+C_CURSES = """
+#include <ncurses.h>
+int main(void) { initscr(); endwin(); return 0; }
+"""

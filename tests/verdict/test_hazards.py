@@ -378,6 +378,23 @@ def _add_libraries(trial: Trial, library: Path) -> None:
             (trial.folder / path.strip("/")).chmod(0o755)
 
 
+def test_terminfo(compilers: Compilers, tmp_path: Path) -> None:
+    """curses without terminfo, static and dynamic; the terminal's entry answers it."""
+    need(Path("/usr/include/ncurses.h").exists(), "ncurses' headers and static libraries")
+    program = compilers.linked_late(programs.C_CURSES, "-static", "-lncurses", "-ltinfo")
+    trial = Trial(tmp_path / "root", compilers.stripped(program))
+    terminal = (("TERM", "xterm"),)
+    assert trial.predicted("terminfo", env=terminal).message == trial.output(env=terminal).strip()
+    dynamic = Trial(tmp_path / "dynamic", compilers.linked_late(programs.C_CURSES, "-lncurses", "-ltinfo"))
+    assert dynamic.predicted("terminfo").message == "Error opening terminal: <terminal>."
+    entry = next((path for path in Path("/").glob("*/terminfo/x/xterm")), Path("/usr/share/terminfo/x/xterm"))
+    need(entry.exists(), "terminfo")
+    assert "terminfo" in trial.add("/etc/terminfo/README").codes()
+    trial.add("/usr/share/terminfo/x/xterm", entry.read_bytes())
+    assert "terminfo" not in trial.codes()
+    assert trial.run(env=terminal).exit_code == 0
+
+
 def test_named_locale(compilers: Compilers, tmp_path: Path) -> None:
     """std::locale(name) in a static glibc program: it throws; a program that names no locale has no finding."""
     trial = Trial(tmp_path / "root", compilers.stripped(compilers.cpp(programs.CPP_LOCALE, *STATIC)))
