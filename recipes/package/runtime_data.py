@@ -26,6 +26,7 @@ _NO_LOGIN = "/sbin/nologin"
 ANSWERS = {
     "go-tls-roots": "ca-certificates",
     "openssl-tls-roots": "ca-certificates",
+    "gnutls-tls-roots": "ca-certificates",
     "go-time-zones": "time-zones",
     "c-time-zones": "time-zones",
     "go-users": "users",

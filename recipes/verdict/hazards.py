@@ -40,6 +40,12 @@ RULES = (
         needs.openssl_tls_roots,
         "add a CA bundle at that path, or set SSL_CERT_FILE to one",
     ),
+    Rule(
+        "gnutls-tls-roots",
+        _NEEDS,
+        needs.gnutls_tls_roots,
+        "add a CA bundle at the path that GnuTLS was built with, such as /etc/ssl/certs/ca-certificates.crt",
+    ),
     Rule("go-time-zones", _NEEDS, needs.go_time_zones, "add /usr/share/zoneinfo, or build with -tags timetzdata"),
     Rule("c-time-zones", _NEEDS, needs.c_time_zones, "add /usr/share/zoneinfo, or keep to UTC"),
     Rule("go-users", _NEEDS, needs.go_users, "add /etc/passwd and /etc/group, or set USER in the image"),

@@ -77,6 +77,15 @@ def openssl_tls_roots(subject: Subject) -> Evidence | None:
     return Evidence(f"{call}, and no CA bundle in the image", "unable to get local issuer certificate")
 
 
+def gnutls_tls_roots(subject: Subject) -> Evidence | None:
+    """GnuTLS reads one file, which is fixed when it is built: no variable leads it elsewhere."""
+    names = ("gnutls_certificate_set_x509_system_trust", "gnutls_x509_trust_list_add_system_trust")
+    if subject.has_any(*_CA_FILES):
+        return None
+    call = subject.calls(*names)
+    return Evidence(f"{call}, and no CA bundle in the image", "The certificate issuer is unknown.") if call else None
+
+
 def go_time_zones(subject: Subject) -> Evidence | None:
     go = subject.traits.go
     if go is None or go.links_package("time/tzdata"):

@@ -245,3 +245,17 @@ C_CURSES = """
 #include <ncurses.h>
 int main(void) { initscr(); endwin(); return 0; }
 """
+C_GNUTLS = r"""
+#include <gnutls/gnutls.h>
+#include <stdio.h>
+int main(void) {
+    gnutls_certificate_credentials_t own;
+    gnutls_datum_t text;
+    gnutls_certificate_allocate_credentials(&own);
+    if (gnutls_certificate_set_x509_system_trust(own) > 0) return 0;
+    unsigned status = GNUTLS_CERT_INVALID | GNUTLS_CERT_SIGNER_NOT_FOUND;
+    gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0);
+    puts((char *)text.data);
+    return 1;
+}
+"""

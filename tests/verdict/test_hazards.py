@@ -378,6 +378,22 @@ def _add_libraries(trial: Trial, library: Path) -> None:
             (trial.folder / path.strip("/")).chmod(0o755)
 
 
+def test_gnutls_tls_roots(compilers: Compilers, tmp_path: Path) -> None:
+    """GnuTLS finds no authority without its file, and SSL_CERT_FILE does not help; certifi's bundle there does."""
+    need(Path("/usr/include/gnutls/gnutls.h").exists(), "GnuTLS's headers")
+    trial = Trial(tmp_path / "root", compilers.linked_late(programs.C_GNUTLS, "-lgnutls"))
+    _add_libraries(trial, trial.program)
+    elsewhere = (("SSL_CERT_FILE", "/bundle.pem"),)
+    trial.add("/bundle.pem")
+    assert trial.predicted("gnutls-tls-roots", env=elsewhere).message in trial.output(env=elsewhere)
+    bundle = RuntimeData(runtime_data.ANSWERS["gnutls-tls-roots"], "")
+    for entry in runtime_data.files([bundle], ImageSettings(), RootFs.from_layers(())):
+        assert isinstance(entry.source, bytes)
+        trial.add(entry.path, entry.source)
+    assert "gnutls-tls-roots" not in trial.codes()
+    assert trial.run().exit_code == 0
+
+
 def test_terminfo(compilers: Compilers, tmp_path: Path) -> None:
     """curses without terminfo, static and dynamic; the terminal's entry answers it."""
     need(Path("/usr/include/ncurses.h").exists(), "ncurses' headers and static libraries")
