@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from recipes.elf.segments import Header, Reader
+from recipes.elf.segments import PT_LOAD, Header, Reader
 
 _BUILD_INFO = b"\xff Go buildinf:"
 _STRINGS_INLINE = 2
@@ -100,6 +100,28 @@ def _inline_string(reader: Reader, at: int) -> tuple[bytes, int]:
 
 
 def _find_names(reader: Reader, header: Header) -> bytes:
+    """The names of the program's own pclntab: data that it embeds, such as another Go program, can hold one too."""
+    first = None
+    for table, at, size in _tables(reader, header):
+        if _is_pointed_to(reader, header, table):
+            return b"\0" + reader.read_at(at, size)
+        first = first or (at, size)
+    return b"\0" + reader.read_at(*first) if first else b""
+
+
+def _is_pointed_to(reader: Reader, header: Header, at: int) -> bool:
+    """Whether writable data has the address of a place in the file, as the run time's moduledata has the pclntab's.
+
+    A position-independent program has it in its relocations instead.
+    """
+    segment = next(each for each in header.segments if each.type == PT_LOAD and 0 <= at - each.offset < each.file_size)
+    width = header.bits // 8
+    pointer = struct.pack(header.order + ("Q" if width == 8 else "I"), segment.address + at - segment.offset)
+    return any(True for _ in _occurrences(reader, header, pointer, width, writable=True))
+
+
+def _tables(reader: Reader, header: Header) -> Iterator[tuple[int, int, int]]:
+    """Of everything that looks like a pclntab: where it stands, where its names do, and their size."""
     form = header.order + ("8Q" if header.bits == 64 else "8I")
     size = 8 + struct.calcsize(form)
     for magic in _PCLNTAB:
@@ -110,8 +132,7 @@ def _find_names(reader: Reader, header: Header) -> bytes:
                 continue
             functions, _, _, names, units, *_ = struct.unpack_from(form, raw, 8)
             if 0 < functions < 1 << 26 and 0 < names < units and units - names <= _MOST_NAME_BYTES:
-                return b"\0" + reader.read_at(at + names, units - names)
-    return b""
+                yield at, at + names, units - names
 
 
 def _occurrences(reader: Reader, header: Header, what: bytes, align: int, *, writable: bool) -> Iterator[int]:
