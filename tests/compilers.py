@@ -37,9 +37,9 @@ class Compilers:
     def cpp(self, source: str, *flags: str) -> Path:
         return self._build((need_tool("g++"), *flags), source, ".cpp")
 
-    def linked_late(self, source: str, *flags: str) -> Path:
+    def linked_late(self, source: str, *flags: str, compile_with: tuple[str, ...] = ()) -> Path:
         """C with libraries after the source, as the linker wants them."""
-        compiled = self._build((need_tool("gcc"), "-c"), source, ".c")
+        compiled = self._build((need_tool("gcc"), "-c", *compile_with), source, ".c")
         argv = (need_tool("gcc"), "-o", "app", "-x", "none", str(compiled), *flags)
         key = hashlib.sha256(repr(argv).encode()).hexdigest()[:16]
         return made_once(self.folder / key, lambda folder: _run(folder, *argv)) / "app"

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from recipes.elf.segments import Header, Reader
+from recipes.elf.segments import PT_LOAD, Header, Reader
 
 _BUILD_INFO = b"\xff Go buildinf:"
 _STRINGS_INLINE = 2
@@ -18,6 +18,7 @@ _FRAME = 16
 _MOST_INFO_BYTES = 1 << 20
 _MOST_NAME_BYTES = 64 << 20
 _CHUNK = 1 << 20
+_STUB = b"Binary was compiled with 'CGO_ENABLED=0'"
 _EXECUTABLE, _WRITABLE = 1, 2
 # Go 1.20 and later, Go 1.18 and 1.19; the header is the same in both.
 _PCLNTAB = (0xFFFFFFF1, 0xFFFFFFF0)
@@ -30,7 +31,8 @@ class GoFacts:
     """`version` is the toolchain's ("go1.27.3"), `path` the main package, `module` the main module (or "").
 
     `settings` are the build settings, such as CGO_ENABLED, GOAMD64 and -tags. `names` holds the names of all functions,
-    each between two NULs; it is empty where they could not be found.
+    each between two NULs; it is empty where they could not be found. `has_cgo_stub`: a package that needs cgo was built
+    without, and put an error in the place of its code, as drivers of databases do.
     """
 
     version: str
@@ -38,6 +40,7 @@ class GoFacts:
     module: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     names: bytes = field(default=b"", repr=False)
+    has_cgo_stub: bool = False
 
     def links(self, function: str) -> bool:
         """Whether the function, such as `time.LoadLocation`, is in the program."""
@@ -65,7 +68,9 @@ def read_go(reader: Reader, header: Header) -> GoFacts | None:
         elif kind == "build":
             name, _, value = rest.partition("=")
             settings[name] = value.strip('"')
-    return GoFacts(version, path, module, settings, _find_names(reader, header))
+    without_cgo = settings.get("CGO_ENABLED") != "1"
+    stub = without_cgo and any(True for _ in _occurrences(reader, header, _STUB, 1, writable=False))
+    return GoFacts(version, path, module, settings, _find_names(reader, header), stub)
 
 
 def _find_build_info(reader: Reader, header: Header) -> tuple[str, str] | None:
@@ -95,6 +100,28 @@ def _inline_string(reader: Reader, at: int) -> tuple[bytes, int]:
 
 
 def _find_names(reader: Reader, header: Header) -> bytes:
+    """The names of the program's own pclntab: data that it embeds, such as another Go program, can hold one too."""
+    first = None
+    for table, at, size in _tables(reader, header):
+        if _is_pointed_to(reader, header, table):
+            return b"\0" + reader.read_at(at, size)
+        first = first or (at, size)
+    return b"\0" + reader.read_at(*first) if first else b""
+
+
+def _is_pointed_to(reader: Reader, header: Header, at: int) -> bool:
+    """Whether writable data has the address of a place in the file, as the run time's moduledata has the pclntab's.
+
+    A position-independent program has it in its relocations instead.
+    """
+    segment = next(each for each in header.segments if each.type == PT_LOAD and 0 <= at - each.offset < each.file_size)
+    width = header.bits // 8
+    pointer = struct.pack(header.order + ("Q" if width == 8 else "I"), segment.address + at - segment.offset)
+    return any(True for _ in _occurrences(reader, header, pointer, width, writable=True))
+
+
+def _tables(reader: Reader, header: Header) -> Iterator[tuple[int, int, int]]:
+    """Of everything that looks like a pclntab: where it stands, where its names do, and their size."""
     form = header.order + ("8Q" if header.bits == 64 else "8I")
     size = 8 + struct.calcsize(form)
     for magic in _PCLNTAB:
@@ -105,8 +132,7 @@ def _find_names(reader: Reader, header: Header) -> bytes:
                 continue
             functions, _, _, names, units, *_ = struct.unpack_from(form, raw, 8)
             if 0 < functions < 1 << 26 and 0 < names < units and units - names <= _MOST_NAME_BYTES:
-                return b"\0" + reader.read_at(at + names, units - names)
-    return b""
+                yield at, at + names, units - names
 
 
 def _occurrences(reader: Reader, header: Header, what: bytes, align: int, *, writable: bool) -> Iterator[int]:

@@ -15,7 +15,7 @@ from typing import Protocol
 from recipes import errors
 from recipes.errors import BadInput
 from recipes.model import Environment, FileEntry, Finding, ImageSettings, RuntimeData, Status, Verdict
-from recipes.package.services import SERVICES
+from recipes.package.services import PROTOCOLS, SERVICES
 
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 ZONES = "/usr/share/zoneinfo"
@@ -26,12 +26,14 @@ _NO_LOGIN = "/sbin/nologin"
 ANSWERS = {
     "go-tls-roots": "ca-certificates",
     "openssl-tls-roots": "ca-certificates",
+    "gnutls-tls-roots": "ca-certificates",
     "go-time-zones": "time-zones",
     "c-time-zones": "time-zones",
     "go-users": "users",
     "nss-users": "users",
     "unknown-user": "users",
     "nss-services": "services",
+    "nss-protocols": "protocols",
     "nss-modules": "nsswitch",
     "go-temp-files": "tmp",
     "c-temp-files": "tmp",
@@ -172,6 +174,12 @@ def _services(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
     yield FileEntry("/etc/services", "".join(f"{line}\n" for line in lines).encode(), 0o644)
 
 
+def _protocols(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
+    """Each with its name in capital letters as an alias, as such lists have it."""
+    lines = "".join(f"{name}\t{number}\t{name.upper()}\n" for name, number in PROTOCOLS)
+    yield FileEntry("/etc/protocols", lines.encode(), 0o644)
+
+
 def _name_switch(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
     yield FileEntry("/etc/nsswitch.conf", NSSWITCH, 0o644)
 
@@ -183,6 +191,7 @@ NEEDS: dict[str, Data] = {
         (("SSL_CERT_FILE", CA_BUNDLE),),
     ),
     "nsswitch": Data("/etc/nsswitch.conf with files and dns alone", _name_switch),
+    "protocols": Data("/etc/protocols: names for IP's protocols", _protocols),
     "services": Data("/etc/services: names for ports", _services),
     "time-zones": Data("/usr/share/zoneinfo", _time_zones),
     "tmp": Data("/tmp with mode 1777", _temporary_folder),

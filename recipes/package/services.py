@@ -1,4 +1,7 @@
-"""The service names that programs ask for, with their ports. Source: IANA, "Service Name and Port Number Registry"."""
+"""The names of services and of IP's protocols that programs ask for, with their numbers.
+
+Source: IANA, "Service Name and Transport Protocol Port Number Registry" and "Assigned Internet Protocol Numbers".
+"""
 
 SERVICES: tuple[tuple[str, int, str], ...] = (
     ("echo", 7, "tcp udp"),
@@ -58,3 +61,30 @@ SERVICES: tuple[tuple[str, int, str], ...] = (
     ("secure-mqtt", 8883, "tcp"),
 )
 """(name, port, protocols)"""
+
+PROTOCOLS: tuple[tuple[str, int], ...] = (
+    ("ip", 0),
+    ("icmp", 1),
+    ("igmp", 2),
+    ("ipencap", 4),
+    ("tcp", 6),
+    ("egp", 8),
+    ("udp", 17),
+    ("dccp", 33),
+    ("ipv6", 41),
+    ("ipv6-route", 43),
+    ("ipv6-frag", 44),
+    ("rsvp", 46),
+    ("gre", 47),
+    ("esp", 50),
+    ("ah", 51),
+    ("ipv6-icmp", 58),
+    ("ipv6-nonxt", 59),
+    ("ipv6-opts", 60),
+    ("ospf", 89),
+    ("pim", 103),
+    ("vrrp", 112),
+    ("l2tp", 115),
+    ("sctp", 132),
+    ("udplite", 136),
+)

@@ -40,11 +40,18 @@ RULES = (
         needs.openssl_tls_roots,
         "add a CA bundle at that path, or set SSL_CERT_FILE to one",
     ),
+    Rule(
+        "gnutls-tls-roots",
+        _NEEDS,
+        needs.gnutls_tls_roots,
+        "add a CA bundle at the path that GnuTLS was built with, such as /etc/ssl/certs/ca-certificates.crt",
+    ),
     Rule("go-time-zones", _NEEDS, needs.go_time_zones, "add /usr/share/zoneinfo, or build with -tags timetzdata"),
     Rule("c-time-zones", _NEEDS, needs.c_time_zones, "add /usr/share/zoneinfo, or keep to UTC"),
     Rule("go-users", _NEEDS, needs.go_users, "add /etc/passwd and /etc/group, or set USER in the image"),
     Rule("nss-users", _NEEDS, needs.nss_users, "add /etc/passwd and /etc/group"),
     Rule("nss-services", _NEEDS, needs.nss_services, "use a port number, or add /etc/services"),
+    Rule("nss-protocols", _NEEDS, needs.nss_protocols, "use the protocol's number, or add /etc/protocols"),
     Rule("nss-modules", _NEEDS, needs.nss_modules, "keep /etc/nsswitch.conf to files and dns, or link with musl"),
     Rule(
         "go-temp-files", _NEEDS, needs.go_temp_files, "add /tmp with mode 1777, or set TMPDIR to a folder that is there"
@@ -54,8 +61,10 @@ RULES = (
     Rule(
         "go-child-processes", _NEEDS, needs.go_child_processes, "add the programs that it starts, on the image's PATH"
     ),
+    Rule("go-cgo-stub", _NEEDS, needs.go_cgo_stub, "build it with cgo: the recipe go-cgo-static"),
     Rule("go-plugins", _NEEDS, needs.go_plugins, "plugins need cgo and a dynamic program: link the code in instead"),
     Rule("named-locale", _NEEDS, needs.named_locale, 'use the locale "C", or link with musl'),
+    Rule("terminfo", _NEEDS, needs.terminfo, "add the terminal's entry, such as /usr/share/terminfo/x/xterm"),
     Rule(
         "musl-thread-stack",
         _NEEDS,

@@ -6,6 +6,7 @@ Only what is certain makes a verdict `fails`; what the file cannot tell never do
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from recipes.elf.markers import Traits
@@ -48,6 +49,7 @@ def judge(
     if refused is not None:
         return _verdict((*before, refused), known=refused.level is Level.CERTAIN)
     loading = startup.load(subject)
+    subject = replace(subject, libraries=loading.libraries)
     doubts = (startup.closed_top(subject), startup.cpu_level(subject))
     findings = (*before, *loading.findings, *(finding for finding in doubts if finding), *find_hazards(subject))
     return _verdict(findings, loading.libraries, known=loading.known)

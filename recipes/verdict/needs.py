@@ -16,10 +16,19 @@ _CA_FILES = (
 )
 _CA_FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 _ZONE_FOLDERS = ("/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/usr/lib/locale/TZ", "/etc/zoneinfo")
+_TERMINFO_FOLDERS = ("/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo", "/usr/lib/terminfo")
 _MUSL_STACK = 131072  # bytes; musl takes the larger of this and PT_GNU_STACK's
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _STAT = "stat {}: no such file or directory"
 _TIME_MEMBERS = ("localtime.o", "mktime.o")
+# 32-bit programs with 64-bit time have names of their own.
+_LOCAL_TIME = ("localtime", "mktime", "tzset", "ctime", "timelocal", "__localtime64", "__mktime64", "__ctime64")
+_LOCAL_TIME_AGAIN = ("localtime_r", "ctime_r", "__localtime64_r", "__ctime64_r")
+_USERS = (
+    *("getpwnam", "getpwnam_r", "getpwuid", "getpwuid_r", "getpwent", "getpwent_r"),
+    *("getgrnam", "getgrnam_r", "getgrgid", "getgrgid_r", "getgrent", "getgrent_r"),
+    *("initgroups", "getgrouplist"),
+)
 _WAITS = ("pause", "listen", "accept", "accept4", "epoll_wait", "epoll_pwait")
 _HANDLES = (
     "sigaction",
@@ -51,8 +60,8 @@ def go_tls_roots(subject: Subject) -> Evidence | None:
 def openssl_tls_roots(subject: Subject) -> Evidence | None:
     program = subject.traits
     folder = program.openssl_dir if "openssl" in program.strings else None
-    call = program.imports("SSL_CTX_set_default_verify_paths", "X509_STORE_set_default_paths")
-    if folder is None and call is None:
+    call = subject.calls("SSL_CTX_set_default_verify_paths", "X509_STORE_set_default_paths")
+    if folder is None and not call:
         return None
     named = subject.env.get("SSL_CERT_FILE")
     if named and subject.has_any(named):
@@ -65,7 +74,16 @@ def openssl_tls_roots(subject: Subject) -> Evidence | None:
         )
     if subject.has_any(*_CA_FILES) or subject.has_entries(*_CA_FOLDERS):
         return None
-    return Evidence(f"it calls {call}, and no CA bundle in the image", "unable to get local issuer certificate")
+    return Evidence(f"{call}, and no CA bundle in the image", "unable to get local issuer certificate")
+
+
+def gnutls_tls_roots(subject: Subject) -> Evidence | None:
+    """GnuTLS reads one file, which is fixed when it is built: no variable leads it elsewhere."""
+    names = ("gnutls_certificate_set_x509_system_trust", "gnutls_x509_trust_list_add_system_trust")
+    if subject.has_any(*_CA_FILES):
+        return None
+    call = subject.calls(*names)
+    return Evidence(f"{call}, and no CA bundle in the image", "The certificate issuer is unknown.") if call else None
 
 
 def go_time_zones(subject: Subject) -> Evidence | None:
@@ -99,7 +117,10 @@ def c_time_zones(subject: Subject) -> Evidence | None:
     # Every iostream program holds the path, whether it uses it or not: then only the linker knows.
     asking = next((subject.asked_for[name] for name in _TIME_MEMBERS if name in subject.asked_for), "")
     static = "zoneinfo" in program.strings and ("iostream" not in program.strings or asking)
-    call = program.imports("localtime", "localtime_r", "mktime", "tzset")
+    call = program.imports(*_LOCAL_TIME)
+    # Logs call localtime_r in every other library; without TZ, from the image or from itself, UTC is what it asks for.
+    if subject.env.get("TZ") or program.imports("setenv", "putenv"):
+        call = call or program.imports(*_LOCAL_TIME_AGAIN)
     if program.go or not (static or call) or subject.has_entries(subject.env.get("TZDIR") or "/usr/share/zoneinfo"):
         return None
     if subject.has_any("/etc/localtime"):
@@ -145,7 +166,7 @@ def _links_either(go: GoFacts, *functions: str) -> bool:
 
 def nss_users(subject: Subject) -> Evidence | None:
     program = subject.traits
-    call = program.imports("getpwnam", "getpwnam_r", "getpwuid", "getpwuid_r", "getgrnam", "getgrnam_r", "getgrgid")
+    call = program.imports(*_USERS)
     marker = next((name for name in ("passwd", "group") if name in program.strings), None)
     named = next((path for path in ("/etc/passwd", "/etc/group") if program.names_file(path)), None)
     if not (call or marker or named) or subject.has_any("/etc/passwd"):
@@ -166,6 +187,17 @@ def nss_services(subject: Subject) -> Evidence | None:
         return None
     evidence = f"it calls {call}" if call else f"the string {marker}"
     return Evidence(f"{evidence}, and no /etc/services in the image", "Servname not supported for ai_socktype")
+
+
+def nss_protocols(subject: Subject) -> Evidence | None:
+    """glibc reads the names of IP's protocols from a file; musl has them inside."""
+    program = subject.traits
+    call = program.imports("getprotobyname", "getprotobyname_r", "getprotobynumber", "getprotobynumber_r")
+    marker = "__nss_protocols_lookup2" if "protocols" in program.strings else ""
+    if not (call or marker) or is_musl(subject) or subject.has_any("/etc/protocols"):
+        return None
+    evidence = f"it calls {call}" if call else f"the string {marker}"
+    return Evidence(f"{evidence}, and no /etc/protocols in the image", "No such file or directory")
 
 
 def nss_modules(subject: Subject) -> Evidence | None:
@@ -238,6 +270,13 @@ def go_child_processes(subject: Subject) -> Evidence | None:
     )
 
 
+def go_cgo_stub(subject: Subject) -> Evidence | None:
+    if subject.traits.go is None or not subject.traits.go.has_cgo_stub:
+        return None
+    message = "Binary was compiled with 'CGO_ENABLED=0'"
+    return Evidence(f"the string {message!r} in a program without cgo: a package's stub", message)
+
+
 def go_plugins(subject: Subject) -> Evidence | None:
     go = subject.traits.go
     if go is None or not go.links("plugin.open") or go.settings.get("CGO_ENABLED") == "1":
@@ -252,6 +291,21 @@ def named_locale(subject: Subject) -> Evidence | None:
         return None
     evidence = "it calls std::locale(name)" if call else "the string 'locale::locale null not valid'"
     return Evidence(f"{evidence}, and no locales in the image", "locale::facet::_S_create_c_locale name not valid")
+
+
+def terminfo(subject: Subject) -> Evidence | None:
+    program = subject.traits
+    call = program.imports("initscr", "newterm")
+    marker = "" if program.go or "curses" not in program.strings else "Error opening terminal"
+    # Entries stand in folders that are named for their first letter: x, or 78. Source: ncurses, term(5).
+    folders = (subject.env.get("TERMINFO", ""), *_TERMINFO_FOLDERS)
+    known = any(len(name) <= 2 for folder in folders if folder for name in subject.root.names(folder))
+    if not (call or marker) or known:
+        return None
+    return Evidence(
+        f"{f'it calls {call}' if call else f'the string {marker!r}'}, and no terminfo in the image",
+        f"Error opening terminal: {subject.env.get('TERM') or '<terminal>'}.",
+    )
 
 
 def musl_thread_stack(subject: Subject) -> Evidence | None:

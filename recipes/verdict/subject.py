@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from recipes.elf.dynamic import Dynamic
 from recipes.elf.markers import Traits
 from recipes.elf.segments import Reader
 from recipes.errors import BadInput
-from recipes.model import Command, ElfFacts, Platform
+from recipes.loader.objects import objects_of
+from recipes.model import Command, ElfFacts, Library, Platform
 from recipes.rootfs.accounts import Account
+from recipes.rootfs.root import RootFs
 
 
 class Root(Protocol):
@@ -58,6 +61,7 @@ class Subject:
     """`env`, `user` and `workdir` are the image's, `entry` is where the program stands in it.
 
     `warnings`, `commands` and `asked_for` (see `linkermap`) are what is known of the build, where we have made it.
+    `libraries` are what the loader found.
     """
 
     traits: Traits
@@ -73,6 +77,31 @@ class Subject:
     workdir: str = "/"
     argv0: str = ""
     """what the program is called, if not `entry`"""
+    libraries: tuple[Library, ...] = ()
+
+    def calls(self, *names: str) -> str:
+        """The first of `names` that the program or a library of it calls, and which does; "" where none does.
+
+        A library that offers one of them itself does not count: that it calls another is how it works.
+        """
+        own = self.traits.imports(*names)
+        if own:
+            return f"it calls {own}"
+        for library, dynamic in self._loaded():
+            call = next((symbol.name for symbol in dynamic.imports if symbol.name in names), "")
+            if call and dynamic.exports.isdisjoint(names):
+                return f"its library {library} calls {call}"
+        return ""
+
+    def _loaded(self) -> Iterator[tuple[str, Dynamic]]:
+        """The libraries, with their symbols: the loader's rules have read them already."""
+        if not isinstance(self.root, RootFs):
+            return
+        objects = objects_of(self.root)
+        for library in self.libraries:
+            found = objects.load(library.path) if library.path and self.root.is_file(library.path) else ""
+            if not isinstance(found, str):
+                yield library.name, objects.symbols(found)
 
     def has_any(self, *paths: str) -> bool:
         """Whether the root has one of the files; "" does not count: it comes from a variable that is not set."""

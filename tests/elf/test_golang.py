@@ -107,3 +107,35 @@ def test_other_programs_are_not_go(compilers: Compilers) -> None:
         r'char magic[64] __attribute__((aligned(16))) = "\xff Go buildinf:\b\2"; int main(void) { return magic[0]; }'
     )
     assert facts_of(compilers.c(source)) is None
+
+
+EMBEDS = """package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+)
+
+//go:noinline
+func word(at int) uint32 {
+	table := [...]uint32{0xFFFFFFF1, 0x08010000, 1, 0, 1, 0, 0, 0, 72, 0, 80, 0, 90, 0, 100, 0, 110, 0, 7, 7, 7, 7}
+	return table[at]
+}
+
+func main() {
+	_, e := time.LoadLocation("Europe/Berlin")
+	fmt.Println(word(len(os.Args)), e)
+}
+"""
+
+
+def test_an_embedded_table_is_not_the_programs_own(compilers: Compilers) -> None:
+    """Read-only data that looks like a pclntab, before the real one: the names are those of the real one."""
+    program = compilers.go(EMBEDS, "-ldflags=-s -w")
+    table = struct.pack("<II5Q", 0xFFFFFFF1, 0x08010000, 1, 1, 0, 72, 80)
+    data = program.read_bytes()
+    assert 0 < data.find(table) < data.rfind(table[:8])
+    facts = facts_of(program)
+    assert facts is not None
+    assert facts.links("time.LoadLocation")

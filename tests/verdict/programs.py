@@ -32,6 +32,8 @@ GO_TEMP_FILE = _go("fmt os", '_, e := os.CreateTemp("", "x")\ncheck(e)')
 GO_TEMP_FOLDER = _go("fmt os", '_, e := os.MkdirTemp("", "x")\ncheck(e)')
 GO_EXEC = _go("fmt os os/exec", 'check(exec.Command("child").Run())')
 GO_PLUGIN = _go("fmt os plugin", '_, e := plugin.Open("/x.so")\ncheck(e)')
+_STUB = "Binary was compiled with 'CGO_ENABLED=0', the driver requires cgo to work. This is a stub"
+GO_STUB = _go("errors fmt os", f'check(errors.New("{_STUB}"))')
 GO_TLS = _go(
     "crypto/ecdsa crypto/elliptic crypto/rand crypto/tls crypto/x509 fmt math/big os time",
     """key, e := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -66,6 +68,18 @@ int main(int count, char **args) {
     return 1;
 }
 """
+C_USERS = r"""
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+int main(void) {
+    errno = 0;
+    if (getpwent()) return 0;
+    printf("%s\n", strerror(errno));
+    return 1;
+}
+"""
 C_SERVICE = r"""
 #include <netdb.h>
 #include <stdio.h>
@@ -76,6 +90,18 @@ int main(int count, char **args) {
     return error != 0;
 }
 """
+C_PROTOCOL = r"""
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+int main(int count, char **args) {
+    errno = 0;
+    if (getprotobyname(count > 1 ? args[1] : "tcp")) return 0;
+    puts(strerror(errno));
+    return 1;
+}
+"""
 C_ZONE = r"""
 #include <stdio.h>
 #include <time.h>
@@ -83,6 +109,22 @@ int main(void) {
     time_t then = 1700000000;
     char text[99];
     strftime(text, sizeof text, "%H:%M %Z", localtime(&then));
+    puts(text);
+}
+"""
+C_CTIME = r"""
+#include <stdio.h>
+#include <time.h>
+int main(void) { time_t then = 1700000000; fputs(ctime(&then), stdout); }
+"""
+C_ZONE_R = r"""
+#include <stdio.h>
+#include <time.h>
+int main(void) {
+    time_t then = 1700000000;
+    struct tm parts;
+    char text[99];
+    strftime(text, sizeof text, "%H:%M %Z", localtime_r(&then, &parts));
     puts(text);
 }
 """
@@ -195,6 +237,25 @@ int main(void) {
     X509_STORE_CTX_init(check, store, leaf, 0);
     if (X509_verify_cert(check) == 1) return 0;
     puts(X509_verify_cert_error_string(X509_STORE_CTX_get_error(check)));
+    return 1;
+}
+"""
+C_LIBRARY_CALLER = "int verify(void);\nint main(void) { return verify(); }\n"
+C_CURSES = """
+#include <ncurses.h>
+int main(void) { initscr(); endwin(); return 0; }
+"""
+C_GNUTLS = r"""
+#include <gnutls/gnutls.h>
+#include <stdio.h>
+int main(void) {
+    gnutls_certificate_credentials_t own;
+    gnutls_datum_t text;
+    gnutls_certificate_allocate_credentials(&own);
+    if (gnutls_certificate_set_x509_system_trust(own) > 0) return 0;
+    unsigned status = GNUTLS_CERT_INVALID | GNUTLS_CERT_SIGNER_NOT_FOUND;
+    gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0);
+    puts((char *)text.data);
     return 1;
 }
 """

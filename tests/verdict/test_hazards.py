@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from recipes.model import Command, Level, Status
+from recipes.compile.recipe import RECIPES
+from recipes.elf.facts import read_elf
+from recipes.elf.markers import examine
+from recipes.model import Command, ImageSettings, Level, Platform, RuntimeData, Status
+from recipes.package import runtime_data
+from recipes.rootfs.root import RootFs
 from recipes.support import shell
 from recipes.verdict.hazards import RULES
+from recipes.verdict.judge import judge
 from tests.compilers import Compilers
 from tests.need import need, need_tool
 from tests.verdict import programs
@@ -18,6 +25,7 @@ from tests.verdict.trial import Trial
 STATIC = ("-static", "-O2")
 SMALL = "-ldflags=-s -w"
 TMP = "/tmp/"
+AMD64 = Platform.parse("linux/amd64")
 
 
 def test_plain_programs_have_no_findings(compilers: Compilers, tmp_path: Path) -> None:
@@ -157,6 +165,16 @@ def test_go_child_processes(compilers: Compilers, tmp_path: Path, source: str, p
     assert trial.run().exit_code == 0
 
 
+def test_go_cgo_stub(compilers: Compilers, tmp_path: Path) -> None:
+    """What packages say that need cgo and were built without: the finding names the recipe that builds with it."""
+    trial = Trial(tmp_path / "root", compilers.go(programs.GO_STUB, SMALL))
+    finding = trial.predicted("go-cgo-stub")
+    assert finding.message in trial.output()
+    assert finding.fix.rpartition(" ")[2] in RECIPES
+    with_cgo = compilers.go(programs.GO_STUB, SMALL, env=(("CGO_ENABLED", "1"),))
+    assert "go-cgo-stub" not in Trial(tmp_path / "cgo", with_cgo).codes()
+
+
 def test_go_plugins(compilers: Compilers, tmp_path: Path) -> None:
     """plugin.Open in a program without cgo."""
     trial = Trial(tmp_path / "root", compilers.go(programs.GO_PLUGIN, SMALL))
@@ -177,6 +195,13 @@ def test_static_users(compilers: Compilers, tmp_path: Path, strip: bool) -> None
     assert trial.run("root").exit_code == 0
 
 
+def test_all_users(compilers: Compilers, tmp_path: Path) -> None:
+    """getpwent, which reads the list from its start, static and dynamic."""
+    trial = Trial(tmp_path / "root", compilers.stripped(compilers.c(programs.C_USERS, *STATIC)))
+    assert trial.predicted("nss-users").message == trial.output().strip()
+    assert "nss-users" in Trial(tmp_path / "dynamic", compilers.c(programs.C_USERS)).codes()
+
+
 def test_static_service_names(compilers: Compilers, tmp_path: Path) -> None:
     """getaddrinfo with a service by name, without /etc/services; by number it works, as its name says."""
     trial = Trial(tmp_path / "root", compilers.stripped(compilers.c(programs.C_SERVICE, *STATIC)))
@@ -185,6 +210,27 @@ def test_static_service_names(compilers: Compilers, tmp_path: Path) -> None:
     trial.add("/etc/services", b"http 80/tcp\n")
     assert "nss-services" not in trial.codes()
     assert trial.run("http").exit_code == 0
+
+
+def test_protocol_names(compilers: Compilers, tmp_path: Path) -> None:
+    """getprotobyname without /etc/protocols, static and dynamic; the file that images get answers it."""
+    trial = Trial(tmp_path / "root", compilers.stripped(compilers.c(programs.C_PROTOCOL, *STATIC)))
+    assert trial.predicted("nss-protocols").message == trial.output().strip()
+    assert "nss-protocols" in Trial(tmp_path / "dynamic", compilers.c(programs.C_PROTOCOL)).codes()
+    answer = RuntimeData(runtime_data.ANSWERS["nss-protocols"], "")
+    for entry in runtime_data.files([answer], ImageSettings(), RootFs.from_layers(())):
+        assert isinstance(entry.source, bytes)
+        trial.add(entry.path, entry.source)
+    assert "nss-protocols" not in trial.codes()
+    assert {name: trial.run(name).exit_code for name in ("tcp", "UDP", "icmp")} == {"tcp": 0, "UDP": 0, "icmp": 0}
+
+
+@pytest.mark.slow
+def test_musl_knows_protocols_itself(compilers: Compilers, tmp_path: Path) -> None:
+    """musl reads no /etc/protocols."""
+    trial = Trial(tmp_path / "root", compilers.zig(programs.C_PROTOCOL, "x86_64-linux-musl"))
+    assert trial.codes() == set()
+    assert trial.run().exit_code == 0
 
 
 def test_other_nss_modules(compilers: Compilers, tmp_path: Path) -> None:
@@ -226,6 +272,25 @@ def test_c_time_zones(compilers: Compilers, tmp_path: Path) -> None:
     trial.add("/usr/share/zoneinfo/Europe/Berlin", data.read_bytes())
     assert "c-time-zones" not in trial.codes()
     assert trial.output(env=zone) == "23:13 CET\n"
+
+
+def test_c_time_without_a_zone(compilers: Compilers, tmp_path: Path) -> None:
+    """localtime_r without TZ is UTC, and says so: only a zone makes it a hazard."""
+    zone = (("TZ", "Europe/Berlin"),)
+    trial = Trial(tmp_path / "root", compilers.c(programs.C_ZONE_R))
+    assert "c-time-zones" not in trial.codes()
+    assert "c-time-zones" in trial.codes(env=zone)
+    static = Trial(tmp_path / "static", compilers.c(programs.C_ZONE_R, *STATIC))
+    assert static.output() == "22:13 UTC\n"
+    assert static.output(env=zone) == "22:13 Europe\n"
+
+
+def test_c_time_as_text(compilers: Compilers, tmp_path: Path) -> None:
+    """ctime prints local time too."""
+    assert "c-time-zones" in Trial(tmp_path / "dynamic", compilers.c(programs.C_CTIME)).codes()
+    static = Trial(tmp_path / "static", compilers.c(programs.C_CTIME, *STATIC))
+    assert "c-time-zones" in static.codes()
+    assert static.output(env=(("TZ", "Europe/Berlin"),)) == "Tue Nov 14 22:13:20 2023\n"
 
 
 def test_c_temp_files(compilers: Compilers, tmp_path: Path) -> None:
@@ -282,6 +347,68 @@ def test_openssl_tls_roots(compilers: Compilers, tmp_path: Path, flags: tuple[st
     assert folder in trial.predicted("openssl-tls-roots").evidence or not flags
     trial.add(f"{folder}/certs/ca-certificates.crt")
     assert "openssl-tls-roots" not in trial.codes()
+
+
+def test_a_library_asks_for_tls_roots(compilers: Compilers, tmp_path: Path) -> None:
+    """The program itself calls nothing of OpenSSL: its library does, and is named; OpenSSL's own calls do not count."""
+    need(Path("/usr/include/openssl/ssl.h").exists(), "OpenSSL's headers")
+    link = ("-shared", "-Wl,-soname,libverify.so.1", "-lcrypto")
+    library = compilers.linked_late(programs.C_OPENSSL, *link, compile_with=("-fPIC", "-Dmain=verify"))
+    for name, rest, asks in (("asks", (str(library),), True), ("idle", ("-Wl,--no-as-needed", "-lssl"), False)):
+        source = programs.C_LIBRARY_CALLER if asks else programs.HELLO_C
+        trial = Trial(tmp_path / name, compilers.linked_late(source, *rest))
+        _add_libraries(trial, library)
+        judged = judge(examine(trial.program), read_elf(trial.program), RootFs.from_directory(trial.folder), AMD64)
+        assert judged.status is Status.RUNS
+        found = [finding for finding in judged.findings if finding.code == "openssl-tls-roots"]
+        assert bool(found) is asks
+        if asks:
+            assert "its library libverify.so.1 calls X509_STORE_set_default_paths" in found[0].evidence
+            assert found[0].message == trial.output().strip()
+
+
+def _add_libraries(trial: Trial, library: Path) -> None:
+    """The loader, and every library that ldd sees, at their own places."""
+    environment = {"LD_LIBRARY_PATH": str(library.parent)}
+    trial.add("/lib/x86_64-linux-gnu/libverify.so.1", library.read_bytes())
+    for program in (trial.program, library):
+        listed = shell.run(Command((need_tool("ldd"), str(program))), environment=environment).stdout.decode()
+        for path in re.findall(r"(/\S*lib\S*) \(0x", listed):
+            trial.add(path, Path(path).read_bytes())
+            (trial.folder / path.strip("/")).chmod(0o755)
+
+
+def test_gnutls_tls_roots(compilers: Compilers, tmp_path: Path) -> None:
+    """GnuTLS finds no authority without its file, and SSL_CERT_FILE does not help; certifi's bundle there does."""
+    need(Path("/usr/include/gnutls/gnutls.h").exists(), "GnuTLS's headers")
+    trial = Trial(tmp_path / "root", compilers.linked_late(programs.C_GNUTLS, "-lgnutls"))
+    _add_libraries(trial, trial.program)
+    elsewhere = (("SSL_CERT_FILE", "/bundle.pem"),)
+    trial.add("/bundle.pem")
+    assert trial.predicted("gnutls-tls-roots", env=elsewhere).message in trial.output(env=elsewhere)
+    bundle = RuntimeData(runtime_data.ANSWERS["gnutls-tls-roots"], "")
+    for entry in runtime_data.files([bundle], ImageSettings(), RootFs.from_layers(())):
+        assert isinstance(entry.source, bytes)
+        trial.add(entry.path, entry.source)
+    assert "gnutls-tls-roots" not in trial.codes()
+    assert trial.run().exit_code == 0
+
+
+def test_terminfo(compilers: Compilers, tmp_path: Path) -> None:
+    """curses without terminfo, static and dynamic; the terminal's entry answers it."""
+    need(Path("/usr/include/ncurses.h").exists(), "ncurses' headers and static libraries")
+    program = compilers.linked_late(programs.C_CURSES, "-static", "-lncurses", "-ltinfo")
+    trial = Trial(tmp_path / "root", compilers.stripped(program))
+    terminal = (("TERM", "xterm"),)
+    assert trial.predicted("terminfo", env=terminal).message == trial.output(env=terminal).strip()
+    dynamic = Trial(tmp_path / "dynamic", compilers.linked_late(programs.C_CURSES, "-lncurses", "-ltinfo"))
+    assert dynamic.predicted("terminfo").message == "Error opening terminal: <terminal>."
+    entry = next((path for path in Path("/").glob("*/terminfo/x/xterm")), Path("/usr/share/terminfo/x/xterm"))
+    need(entry.exists(), "terminfo")
+    assert "terminfo" in trial.add("/etc/terminfo/README").codes()
+    trial.add("/usr/share/terminfo/x/xterm", entry.read_bytes())
+    assert "terminfo" not in trial.codes()
+    assert trial.run(env=terminal).exit_code == 0
 
 
 def test_named_locale(compilers: Compilers, tmp_path: Path) -> None:
