@@ -54,7 +54,7 @@ class GlibcLoader:
         self._warnings: list[str] = []
 
     def run(self, *, checks: bool = True) -> Loading:
-        """Without `checks` only which libraries are loaded, and from where."""
+        """Without `checks` only which libraries are loaded, and from where, whatever is told of them."""
         queue = [self._program, *self._preloaded()]
         seen = set(map(id, queue))
         for asking in queue:
@@ -69,9 +69,23 @@ class GlibcLoader:
             levels = tuple(self._levels())
             if not self._problems:  # it gives up before it looks for symbols
                 self._check_symbols()
+        printing = self._told_to_print() if checks else None
+        if printing is not None:  # what it finds missing is then a line of its list, not an error
+            return Loading("glibc", tuple(self._libraries.values()), (printing,))
         problems = (*self._problems, *levels)
         later = () if self._problems else tuple(self._later)
         return Loading("glibc", tuple(self._libraries.values()), problems, tuple(self._warnings), later)
+
+    def _told_to_print(self) -> Problem | None:
+        """The variables with which it prints and ends. Source: glibc, `elf/rtld.c`, `process_envvars`."""
+        told = "LD_TRACE_LOADED_OBJECTS" if "LD_TRACE_LOADED_OBJECTS" in self._env else ""
+        message = "no error: the loader lists the libraries, and the program never starts (exit code 0)"
+        if "help" in re.split("[ ,:]", self._env.get("LD_DEBUG", "")):
+            told, message = "LD_DEBUG", "Valid options for the LD_DEBUG environment variable are:"
+        if not told:
+            return None
+        evidence = f"the image's environment has {told}={self._env[told]}, with which glibc's loader only prints"
+        return Problem("told-to-print", message, evidence, self._loader.name, self._path)
 
     # ── which objects ────────────────────────────────────────────────────────────────────────────────────────────────
 

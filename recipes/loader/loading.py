@@ -11,6 +11,7 @@ LoaderKind = Literal["none", "glibc", "musl", "unknown"]
 ProblemCode = Literal[
     "interpreter-missing",
     "interpreter-broken",
+    "told-to-print",
     "library-missing",
     "library-broken",
     "version-missing",

@@ -26,6 +26,7 @@ _OTHER_SYSTEMS = {2: "NetBSD", 6: "Solaris", 9: "FreeBSD", 12: "OpenBSD"}
 LOADER_CODES = {
     "interpreter-missing": ("interpreter-missing", "link it statically, or take a base that has that loader"),
     "interpreter-broken": ("interpreter-broken", "take a base whose loader is intact and for the same CPU"),
+    "told-to-print": ("loader-only-prints", "take the variable out of the image's environment"),
     "library-missing": ("library-missing", "add the library to the image, or link it statically"),
     "library-broken": ("library-broken", "take a base whose libraries are intact and for the same CPU"),
     "relocations-unknown": (

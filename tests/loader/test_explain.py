@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import struct
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -627,6 +628,40 @@ def split(program: bytes, address: int, middle: int) -> bytes:
     body[offset + first : offset + size] = bytes(size - first)
     body[table : table + 56 * count] = b"".join(struct.pack("<IIQQQQQQ", *header) for header in headers)
     return bytes(body)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "prints"),
+    [
+        ("LD_TRACE_LOADED_OBJECTS", "1", True),
+        ("LD_TRACE_LOADED_OBJECTS", "", True),
+        ("LD_DEBUG", "help", True),
+        ("LD_DEBUG", "nosuch,help", True),
+        ("LD_DEBUG", "nosuch", False),
+        ("LD_DEBUG", "", False),
+    ],
+)
+def test_a_loader_that_is_told_to_print(small: Small, variable: str, value: str, prints: bool) -> None:
+    """It prints, ends without an error, and the program's own code is never reached."""
+    small.program(source="int main(void) { return 7; }")
+    root, env = RootFs.from_directory(small.folder), {variable: value}
+    verdict = judge(examine(small.at("/app")), read_elf(small.at("/app")), root, AMD64, env=tuple(env.items()))
+    assert [finding.code for finding in verdict.findings if finding.level is Level.CERTAIN] == (
+        ["loader-only-prints"] if prints else []
+    )
+    done = started(small, env)
+    assert done.exit_code == (0 if prints else 7)
+    if prints and variable == "LD_DEBUG":
+        assert verdict.findings[0].message in done.stdout.decode().splitlines()
+
+
+def started(small: Small, env: Mapping[str, str]) -> shell.Completed:
+    """The program's run with exactly `env`, which no program outside of the root sees."""
+    code = "import os, sys; os.chroot(sys.argv[1]); os.chdir('/')"
+    code += "; os.execve('/app', ['/app'], dict(each.split('=', 1) for each in sys.argv[2:]))"
+    given = (f"{name}={value}" for name, value in env.items())
+    unshare = (need_tool("unshare"), "--map-root-user", sys.executable, "-c", code, str(small.folder))
+    return shell.run(Command((*unshare, *given)))
 
 
 # ── the interpreter ──────────────────────────────────────────────────────────────────────────────────────────────────
