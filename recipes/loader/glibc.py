@@ -19,6 +19,7 @@ from recipes.model import Library, Searched
 _LEVEL_BITS = {2: 2, 4: 3, 8: 4}
 _MOST_MAPS = 4096
 _RELR = "GLIBC_ABI_DT_RELR"
+_EARLY_INIT = "__libc_early_init"
 
 
 class GlibcLoader:
@@ -51,6 +52,7 @@ class GlibcLoader:
         self._problems: list[Problem] = []
         self._missed: set[str] = set()
         self._later: list[Problem] = []
+        self._doubts: list[Problem] = []
         self._warnings: list[str] = []
 
     def run(self, *, checks: bool = True) -> Loading:
@@ -69,12 +71,15 @@ class GlibcLoader:
             levels = tuple(self._levels())
             if not self._problems:  # it gives up before it looks for symbols
                 self._check_symbols()
+            if not self._problems:
+                self._check_releases()
         printing = self._told_to_print() if checks else None
         if printing is not None:  # what it finds missing is then a line of its list, not an error
             return Loading("glibc", tuple(self._libraries.values()), (printing,))
         problems = (*self._problems, *levels)
         later = () if self._problems else tuple(self._later)
-        return Loading("glibc", tuple(self._libraries.values()), problems, tuple(self._warnings), later)
+        libraries, warnings = tuple(self._libraries.values()), tuple(self._warnings)
+        return Loading("glibc", libraries, problems, warnings, later, tuple(self._doubts))
 
     def _told_to_print(self) -> Problem | None:
         """The variables with which it prints and ends. Source: glibc, `elf/rtld.c`, `process_envvars`."""
@@ -333,6 +338,31 @@ class GlibcLoader:
                 self._problems.append(problem)
             if when_called:
                 self._later.append(self._lacks_symbols("symbol-undefined-later", asking, when_called))
+
+    def _check_releases(self) -> None:
+        """Loader and libc share structures that no version guards: both have to be of one release.
+
+        The last thing that the loader does is to call libc. Source: glibc, `elf/dl-call-libc-early-init.c`.
+        """
+        libc = next((known for known in self._maps if known.object and known.dynamic.soname == "libc.so.6"), None)
+        if libc is None or libc.object is None or self._loader.object is None:
+            return
+        symbols = self._symbols_of(libc)
+        calls = f"{_EARLY_INIT}\0".encode() in self._objects.content(self._loader.object.path)
+        answers = symbols is libc.dynamic or f"{_EARLY_INIT}@GLIBC_PRIVATE" in symbols.offers
+        mine, theirs = (self._objects.release(each) for each in (self._loader.object, libc.object))
+        mine = mine or ("2.32" if calls else "")  # the last one that calls libc and does not name its release
+        evidence = f"{self._loader.shown} is of glibc {mine or 'before 2.32'}, {libc.shown} of {theirs or 'another'}"
+        if calls and not answers:
+            message = "Inconsistency detected by ld.so: dl-call-libc-early-init.c: 37: _dl_call_libc_early_init: "
+            message += "Assertion `sym != NULL' failed!"
+            evidence += f", which lacks {_EARLY_INIT}"
+            self._problems.append(Problem("libc-foreign", message, evidence, libc.shown, self._path))
+        elif calls != answers or (theirs and mine and mine != theirs):
+            message = (
+                "*** stack smashing detected ***: terminated (exit code 134), Segmentation fault (139), or nothing"
+            )
+            self._doubts.append(Problem("libc-foreign", message, evidence, libc.shown, self._path))
 
     def _lacks_symbols(self, code: ProblemCode, asking: LinkMap, lacking: list[Import]) -> Problem:
         first = lacking[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import threading
 import weakref
@@ -19,6 +20,7 @@ from recipes.rootfs.root import RootFs
 _MOST_CONFIG_BYTES = 16 << 20
 _MOST_LOADER_BYTES = 8 << 20
 _MOST_REMEMBERED = 50_000
+_RELEASE = re.compile(rb"(?:GNU C Library|ld\.so) \([^\0\n]{1,200}\) (?:stable|development) release version (\d+\.\d+)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +59,7 @@ class Objects:
         self._by_inode: dict[int, Object | str] = {}
         self._symbols: dict[int, Dynamic] = {}
         self._files: dict[str, bytes] = {}
+        self._releases: dict[int, str] = {}
         self._caches: dict[bool, LdCache | None] = {}
         self.searches: dict[object, tuple[LoadAttempt, str, tuple[Searched, ...]]] = {}
         self.lacking: dict[object, list[Import]] = {}
@@ -156,6 +159,15 @@ class Objects:
             regular = entry is not None and entry.kind == "file"  # the loader itself need not be readable
             self._files[path] = self.root.read(path, 0, most) if regular else b""
         return self._files[path]
+
+    def release(self, found: Object) -> str:
+        """The release of glibc that a libc or a loader is of, such as 2.36; "" where it does not say, as no loader did
+        before 2.33.
+        """
+        if found.inode not in self._releases:
+            banner = _RELEASE.search(self.root.read(found.path, 0, _MOST_LOADER_BYTES))
+            self._releases[found.inode] = banner[1].decode() if banner else ""
+        return self._releases[found.inode]
 
     def text(self, path: str) -> str | None:
         """A small text file; None where there is none, or it may not be read."""

@@ -33,6 +33,7 @@ LOADER_CODES = {
         "relr-unsupported",
         "link without -z pack-relative-relocs, or take a base with glibc 2.36, musl 1.2.4 or newer",
     ),
+    "libc-foreign": ("glibc-mixed", "take the loader and libc.so.6 from one release of glibc, or link it statically"),
     "version-missing": ("glibc-too-old", "build on an older system, take a newer base, or link it statically"),
     "symbol-undefined": (
         "symbol-missing",
@@ -155,8 +156,8 @@ def load(subject: Subject) -> Loading:
         replace(_finding(problem), level=Level.POSSIBLE) if problem.code in doubtful else _finding(problem)
         for problem in found.problems
     )
-    findings += tuple(replace(_finding(problem), level=Level.POSSIBLE) for problem in found.later)
-    return Loading(findings, found.libraries, known=found.loader != "unknown")
+    findings += tuple(replace(_finding(problem), level=Level.POSSIBLE) for problem in (*found.later, *found.doubts))
+    return Loading(findings, found.libraries, known=found.loader != "unknown" and not found.doubts)
 
 
 def _finding(problem: Problem) -> Finding:

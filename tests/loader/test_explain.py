@@ -7,6 +7,7 @@ that the loader does too.
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
 import sys
@@ -653,6 +654,41 @@ def test_a_loader_that_is_told_to_print(small: Small, variable: str, value: str,
     assert done.exit_code == (0 if prints else 7)
     if prints and variable == "LD_DEBUG":
         assert verdict.findings[0].message in done.stdout.decode().splitlines()
+
+
+BARE_START = "#include <unistd.h>\nvoid _start(void) { _exit(7); }"
+
+
+def test_a_loader_that_calls_what_an_older_libc_lacks(small: Small) -> None:
+    """glibc's loader calls libc at the end of its work, and gives up where libc has nothing to call."""
+    small.program(source=BARE_START, flags=("-nostartfiles",))
+    assert started(small, {}).exit_code == 7
+    assert small.loading().problems == ()
+    older = RootFs.from_directory(assembled("bullseye-cc"))
+    small.put(f"{LIB}/libc.so.6", older.read(f"{LIB}/libc.so.6"))
+    (problem,) = small.loading().problems
+    done = started(small, {})
+    assert (done.exit_code, done.stderr.decode().strip()) == (127, problem.message)
+    assert "is of glibc 2." in problem.evidence
+    verdict = judge(examine(small.at("/app")), read_elf(small.at("/app")), RootFs.from_directory(small.folder), AMD64)
+    assert (verdict.status, verdict.findings[0].code) == (Status.FAILS, "glibc-mixed")
+    small.put(LOADER, older.read(LOADER)).at(LOADER).chmod(0o755)
+    assert started(small, {}).exit_code == 7
+    assert (small.loading().problems, small.loading().doubts) == ((), ())
+
+
+def test_loader_and_libc_of_different_releases(small: Small) -> None:
+    """What becomes of them depends on both: nobody knows before it is tried."""
+    small.program()
+    libc = Path(f"{LIB}/libc.so.6").read_bytes()
+    banner = re.search(rb"release version 2\.(\d+)", libc)
+    assert banner is not None
+    other = b"release version 2.%d" % (int(banner[1]) - 1)
+    for content, status in ((libc, Status.RUNS), (libc.replace(banner[0], other), Status.UNKNOWN)):
+        root = RootFs.from_directory(small.put(f"{LIB}/libc.so.6", content).folder)
+        verdict = judge(examine(small.at("/app")), read_elf(small.at("/app")), root, AMD64)
+        found = [finding.level for finding in verdict.findings if finding.code == "glibc-mixed"]
+        assert (verdict.status, found) == (status, [Level.POSSIBLE] if status is Status.UNKNOWN else [])
 
 
 def started(small: Small, env: Mapping[str, str]) -> shell.Completed:
