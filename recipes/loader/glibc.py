@@ -159,6 +159,8 @@ class GlibcLoader:
             text, what, code = opened.error, name if opened.nameless else path, "library-broken"
         elif opened.denied:
             text = "cannot open shared object file: Permission denied"
+        elif opened.loop:
+            text = "cannot open shared object file: Error 40"  # ELOOP: the loader has words for few errors
         elif opened.other_class:
             text = f"wrong ELF class: ELFCLASS{96 - asking.dynamic.bits}"
         if name in self._missed:
@@ -197,15 +199,20 @@ class GlibcLoader:
         self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool
     ) -> tuple[LoadAttempt, str, tuple[Searched, ...]]:
         searched: list[Searched] = []
-        other_class = denied = False
+        other_class = denied = loop = False
+        ended = ""
         for path, why in self._candidates(name, folders, sparing, searched):
+            if why == ended:
+                continue
             opened = self._objects.open(self._at(path), self._program.dynamic)
             searched.append(Searched(path, why, opened.found))
             if opened.object is not None or opened.error:
                 return opened, path, tuple(searched)
             other_class |= opened.other_class
-            denied = opened.denied  # errno is that of the last try
-        return LoadAttempt(None, "no such file", other_class=other_class, denied=denied), "", tuple(searched)
+            denied, loop = opened.denied, opened.loop  # errno is that of the last try
+            ended = why if loop else ""
+        failed = LoadAttempt(None, "no such file", other_class=other_class, denied=denied, loop=loop)
+        return failed, "", tuple(searched)
 
     def _candidates(
         self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool, searched: list[Searched]

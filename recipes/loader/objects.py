@@ -44,9 +44,14 @@ class LoadAttempt(NamedTuple):
     """whether the message does not say where the file is"""
     other_class: bool = False
     denied: bool = False
+    loop: bool = False
+    """whether opening it fails with ELOOP, which ends the search in one list of folders, and no other list's"""
 
 
 _ABSENT = LoadAttempt(None, "no such file")
+# The loader has words for few errors, and Linux's numbers for the others. Source: glibc, `elf/dl-minimal.c`.
+_EISDIR = 21
+_LOOP = LoadAttempt(None, "a loop of links", loop=True)
 _DENIED = LoadAttempt(None, "not readable by the image's user; skipped", denied=True)
 
 
@@ -100,9 +105,9 @@ class Objects:
     def _open(self, path: str, like: Dynamic) -> LoadAttempt:
         entry = self.root.stat(path)
         if entry is None:
-            return _ABSENT
+            return _LOOP if self.root.is_loop(path) else _ABSENT
         if entry.kind == "dir":
-            return LoadAttempt(None, "a folder", "cannot read file data: Is a directory")
+            return LoadAttempt(None, "a folder", f"cannot read file data: Error {_EISDIR}")
         if entry.kind != "file":
             return LoadAttempt(None, f"a {entry.kind}", "file too short")
         start = self.root.read(path, 0, 64)
@@ -187,10 +192,10 @@ class Objects:
 
 def _no_library(dynamic: Dynamic) -> str:
     """What the loader has against a program under a library's name; "" for nothing."""
-    if not dynamic.has_dynamic:
-        return "object file has no dynamic section"
     if dynamic.type == ET_EXEC:
         return "cannot dynamically load executable"
+    if not dynamic.has_dynamic:
+        return "object file has no dynamic section"
     return "cannot dynamically load position-independent executable" if dynamic.pie else ""
 
 

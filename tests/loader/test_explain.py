@@ -308,7 +308,26 @@ def test_broken_files_end_the_search(small: Small, content: bytes, message: str)
     assert problem.message.endswith(f"/one/liba.so: {message}")
 
 
-@pytest.mark.parametrize("kind", ["pie", "program", "other-system", "no-dynamic"])
+@pytest.mark.parametrize("kind", ["folder", "loop"])
+@pytest.mark.parametrize(("first", "second"), [(LIB, "/usr/lib"), ("/one", "/two"), ("/one", LIB), (LIB, "/none")])
+def test_what_cannot_be_opened(small: Small, kind: str, first: str, second: str) -> None:
+    """A folder under a library's name ends the search, a loop of links that in one list of folders.
+
+    The loader has numbers for these errors, not words.
+    """
+    a = small.library("liba.so")
+    small.program(a, flags=runpath("/one:/two")).put(f"{second}/liba.so", a)
+    small.at(first).mkdir(parents=True, exist_ok=True)
+    if kind == "loop":
+        small.at(f"{first}/liba.so").symlink_to("liba.so")
+    else:
+        small.at(f"{first}/liba.so").mkdir()
+    messages = [problem.message for problem in small.loading().problems]
+    done = _start(small)
+    assert (done.exit_code, done.stderr.decode().splitlines()) == (127 if messages else 0, messages)
+
+
+@pytest.mark.parametrize("kind", ["pie", "program", "static", "other-system", "no-dynamic"])
 def test_files_that_are_no_libraries(small: Small, kind: str) -> None:
     """A program under a library's name, another system's library, and a file without a dynamic segment."""
     a = small.library("liba.so")
@@ -317,6 +336,8 @@ def test_files_that_are_no_libraries(small: Small, kind: str) -> None:
         file = small.compilers.c("int main(void) { return 0; }", "-pie").read_bytes()
     elif kind == "program":
         file = small.compilers.c("int main(void) { return 0; }", "-no-pie").read_bytes()
+    elif kind == "static":
+        file = small.compilers.c("int main(void) { return 0; }", "-static").read_bytes()
     elif kind == "other-system":
         file = a.read_bytes()[:7] + b"\x09" + a.read_bytes()[8:]
     else:
