@@ -138,7 +138,8 @@ def load(subject: Subject) -> Loading:
     if subject.facts.interpreter is None:
         return Loading()
     interpreter = absolute(subject.facts.interpreter, subject.workdir)
-    if not subject.root.exists(interpreter) and not subject.root.barrier(interpreter):
+    looped = isinstance(subject.root, RootFs) and subject.root.is_loop(interpreter)
+    if not (looped or subject.root.exists(interpreter) or subject.root.barrier(interpreter)):
         return Loading((_interpreter_missing(subject, subject.facts.interpreter),))
     if not isinstance(subject.root, RootFs):
         return Loading(known=False)

@@ -732,7 +732,15 @@ def test_the_interpreter(small: Small) -> None:
         (lambda path: path.chmod(0o644), "permission denied"),
         (lambda path: path.write_bytes(b"hello" * 100), "accessing a corrupted shared library"),
         (lambda path: path.write_bytes(make_elf(machine=183)), "accessing a corrupted shared library"),
+        (lambda path: path.write_bytes(b""), "input/output error"),
+        (lambda path: path.write_bytes(b"\x7fELF" + bytes(59)), "input/output error"),
+        (lambda path: path.write_bytes(Path(LOADER).read_bytes()[:200]), "accessing a corrupted shared library"),
+        (
+            lambda path: path.write_bytes(_of_arm(Path(LOADER).read_bytes())[:9000]),
+            "accessing a corrupted shared library",
+        ),
         (lambda path: path.unlink(), "no such file or directory"),
+        (lambda path: path.symlink_to(path.name), "too many levels of symbolic links"),
     )
     for spoil, ending in cases:
         if small.at(LOADER).exists():
@@ -741,6 +749,19 @@ def test_the_interpreter(small: Small) -> None:
         (problem,) = small.loading().problems
         assert problem.message == f"exec /app: {ending}"
         assert shell.run(run).stderr.decode().strip().lower().endswith(ending)
+
+
+def _of_arm(program: bytes) -> bytes:
+    return program[:18] + b"\xb7\0" + program[20:]
+
+
+def test_a_loader_that_is_cut_off_behind_its_headers(small: Small) -> None:
+    """The kernel has given up the old program by then: there is nobody left to whom it could tell."""
+    small.program()
+    small.put(LOADER, Path(LOADER).read_bytes()[:100000]).at(LOADER).chmod(0o755)
+    (problem,) = small.loading().problems
+    assert problem.message == "Segmentation fault (exit code 139)"
+    assert started(small, {}).exit_code in (-11, 139)
 
 
 def test_kinds_of_loaders(small: Small) -> None:
