@@ -30,6 +30,10 @@ _PATH_MAX = 4096
 _MOST_NOTE_BYTES = 1 << 20
 
 
+class TruncatedSegment(TruncatedElf):
+    """The headers are whole, and what they tell of is not."""
+
+
 class Reader(Protocol):
     """Bytes at random places. `read_at` returns fewer bytes than asked for only at the end."""
 
@@ -230,7 +234,7 @@ def read_header(reader: Reader) -> Header:
         # The others are not read before the program runs, and some not even then.
         decisive = segment.type in (PT_LOAD, PT_INTERP)
         if decisive and segment.file_size and segment.offset + segment.file_size > reader.size:
-            raise TruncatedElf(
+            raise TruncatedSegment(
                 f"the file is truncated: a segment ends at byte {segment.offset + segment.file_size}, "
                 f"the file at byte {reader.size}",
                 hint="copy or build it again",

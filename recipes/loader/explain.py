@@ -11,7 +11,8 @@ from typing import Literal
 
 from recipes.architecture import architecture as row_of
 from recipes.elf.dynamic import Dynamic, read_dynamic
-from recipes.elf.segments import Reader
+from recipes.elf.segments import Reader, TruncatedSegment, read_file_header, read_header
+from recipes.errors import NotElf, TruncatedElf
 from recipes.loader.glibc import GlibcLoader
 from recipes.loader.glibcpaths import absolute
 from recipes.loader.loading import LoaderKind, Loading, Problem
@@ -89,6 +90,9 @@ def _open_interpreter(objects: Objects, program: Dynamic, path: str, workdir: st
     if barrier:
         evidence = f"{barrier} keeps the image's user from the loader {interpreter}"
         return Problem("interpreter-broken", f"exec {path}: permission denied", evidence, interpreter, path)
+    if objects.root.is_loop(interpreter):
+        message, evidence = f"exec {path}: too many levels of symbolic links", f"{interpreter} is a loop of links"
+        return Problem("interpreter-broken", message, evidence, interpreter, path)
     if entry is None:
         evidence = f"it asks for the loader {interpreter}, which the image lacks"
         message = f"exec {path}: no such file or directory"
@@ -98,6 +102,24 @@ def _open_interpreter(objects: Objects, program: Dynamic, path: str, workdir: st
         return Problem("interpreter-broken", f"exec {path}: permission denied", evidence, interpreter, path)
     opened = objects.take(interpreter, program)
     if opened.object is None:
-        message = f"exec {path}: accessing a corrupted shared library"
+        message = _refusal(objects.root.reader(interpreter), path, program)
         return Problem("interpreter-broken", message, f"{interpreter} is {opened.found}", interpreter, path)
     return opened.object
+
+
+def _refusal(loader: Reader, path: str, program: Dynamic) -> str:
+    """What comes of a loader that is not a complete ELF file for the program's machine.
+
+    The kernel reads the loader's headers before it gives up the old program; who fails later dies of a signal.
+    """
+    if loader.size < (64 if program.bits == 64 else 52):
+        return f"exec {path}: input/output error"
+    try:
+        ours = read_file_header(loader).machine == program.machine
+        read_header(loader)
+    except TruncatedSegment:
+        if ours:
+            return "Segmentation fault (exit code 139)"
+    except (NotElf, TruncatedElf):
+        pass
+    return f"exec {path}: accessing a corrupted shared library"

@@ -19,6 +19,7 @@ from recipes.model import Library, Searched
 _LEVEL_BITS = {2: 2, 4: 3, 8: 4}
 _MOST_MAPS = 4096
 _RELR = "GLIBC_ABI_DT_RELR"
+_EARLY_INIT = "__libc_early_init"
 
 
 class GlibcLoader:
@@ -52,10 +53,11 @@ class GlibcLoader:
         self._problems: list[Problem] = []
         self._missed: set[str] = set()
         self._later: list[Problem] = []
+        self._doubts: list[Problem] = []
         self._warnings: list[str] = []
 
     def run(self, *, checks: bool = True) -> Loading:
-        """Without `checks` only which libraries are loaded, and from where."""
+        """Without `checks` only which libraries are loaded, and from where, whatever is told of them."""
         queue = [self._program, *self._preloaded()]
         seen = set(map(id, queue))
         for asking in queue:
@@ -70,9 +72,26 @@ class GlibcLoader:
             levels = tuple(self._levels())
             if not self._problems:  # it gives up before it looks for symbols
                 self._check_symbols()
+            if not self._problems:
+                self._check_releases()
+        printing = self._told_to_print() if checks else None
+        if printing is not None:  # what it finds missing is then a line of its list, not an error
+            return Loading("glibc", tuple(self._libraries.values()), (printing,))
         problems = (*self._problems, *levels)
         later = () if self._problems else tuple(self._later)
-        return Loading("glibc", tuple(self._libraries.values()), problems, tuple(self._warnings), later)
+        libraries, warnings = tuple(self._libraries.values()), tuple(self._warnings)
+        return Loading("glibc", libraries, problems, warnings, later, tuple(self._doubts))
+
+    def _told_to_print(self) -> Problem | None:
+        """The variables with which it prints and ends. Source: glibc, `elf/rtld.c`, `process_envvars`."""
+        told = "LD_TRACE_LOADED_OBJECTS" if "LD_TRACE_LOADED_OBJECTS" in self._env else ""
+        message = "no error: the loader lists the libraries, and the program never starts (exit code 0)"
+        if "help" in re.split("[ ,:]", self._env.get("LD_DEBUG", "")):
+            told, message = "LD_DEBUG", "Valid options for the LD_DEBUG environment variable are:"
+        if not told:
+            return None
+        evidence = f"the image's environment has {told}={self._env[told]}, with which glibc's loader only prints"
+        return Problem("told-to-print", message, evidence, self._loader.name, self._argv0)
 
     # ── which objects ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -141,6 +160,8 @@ class GlibcLoader:
             text, what, code = opened.error, name if opened.nameless else path, "library-broken"
         elif opened.denied:
             text = "cannot open shared object file: Permission denied"
+        elif opened.loop:
+            text = "cannot open shared object file: Error 40"  # ELOOP: the loader has words for few errors
         elif opened.other_class:
             text = f"wrong ELF class: ELFCLASS{96 - asking.dynamic.bits}"
         if name in self._missed:
@@ -179,15 +200,20 @@ class GlibcLoader:
         self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool
     ) -> tuple[LoadAttempt, str, tuple[Searched, ...]]:
         searched: list[Searched] = []
-        other_class = denied = False
+        other_class = denied = loop = False
+        ended = ""
         for path, why in self._candidates(name, folders, sparing, searched):
+            if why == ended:
+                continue
             opened = self._objects.open(self._at(path), self._loader.dynamic)
             searched.append(Searched(path, why, opened.found))
             if opened.object is not None or opened.error:
                 return opened, path, tuple(searched)
             other_class |= opened.other_class
-            denied = opened.denied  # errno is that of the last try
-        return LoadAttempt(None, "no such file", other_class=other_class, denied=denied), "", tuple(searched)
+            denied, loop = opened.denied, opened.loop  # errno is that of the last try
+            ended = why if loop else ""
+        failed = LoadAttempt(None, "no such file", other_class=other_class, denied=denied, loop=loop)
+        return failed, "", tuple(searched)
 
     def _candidates(
         self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool, searched: list[Searched]
@@ -324,6 +350,31 @@ class GlibcLoader:
                 self._problems.append(problem)
             if when_called:
                 self._later.append(self._lacks_symbols("symbol-undefined-later", asking, when_called))
+
+    def _check_releases(self) -> None:
+        """Loader and libc share structures that no version guards: both have to be of one release.
+
+        The last thing that the loader does is to call libc. Source: glibc, `elf/dl-call-libc-early-init.c`.
+        """
+        libc = next((known for known in self._maps if known.object and known.dynamic.soname == "libc.so.6"), None)
+        if libc is None or libc.object is None or self._loader.object is None:
+            return
+        symbols = self._symbols_of(libc)
+        calls = f"{_EARLY_INIT}\0".encode() in self._objects.content(self._loader.object.path)
+        answers = symbols is libc.dynamic or f"{_EARLY_INIT}@GLIBC_PRIVATE" in symbols.offers
+        mine, theirs = (self._objects.release(each) for each in (self._loader.object, libc.object))
+        mine = mine or ("2.32" if calls else "")  # the last one that calls libc and does not name its release
+        evidence = f"{self._loader.shown} is of glibc {mine or 'before 2.32'}, {libc.shown} of {theirs or 'another'}"
+        if calls and not answers:
+            message = "Inconsistency detected by ld.so: dl-call-libc-early-init.c: 37: _dl_call_libc_early_init: "
+            message += "Assertion `sym != NULL' failed!"
+            evidence += f", which lacks {_EARLY_INIT}"
+            self._problems.append(Problem("libc-foreign", message, evidence, libc.shown, self._argv0))
+        elif calls != answers or (theirs and mine and mine != theirs):
+            message = (
+                "*** stack smashing detected ***: terminated (exit code 134), Segmentation fault (139), or nothing"
+            )
+            self._doubts.append(Problem("libc-foreign", message, evidence, libc.shown, self._argv0))
 
     def _lacks_symbols(self, code: ProblemCode, asking: LinkMap, lacking: list[Import]) -> Problem:
         first = lacking[0]

@@ -11,10 +11,12 @@ LoaderKind = Literal["none", "glibc", "musl", "unknown"]
 ProblemCode = Literal[
     "interpreter-missing",
     "interpreter-broken",
+    "told-to-print",
     "library-missing",
     "library-broken",
     "version-missing",
     "relocations-unknown",
+    "libc-foreign",
     "symbol-missing",
     "symbol-undefined",
     "symbol-undefined-later",
@@ -44,7 +46,8 @@ class Loading:
     `libraries` is the whole closure in load order, the missing ones included. `problems` are in the order in which the
     loader meets them: glibc stops at its first missing library, writes all version errors at once, and both come before
     anything about symbols, where it stops at the first, and about the CPU; musl writes all there are, libraries before
-    symbols. `warnings` are what it writes and then goes on; `later` is what ends the program once it gets so far.
+    symbols. `warnings` are what it writes and then goes on; `later` is what ends the program once it gets so far;
+    `doubts` are what may keep it from its first instruction, and no file tells.
     """
 
     loader: LoaderKind
@@ -52,3 +55,4 @@ class Loading:
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
     later: tuple[Problem, ...] = ()
+    doubts: tuple[Problem, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import threading
 import weakref
@@ -20,6 +21,7 @@ from recipes.rootfs.root import RootFs
 _MOST_CONFIG_BYTES = 16 << 20
 _MOST_LOADER_BYTES = 8 << 20
 _MOST_REMEMBERED = 50_000
+_RELEASE = re.compile(rb"(?:GNU C Library|ld\.so) \([^\0\n]{1,200}\) (?:stable|development) release version (\d+\.\d+)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,9 +45,14 @@ class LoadAttempt(NamedTuple):
     """whether the message does not say where the file is"""
     other_class: bool = False
     denied: bool = False
+    loop: bool = False
+    """whether opening it fails with ELOOP, which ends the search in one list of folders, and no other list's"""
 
 
 _ABSENT = LoadAttempt(None, "no such file")
+# The loader has words for few errors, and Linux's numbers for the others. Source: glibc, `elf/dl-minimal.c`.
+_EISDIR = 21
+_LOOP = LoadAttempt(None, "a loop of links", loop=True)
 _DENIED = LoadAttempt(None, "not readable by the image's user; skipped", denied=True)
 
 
@@ -58,6 +65,7 @@ class Objects:
         self._by_inode: dict[int, Object | str] = {}
         self._symbols: dict[int, Dynamic] = {}
         self._files: dict[str, bytes] = {}
+        self._releases: dict[int, str] = {}
         self._caches: dict[bool, LdCache | None] = {}
         self.searches: dict[object, tuple[LoadAttempt, str, tuple[Searched, ...]]] = {}
         self.lacking: dict[object, list[Import]] = {}
@@ -100,9 +108,9 @@ class Objects:
     def _open(self, path: str, like: Dynamic) -> LoadAttempt:
         entry = self.root.stat(path)
         if entry is None:
-            return _ABSENT
+            return _LOOP if self.root.is_loop(path) else _ABSENT
         if entry.kind == "dir":
-            return LoadAttempt(None, "a folder", "cannot read file data: Is a directory")
+            return LoadAttempt(None, "a folder", f"cannot read file data: Error {_EISDIR}")
         if entry.kind != "file":
             return LoadAttempt(None, f"a {entry.kind}", "file too short")
         start = self.root.read(path, 0, 64)
@@ -160,6 +168,15 @@ class Objects:
             self._files[path] = self.root.read(path, 0, most) if regular else b""
         return self._files[path]
 
+    def release(self, found: Object) -> str:
+        """The release of glibc that a libc or a loader is of, such as 2.36; "" where it does not say, as no loader did
+        before 2.33.
+        """
+        if found.inode not in self._releases:
+            banner = _RELEASE.search(self.root.read(found.path, 0, _MOST_LOADER_BYTES))
+            self._releases[found.inode] = banner[1].decode() if banner else ""
+        return self._releases[found.inode]
+
     def text(self, path: str) -> str | None:
         """A small text file; None where there is none, or it may not be read."""
         readable = self.root.is_file(path) and self.root.may_read(path)
@@ -189,10 +206,10 @@ def _same_convention(loader: Dynamic, library: Dynamic) -> bool:
 
 def _no_library(dynamic: Dynamic) -> str:
     """What the loader has against a program under a library's name; "" for nothing."""
-    if not dynamic.has_dynamic:
-        return "object file has no dynamic section"
     if dynamic.type == ET_EXEC:
         return "cannot dynamically load executable"
+    if not dynamic.has_dynamic:
+        return "object file has no dynamic section"
     return "cannot dynamically load position-independent executable" if dynamic.pie else ""
 
 

@@ -36,6 +36,7 @@ class RootFs:
         self._account = _ROOT
         self._entries: dict[str, Entry | None] = {}
         self._resolved: dict[tuple[str, bool], str | None] = {}
+        self._loops: set[str] = set()
         self._views: dict[Account, RootFs] = {}
 
     @classmethod
@@ -120,6 +121,10 @@ class RootFs:
         if self._account.uid != 0:
             self._walk(path, follow=True, barriers=barriers)
         return "".join(barriers)
+
+    def is_loop(self, path: str) -> bool:
+        """Whether a path leads to nothing because its links lead on and on."""
+        return self.resolve(path) is None and path in self._loops
 
     def may_pass_top(self) -> bool:
         """Whether the account may pass `/`, as far as the layers say. All else here takes it that it may."""
@@ -209,6 +214,8 @@ class RootFs:
                 return None
             if entry.kind == "symlink" and (pending or follow):
                 links += 1
+                if links > LINKS_IN_A_ROW:
+                    self._loops.add(path)
                 if links > LINKS_IN_A_ROW or not entry.target:
                     return None
                 if entry.target.startswith("/"):

@@ -28,12 +28,14 @@ _OTHER_SYSTEMS = {2: "NetBSD", 6: "Solaris", 9: "FreeBSD", 12: "OpenBSD"}
 LOADER_CODES = {
     "interpreter-missing": ("interpreter-missing", "link it statically, or take a base that has that loader"),
     "interpreter-broken": ("interpreter-broken", "take a base whose loader is intact and for the same CPU"),
+    "told-to-print": ("loader-only-prints", "take the variable out of the image's environment"),
     "library-missing": ("library-missing", "add the library to the image, or link it statically"),
     "library-broken": ("library-broken", "take a base whose libraries are intact and for the same CPU"),
     "relocations-unknown": (
         "relr-unsupported",
         "link without -z pack-relative-relocs, or take a base with glibc 2.36, musl 1.2.4 or newer",
     ),
+    "libc-foreign": ("glibc-mixed", "take the loader and libc.so.6 from one release of glibc, or link it statically"),
     "version-missing": ("glibc-too-old", "build on an older system, take a newer base, or link it statically"),
     "symbol-undefined": (
         "symbol-missing",
@@ -138,7 +140,8 @@ def load(subject: Subject) -> Loading:
     if subject.facts.interpreter is None:
         return Loading()
     interpreter = absolute(subject.facts.interpreter, subject.workdir)
-    if not subject.root.exists(interpreter) and not subject.root.barrier(interpreter):
+    looped = isinstance(subject.root, RootFs) and subject.root.is_loop(interpreter)
+    if not (looped or subject.root.exists(interpreter) or subject.root.barrier(interpreter)):
         return Loading((_interpreter_missing(subject, subject.facts.interpreter),))
     if not isinstance(subject.root, RootFs):
         return Loading(known=False)
@@ -154,8 +157,9 @@ def load(subject: Subject) -> Loading:
         replace(_finding(problem), level=Level.POSSIBLE) if depends or problem.code in doubtful else _finding(problem)
         for problem in problems
     )
-    findings += tuple(replace(_finding(problem), level=Level.POSSIBLE) for problem in found.later)
-    return Loading(findings, found.libraries, known=found.loader != "unknown" and not depends)
+    findings += tuple(replace(_finding(problem), level=Level.POSSIBLE) for problem in (*found.later, *found.doubts))
+    known = found.loader != "unknown" and not depends and not found.doubts
+    return Loading(findings, found.libraries, known=known)
 
 
 def _explain(subject: Subject, platform: Platform) -> Loaded:

@@ -7,8 +7,10 @@ that the loader does too.
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -317,7 +319,26 @@ def test_broken_files_end_the_search(small: Small, content: bytes, message: str)
     assert problem.message.endswith(f"/one/liba.so: {message}")
 
 
-@pytest.mark.parametrize("kind", ["pie", "program", "other-system", "no-dynamic"])
+@pytest.mark.parametrize("kind", ["folder", "loop"])
+@pytest.mark.parametrize(("first", "second"), [(LIB, "/usr/lib"), ("/one", "/two"), ("/one", LIB), (LIB, "/none")])
+def test_what_cannot_be_opened(small: Small, kind: str, first: str, second: str) -> None:
+    """A folder under a library's name ends the search, a loop of links that in one list of folders.
+
+    The loader has numbers for these errors, not words.
+    """
+    a = small.library("liba.so")
+    small.program(a, flags=runpath("/one:/two")).put(f"{second}/liba.so", a)
+    small.at(first).mkdir(parents=True, exist_ok=True)
+    if kind == "loop":
+        small.at(f"{first}/liba.so").symlink_to("liba.so")
+    else:
+        small.at(f"{first}/liba.so").mkdir()
+    messages = [problem.message for problem in small.loading().problems]
+    done = _start(small)
+    assert (done.exit_code, done.stderr.decode().splitlines()) == (127 if messages else 0, messages)
+
+
+@pytest.mark.parametrize("kind", ["pie", "program", "static", "other-system", "no-dynamic"])
 def test_files_that_are_no_libraries(small: Small, kind: str) -> None:
     """A program under a library's name, another system's library, and a file without a dynamic segment."""
     a = small.library("liba.so")
@@ -326,6 +347,8 @@ def test_files_that_are_no_libraries(small: Small, kind: str) -> None:
         file = small.compilers.c("int main(void) { return 0; }", "-pie").read_bytes()
     elif kind == "program":
         file = small.compilers.c("int main(void) { return 0; }", "-no-pie").read_bytes()
+    elif kind == "static":
+        file = small.compilers.c("int main(void) { return 0; }", "-static").read_bytes()
     elif kind == "other-system":
         file = a.read_bytes()[:7] + b"\x09" + a.read_bytes()[8:]
     else:
@@ -670,6 +693,75 @@ def split(program: bytes, address: int, middle: int) -> bytes:
     return bytes(body)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "prints"),
+    [
+        ("LD_TRACE_LOADED_OBJECTS", "1", True),
+        ("LD_TRACE_LOADED_OBJECTS", "", True),
+        ("LD_DEBUG", "help", True),
+        ("LD_DEBUG", "nosuch,help", True),
+        ("LD_DEBUG", "nosuch", False),
+        ("LD_DEBUG", "", False),
+    ],
+)
+def test_a_loader_that_is_told_to_print(small: Small, variable: str, value: str, prints: bool) -> None:
+    """It prints, ends without an error, and the program's own code is never reached."""
+    small.program(source="int main(void) { return 7; }")
+    root, env = RootFs.from_directory(small.folder), {variable: value}
+    verdict = judge(examine(small.at("/app")), read_elf(small.at("/app")), root, AMD64, env=tuple(env.items()))
+    assert [finding.code for finding in verdict.findings if finding.level is Level.CERTAIN] == (
+        ["loader-only-prints"] if prints else []
+    )
+    done = started(small, env)
+    assert done.exit_code == (0 if prints else 7)
+    if prints and variable == "LD_DEBUG":
+        assert verdict.findings[0].message in done.stdout.decode().splitlines()
+
+
+BARE_START = "#include <unistd.h>\nvoid _start(void) { _exit(7); }"
+
+
+def test_a_loader_that_calls_what_an_older_libc_lacks(small: Small) -> None:
+    """glibc's loader calls libc at the end of its work, and gives up where libc has nothing to call."""
+    small.program(source=BARE_START, flags=("-nostartfiles",))
+    assert started(small, {}).exit_code == 7
+    assert small.loading().problems == ()
+    older = RootFs.from_directory(assembled("bullseye-cc"))
+    small.put(f"{LIB}/libc.so.6", older.read(f"{LIB}/libc.so.6"))
+    (problem,) = small.loading().problems
+    done = started(small, {})
+    assert (done.exit_code, done.stderr.decode().strip()) == (127, problem.message)
+    assert "is of glibc 2." in problem.evidence
+    verdict = judge(examine(small.at("/app")), read_elf(small.at("/app")), RootFs.from_directory(small.folder), AMD64)
+    assert (verdict.status, verdict.findings[0].code) == (Status.FAILS, "glibc-mixed")
+    small.put(LOADER, older.read(LOADER)).at(LOADER).chmod(0o755)
+    assert started(small, {}).exit_code == 7
+    assert (small.loading().problems, small.loading().doubts) == ((), ())
+
+
+def test_loader_and_libc_of_different_releases(small: Small) -> None:
+    """What becomes of them depends on both: nobody knows before it is tried."""
+    small.program()
+    libc = Path(f"{LIB}/libc.so.6").read_bytes()
+    banner = re.search(rb"release version 2\.(\d+)", libc)
+    assert banner is not None
+    other = b"release version 2.%d" % (int(banner[1]) - 1)
+    for content, status in ((libc, Status.RUNS), (libc.replace(banner[0], other), Status.UNKNOWN)):
+        root = RootFs.from_directory(small.put(f"{LIB}/libc.so.6", content).folder)
+        verdict = judge(examine(small.at("/app")), read_elf(small.at("/app")), root, AMD64)
+        found = [finding.level for finding in verdict.findings if finding.code == "glibc-mixed"]
+        assert (verdict.status, found) == (status, [Level.POSSIBLE] if status is Status.UNKNOWN else [])
+
+
+def started(small: Small, env: Mapping[str, str]) -> shell.Completed:
+    """The program's run with exactly `env`, which no program outside of the root sees."""
+    code = "import os, sys; os.chroot(sys.argv[1]); os.chdir('/')"
+    code += "; os.execve('/app', ['/app'], dict(each.split('=', 1) for each in sys.argv[2:]))"
+    given = (f"{name}={value}" for name, value in env.items())
+    unshare = (need_tool("unshare"), "--map-root-user", sys.executable, "-c", code, str(small.folder))
+    return shell.run(Command((*unshare, *given)))
+
+
 # ── the interpreter ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -681,7 +773,15 @@ def test_the_interpreter(small: Small) -> None:
         (lambda path: path.chmod(0o644), "permission denied"),
         (lambda path: path.write_bytes(b"hello" * 100), "accessing a corrupted shared library"),
         (lambda path: path.write_bytes(make_elf(machine=183)), "accessing a corrupted shared library"),
+        (lambda path: path.write_bytes(b""), "input/output error"),
+        (lambda path: path.write_bytes(b"\x7fELF" + bytes(59)), "input/output error"),
+        (lambda path: path.write_bytes(Path(LOADER).read_bytes()[:200]), "accessing a corrupted shared library"),
+        (
+            lambda path: path.write_bytes(_of_arm(Path(LOADER).read_bytes())[:9000]),
+            "accessing a corrupted shared library",
+        ),
         (lambda path: path.unlink(), "no such file or directory"),
+        (lambda path: path.symlink_to(path.name), "too many levels of symbolic links"),
     )
     for spoil, ending in cases:
         if small.at(LOADER).exists():
@@ -690,6 +790,19 @@ def test_the_interpreter(small: Small) -> None:
         (problem,) = small.loading().problems
         assert problem.message == f"exec /app: {ending}"
         assert shell.run(run).stderr.decode().strip().lower().endswith(ending)
+
+
+def _of_arm(program: bytes) -> bytes:
+    return program[:18] + b"\xb7\0" + program[20:]
+
+
+def test_a_loader_that_is_cut_off_behind_its_headers(small: Small) -> None:
+    """The kernel has given up the old program by then: there is nobody left to whom it could tell."""
+    small.program()
+    small.put(LOADER, Path(LOADER).read_bytes()[:100000]).at(LOADER).chmod(0o755)
+    (problem,) = small.loading().problems
+    assert problem.message == "Segmentation fault (exit code 139)"
+    assert started(small, {}).exit_code in (-11, 139)
 
 
 def test_kinds_of_loaders(small: Small) -> None:

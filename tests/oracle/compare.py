@@ -27,7 +27,7 @@ from tests.need import need, need_tool
 _LINE = re.compile(r"\t(?:(?P<name>.+) => )?(?P<path>.+?)(?: \(0x[0-9a-f]+\))?$")
 _SYMBOL = re.compile(r"(?:undefined symbol: |symbol .* not defined in file ).*\t\((?P<object>.*)\)$")
 _VERSION = re.compile(r".*version `.*' not found \(required by .*\)$")
-_NOT_LISTED = ("cpu-level", "relocations-unknown")
+_NOT_LISTED = ("cpu-level", "relocations-unknown", "libc-foreign")
 """What shows when a program is started, not when its libraries are listed."""
 _LISTED_APART = ("library-missing", "symbol-undefined")
 """What glibc's list has lines of its own for."""
