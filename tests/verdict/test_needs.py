@@ -45,7 +45,7 @@ CALLS: tuple[tuple[str, tuple[str, ...], str, tuple[str, ...]], ...] = (
     ),
     (
         "c-time-zones",
-        ("localtime", "localtime_r", "mktime", "tzset"),
+        ("localtime", "mktime", "tzset", "ctime"),
         "it calls {}, and no zoneinfo in the image",
         ("/usr/share/zoneinfo/UTC", "/etc/localtime"),
     ),
