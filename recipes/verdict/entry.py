@@ -16,7 +16,7 @@ from recipes.elf.segments import Reader
 from recipes.errors import NotElf, TruncatedElf
 from recipes.loader.glibcpaths import absolute
 from recipes.model import Environment, Finding, Level, Platform, Status, Verdict
-from recipes.verdict.envline import asked_of_env, complaint, is_busybox, is_env
+from recipes.verdict.envline import asked_by_words, asked_of_env, complaint, is_busybox, is_env
 from recipes.verdict.judge import judge
 from recipes.verdict.startup import account_of
 from recipes.verdict.subject import Root
@@ -65,6 +65,13 @@ def judge_entry(
         verdict = judge_script(whole, line, path, platform, env=env, user=user, workdir=workdir)
         return _named_as(found, path, verdict)
     verdict = _named_as(found, path, _judge_program(whole, path, platform, env, user, workdir))
+    if is_env(path) and verdict.status is not Status.FAILS:
+        asked = asked_by_words(argv[1:])
+        if asked is not None:
+            settings = (asked, platform, env, user, workdir)
+            return _started_by_env(whole, root, "the entry point", argv[0], *settings, busybox=is_busybox(root, path))
+        if any(word.startswith("-") for word in argv[1:]):
+            return _not_followed(verdict, f"the entry point is {shlex.join(argv)}")
     if argv[1:2] == ("-c",) and posixpath.basename(path) in _SHELLS:
         return _not_followed(verdict, f"the entry point hands {shlex.join(argv[2:3])} to a shell")
     return verdict
@@ -184,6 +191,27 @@ def _through_env(
             "name the interpreter with its whole path",
         )
         return Verdict(Status.UNKNOWN, (finding,))
+    verdict = _started_by_env(
+        whole, root, script, interpreter, asked, platform, env, user, workdir, depth, busybox=busybox
+    )
+    return _not_followed(verdict, f"{script} is a script for {asked[1]}")
+
+
+def _started_by_env(
+    whole: Root,
+    root: Root,
+    asker: str,
+    interpreter: str,
+    asked: tuple[Environment, str],
+    platform: Platform,
+    env: Environment,
+    user: str,
+    workdir: str,
+    depth: int = 0,
+    *,
+    busybox: bool,
+) -> Verdict:
+    """The verdict on what env starts; `interpreter` is what env was called as, and names itself in its messages."""
     settings, name = asked
     env = (*env, *settings)
     paths = [absolute(name, workdir)] if "/" in name else _candidates(name, _search_path(env), workdir)
@@ -199,13 +227,13 @@ def _through_env(
         else:
             verdict = _judge_program(whole, path, platform, env, user, workdir)
         if verdict.status is not Status.FAILS:
-            return _not_followed(verdict, f"{script} is a script for {path}")
+            return verdict
         failed = failed or verdict
         if not verdict.reason.endswith(": no such file or directory"):
             break  # only for want of a file does it look on
     if failed is None:
         why = "Permission denied" if denied else "No such file or directory"
-        evidence = f"{script} asks {interpreter} for {name}, which is in no folder of PATH" + (
+        evidence = f"{asker} asks {interpreter} for {name}, which is in no folder of PATH" + (
             " that may be executed" if denied else ""
         )
         message = complaint(interpreter, name, why, busybox=busybox)

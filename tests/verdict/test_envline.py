@@ -100,6 +100,29 @@ def test_what_the_name_leads_to_is_judged(small: Small, compilers: Compilers) ->
     assert script(small, "tool")[0].status is Status.FAILS
 
 
+def test_env_as_the_entry_point(small: Small, compilers: Compilers) -> None:
+    """What its arguments name is judged as what a script's first line names; options are not followed."""
+
+    def entry(*words: str) -> tuple[Verdict, int | None, str]:
+        argv = ("/usr/bin/env", *words)
+        root = RootFs.from_directory(small.folder)
+        said = judge_entry(root, argv, AMD64, user=USER, env=(("PATH", "/usr/bin:/bin"),))
+        return said, *run(small.folder, *argv)
+
+    said, code, output = entry("nosuchprog", "-x")
+    assert (said.status, code, said.reason) == (Status.FAILS, 127, output.strip())
+    small.at("/opt/hello").chmod(0o755)
+    for words in (("PATH=/opt", "hello"), ("/opt/hello", "A=b"), ("A=b",), ()):
+        said, code, _ = entry(*words)
+        assert (said.status, code, said.findings) == (Status.RUNS, 0, ()), words
+    bare = judge_entry(RootFs.from_directory(small.folder), ("env", "nosuchprog"), AMD64, user=USER)
+    assert bare.reason == "env: 'nosuchprog': No such file or directory"
+    said, code, output = entry("PATH=/bin", "hello")
+    assert (said.status, code, said.reason) == (Status.FAILS, 127, output.strip())
+    said, code, _ = entry("-i", "/opt/hello")
+    assert (said.status, code, said.findings[-1].code) == (Status.RUNS, 0, "not-followed")
+
+
 def test_lines_that_are_not_known() -> None:
     """Options, quotes and lines without a name."""
     assert asked_of_env("python3") == ((), "python3")
