@@ -18,6 +18,7 @@ from recipes.loader.glibcpaths import absolute
 from recipes.model import Environment, Finding, Level, Platform, Status, Verdict
 from recipes.verdict.envline import asked_by_words, asked_of_env, complaint, is_busybox, is_env
 from recipes.verdict.judge import judge
+from recipes.verdict.loadercall import asked_of_loader, complaint_of_loader, is_its_own, is_loader
 from recipes.verdict.startup import account_of
 from recipes.verdict.subject import Root
 
@@ -65,6 +66,8 @@ def judge_entry(
         verdict = judge_script(whole, line, path, platform, env=env, user=user, workdir=workdir)
         return _named_as(found, path, verdict)
     verdict = _named_as(found, path, _judge_program(whole, path, platform, env, user, workdir))
+    if is_loader(path) and verdict.status is not Status.FAILS:
+        return _loaded(whole, root, path, argv, platform, env, user, workdir) or verdict
     if is_env(path) and verdict.status is not Status.FAILS:
         asked = asked_by_words(argv[1:])
         if asked is not None:
@@ -254,6 +257,36 @@ def _told_by_env(failed: Verdict, interpreter: str, name: str, *, busybox: bool)
         findings.append(replace(finding, level=level, message=message))
     certain = any(finding.level is Level.CERTAIN for finding in findings)
     return replace(failed, status=Status.FAILS if certain else Status.UNKNOWN, findings=tuple(findings))
+
+
+def _loaded(
+    whole: Root,
+    root: Root,
+    loader: str,
+    argv: tuple[str, ...],
+    platform: Platform,
+    env: Environment,
+    user: str,
+    workdir: str,
+) -> Verdict | None:
+    """The verdict on the program that a loader is called with; None where what that does is not known here."""
+    asked = asked_of_loader(root, loader, argv[1:], env)
+    if asked is None:
+        return None
+    settings, name = asked
+    program = absolute(name, workdir)
+    if root.is_folder(program):
+        return None
+    if not root.exists(program) or not root.may_read(program):
+        denied = root.exists(program) or root.barrier(program)
+        why = "Permission denied" if denied else "No such file or directory"
+        evidence = f"the entry point has {argv[0]} load {name}, which the image's user cannot open"
+        return _fails("entry-missing", evidence, complaint_of_loader(argv[0], name, why), "add it, or correct the path")
+    if not is_its_own(root, loader, program, workdir):
+        return None
+    verdict = _judge_program(whole, program, platform, settings, user, workdir)
+    # What the kernel would refuse a loader may take, or refuse in other words.
+    return None if verdict.reason.startswith("exec ") and verdict.status is Status.FAILS else verdict
 
 
 def _not_followed(verdict: Verdict, evidence: str) -> Verdict:

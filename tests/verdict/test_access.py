@@ -257,3 +257,34 @@ def test_musl_says_that_it_was_denied(tmp_path: Path, compilers: Compilers, path
     assert compared(small) == ""
     small.at(path).chmod(mode)
     assert compared(small) == code
+
+
+def test_a_loader_as_the_entry_point(small: Small) -> None:
+    """The program that it is given is judged, with its options; the program need not be one that may be executed."""
+
+    def code(*words: str) -> str:
+        argv = (LOADER, *words)
+        said = judge_entry(RootFs.from_directory(small.folder), argv, AMD64, user=USER)
+        exit_code, output = run(small.folder, *argv)
+        assert (said.status is Status.RUNS) == (exit_code == 0), (said, output)
+        if said.status is not Status.FAILS:
+            return said.status.value
+        assert said.reason in output
+        return said.findings[0].code
+
+    small.at("/app").chmod(0o644)
+    assert code("/app") == code("./app", "--list") == code("--argv0", "other", "/app") == "runs"
+    small.put("/opt/liba.so", small.at("/usr/lib/liba.so").read_bytes())
+    small.at("/usr/lib/liba.so").unlink()
+    assert code("/app") == "library-missing"
+    assert code("--library-path", "/opt", "/app") == code("--preload", "/opt/liba.so", "/app") == "runs"
+    assert code("/no") == "entry-missing"
+    small.at("/app").chmod(0o600)
+    assert code("/app") == "entry-missing"
+
+
+@pytest.mark.parametrize("words", [(), ("app",), ("--list", "/app"), ("--argv0=x", "/app"), ("--preload",), ("/usr",)])
+def test_a_loader_that_is_asked_for_something_else(small: Small, words: tuple[str, ...]) -> None:
+    """Other options, names that it looks for like a library's and what is no file are not judged."""
+    said = judge_entry(RootFs.from_directory(small.folder), (LOADER, *words), AMD64, user=USER)
+    assert said.status is Status.UNKNOWN
