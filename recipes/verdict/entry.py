@@ -16,6 +16,7 @@ from recipes.elf.segments import Reader
 from recipes.errors import NotElf, TruncatedElf
 from recipes.loader.glibcpaths import absolute
 from recipes.model import Environment, Finding, Level, Platform, Status, Verdict
+from recipes.verdict.applets import missing_applet
 from recipes.verdict.envline import asked_by_words, asked_of_env, complaint, is_busybox, is_env
 from recipes.verdict.judge import judge
 from recipes.verdict.loadercall import asked_of_loader, complaint_of_loader, is_its_own, is_loader
@@ -65,7 +66,7 @@ def judge_entry(
             return _fails("script-unreadable", evidence, f"{path}: Permission denied", "give it mode 0755")
         verdict = judge_script(whole, line, path, platform, env=env, user=user, workdir=workdir)
         return _named_as(found, path, verdict)
-    verdict = _named_as(found, path, _judge_program(whole, path, platform, env, user, workdir))
+    verdict = _named_as(found, path, _judge_program(whole, path, platform, env, user, workdir, argv[1:]))
     if is_loader(path) and verdict.status is not Status.FAILS:
         return _loaded(whole, root, path, argv, platform, env, user, workdir) or verdict
     if is_env(path) and verdict.status is not Status.FAILS:
@@ -302,17 +303,30 @@ def _not_followed(verdict: Verdict, evidence: str) -> Verdict:
     return replace(verdict, findings=(*verdict.findings, finding))
 
 
-def _judge_program(root: Root, path: str, platform: Platform, env: Environment, user: str, workdir: str) -> Verdict:
+def _judge_program(
+    root: Root,
+    path: str,
+    platform: Platform,
+    env: Environment,
+    user: str,
+    workdir: str,
+    arguments: tuple[str, ...] = (),
+) -> Verdict:
     reader = root.reader(path)
     try:
         traits = examine_reader(reader)
         facts = facts_of(reader, traits.header, traits.dynamic)
-        return judge(traits, facts, root, platform, env=env, user=user, entry=path, workdir=workdir)
+        verdict = judge(traits, facts, root, platform, env=env, user=user, entry=path, workdir=workdir)
     except TruncatedElf as error:
         return _fails("truncated", error.message, "Segmentation fault (exit code 139)", "copy or build it again")
     except NotElf as error:
         fix = "a script starts with #! and its interpreter, a program is built for Linux"
         return _fails("not-a-program", f"{path}: {error.message}", f"exec {path}: exec format error", fix)
+    applet = missing_applet(root, path, arguments) if verdict.status is Status.RUNS else ""
+    if applet:
+        evidence = f"{path} is busybox, built without {applet}"
+        return _fails("applet-missing", evidence, f"{applet}: applet not found", "add the program of that name")
+    return verdict
 
 
 def _find(root: Root, name: str, search: str, workdir: str) -> str | None:

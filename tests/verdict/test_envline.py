@@ -10,6 +10,7 @@ import pytest
 
 from recipes.model import Level, Platform, Status, Verdict
 from recipes.rootfs.root import RootFs
+from recipes.verdict.applets import applets
 from recipes.verdict.entry import judge_entry
 from recipes.verdict.envline import asked_of_env
 from tests.compilers import Compilers
@@ -129,6 +130,44 @@ def test_lines_that_are_not_known() -> None:
     assert asked_of_env("-SA=b python3 -u") == ((("A", "b"),), "python3")
     for line in ("", "-", "-i python3", "A=b", "-S", "-S 'a b'", "-S -i a", "-vS a"):
         assert asked_of_env(line) is None, line
+
+
+@pytest.mark.slow
+def test_applets_that_busybox_lacks(tmp_path: Path) -> None:
+    """All that it lists are found in its binary, and no more; called for another one, it says that it has none."""
+    need(os.geteuid() == 0, "root")
+    root = tmp_path / "root"
+    old = os.umask(0o022)
+    try:
+        (root / "bin").mkdir(parents=True)
+        shutil.copy(assembled("busybox") / "bin/busybox", root / "bin/busybox")
+        for name in ("true", "bash", "nosuch"):
+            (root / "bin" / name).symlink_to("busybox")
+    finally:
+        os.umask(old)
+    listed = run(root, "/bin/busybox", "--list")[1].split()
+    assert {name.encode() for name in listed} == applets((root / "bin/busybox").read_bytes())
+    for argv, good in [
+        (("/bin/true",), True),
+        (("/bin/busybox", "true"), True),
+        (("/bin/busybox", "/x/true"), True),
+        (("/bin/busybox", "--list"), True),
+        (("/bin/busybox",), True),
+        (("/bin/bash", "-c", "true"), False),
+        (("/bin/nosuch",), False),
+        (("/bin/busybox", "nosuch"), False),
+    ]:
+        said = judge_entry(RootFs.from_directory(root), argv, AMD64, user=USER)
+        code, output = run(root, *argv)
+        assert (said.status is Status.RUNS, code == 0) == (good, good), (argv, said, output)
+        if not good:
+            assert (said.findings[0].code, said.reason) == ("applet-missing", output.strip())
+
+
+@pytest.mark.parametrize("content", [b"", b"\0[\0[[\0a\0", b"applet not found", b"applet not found\0[\0a\0"])
+def test_what_is_no_list_of_applets(content: bytes) -> None:
+    """Other programs have none, nor has a busybox with one applet, or without the first."""
+    assert applets(content) == frozenset()
 
 
 @pytest.mark.slow
