@@ -20,13 +20,13 @@ from recipes.verdict.applets import missing_applet
 from recipes.verdict.envline import asked_by_words, asked_of_env, complaint, is_busybox, is_env
 from recipes.verdict.judge import judge
 from recipes.verdict.loadercall import asked_of_loader, complaint_of_loader, is_its_own, is_loader
+from recipes.verdict.shells import complaint_of_shell, is_shell, script_of
 from recipes.verdict.startup import account_of
 from recipes.verdict.subject import Root
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MOST_SCRIPTS = 5  # one more is ELOOP
 _LONGEST_LINE = 255
-_SHELLS = ("sh", "ash", "bash", "dash", "busybox")
 
 
 def judge_entry(
@@ -76,9 +76,11 @@ def judge_entry(
             return _started_by_env(whole, root, "the entry point", argv[0], *settings, busybox=is_busybox(root, path))
         if any(word.startswith("-") for word in argv[1:]):
             return _not_followed(verdict, f"the entry point is {shlex.join(argv)}")
-    if argv[1:2] == ("-c",) and posixpath.basename(path) in _SHELLS:
+    if not is_shell(path) or verdict.status is Status.FAILS:
+        return verdict
+    if argv[1:2] == ("-c",):
         return _not_followed(verdict, f"the entry point hands {shlex.join(argv[2:3])} to a shell")
-    return verdict
+    return _read_by_shell(root, path, argv, workdir, verdict)
 
 
 def judge_script(
@@ -288,6 +290,25 @@ def _loaded(
     verdict = _judge_program(whole, program, platform, settings, user, workdir)
     # What the kernel would refuse a loader may take, or refuse in other words.
     return None if verdict.reason.startswith("exec ") and verdict.status is Status.FAILS else verdict
+
+
+def _read_by_shell(root: Root, path: str, argv: tuple[str, ...], workdir: str, verdict: Verdict) -> Verdict:
+    """The verdict on a shell, with what is known of the script that it is called with."""
+    script = script_of(path, argv[1:])
+    if not script:
+        return verdict
+    file = absolute(script, workdir)
+    if root.exists(file) and root.may_read(file):
+        return _not_followed(verdict, f"the entry point has a shell read {script}")
+    denied = bool(root.exists(file) or root.barrier(file))
+    why = "Not a directory" if _file_on_the_way(root, file) else "No such file or directory"
+    message = complaint_of_shell(root.reader(path), argv, script, "Permission denied" if denied else why)
+    if not message:
+        return _not_followed(verdict, f"the entry point has a shell read {script}, which it cannot open there")
+    evidence = f"the entry point has {argv[0]} read {script}, which the image's user cannot open"
+    if denied:
+        return _fails("script-unreadable", evidence, message, "give it mode 0755")
+    return _fails("script-missing", evidence, message, "add it, or correct the path")
 
 
 def _not_followed(verdict: Verdict, evidence: str) -> Verdict:

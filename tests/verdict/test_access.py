@@ -18,7 +18,7 @@ from recipes.verdict.entry import judge_entry
 from recipes.verdict.judge import judge
 from tests.compilers import Compilers
 from tests.loader.test_explain import BARE, LIB, LOADER, MUSL, Small
-from tests.need import need
+from tests.need import need, need_tool
 from tests.oracle.roots import root as assembled
 
 AMD64 = Platform.parse("linux/amd64")
@@ -165,6 +165,46 @@ def test_a_script_that_its_interpreter_may_not_read(small: Small) -> None:
         if code:
             assert said.findings[0].code == code
             assert said.reason in output
+
+
+@pytest.mark.parametrize("name", ["dash", "bash", pytest.param("busybox", marks=pytest.mark.slow)])
+def test_a_shell_that_is_called_with_a_script(small: Small, name: str) -> None:
+    """A script that is not there, is no path or may not be read ends the shell, in its own words."""
+    if name == "bash":
+        library = Path(f"{LIB}/libtinfo.so.6")
+        need(library.exists(), "libtinfo")
+        small.put(f"{LIB}/libtinfo.so.6", library)
+    small.put("/bin/sh", assembled("busybox") / "bin/busybox" if name == "busybox" else Path(need_tool(name)))
+    small.at("/bin/busybox").symlink_to("sh")
+    small.put("/start", b"exit 0\n").put("/closed/start", b"exit 0\n")
+    small.at("/closed").chmod(0o700)
+    through = [("/bin/busybox", "sh")] if name == "busybox" else []
+    for mode, script, code in (
+        (0o644, "/start", ""),
+        (0o644, "./start", ""),
+        (0o644, "/no", "script-missing"),
+        (0o644, "./no", "script-missing"),
+        (0o644, "/start/more", "script-missing"),
+        (0o644, "/closed/start", "script-unreadable"),
+        (0o600, "/start", "script-unreadable"),
+    ):
+        small.at("/start").chmod(mode)
+        for shell_words in [("/bin/sh",), *through]:
+            said = judge_entry(RootFs.from_directory(small.folder), (*shell_words, script), AMD64, user=USER)
+            status, output = run(small.folder, *shell_words, script)
+            assert (said.status is Status.RUNS, status == 0) == (not code, not code), (said, output)
+            assert said.findings[-1].code == (code or "not-followed")
+            assert not code or said.reason == output.strip()
+
+
+def test_shells_that_are_asked_for_something_else(small: Small) -> None:
+    """Options, bare names and a shell alone are judged as the shell is."""
+    small.put("/bin/sh", Path(need_tool("dash")))
+    root = RootFs.from_directory(small.folder)
+    for words in ((), ("start",), ("-e", "/no"), ("+x", "/no")):
+        said = judge_entry(root, ("/bin/sh", *words), AMD64, user=USER)
+        assert said.status is Status.RUNS, words
+        assert {finding.code for finding in said.findings}.isdisjoint({"script-missing", "not-followed"})
 
 
 def test_members_of_a_group() -> None:
