@@ -197,10 +197,8 @@ def _through_env(
             "name the interpreter with its whole path",
         )
         return Verdict(Status.UNKNOWN, (finding,))
-    verdict = _started_by_env(
-        whole, root, script, interpreter, asked, platform, env, user, workdir, depth, busybox=busybox
-    )
-    return _not_followed(verdict, f"{script} is a script for {asked[1]}")
+    settings = (asked, platform, env, user, workdir, depth)
+    return _started_by_env(whole, root, script, interpreter, *settings, busybox=busybox, is_script=True)
 
 
 def _started_by_env(
@@ -216,6 +214,7 @@ def _started_by_env(
     depth: int = 0,
     *,
     busybox: bool,
+    is_script: bool = False,
 ) -> Verdict:
     """The verdict on what env starts; `interpreter` is what env was called as, and names itself in its messages."""
     settings, name = asked
@@ -233,7 +232,7 @@ def _started_by_env(
         else:
             verdict = _judge_program(whole, path, platform, env, user, workdir)
         if verdict.status is not Status.FAILS:
-            return verdict
+            return _not_followed(verdict, f"{asker} is a script for {path}") if is_script else verdict
         failed = failed or verdict
         if not verdict.reason.endswith(": no such file or directory"):
             break  # only for want of a file does it look on
