@@ -16,15 +16,17 @@ from recipes.elf.segments import Reader
 from recipes.errors import NotElf, TruncatedElf
 from recipes.loader.glibcpaths import absolute
 from recipes.model import Environment, Finding, Level, Platform, Status, Verdict
-from recipes.verdict.envline import asked_of_env, complaint, is_busybox, is_env
+from recipes.verdict.applets import missing_applet
+from recipes.verdict.envline import asked_by_words, asked_of_env, complaint, is_busybox, is_env
 from recipes.verdict.judge import judge
+from recipes.verdict.loadercall import asked_of_loader, complaint_of_loader, is_its_own, is_loader
+from recipes.verdict.shells import complaint_of_shell, is_shell, script_of
 from recipes.verdict.startup import account_of
 from recipes.verdict.subject import Root
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MOST_SCRIPTS = 5  # one more is ELOOP
 _LONGEST_LINE = 255
-_SHELLS = ("sh", "ash", "bash", "dash", "busybox")
 
 
 def judge_entry(
@@ -64,10 +66,21 @@ def judge_entry(
             return _fails("script-unreadable", evidence, f"{path}: Permission denied", "give it mode 0755")
         verdict = judge_script(whole, line, path, platform, env=env, user=user, workdir=workdir)
         return _named_as(found, path, verdict)
-    verdict = _named_as(found, path, _judge_program(whole, path, platform, env, user, workdir, argv[0]))
-    if argv[1:2] == ("-c",) and posixpath.basename(path) in _SHELLS:
+    verdict = _named_as(found, path, _judge_program(whole, path, platform, env, user, workdir, argv))
+    if is_loader(path) and verdict.status is not Status.FAILS:
+        return _loaded(whole, root, path, argv, platform, env, user, workdir) or verdict
+    if is_env(path) and verdict.status is not Status.FAILS:
+        asked = asked_by_words(argv[1:])
+        if asked is not None:
+            settings = (asked, platform, env, user, workdir)
+            return _started_by_env(whole, root, "the entry point", argv[0], *settings, busybox=is_busybox(root, path))
+        if any(word.startswith("-") for word in argv[1:]):
+            return _not_followed(verdict, f"the entry point is {shlex.join(argv)}")
+    if not is_shell(path) or verdict.status is Status.FAILS:
+        return verdict
+    if argv[1:2] == ("-c",):
         return _not_followed(verdict, f"the entry point hands {shlex.join(argv[2:3])} to a shell")
-    return verdict
+    return _read_by_shell(root, path, argv, workdir, verdict)
 
 
 def judge_script(
@@ -184,6 +197,26 @@ def _through_env(
             "name the interpreter with its whole path",
         )
         return Verdict(Status.UNKNOWN, (finding,))
+    settings = (asked, platform, env, user, workdir, depth)
+    return _started_by_env(whole, root, script, interpreter, *settings, busybox=busybox, is_script=True)
+
+
+def _started_by_env(
+    whole: Root,
+    root: Root,
+    asker: str,
+    interpreter: str,
+    asked: tuple[Environment, str],
+    platform: Platform,
+    env: Environment,
+    user: str,
+    workdir: str,
+    depth: int = 0,
+    *,
+    busybox: bool,
+    is_script: bool = False,
+) -> Verdict:
+    """The verdict on what env starts; `interpreter` is what env was called as, and names itself in its messages."""
     settings, name = asked
     env = (*env, *settings)
     paths = [absolute(name, workdir)] if "/" in name else _candidates(name, _search_path(env), workdir)
@@ -199,13 +232,13 @@ def _through_env(
         else:
             verdict = _judge_program(whole, path, platform, env, user, workdir)
         if verdict.status is not Status.FAILS:
-            return _not_followed(verdict, f"{script} is a script for {path}")
+            return _not_followed(verdict, f"{asker} is a script for {path}") if is_script else verdict
         failed = failed or verdict
         if not verdict.reason.endswith(": no such file or directory"):
             break  # only for want of a file does it look on
     if failed is None:
         why = "Permission denied" if denied else "No such file or directory"
-        evidence = f"{script} asks {interpreter} for {name}, which is in no folder of PATH" + (
+        evidence = f"{asker} asks {interpreter} for {name}, which is in no folder of PATH" + (
             " that may be executed" if denied else ""
         )
         message = complaint(interpreter, name, why, busybox=busybox)
@@ -228,6 +261,55 @@ def _told_by_env(failed: Verdict, interpreter: str, name: str, *, busybox: bool)
     return replace(failed, status=Status.FAILS if certain else Status.UNKNOWN, findings=tuple(findings))
 
 
+def _loaded(
+    whole: Root,
+    root: Root,
+    loader: str,
+    argv: tuple[str, ...],
+    platform: Platform,
+    env: Environment,
+    user: str,
+    workdir: str,
+) -> Verdict | None:
+    """The verdict on the program that a loader is called with; None where what that does is not known here."""
+    asked = asked_of_loader(root, loader, argv[1:], env)
+    if asked is None:
+        return None
+    settings, name = asked
+    program = absolute(name, workdir)
+    if root.is_folder(program):
+        return None
+    if not root.exists(program) or not root.may_read(program):
+        denied = root.exists(program) or root.barrier(program)
+        why = "Permission denied" if denied else "No such file or directory"
+        evidence = f"the entry point has {argv[0]} load {name}, which the image's user cannot open"
+        return _fails("entry-missing", evidence, complaint_of_loader(argv[0], name, why), "add it, or correct the path")
+    if not is_its_own(root, loader, program, workdir):
+        return None
+    verdict = _judge_program(whole, program, platform, settings, user, workdir)
+    # What the kernel would refuse a loader may take, or refuse in other words.
+    return None if verdict.reason.startswith("exec ") and verdict.status is Status.FAILS else verdict
+
+
+def _read_by_shell(root: Root, path: str, argv: tuple[str, ...], workdir: str, verdict: Verdict) -> Verdict:
+    """The verdict on a shell, with what is known of the script that it is called with."""
+    script = script_of(path, argv[1:])
+    if not script:
+        return verdict
+    file = absolute(script, workdir)
+    if root.exists(file) and root.may_read(file):
+        return _not_followed(verdict, f"the entry point has a shell read {script}")
+    denied = bool(root.exists(file) or root.barrier(file))
+    why = "Not a directory" if _file_on_the_way(root, file) else "No such file or directory"
+    message = complaint_of_shell(root.reader(path), argv, script, "Permission denied" if denied else why)
+    if not message:
+        return _not_followed(verdict, f"the entry point has a shell read {script}, which it cannot open there")
+    evidence = f"the entry point has {argv[0]} read {script}, which the image's user cannot open"
+    if denied:
+        return _fails("script-unreadable", evidence, message, "give it mode 0755")
+    return _fails("script-missing", evidence, message, "add it, or correct the path")
+
+
 def _not_followed(verdict: Verdict, evidence: str) -> Verdict:
     if verdict.status is Status.FAILS:
         return verdict
@@ -242,18 +324,30 @@ def _not_followed(verdict: Verdict, evidence: str) -> Verdict:
 
 
 def _judge_program(
-    root: Root, path: str, platform: Platform, env: Environment, user: str, workdir: str, argv0: str = ""
+    root: Root,
+    path: str,
+    platform: Platform,
+    env: Environment,
+    user: str,
+    workdir: str,
+    argv: tuple[str, ...] = (),
 ) -> Verdict:
     reader = root.reader(path)
     try:
         traits = examine_reader(reader)
         facts = facts_of(reader, traits.header, traits.dynamic)
-        return judge(traits, facts, root, platform, env=env, user=user, entry=path, workdir=workdir, argv0=argv0)
+        called = argv[0] if argv else ""
+        verdict = judge(traits, facts, root, platform, env=env, user=user, entry=path, workdir=workdir, argv0=called)
     except TruncatedElf as error:
         return _fails("truncated", error.message, "Segmentation fault (exit code 139)", "copy or build it again")
     except NotElf as error:
         fix = "a script starts with #! and its interpreter, a program is built for Linux"
         return _fails("not-a-program", f"{path}: {error.message}", f"exec {path}: exec format error", fix)
+    applet = missing_applet(root, path, argv[1:]) if verdict.status is Status.RUNS else ""
+    if applet:
+        evidence = f"{path} is busybox, built without {applet}"
+        return _fails("applet-missing", evidence, f"{applet}: applet not found", "add the program of that name")
+    return verdict
 
 
 def _find(root: Root, name: str, search: str, workdir: str) -> str | None:

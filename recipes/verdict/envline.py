@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Sequence
 
 from recipes.model import Environment
 from recipes.verdict.subject import Root
@@ -33,6 +34,11 @@ def asked_of_env(argument: str) -> tuple[Environment, str] | None:
         if _SPECIAL.search(split["words"]):
             return None
         words = split["words"].split()
+    return asked_by_words(words)
+
+
+def asked_by_words(words: Sequence[str]) -> tuple[Environment, str] | None:
+    """The same of arguments that are words already."""
     settings: list[tuple[str, str]] = []
     for word in words:
         name, equals, value = word.partition("=")

@@ -18,7 +18,7 @@ from recipes.verdict.entry import judge_entry
 from recipes.verdict.judge import judge
 from tests.compilers import Compilers
 from tests.loader.test_explain import BARE, LIB, LOADER, MUSL, Small
-from tests.need import need
+from tests.need import need, need_tool
 from tests.oracle.roots import root as assembled
 
 AMD64 = Platform.parse("linux/amd64")
@@ -167,6 +167,46 @@ def test_a_script_that_its_interpreter_may_not_read(small: Small) -> None:
             assert said.reason in output
 
 
+@pytest.mark.parametrize("name", ["dash", "bash", pytest.param("busybox", marks=pytest.mark.slow)])
+def test_a_shell_that_is_called_with_a_script(small: Small, name: str) -> None:
+    """A script that is not there, is no path or may not be read ends the shell, in its own words."""
+    if name == "bash":
+        library = Path(f"{LIB}/libtinfo.so.6")
+        need(library.exists(), "libtinfo")
+        small.put(f"{LIB}/libtinfo.so.6", library)
+    small.put("/bin/sh", assembled("busybox") / "bin/busybox" if name == "busybox" else Path(need_tool(name)))
+    small.at("/bin/busybox").symlink_to("sh")
+    small.put("/start", b"exit 0\n").put("/closed/start", b"exit 0\n")
+    small.at("/closed").chmod(0o700)
+    through = [("/bin/busybox", "sh")] if name == "busybox" else []
+    for mode, script, code in (
+        (0o644, "/start", ""),
+        (0o644, "./start", ""),
+        (0o644, "/no", "script-missing"),
+        (0o644, "./no", "script-missing"),
+        (0o644, "/start/more", "script-missing"),
+        (0o644, "/closed/start", "script-unreadable"),
+        (0o600, "/start", "script-unreadable"),
+    ):
+        small.at("/start").chmod(mode)
+        for shell_words in [("/bin/sh",), *through]:
+            said = judge_entry(RootFs.from_directory(small.folder), (*shell_words, script), AMD64, user=USER)
+            status, output = run(small.folder, *shell_words, script)
+            assert (said.status is Status.RUNS, status == 0) == (not code, not code), (said, output)
+            assert said.findings[-1].code == (code or "not-followed")
+            assert not code or said.reason == output.strip()
+
+
+def test_shells_that_are_asked_for_something_else(small: Small) -> None:
+    """Options, bare names and a shell alone are judged as the shell is."""
+    small.put("/bin/sh", Path(need_tool("dash")))
+    root = RootFs.from_directory(small.folder)
+    for words in ((), ("start",), ("-e", "/no"), ("+x", "/no")):
+        said = judge_entry(root, ("/bin/sh", *words), AMD64, user=USER)
+        assert said.status is Status.RUNS, words
+        assert {finding.code for finding in said.findings}.isdisjoint({"script-missing", "not-followed"})
+
+
 def test_members_of_a_group() -> None:
     """A user's other groups count, unless the image names a group."""
     lists = b"me:x:7:8::/me:\n", b"lib:x:9:you,me\nother:x:10:you\n"
@@ -257,3 +297,34 @@ def test_musl_says_that_it_was_denied(tmp_path: Path, compilers: Compilers, path
     assert compared(small) == ""
     small.at(path).chmod(mode)
     assert compared(small) == code
+
+
+def test_a_loader_as_the_entry_point(small: Small) -> None:
+    """The program that it is given is judged, with its options; the program need not be one that may be executed."""
+
+    def code(*words: str) -> str:
+        argv = (LOADER, *words)
+        said = judge_entry(RootFs.from_directory(small.folder), argv, AMD64, user=USER)
+        exit_code, output = run(small.folder, *argv)
+        assert (said.status is Status.RUNS) == (exit_code == 0), (said, output)
+        if said.status is not Status.FAILS:
+            return said.status.value
+        assert said.reason in output
+        return said.findings[0].code
+
+    small.at("/app").chmod(0o644)
+    assert code("/app") == code("./app", "--list") == code("--argv0", "other", "/app") == "runs"
+    small.put("/opt/liba.so", small.at("/usr/lib/liba.so").read_bytes())
+    small.at("/usr/lib/liba.so").unlink()
+    assert code("/app") == "library-missing"
+    assert code("--library-path", "/opt", "/app") == code("--preload", "/opt/liba.so", "/app") == "runs"
+    assert code("/no") == "entry-missing"
+    small.at("/app").chmod(0o600)
+    assert code("/app") == "entry-missing"
+
+
+@pytest.mark.parametrize("words", [(), ("app",), ("--list", "/app"), ("--argv0=x", "/app"), ("--preload",), ("/usr",)])
+def test_a_loader_that_is_asked_for_something_else(small: Small, words: tuple[str, ...]) -> None:
+    """Other options, names that it looks for like a library's and what is no file are not judged."""
+    said = judge_entry(RootFs.from_directory(small.folder), (LOADER, *words), AMD64, user=USER)
+    assert said.status is Status.UNKNOWN

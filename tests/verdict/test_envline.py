@@ -10,6 +10,7 @@ import pytest
 
 from recipes.model import Level, Platform, Status, Verdict
 from recipes.rootfs.root import RootFs
+from recipes.verdict.applets import applets
 from recipes.verdict.entry import judge_entry
 from recipes.verdict.envline import asked_of_env
 from tests.compilers import Compilers
@@ -100,12 +101,73 @@ def test_what_the_name_leads_to_is_judged(small: Small, compilers: Compilers) ->
     assert script(small, "tool")[0].status is Status.FAILS
 
 
+def test_env_as_the_entry_point(small: Small, compilers: Compilers) -> None:
+    """What its arguments name is judged as what a script's first line names; options are not followed."""
+
+    def entry(*words: str) -> tuple[Verdict, int | None, str]:
+        argv = ("/usr/bin/env", *words)
+        root = RootFs.from_directory(small.folder)
+        said = judge_entry(root, argv, AMD64, user=USER, env=(("PATH", "/usr/bin:/bin"),))
+        return said, *run(small.folder, *argv)
+
+    said, code, output = entry("nosuchprog", "-x")
+    assert (said.status, code, said.reason) == (Status.FAILS, 127, output.strip())
+    small.at("/opt/hello").chmod(0o755)
+    for words in (("PATH=/opt", "hello"), ("/opt/hello", "A=b"), ("A=b",), ()):
+        said, code, _ = entry(*words)
+        assert (said.status, code, said.findings) == (Status.RUNS, 0, ()), words
+    bare = judge_entry(RootFs.from_directory(small.folder), ("env", "nosuchprog"), AMD64, user=USER)
+    assert bare.reason == "env: 'nosuchprog': No such file or directory"
+    said, code, output = entry("PATH=/bin", "hello")
+    assert (said.status, code, said.reason) == (Status.FAILS, 127, output.strip())
+    said, code, _ = entry("-i", "/opt/hello")
+    assert (said.status, code, said.findings[-1].code) == (Status.RUNS, 0, "not-followed")
+
+
 def test_lines_that_are_not_known() -> None:
     """Options, quotes and lines without a name."""
     assert asked_of_env("python3") == ((), "python3")
     assert asked_of_env("-SA=b python3 -u") == ((("A", "b"),), "python3")
     for line in ("", "-", "-i python3", "A=b", "-S", "-S 'a b'", "-S -i a", "-vS a"):
         assert asked_of_env(line) is None, line
+
+
+@pytest.mark.slow
+def test_applets_that_busybox_lacks(tmp_path: Path) -> None:
+    """All that it lists are found in its binary, and no more; called for another one, it says that it has none."""
+    need(os.geteuid() == 0, "root")
+    root = tmp_path / "root"
+    old = os.umask(0o022)
+    try:
+        (root / "bin").mkdir(parents=True)
+        shutil.copy(assembled("busybox") / "bin/busybox", root / "bin/busybox")
+        for name in ("true", "bash", "nosuch"):
+            (root / "bin" / name).symlink_to("busybox")
+    finally:
+        os.umask(old)
+    listed = run(root, "/bin/busybox", "--list")[1].split()
+    assert {name.encode() for name in listed} == applets((root / "bin/busybox").read_bytes())
+    for argv, good in [
+        (("/bin/true",), True),
+        (("/bin/busybox", "true"), True),
+        (("/bin/busybox", "/x/true"), True),
+        (("/bin/busybox", "--list"), True),
+        (("/bin/busybox",), True),
+        (("/bin/bash", "-c", "true"), False),
+        (("/bin/nosuch",), False),
+        (("/bin/busybox", "nosuch"), False),
+    ]:
+        said = judge_entry(RootFs.from_directory(root), argv, AMD64, user=USER)
+        code, output = run(root, *argv)
+        assert (said.status is Status.RUNS, code == 0) == (good, good), (argv, said, output)
+        if not good:
+            assert (said.findings[0].code, said.reason) == ("applet-missing", output.strip())
+
+
+@pytest.mark.parametrize("content", [b"", b"\0[\0[[\0a\0", b"applet not found", b"applet not found\0[\0a\0"])
+def test_what_is_no_list_of_applets(content: bytes) -> None:
+    """Other programs have none, nor has a busybox with one applet, or without the first."""
+    assert applets(content) == frozenset()
 
 
 @pytest.mark.slow
