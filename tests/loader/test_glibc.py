@@ -189,7 +189,8 @@ def test_the_loader_may_be_preloaded_and_needed(small: Small) -> None:
 
 def test_a_renamed_loader(small: Small) -> None:
     """A program may name its loader by any path; libc needs it by its soname, and it is not searched for."""
-    small.put("/opt/loader", Path(LOADER)).at(LOADER).unlink()
+    small.put("/opt/ld.so", Path(LOADER)).at(LOADER).unlink()
+    small.at("/opt/loader").symlink_to("ld.so")
     small.program(flags=("-Wl,--dynamic-linker=/opt/loader",))
     assert small.agrees().problems == ()
     assert {library.path for library in small.loading().libraries} == {"/opt/loader", f"{LIB}/libc.so.6"}
@@ -352,6 +353,19 @@ def test_a_program_of_32_bits_has_its_own_entries_of_the_cache(platform: str) ->
         assert [library.path for library in loading.libraries] == [found], flags
 
 
+@pytest.mark.parametrize(("flags", "found"), [(0x0903, "/opt/liba.so"), (0x0B03, "/opt/liba.so"), (0x0003, None)])
+def test_another_cpu_of_32_bits(flags: int, found: str | None) -> None:
+    """arm has marks of its own in the cache, for hard and for soft float."""
+    make_arm = partial(make_elf, bits=32, machine=40)
+    files = {
+        "/opt/liba.so": make_arm(entry=0, names=((SONAME, b"liba.so"),)),
+        "/etc/ld.so.cache": cache_of("liba.so", "/opt/liba.so", flags),
+    }
+    program = make_arm(interpreter=b"/lib/ld-linux-armhf.so.3", needed=(b"liba.so",), flags_1=PIE)
+    root = glibc_root(files, "/lib/ld-linux-armhf.so.3", make_arm)
+    assert [library.path for library in loading_of(program, root, "linux/arm/v7").libraries] == [found]
+
+
 def test_a_library_of_64_bits_for_a_program_of_32() -> None:
     """It is skipped, and the class of the program that wants another is in the message."""
     root = glibc_root({"/lib/liba.so": LIBRARY}, I386, make_386)
@@ -498,6 +512,7 @@ def test_paths_that_are_split() -> None:
         "/a/liba.so", ";/b/liba.so", "./liba.so", "c/liba.so",
     ]  # fmt: skip
     assert [step.path for step in steps if step.why == "LD_LIBRARY_PATH"] == ["/d/liba.so", "/e/liba.so"]
+    assert loading_of(program, glibc_root({"/c/liba.so": LIBRARY}), "linux/amd64").libraries[0].path == "c/liba.so"
 
 
 # ── the interpreter ──────────────────────────────────────────────────────────────────────────────────────────────────
