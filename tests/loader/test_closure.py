@@ -159,7 +159,9 @@ def test_a_file_or_a_whole_folder(small: Small) -> None:
     small.at("/plugins/link").symlink_to("data")
     everything = [LIBC, f"{LIB}/libsecond.so.1", LOADER, "/plugins/data", "/plugins/deep/plugin.so", "/plugins/link"]
     assert places(closed(small, "/plugins")) == places(closed(small, "/plugins/")) == everything
-    assert dict(closed(small, "/plugins").places)["/plugins/link"] == "/plugins/data"
+    found = closed(small, "/plugins")
+    assert dict(found.places)["/plugins/link"] == "/plugins/data"
+    assert found.missing == ()
     assert places(closed(small, "plugins/data")) == [LIBC, LOADER, "/plugins/data"]
     with pytest.raises(BadInput, match=r"^the root has no /none$") as raised:
         closed(small, "/none")
@@ -203,6 +205,13 @@ def test_musl(small: Small) -> None:
     small.put("/opt/tool", small.at("/app").read_bytes())
     found = closed(small, path="/opt/tool")
     assert found == Closure((("/lib/ld-musl-x86_64.so.1", MUSL), ("/lib/liba.so", "/opt/lib/liba.so")), (), ())
+
+
+def test_a_program_that_needs_its_loader_alone(small: Small) -> None:
+    """As Go's position-independent ones: one file, also behind a link."""
+    small.program(flags=("-nostdlib", "-pie", "-Wl,--dynamic-linker=/lib/link"), source=START)
+    small.at("/lib/link").symlink_to(LOADER)
+    assert closed(small) == Closure((("/lib/link", LOADER),), (), ())
 
 
 def test_a_root_without_the_loader(small: Small) -> None:

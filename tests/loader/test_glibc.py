@@ -16,7 +16,7 @@ import pytest
 from recipes.architecture import ARCHITECTURES
 from recipes.elf.facts import read_elf
 from recipes.elf.markers import examine
-from recipes.elf.segments import BytesReader
+from recipes.elf.segments import PT_DYNAMIC, BytesReader, FileReader, read_header
 from recipes.loader.explain import explain, loader_kind
 from recipes.loader.loading import Loading, Problem
 from recipes.model import Command, Library, Platform, Searched
@@ -179,6 +179,41 @@ def test_what_was_preloaded_in_vain_is_still_missed(small: Small) -> None:
     assert [library.name for library in small.loading({"LD_PRELOAD": "liba.so"}).libraries].count("liba.so") == 1
 
 
+def test_what_is_preloaded_brings_what_it_needs(small: Small) -> None:
+    """Its libraries are loaded, too; one that they lack ends the program."""
+    b = small.library("libb.so")
+    a = small.library("liba.so", b)
+    small.program().put("/opt/liba.so", a).put(f"{LIB}/libb.so", b)
+    env = {"LD_PRELOAD": "/opt/liba.so"}
+    assert small.finds("libb.so", env) == f"{LIB}/libb.so"
+    small.at(f"{LIB}/libb.so").unlink()
+    (problem,) = small.agrees(env).problems
+    assert (problem.library, problem.needed_by) == ("libb.so", "/opt/liba.so")
+
+
+def test_a_library_that_one_may_lack_and_another_may_not(small: Small) -> None:
+    """DT_AUXILIARY forgives for its own object alone."""
+    lost = small.library("liblost.so")
+    a = small.library("liba.so", flags=("-Wl,-f,liblost.so",))
+    small.put(f"{LIB}/liba.so", a)
+    small.program(a)
+    assert starts(small, "/")
+    for needed in ((a, lost), (lost, a)):
+        (problem,) = small.program(*needed).agrees().problems
+        assert (problem.library, problem.needed_by) == ("liblost.so", "/app")
+        assert _start(small).stderr.decode().strip() == problem.message
+
+
+def test_a_name_with_a_slash_is_opened(small: Small) -> None:
+    """One step, told as such."""
+    a = small.library("liba.so", soname="/opt/liba.so")
+    small.program(a)
+    steps = [("/opt/liba.so", "its name is a path", "no such file")]
+    assert search_of(small.agrees(), "/opt/liba.so") == steps
+    small.put("/opt/liba.so", a)
+    assert search_of(small.agrees(), "/opt/liba.so") == [("/opt/liba.so", "its name is a path", "found")]
+
+
 def test_the_loader_may_be_preloaded_and_needed(small: Small) -> None:
     """It is there already, under its soname too."""
     small.program()
@@ -190,7 +225,8 @@ def test_the_loader_may_be_preloaded_and_needed(small: Small) -> None:
 
 def test_a_renamed_loader(small: Small) -> None:
     """A program may name its loader by any path; libc needs it by its soname, and it is not searched for."""
-    small.put("/opt/loader", Path(LOADER)).at(LOADER).unlink()
+    small.put("/opt/ld.so", Path(LOADER)).at(LOADER).unlink()
+    small.at("/opt/loader").symlink_to("ld.so")
     small.program(flags=("-Wl,--dynamic-linker=/opt/loader",))
     assert small.agrees().problems == ()
     assert {library.path for library in small.loading().libraries} == {"/opt/loader", f"{LIB}/libc.so.6"}
@@ -256,7 +292,109 @@ def test_how_many_symbols_are_told(small: Small) -> None:
         library = small.library("liba.so", source=source)
         (problem,) = small.program(library).put(f"{LIB}/liba.so", library).agrees().problems
         assert problem.evidence.startswith(f"{LIB}/liba.so needs lost0, lost1, lost2")
+        assert _start(small).stderr.decode().strip() == problem.message
         assert f"{told}, which no library that is loaded defines" in problem.evidence
+
+
+def test_a_library_that_is_lost_hides_what_it_would_define(small: Small) -> None:
+    """The loader gives up before it looks for symbols, and without `checks` nothing of them is asked."""
+    lost = small.library("liblost.so", source="int value;")
+    small.program(lost, source="extern int value; int *use = &value; int main(void) { return 0; }")
+    assert [problem.code for problem in small.agrees().problems] == ["library-missing"]
+    small.put(f"{LIB}/liblost.so", small.library("liblost.so", source="int other;"))
+    assert [problem.code for problem in small.agrees().problems] == ["symbol-undefined"]
+    with FileReader(small.at("/app")) as reader:
+        loading = explain(reader, RootFs.from_directory(small.folder), platform=AMD64, checks=False)
+    assert (loading.problems, loading.later) == ((), ())
+
+
+def test_what_is_lost_later_is_not_told_of_a_program_that_does_not_start(small: Small) -> None:
+    """A variable that is looked up at once ends it before the call of a function could."""
+    source = "extern int lost; int *use = &lost; int gone(void); int call(void) { return gone(); }"
+    library = small.library("liba.so", source=source, flags=("-Wl,-z,lazy",))
+    loading = small.program(library).put(f"{LIB}/liba.so", library).agrees()
+    assert [problem.library for problem in loading.problems] == ["lost"]
+    assert loading.later == ()
+
+
+def test_what_a_program_defines_serves_its_libraries(small: Small) -> None:
+    """As a plugin's host does it."""
+    library = small.library("liba.so", source="int mine(void); int a(void) { return mine(); }", flags=("-Wl,-z,now",))
+    small.put(f"{LIB}/liba.so", library)
+    small.program(library, source="int mine(void) { return 0; } int main(void) { return mine(); }")
+    assert starts(small, "/")
+    small.program(library)
+    assert not starts(small, "/")
+
+
+def test_a_copied_variable_that_the_library_has_lost(small: Small) -> None:
+    """The program has room for it, and that is no definition."""
+    library = small.library("libv.so", source="int variable = 1;")
+    source = "extern int variable; int main(void) { return variable - 1; }"
+    small.program(library, source=source, flags=("-no-pie",)).put(f"{LIB}/libv.so", library)
+    assert starts(small, "/")
+    small.put(f"{LIB}/libv.so", small.library("libv.so", source="int other;"))
+    if small.agrees().problems == ():  # a compiler that copies nothing
+        pytest.skip("needs a compiler that copies variables")
+    assert not starts(small, "/")
+
+
+def test_programs_of_one_root_do_not_share_what_is_lacking(small: Small) -> None:
+    """A library that has what it needs with one program lacks it with the next."""
+    helper = small.library("libhelper.so", source="int help(void) { return 0; }")
+    library = small.library("liba.so", source="int help(void); int a(void) { return help(); }", flags=("-Wl,-z,now",))
+    small.put(f"{LIB}/liba.so", library).put(f"{LIB}/libhelper.so", helper)
+    root = RootFs.from_directory(small.folder)
+    for needed, lacking in (((library, helper), []), ((library,), ["help"]), ((library, helper), [])):
+        with FileReader(small.program(*needed).at("/app")) as reader:
+            loading = explain(reader, root, platform=AMD64)
+        assert [problem.library for problem in loading.problems] == lacking
+
+
+def test_a_library_whose_symbols_cannot_be_read_may_define_any(small: Small) -> None:
+    """Nothing is said of symbols then."""
+    lost = small.library("liba.so", source="int lost;")
+    small.program(lost, source="extern int lost; int *use = &lost; int main(void) { return 0; }")
+    whole = make_elf(entry=0, names=((SONAME, b"liba.so"),), exports=(b"f",))
+    assert [problem.library for problem in small.put(f"{LIB}/liba.so", whole).loading().problems] == ["lost"]
+    head, count, tail = whole.rpartition(struct.pack("<II", 0, 2))
+    assert count
+    small.put(f"{LIB}/liba.so", head + struct.pack("<II", 0, 1 << 20) + tail)
+    assert small.loading().problems == ()
+
+
+def test_versions_of_a_library_that_is_not_loaded(small: Small, tmp_path: Path) -> None:
+    """A DT_NEEDED that was taken out of the file leaves two of its versions behind: that is told once."""
+    library = versioned(small, tmp_path, "V_1 { f; }; V_2 { g; };")
+    small.program(library, source="int f(void); int g(void); int main(void) { return f() + g(); }")
+    with FileReader(small.at("/app")) as reader:
+        dynamic = read_header(reader).segment(PT_DYNAMIC)
+    assert dynamic is not None
+    program = bytearray(small.at("/app").read_bytes())
+    struct.pack_into("<Q", program, dynamic.offset, 0x6FFFFEF1)
+    (problem,) = small.put("/app", bytes(program)).loading().problems
+    assert problem == Problem(
+        "library-missing",
+        "Inconsistency detected by ld.so: dl-version.c: _dl_check_map_versions: Assertion `needed != NULL' failed!",
+        f"/app wants the version {problem.evidence.split()[4]} of libv.so, which is not among the loaded libraries",
+        "libv.so",
+        "/app",
+    )
+    assert problem.evidence.split()[4] in ("V_1", "V_2")
+
+
+def test_versions_of_a_library_under_another_name(small: Small, tmp_path: Path) -> None:
+    """What was preloaded by a path answers to its soname, and to a name that leads to the same file."""
+    library = versioned(small, tmp_path, "V_1 { f; g; };")
+    small.program(library, source="int f(void); int main(void) { return f() - 1; }").put("/opt/other.so", library)
+    loading = small.agrees({"LD_PRELOAD": "/opt/other.so"})
+    assert (loading.problems, loading.warnings) == ((), ())
+    (tmp_path / "map").write_text("V_1 { f; g; };")
+    flags = (f"-Wl,--version-script={tmp_path}/map",)
+    renamed = small.library("libw.so", source="int f(void) { return 1; } int g(void) { return 2; }", flags=flags)
+    small.put("/opt/other.so", renamed).at(f"{LIB}/libv.so").symlink_to("/opt/other.so")
+    loading = small.agrees({"LD_PRELOAD": "/opt/other.so"})
+    assert (loading.problems, loading.warnings) == ((), ())
 
 
 NO_START = 'void _start(void) { __asm__("syscall" :: "a"(231), "D"(sum())); }'
@@ -353,6 +491,19 @@ def test_a_program_of_32_bits_has_its_own_entries_of_the_cache(platform: str) ->
         assert [library.path for library in loading.libraries] == [found], flags
 
 
+@pytest.mark.parametrize(("flags", "found"), [(0x0903, "/opt/liba.so"), (0x0B03, None), (0x0003, "/opt/liba.so")])
+def test_another_cpu_of_32_bits(flags: int, found: str | None) -> None:
+    """A loader for hard float takes what is marked so, or not at all. Source: glibc, arm/dl-cache.h."""
+    make_arm = partial(make_elf, bits=32, machine=40, flags=0x5000400)
+    files = {
+        "/opt/liba.so": make_arm(entry=0, names=((SONAME, b"liba.so"),)),
+        "/etc/ld.so.cache": cache_of("liba.so", "/opt/liba.so", flags),
+    }
+    program = make_arm(interpreter=b"/lib/ld-linux-armhf.so.3", needed=(b"liba.so",), flags_1=PIE)
+    root = glibc_root(files, "/lib/ld-linux-armhf.so.3", make_arm)
+    assert [library.path for library in loading_of(program, root, "linux/arm/v7").libraries] == [found]
+
+
 def test_a_library_of_64_bits_for_a_program_of_32() -> None:
     """It is skipped, and the class of the program that wants another is in the message."""
     root = glibc_root({"/lib/liba.so": LIBRARY}, I386, make_386)
@@ -441,6 +592,9 @@ def test_hwcaps_folders_are_of_one_cpu_alone() -> None:
     root = glibc_root(files)
     for level in (2, 3, 4):
         loading = loading_of(PROGRAM, root, f"linux/amd64/v{level}")
+        looked = [step.path for step in loading.libraries[0].searched if step.why == "built-in folder"]
+        assert looked[-1:] == [f"/lib/glibc-hwcaps/x86-64-v{level}/liba.so"]
+        assert not [path for path in looked[:-1] if "hwcaps" in path]  # folders that have no such folder
         assert loading.libraries[0].path == f"/lib/glibc-hwcaps/x86-64-v{level}/liba.so"
 
 
@@ -499,6 +653,7 @@ def test_paths_that_are_split() -> None:
         "/a/liba.so", ";/b/liba.so", "./liba.so", "c/liba.so",
     ]  # fmt: skip
     assert [step.path for step in steps if step.why == "LD_LIBRARY_PATH"] == ["/d/liba.so", "/e/liba.so"]
+    assert loading_of(program, glibc_root({"/c/liba.so": LIBRARY}), "linux/amd64").libraries[0].path == "c/liba.so"
 
 
 # ── the interpreter ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -443,11 +443,13 @@ def test_scripts_for_scripts(scripts: int, status: Status) -> None:
 
 
 def test_how_much_of_a_first_line_counts() -> None:
-    """255 bytes of it, so a longer name of an interpreter is cut."""
+    """255 bytes of it: a name that ends there is whole, and of an argument no more is handed over."""
     name = "/" + "x" * 252
     assert script(f"#!{name}".encode(), **{name: STATIC}).status is Status.RUNS
-    assert script(f"#!{name}y".encode(), **{name: STATIC}).status is Status.RUNS
     assert script(f"#!{name[:-1]}".encode(), **{name: STATIC}).status is Status.FAILS
+    blanks = " " * (255 - len(f"#!{ENV}too"))
+    files = {ENV: STATIC, "/bin/too": STATIC}
+    assert entry({"/run": f"#!{ENV}{blanks}tool\n".encode(), **files}, "/run").status is Status.RUNS
 
 
 @pytest.mark.parametrize("shell", ["sh", "ash", "bash", "dash", "busybox"])

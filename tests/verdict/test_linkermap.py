@@ -54,6 +54,34 @@ def test_an_archive_of_the_programs_own(tmp_path: Path) -> None:
     assert asked_for(path) == {"localtime.o": "libclock.a(face.o)"}
 
 
+def test_how_the_asker_of_a_member_is_written(tmp_path: Path) -> None:
+    """Behind the member or on the next line, indented; by the name of its file alone; the rest of a map counts not."""
+    text = (
+        "                              early.o (nothing)\n"
+        "/usr/lib/libc.a(localtime.o)  /tmp/a folder/main.o (localtime)\n"
+        "/usr/lib/libc.a(iconv_open.o)\n"
+        "                              /tmp/libown.a(text.o) (iconv_open)\n"
+        "/usr/lib/libc.a(mktime.o)\n"
+        "next.o (mktime)\n"
+        "                              late.o (mktime)\n"
+        "/usr/lib/libm.a(sin.o)        main.o (sin)\n"
+        "/usr/lib/libc.a(tzset.o)\n"
+        "\n"
+        "                              blank.o (tzset)\n"
+        "                              second.o (tzset)\n"
+        "Memory Configuration\n"
+        "/usr/lib/libc.a(time.o)       main.o (time)\n"
+    )
+    path = tmp_path / "app.map"
+    path.write_text(text)
+    assert asked_for(path) == {
+        "localtime.o": "main.o",
+        "iconv_open.o": "libown.a(text.o)",
+        "mktime.o": "late.o",
+        "tzset.o": "blank.o",
+    }
+
+
 def test_a_map_that_is_none(tmp_path: Path) -> None:
     """Another linker's map, garbage or no file at all: nothing is known."""
     path = tmp_path / "app.map"
