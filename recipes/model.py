@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
@@ -160,6 +160,7 @@ class Sample:
     folder: Path
     language: Language
     sources: tuple[Path, ...]
+    _: KW_ONLY
     args: tuple[str, ...] = ()
     stdin: str = ""
     expect: Expect = Expect()
@@ -224,7 +225,7 @@ class Linkage(StrEnum):
         return self in (Linkage.STATIC, Linkage.STATIC_PIE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ElfFacts:
     """What the program headers and the dynamic segment say about one ELF file.
 
@@ -313,6 +314,7 @@ class BaseImage:
     name: str
     reference: str
     platform: Platform
+    _: KW_ONLY
     digest: str | None = None
     layers: tuple[Layer, ...] = ()
     env: Environment = ()
@@ -394,6 +396,7 @@ class Pushed:
     repository: str
     tag: str
     digest: str
+    _: KW_ONLY
     sent: tuple[Descriptor, ...] = ()
     present: tuple[Descriptor, ...] = ()
     mounted: tuple[tuple[Descriptor, str], ...] = ()
@@ -422,7 +425,7 @@ class Level(StrEnum):
     """cannot be decided from the file"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One reason. `code` is stable and documented in docs/hazards.md; `message` is what the user would see."""
 
@@ -524,6 +527,7 @@ class RunOutcome:
 
     engine: str
     status: RunStatus
+    _: KW_ONLY
     exit_code: int | None = None
     stdout: str = ""
     stderr: str = ""
@@ -648,7 +652,7 @@ class Candidate:
     row: SizeRow | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WalkStep:
     """One step of the walkthrough: what was done, what should come of it, and what came of it.
 

@@ -44,9 +44,9 @@ def test_not_run_is_neither_a_pass_nor_a_failure() -> None:
     """Only what was run is compared with what is expected."""
     assert RunOutcome("local", RunStatus.NOT_RUN).meets(Expect()) is None
     assert RunOutcome("local", RunStatus.NOT_STARTED).meets(Expect()) is False
-    assert RunOutcome("local", RunStatus.EXITED, 0, "hi").meets(Expect("hi")) is True
-    assert RunOutcome("local", RunStatus.EXITED, 0, "ho").meets(Expect("hi")) is False
-    assert RunOutcome("local", RunStatus.EXITED, 1, "hi").meets(Expect("hi")) is False
+    assert RunOutcome("local", RunStatus.EXITED, exit_code=0, stdout="hi").meets(Expect("hi")) is True
+    assert RunOutcome("local", RunStatus.EXITED, exit_code=0, stdout="ho").meets(Expect("hi")) is False
+    assert RunOutcome("local", RunStatus.EXITED, exit_code=1, stdout="hi").meets(Expect("hi")) is False
 
 
 def test_a_program_that_serves_has_to_be_stopped() -> None:
@@ -56,20 +56,20 @@ def test_a_program_that_serves_has_to_be_stopped() -> None:
     assert stopped.meets(expect) is True
     assert replace(stopped, stdout="read").meets(expect) is False
     assert replace(stopped, timed_out=False).meets(expect) is False  # it went past another limit
-    assert RunOutcome("local", RunStatus.EXITED, 0, "ready\n").meets(expect) is False
+    assert RunOutcome("local", RunStatus.EXITED, exit_code=0, stdout="ready\n").meets(expect) is False
 
 
 def test_a_loader_that_gives_up_did_not_start_the_program() -> None:
     """Exit code 127 with the loader's message is a failed start; the same code from a program is not."""
     message = "/app: error while loading shared libraries: libc.so.6: cannot open shared object file"
-    assert not RunOutcome("local", RunStatus.EXITED, 127, stderr=message).started
-    assert RunOutcome("local", RunStatus.EXITED, 127).started
+    assert not RunOutcome("local", RunStatus.EXITED, exit_code=127, stderr=message).started
+    assert RunOutcome("local", RunStatus.EXITED, exit_code=127).started
 
 
 def test_the_reason_is_the_finding_that_decides() -> None:
     """A failing verdict is explained by what is certain, not by what merely could be."""
-    possible = Finding(Level.POSSIBLE, "p", "", "perhaps", "")
-    certain = Finding(Level.CERTAIN, "c", "", "surely", "")
+    possible = Finding(level=Level.POSSIBLE, code="p", evidence="", message="perhaps", fix="")
+    certain = Finding(level=Level.CERTAIN, code="c", evidence="", message="surely", fix="")
     assert Verdict(Status.FAILS, (possible, certain)).reason == "surely"
     assert Verdict(Status.RUNS, (possible,)).reason == ""
 
@@ -88,7 +88,7 @@ def test_the_reason_is_the_finding_that_decides() -> None:
 )
 def test_a_program_that_starts_against_its_verdict(exit_code: int, stderr: str, wrong: bool) -> None:
     """`fails` is wrong where the program's own code ran, whatever it did then; a failed start and a signal are not."""
-    run = RunOutcome("local", RunStatus.EXITED, exit_code, stderr=stderr)
+    run = RunOutcome("local", RunStatus.EXITED, exit_code=exit_code, stderr=stderr)
     assert rows.row(verdict=rows.FAILS, run=run).disagrees is wrong
     assert rows.row(verdict=rows.RUNS, run=run).disagrees is not run.started
 
@@ -109,4 +109,4 @@ def test_the_emulator_without_a_loader(tmp_path: Path) -> None:
     shell.check(Command(link))
     done = shell.run(Command((need_tool("qemu-x86_64-static"), str(tmp_path / "app"))))
     assert done.exit_code == 255
-    assert not RunOutcome("local", RunStatus.EXITED, done.exit_code, stderr=done.stderr.decode()).started
+    assert not RunOutcome("local", RunStatus.EXITED, exit_code=done.exit_code, stderr=done.stderr.decode()).started

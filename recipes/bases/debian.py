@@ -105,7 +105,7 @@ def assemble(
             assemble_tar(reference, platform, root, name)
         with tarfile.open(root, "r:", encoding="utf-8", errors="surrogateescape") as archive:
             layer = layer_from_entries(store, tree(archive, variant), "gzip")
-    return BaseImage(name, name, platform, layer.diff_id, (layer,))
+    return BaseImage(name, name, platform, digest=layer.diff_id, layers=(layer,))
 
 
 def assemble_tar(reference: Reference, platform: Platform, out: Path, name: str) -> None:

@@ -259,7 +259,7 @@ def read_rootfs(path: Path, name: str, platform: Platform, store: Store) -> Base
             if not file.peek(1):
                 raise BadArchive(f"{name} is empty", hint="create the tar again")
             layer = _add_layer(file, store)
-    return BaseImage(name, name, platform, layer.diff_id, (layer,))
+    return BaseImage(name, name, platform, digest=layer.diff_id, layers=(layer,))
 
 
 def fingerprint(path: Path, name: str) -> str:

@@ -39,7 +39,7 @@ def make_base(
     if not entries:
         return BaseImage(BUNDLE, f"{BUNDLE}:{source}", platform)
     layer = data_layer(tuple(entries), store, compression, digests)
-    return BaseImage(BUNDLE, f"{BUNDLE}:{source}", platform, layer.diff_id, (layer,))
+    return BaseImage(BUNDLE, f"{BUNDLE}:{source}", platform, digest=layer.diff_id, layers=(layer,))
 
 
 def _keep(root: RootFs, path: str, store: Store) -> tuple[Path, str]:

@@ -197,13 +197,38 @@ class DockerEngine:
         if stopped:
             most = f"{limits.seconds:g} s" if stopped == "time limit" else f"{limits.output_bytes} bytes"
             reason, late = f"stopped at the {stopped} of {most}", stopped == "time limit"
-            return RunOutcome(self.name, RunStatus.STOPPED, None, stdout, stderr, seconds, reason, late)
+            return RunOutcome(
+                self.name,
+                RunStatus.STOPPED,
+                exit_code=None,
+                stdout=stdout,
+                stderr=stderr,
+                seconds=seconds,
+                reason=reason,
+                timed_out=late,
+            )
         if code == 137 and api.inspect_container(container)["State"].get("OOMKilled"):
             reason = f"stopped at the memory limit of {limits.memory_bytes} bytes"
-            return RunOutcome(self.name, RunStatus.STOPPED, None, stdout, stderr, seconds, reason)
+            return RunOutcome(
+                self.name,
+                RunStatus.STOPPED,
+                exit_code=None,
+                stdout=stdout,
+                stderr=stderr,
+                seconds=seconds,
+                reason=reason,
+            )
         if code in (1, 126, 127, 255) and not stdout and _is_about(program, stderr):
-            return RunOutcome(self.name, RunStatus.NOT_STARTED, None, stdout, stderr, seconds, stderr.strip())
-        return RunOutcome(self.name, RunStatus.EXITED, code, stdout, stderr, seconds)
+            return RunOutcome(
+                self.name,
+                RunStatus.NOT_STARTED,
+                exit_code=None,
+                stdout=stdout,
+                stderr=stderr,
+                seconds=seconds,
+                reason=stderr.strip(),
+            )
+        return RunOutcome(self.name, RunStatus.EXITED, exit_code=code, stdout=stdout, stderr=stderr, seconds=seconds)
 
     def _sweep(self) -> None:
         """Remove containers whose owner was killed before it could do so; where that fails, the next one will."""

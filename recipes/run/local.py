@@ -154,7 +154,15 @@ class LocalEngine:
         if "refused" in told:
             return RunOutcome(self.name, RunStatus.NOT_RUN, reason=told["refused"])
         if "failed" in told:
-            return RunOutcome(self.name, RunStatus.NOT_STARTED, None, stdout, stderr, seconds, told["failed"])
+            return RunOutcome(
+                self.name,
+                RunStatus.NOT_STARTED,
+                exit_code=None,
+                stdout=stdout,
+                stderr=stderr,
+                seconds=seconds,
+                reason=told["failed"],
+            )
         if stopped := told.get("stopped") or done.stopped:
             most = {
                 "time limit": f"{limits.seconds:g} s",
@@ -163,11 +171,22 @@ class LocalEngine:
             }[stopped]
             reason = f"stopped at the {stopped} of {most}"
             late = stopped == "time limit"
-            return RunOutcome(self.name, RunStatus.STOPPED, None, stdout, stderr, seconds, reason, late)
+            return RunOutcome(
+                self.name,
+                RunStatus.STOPPED,
+                exit_code=None,
+                stdout=stdout,
+                stderr=stderr,
+                seconds=seconds,
+                reason=reason,
+                timed_out=late,
+            )
         if "seconds" not in told:
             reason = f"the local engine itself failed: {stderr.strip().rpartition(chr(10))[2] or done.exit_code}"
             return RunOutcome(self.name, RunStatus.NOT_RUN, reason=reason)
-        return RunOutcome(self.name, RunStatus.EXITED, done.exit_code, stdout, stderr, seconds)
+        return RunOutcome(
+            self.name, RunStatus.EXITED, exit_code=done.exit_code, stdout=stdout, stderr=stderr, seconds=seconds
+        )
 
     def _account(self, image: Image) -> Account:
         """Who the image's user is. The program alone brings no lists of users. Raises: UnknownAccount."""

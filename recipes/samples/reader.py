@@ -113,7 +113,7 @@ def prebuilt(path: str, args: tuple[str, ...] = (), stdin: str = "") -> Sample:
         raise BadInput(f"cannot access {path!r}: {error.strerror}") from error
     if not is_file:
         raise BadInput(f"no such file: {path!r}", hint="name a program; a folder with sources is for `build-static`")
-    return Sample(file.name, file.parent, "binary", (Path(file.name),), args, stdin)
+    return Sample(file.name, file.parent, "binary", (Path(file.name),), args=args, stdin=stdin)
 
 
 def _read_project(folder: Path, name: str, settings: _Settings, build: BuildSystem, target: str) -> Sample:

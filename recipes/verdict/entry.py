@@ -190,11 +190,11 @@ def _through_env(
     asked = asked_of_env(argument)
     if asked is None or depth == _MOST_SCRIPTS:
         finding = Finding(
-            Level.POSSIBLE,
-            "not-followed",
-            f"{script} starts with #!{interpreter} {argument}: what that starts could not be determined",
-            "depends on that line",
-            "name the interpreter with its whole path",
+            level=Level.POSSIBLE,
+            code="not-followed",
+            evidence=f"{script} starts with #!{interpreter} {argument}: what that starts could not be determined",
+            message="depends on that line",
+            fix="name the interpreter with its whole path",
         )
         return Verdict(Status.UNKNOWN, (finding,))
     settings = (asked, platform, env, user, workdir, depth)
@@ -314,11 +314,11 @@ def _not_followed(verdict: Verdict, evidence: str) -> Verdict:
     if verdict.status is Status.FAILS:
         return verdict
     finding = Finding(
-        Level.POSSIBLE,
-        "not-followed",
-        f"{evidence}: what that starts was not judged",
-        "depends on the commands in it",
-        "verify the programs that it starts, with this image as their base",
+        level=Level.POSSIBLE,
+        code="not-followed",
+        evidence=f"{evidence}: what that starts was not judged",
+        message="depends on the commands in it",
+        fix="verify the programs that it starts, with this image as their base",
     )
     return replace(verdict, findings=(*verdict.findings, finding))
 
@@ -407,4 +407,6 @@ def _file_on_the_way(root: Root, path: str) -> str:
 
 
 def _fails(code: str, evidence: str, message: str, fix: str) -> Verdict:
-    return Verdict(Status.FAILS, (Finding(Level.CERTAIN, code, evidence, message, fix),))
+    return Verdict(
+        Status.FAILS, (Finding(level=Level.CERTAIN, code=code, evidence=evidence, message=message, fix=fix),)
+    )

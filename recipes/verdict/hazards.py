@@ -89,4 +89,6 @@ def find_hazards(subject: Subject) -> Iterator[Finding]:
     for rule in RULES:
         evidence = rule.check(subject)
         if evidence is not None:
-            yield Finding(rule.level, rule.code, evidence.seen, evidence.message, rule.fix)
+            yield Finding(
+                level=rule.level, code=rule.code, evidence=evidence.seen, message=evidence.message, fix=rule.fix
+            )

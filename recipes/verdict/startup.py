@@ -69,7 +69,13 @@ def account_of(root: Root, user: str) -> Account | Finding:
         return look_up(user, *(read_text(root, path).encode(errors="surrogateescape") for path in _ACCOUNTS))
     except UnknownAccount as unknown:
         fix = "use numbers, such as 65532:65532, or add /etc/passwd and /etc/group"
-        return Finding(Level.CERTAIN, "unknown-user", f"the image's user is {user!r}", str(unknown), fix)
+        return Finding(
+            level=Level.CERTAIN,
+            code="unknown-user",
+            evidence=f"the image's user is {user!r}",
+            message=str(unknown),
+            fix=fix,
+        )
 
 
 def out_of_reach(subject: Subject) -> Finding | None:
@@ -79,7 +85,9 @@ def out_of_reach(subject: Subject) -> Finding | None:
         return None
     evidence = f"{barrier} has mode {subject.root.mode(barrier):04o}, and keeps the image's user from {subject.entry}"
     message = f"exec {subject.entry}: permission denied"
-    return Finding(Level.CERTAIN, "not-executable", evidence, message, "give the folder mode 0755")
+    return Finding(
+        level=Level.CERTAIN, code="not-executable", evidence=evidence, message=message, fix="give the folder mode 0755"
+    )
 
 
 def closed_top(subject: Subject) -> Finding | None:
@@ -88,7 +96,9 @@ def closed_top(subject: Subject) -> Finding | None:
         return None
     evidence = f"the layers give / mode {subject.root.mode('/'):04o}; Docker does not keep to that, podman does"
     message = f"exec {subject.entry}: permission denied"
-    return Finding(Level.POSSIBLE, "root-closed", evidence, message, "give the base's ./ mode 0755")
+    return Finding(
+        level=Level.POSSIBLE, code="root-closed", evidence=evidence, message=message, fix="give the base's ./ mode 0755"
+    )
 
 
 def refused_by_kernel(subject: Subject) -> Finding | None:
@@ -97,22 +107,22 @@ def refused_by_kernel(subject: Subject) -> Finding | None:
     if facts.machine != offered and facts.machine not in architecture(offered).also_runs:
         certain = facts.machine not in architecture(offered).may_run
         return Finding(
-            Level.CERTAIN if certain else Level.POSSIBLE,
-            "wrong-cpu",
-            f"the file is for {facts.machine}, the image for {subject.platform}",
-            f"exec {subject.entry}: exec format error",
-            f"build it for {subject.platform}, or choose --platform linux/{facts.machine}",
+            level=Level.CERTAIN if certain else Level.POSSIBLE,
+            code="wrong-cpu",
+            evidence=f"the file is for {facts.machine}, the image for {subject.platform}",
+            message=f"exec {subject.entry}: exec format error",
+            fix=f"build it for {subject.platform}, or choose --platform linux/{facts.machine}",
         )
     if facts.interpreter is None and (found := _other_system(subject)):
         return found
     if facts.linkage is Linkage.SHARED_LIBRARY or (facts.type == "DYN" and facts.entry == 0):
         return Finding(
-            Level.CERTAIN if facts.entry == 0 else Level.POSSIBLE,
-            "shared-library-as-program",
-            "ET_DYN without an interpreter, without DF_1_PIE"
+            level=Level.CERTAIN if facts.entry == 0 else Level.POSSIBLE,
+            code="shared-library-as-program",
+            evidence="ET_DYN without an interpreter, without DF_1_PIE"
             + (", and with entry point 0" if facts.entry == 0 else ""),
-            "Segmentation fault (exit code 139)",
-            "link a program: without -shared, or with -static-pie",
+            message="Segmentation fault (exit code 139)",
+            fix="link a program: without -shared, or with -static-pie",
         )
     return None
 
@@ -132,7 +142,13 @@ def _other_system(subject: Subject) -> Finding | None:
         return None
     # Linux does not look at the header's mark, and tools for one emulator or another set it on its own programs.
     level = Level.CERTAIN if go is not None else Level.POSSIBLE
-    return Finding(level, "wrong-system", evidence, "Segmentation fault (exit code 139)", "build it for Linux")
+    return Finding(
+        level=level,
+        code="wrong-system",
+        evidence=evidence,
+        message="Segmentation fault (exit code 139)",
+        fix="build it for Linux",
+    )
 
 
 def load(subject: Subject) -> Loading:
@@ -194,7 +210,7 @@ def _on_better_machines(subject: Subject, found: Loaded) -> tuple[Loaded, ...]:
 def _finding(problem: Problem) -> Finding:
     """What the loader reports, in the words of docs/hazards.md."""
     code, fix = LOADER_CODES["relocations-unknown" if "GLIBC_ABI_DT_RELR" in problem.message else problem.code]
-    return Finding(Level.CERTAIN, code, problem.evidence, problem.message, fix)
+    return Finding(level=Level.CERTAIN, code=code, evidence=problem.evidence, message=problem.message, fix=fix)
 
 
 def _interpreter_missing(subject: Subject, interpreter: str) -> Finding:
@@ -210,7 +226,13 @@ def _interpreter_missing(subject: Subject, interpreter: str) -> Finding:
         # libstdc++ calls this name of glibc, and C programs do not: so libstdc++ is inside, and libc is not.
         code, fix = "partly-static", "-static-libstdc++ leaves libc dynamic: link with -static"
         evidence += "; libstdc++ is linked in, libc is not"
-    return Finding(Level.CERTAIN, code, evidence, f"exec {subject.entry}: no such file or directory", fix)
+    return Finding(
+        level=Level.CERTAIN,
+        code=code,
+        evidence=evidence,
+        message=f"exec {subject.entry}: no such file or directory",
+        fix=fix,
+    )
 
 
 def cpu_level(subject: Subject) -> Finding | None:
@@ -234,7 +256,13 @@ def cpu_level(subject: Subject) -> Finding | None:
         return None
     # linux/amd64 without a variant says nothing of the machine that it will run on.
     certain = bool(subject.platform.variant)
-    return Finding(Level.CERTAIN if certain else Level.POSSIBLE, "cpu-level", evidence, message, fix)
+    return Finding(
+        level=Level.CERTAIN if certain else Level.POSSIBLE,
+        code="cpu-level",
+        evidence=evidence,
+        message=message,
+        fix=fix,
+    )
 
 
 def _arm_level(subject: Subject) -> Finding | None:
@@ -247,4 +275,6 @@ def _arm_level(subject: Subject) -> Finding | None:
         return None
     evidence = f"Go build information: GOARM={setting}"
     fix = f"build with GOARM={offered.removeprefix('v')}, or choose --platform linux/arm/{asked}"
-    return Finding(Level.CERTAIN, "cpu-level", evidence, "Illegal instruction (exit code 132)", fix)
+    return Finding(
+        level=Level.CERTAIN, code="cpu-level", evidence=evidence, message="Illegal instruction (exit code 132)", fix=fix
+    )

@@ -33,16 +33,27 @@ from recipes.oci.media_types import OCI_CONFIG, OCI_LAYERS, OCI_MANIFEST
 
 AMD64 = Platform("linux", "amd64")
 NO_LOADER = "exec /app: no such file or directory"
-RAN = RunOutcome("local", RunStatus.EXITED, 0, "hello\n", "", 0.003)
-NOT_STARTED = RunOutcome("local", RunStatus.NOT_STARTED, None, "", "", 0.001, NO_LOADER)
+RAN = RunOutcome("local", RunStatus.EXITED, exit_code=0, stdout="hello\n", stderr="", seconds=0.003)
+NOT_STARTED = RunOutcome(
+    "local", RunStatus.NOT_STARTED, exit_code=None, stdout="", stderr="", seconds=0.001, reason=NO_LOADER
+)
 NOT_RUN = RunOutcome("local", RunStatus.NOT_RUN, reason="user namespaces are not allowed here")
 RUNS = Verdict(Status.RUNS)
 FAILS = Verdict(
-    Status.FAILS, (Finding(Level.CERTAIN, "interpreter-missing", "it asks for a loader", NO_LOADER, "-static"),)
+    Status.FAILS,
+    (
+        Finding(
+            level=Level.CERTAIN,
+            code="interpreter-missing",
+            evidence="it asks for a loader",
+            message=NO_LOADER,
+            fix="-static",
+        ),
+    ),
 )
 EVERYTHING = Verdict(
     Status.FAILS,
-    tuple(Finding(level, "code", "evidence", "message", "fix") for level in Level),
+    tuple(Finding(level=level, code="code", evidence="evidence", message="message", fix="fix") for level in Level),
     (Library("a", None, "b", (Searched("c", "d", "e"),)), Library("f", "g", "h")),
 )
 
@@ -73,7 +84,7 @@ def row(
         config=Descriptor(OCI_CONFIG, f"sha256:{2:064x}", 300),
         layers=(*below, layer(size)),
         platform=AMD64,
-        base=BaseImage(base, base, AMD64, f"sha256:{3:064x}" if base_size else None, below),
+        base=BaseImage(base, base, AMD64, digest=f"sha256:{3:064x}" if base_size else None, layers=below),
         program=Program(
             path=Path("app"), sha256="0" * 64, platform=AMD64, sample=source, facts=facts, build=Build(recipe=recipe)
         ),

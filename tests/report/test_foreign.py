@@ -51,7 +51,7 @@ def poisoned(value: Value) -> Value:
     return found  # type: ignore[no-any-return]  # of the type of `value`
 
 
-WROTE = RunOutcome("local", RunStatus.EXITED, 1, "out", "err", 0.1)
+WROTE = RunOutcome("local", RunStatus.EXITED, exit_code=1, stdout="out", stderr="err", seconds=0.1)
 
 
 ROWS = tuple(poisoned(full(run)) for run in (None, RAN, NOT_STARTED, NOT_RUN, WROTE))
@@ -59,10 +59,37 @@ GONE = poisoned((Unavailable("a", "b"),))
 COMPARISON = Comparison(ROWS, GONE, (Unavailable("another", EVIL),))
 VERIFICATION = poisoned(Verification("target", "base", AMD64, EVERYTHING))
 FACTS = poisoned(
-    ElfFacts(1, 64, True, 0, "DYN", "amd64", 0, Linkage.DYNAMIC, "ld", ("a",), "b", ("c",), ("d",), build_id="e")
+    ElfFacts(
+        size=1,
+        bits=64,
+        little_endian=True,
+        os_abi=0,
+        type="DYN",
+        machine="amd64",
+        entry=0,
+        linkage=Linkage.DYNAMIC,
+        interpreter="ld",
+        needed=("a",),
+        soname="b",
+        rpath=("c",),
+        runpath=("d",),
+        build_id="e",
+    )
 )
 STEP = dataclasses.replace(
-    poisoned(WalkStep(1, "", "", "c", "d", "e", False, (Command(("f",)),), (("g",), ("h",)))),
+    poisoned(
+        WalkStep(
+            number=1,
+            title="",
+            explanation="",
+            did="c",
+            predicted="d",
+            observed="e",
+            agrees=False,
+            commands=(Command(("f",)),),
+            table=(("g",), ("h",)),
+        )
+    ),
     title="these are ours",
     explanation="as is this",
     listing="FROM scratch\n",

@@ -40,15 +40,35 @@ from tests.schemas import COMMON, KINDS, objects, read, schema, target, validato
 DIGEST = f"sha256:{5:064x}"
 GONE = (Unavailable("alpine", "docker.io cannot be reached"),)
 BLOB = Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", DIGEST, 7)
-PUSHED = Pushed("localhost:5000/hello", "1.0", DIGEST, (BLOB,), (BLOB,), ((BLOB, "other"),), 1, 700)
+PUSHED = Pushed(
+    "localhost:5000/hello",
+    "1.0",
+    DIGEST,
+    sent=(BLOB,),
+    present=(BLOB,),
+    mounted=((BLOB, "other"),),
+    manifests_sent=1,
+    bytes_moved=700,
+)
 FACTS = ElfFacts(
-    *(9, 64, True, 0, "DYN", "amd64", 4096, Linkage.DYNAMIC, "/lib/ld.so", ("libc.so.6",), "libx.so", ("/a",)),
+    size=9,
+    bits=64,
+    little_endian=True,
+    os_abi=0,
+    type="DYN",
+    machine="amd64",
+    entry=4096,
+    linkage=Linkage.DYNAMIC,
+    interpreter="/lib/ld.so",
+    needed=("libc.so.6",),
+    soname="libx.so",
+    rpath=("/a",),
     runpath=("$ORIGIN",),
     build_id="00ff",
 )
 VERDICT = Verdict(
     Status.UNKNOWN,
-    tuple(Finding(level, "static-dlopen", "it has dlopen", "", "") for level in Level),
+    tuple(Finding(level=level, code="static-dlopen", evidence="it has dlopen", message="", fix="") for level in Level),
     (Library("libz.so.1", None, "/app", (Searched("/lib/libz.so.1", "built in", "no such file"),)),),
 )
 ON_A_BASE = Verification("app", "alpine", AMD64, VERDICT)

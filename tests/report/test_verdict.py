@@ -6,9 +6,21 @@ from recipes.model import Finding, Level, Library, Platform, Searched, Status, U
 from recipes.report.verdict import document, documents, render, render_all
 
 AMD64 = Platform("linux", "amd64")
-CERTAIN = Finding(Level.CERTAIN, "library-missing", "it needs libz.so.1", "cannot open libz.so.1", "add it")
-LATER = Finding(Level.NEEDS_DATA, "go-tls-roots", "it verifies certificates", "unknown authority", "add a bundle")
-UNSURE = Finding(Level.POSSIBLE, "static-dlopen", "it has dlopen", "", "")
+CERTAIN = Finding(
+    level=Level.CERTAIN,
+    code="library-missing",
+    evidence="it needs libz.so.1",
+    message="cannot open libz.so.1",
+    fix="add it",
+)
+LATER = Finding(
+    level=Level.NEEDS_DATA,
+    code="go-tls-roots",
+    evidence="it verifies certificates",
+    message="unknown authority",
+    fix="add a bundle",
+)
+UNSURE = Finding(level=Level.POSSIBLE, code="static-dlopen", evidence="it has dlopen", message="", fix="")
 LIBC = Library("libc.so.6", "/lib/libc.so.6", "/app", (Searched("/lib/libc.so.6", "built in", "taken"),))
 LIBZ = Library("libz.so.1", None, "/app", (Searched("/lib/libz.so.1", "built in", "no such file"),))
 FAILS = Verification("app", "alpine", AMD64, Verdict(Status.FAILS, (CERTAIN, LATER, UNSURE), (LIBC, LIBZ)))

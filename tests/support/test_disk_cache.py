@@ -18,7 +18,7 @@ from tests.programs import compile_c, image_of
 
 VERDICT = Verdict(
     Status.FAILS,
-    (Finding(Level.CERTAIN, "interpreter-missing", "evidence", "message", "fix"),),
+    (Finding(level=Level.CERTAIN, code="interpreter-missing", evidence="evidence", message="message", fix="fix"),),
     (Library("libc.so.6", None, "/app", (Searched("/lib/libc.so.6", "built-in folder", "no such file"),)),),
 )
 

@@ -17,8 +17,21 @@ from recipes.support.workspace import keep
 from tests.report.rows import EVERYTHING
 
 LAYER = Layer(Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", "sha256:0", 7), "sha256:1", 9, 10)
-BASE = BaseImage("a\udcff", "docker://a", Platform(), None, (LAYER, LAYER), (("A", "b"),), ("sh", "-c"))
-FACTS = ElfFacts(9, 64, True, 0, "DYN", "amd64", 4096, Linkage.DYNAMIC, "/lib/ld.so", ("libc.so.6", "libm.so.6"))
+BASE = BaseImage(
+    "a\udcff", "docker://a", Platform(), digest=None, layers=(LAYER, LAYER), env=(("A", "b"),), start=("sh", "-c")
+)
+FACTS = ElfFacts(
+    size=9,
+    bits=64,
+    little_endian=True,
+    os_abi=0,
+    type="DYN",
+    machine="amd64",
+    entry=4096,
+    linkage=Linkage.DYNAMIC,
+    interpreter="/lib/ld.so",
+    needed=("libc.so.6", "libm.so.6"),
+)
 WRONG: list[Any] = [{"surprise": 1}, [[]], 1.5]
 VALUES = [BASE, FACTS, EVERYTHING, LAYER]
 

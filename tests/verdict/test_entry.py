@@ -181,7 +181,13 @@ def test_the_systems_that_a_header_names(os_abi: int, system: str) -> None:
     verdict = entry({"/app": data}, "/app")
     assert verdict.status is (Status.UNKNOWN if system else Status.RUNS)
     text = "Segmentation fault (exit code 139)"
-    found = Finding(Level.POSSIBLE, "wrong-system", f"its ELF header names {system}", text, "build it for Linux")
+    found = Finding(
+        level=Level.POSSIBLE,
+        code="wrong-system",
+        evidence=f"its ELF header names {system}",
+        message=text,
+        fix="build it for Linux",
+    )
     assert verdict.findings == ((found,) if system else ())
     dynamic = make_elf(interpreter=b"/none", flags_1=PIE)
     dynamic = dynamic[:7] + bytes([os_abi]) + dynamic[8:]
@@ -198,7 +204,9 @@ def test_a_library_as_a_program() -> None:
     )  # fmt: skip
     entered = entry({"/app": make_elf(kind=DYN, entry=0x10000, names=((SONAME, b"liba.so"),))}, "/app")
     assert entered.status is Status.UNKNOWN
-    assert entered.findings == (Finding(Level.POSSIBLE, "shared-library-as-program", what, text, fix),)
+    assert entered.findings == (
+        Finding(level=Level.POSSIBLE, code="shared-library-as-program", evidence=what, message=text, fix=fix),
+    )
     pie = entry({"/app": make_elf(kind=DYN, entry=0, flags_1=PIE)}, "/app")
     assert refusal(pie)[0] == "shared-library-as-program"
     assert entry({"/app": make_elf(kind=EXEC, entry=0)}, "/app").status is Status.RUNS
@@ -270,11 +278,11 @@ def test_a_closed_top_is_told(compilers: Compilers) -> None:
     verdict = entry({"/app": STATIC}, "/app", modes={"/": 0o750})
     assert verdict.findings == (
         Finding(
-            Level.POSSIBLE,
-            "root-closed",
-            "the layers give / mode 0750; Docker does not keep to that, podman does",
-            "exec /app: permission denied",
-            "give the base's ./ mode 0755",
+            level=Level.POSSIBLE,
+            code="root-closed",
+            evidence="the layers give / mode 0750; Docker does not keep to that, podman does",
+            message="exec /app: permission denied",
+            fix="give the base's ./ mode 0755",
         ),
     )
     assert verdict.status is Status.RUNS
@@ -312,11 +320,11 @@ def test_each_level_that_a_program_asks_for(
     program = compilers.c(programs.HELLO_C, f"-Wl,-z,x86-64-v{level}")
     findings = Trial(tmp_path / "root", program).verdict(platform=platform).findings
     expected = Finding(
-        told or Level.CERTAIN,
-        "cpu-level",
-        f"the note GNU_PROPERTY_X86_ISA_1_NEEDED asks for x86-64-v{level}",
-        "/app: CPU ISA level is lower than required",
-        "link without -z x86-64-v…, compile for the baseline",
+        level=told or Level.CERTAIN,
+        code="cpu-level",
+        evidence=f"the note GNU_PROPERTY_X86_ISA_1_NEEDED asks for x86-64-v{level}",
+        message="/app: CPU ISA level is lower than required",
+        fix="link without -z x86-64-v…, compile for the baseline",
     )
     assert (expected in findings) is (told is not None)
     assert len([each for each in findings if each.code == "cpu-level"]) == (told is not None)
@@ -354,11 +362,11 @@ def test_a_script_whose_interpreter_runs() -> None:
     assert verdict.status is Status.RUNS
     assert verdict.findings == (
         Finding(
-            Level.POSSIBLE,
-            "not-followed",
-            f"/run is a script for /bin/sh: {NOT_JUDGED}",
-            "depends on the commands in it",
-            "verify the programs that it starts, with this image as their base",
+            level=Level.POSSIBLE,
+            code="not-followed",
+            evidence=f"/run is a script for /bin/sh: {NOT_JUDGED}",
+            message="depends on the commands in it",
+            fix="verify the programs that it starts, with this image as their base",
         ),
     )
 
@@ -545,11 +553,11 @@ def test_lines_of_env_that_are_not_known(line: str) -> None:
     assert verdict.status is Status.UNKNOWN
     assert verdict.findings == (
         Finding(
-            Level.POSSIBLE,
-            "not-followed",
-            f"/run starts with #!/usr/bin/env {line}: what that starts could not be determined",
-            "depends on that line",
-            "name the interpreter with its whole path",
+            level=Level.POSSIBLE,
+            code="not-followed",
+            evidence=f"/run starts with #!/usr/bin/env {line}: what that starts could not be determined",
+            message="depends on that line",
+            fix="name the interpreter with its whole path",
         ),
     )
 

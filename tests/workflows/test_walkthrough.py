@@ -75,11 +75,30 @@ def test_wrong_options_are_told(story: Path) -> None:
 
 
 AGREES = WalkStep(
-    1, "compile", "It is `two` things.", "g++", "runs", "runs", True, (Command(("/usr/bin/g++", "-c", "/x/a b.c")),)
+    number=1,
+    title="compile",
+    explanation="It is `two` things.",
+    did="g++",
+    predicted="runs",
+    observed="runs",
+    agrees=True,
+    commands=(Command(("/usr/bin/g++", "-c", "/x/a b.c")),),
 )
 TABLE = (("file", "bytes"), ("x|y", "3"))
-DIFFERS = WalkStep(2, "link", "Why.", "ld", "runs", "a | b", False, table=TABLE, listing="FROM scratch\n")
-LEFT_OUT = WalkStep(3, "run", "Why.", "nothing", "", "not done: no g++", None)
+DIFFERS = WalkStep(
+    number=2,
+    title="link",
+    explanation="Why.",
+    did="ld",
+    predicted="runs",
+    observed="a | b",
+    agrees=False,
+    table=TABLE,
+    listing="FROM scratch\n",
+)
+LEFT_OUT = WalkStep(
+    number=3, title="run", explanation="Why.", did="nothing", predicted="", observed="not done: no g++", agrees=None
+)
 
 
 def test_one_step_as_text() -> None:

@@ -38,18 +38,26 @@ def told(title: str) -> Callable[[Play], Teller]:
             try:
                 found = play(stage)
             except RecipeError as error:
-                return WalkStep(number, title, explanation, "nothing", "", f"not done: {error.message}", None)
+                return WalkStep(
+                    number=number,
+                    title=title,
+                    explanation=explanation,
+                    did="nothing",
+                    predicted="",
+                    observed=f"not done: {error.message}",
+                    agrees=None,
+                )
             return WalkStep(
-                number,
-                title,
-                explanation,
-                found.did,
-                found.predicted,
-                found.observed,
-                found.agrees,
-                found.commands,
-                tuple(found.table),
-                found.listing,
+                number=number,
+                title=title,
+                explanation=explanation,
+                did=found.did,
+                predicted=found.predicted,
+                observed=found.observed,
+                agrees=found.agrees,
+                commands=found.commands,
+                table=tuple(found.table),
+                listing=found.listing,
             )
 
         return tell
