@@ -20,12 +20,14 @@ from recipes.elf.segments import PT_DYNAMIC, BytesReader, FileReader, read_heade
 from recipes.loader.explain import explain, loader_kind
 from recipes.loader.loading import Loading, Problem
 from recipes.model import Command, Library, Platform, Searched
+from recipes.rootfs.accounts import Account
 from recipes.rootfs.root import RootFs
 from recipes.support import shell
 from recipes.verdict.judge import judge
 from tests.compilers import Compilers
 from tests.elf.fixtures.make import EXEC, PIE, RPATH, RUNPATH, SONAME, make_elf
 from tests.fuzz.targets import Files
+from tests.loader.modes import Modes
 from tests.loader.test_explain import (
     AMD64,
     LIB,
@@ -144,6 +146,26 @@ def test_a_library_that_two_ask_for_is_missed_once(small: Small) -> None:
     assert (problem.library, problem.needed_by) == ("liblost.so", f"{LIB}/liba.so")
     assert problem.evidence == f"{LIB}/liba.so needs liblost.so"
     assert _start(small).stderr.decode().strip() == problem.message
+
+
+def test_a_library_answers_to_the_name_it_was_found_under(small: Small) -> None:
+    """Also one whose soname is another, and for objects that have no path to it."""
+    a = small.library("liba.so")
+    b = small.library("libb.so", a)
+    small.program(a, b, flags=runpath("/opt")).put("/opt/liba.so", small.library("libz.so")).put(f"{LIB}/libb.so", b)
+    assert small.agrees().problems == ()
+
+
+def test_what_the_user_may_not_read() -> None:
+    """It is passed over and told as such, and the last place decides the message."""
+    denied, closed = "not readable by the image's user; skipped", {"/lib/liba.so": 0o600}
+    for folder in ("/usr/lib", "/opt"):
+        files = {"/ld.so": make_elf(exports=(b"_rtld_global",)) + NAMES, "/lib/liba.so": LIBRARY}
+        root = RootFs(Modes({**files, f"{folder}/liba.so": LIBRARY}, closed)).seen_by(Account(65532, 65532))
+        loading = loading_of(PROGRAM, root, "linux/amd64")
+        assert ("/lib/liba.so", "built-in folder", denied) in search_of(loading, "liba.so")
+        text = "liba.so: cannot open shared object file: No such file or directory"
+        assert [problem.message.endswith(text) for problem in loading.problems] == [True] * (folder == "/opt")
 
 
 def test_libraries_that_need_each_other(small: Small) -> None:
@@ -623,7 +645,7 @@ def test_an_object_with_both_paths_has_a_runpath_alone() -> None:
     ("built_in", "first"),
     [
         (b"/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0", "lib/x86_64-linux-gnu"),
-        (b"/lib64/\0/usr/lib64/\0", "lib64"),
+        (b"/usr/lib64/\0/lib64/\0", "lib64"),
         (b"/usr/lib32/\0/lib32/\0", "lib32"),
         (b"/libx32/\0", "libx32"),
         (b"/proc/self/\0/etc/\0", "lib64"),  # folders of something else: what most systems have
@@ -638,7 +660,7 @@ def test_folders_that_were_built_into_a_loader(built_in: bytes, first: str) -> N
     steps = loading.libraries[0].searched
     assert (steps[0].path, steps[0].why) == (f"/top/{first}/liba.so", "RPATH of /app")
     expected = [part for part in built_in.split(b"\0") if part]
-    if first == "lib64":
+    if first == "lib64" and b"lib64" not in built_in:
         expected = [b"/lib64/", b"/usr/lib64/"]
     found = [step.path for step in steps if step.why == "built-in folder"]
     assert found == [f"{part.decode()}liba.so" for part in expected]

@@ -229,8 +229,16 @@ def test_a_folder_that_the_extension_does_not_name() -> None:
         data[: data.index(struct.pack("<I", 0xEAA42174)) + 7],
         data[: data.index(struct.pack("<I", 0xEAA42174)) + 8 + 15],
         data[:-1],
+        data.replace(struct.pack("<I", 8) + data[-8:], struct.pack("<I", 7) + data[-8:]),  # no whole number of names
     ):
         assert listed(other) == named[:1]
+
+
+def test_a_folder_whose_name_is_outside_of_the_file() -> None:
+    """Its entries are nobody's: they are not those of the baseline."""
+    data = new_cache(*FOR_LEVELS, hwcaps=LEVELS)
+    lost = data[:-8] + struct.pack("<I", len(data)) + data[-4:]
+    assert [path for path, hwcap in listed(lost) if hwcap in ("", *LEVELS)] == ["/plain", "/three"]
 
 
 def test_where_a_cache_ends() -> None:

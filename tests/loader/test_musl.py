@@ -12,11 +12,12 @@ import pytest
 from recipes.elf.segments import BytesReader
 from recipes.loader.explain import explain
 from recipes.loader.loading import Loading, Problem
-from recipes.model import Platform
+from recipes.model import Library, Platform
+from recipes.rootfs.accounts import Account
 from recipes.rootfs.root import RootFs
 from tests.compilers import Compilers
 from tests.elf.fixtures.make import PIE, RPATH, RUNPATH, SONAME, make_elf
-from tests.fuzz.targets import Files
+from tests.loader.modes import Modes
 from tests.loader.test_explain import BARE, MUSL, PACKED, START, Small, bare, rpath, runpath
 from tests.oracle.roots import root as assembled
 
@@ -79,7 +80,7 @@ def test_the_whole_search(musl: Small) -> None:
 def test_what_is_found_and_is_not_a_library(musl: Small, kind: str) -> None:
     """It ends the search; what is said is what reading it said."""
     a = bare(musl, "liba.so")
-    musl.program(a, flags=BARE, source=START).put("/usr/lib/liba.so", a).at("/lib/liba.so").parent.mkdir(exist_ok=True)
+    musl.program(a, flags=(*BARE, *runpath("/none")), source=START).put("/usr/lib/liba.so", a)
     if kind == "folder":
         musl.at("/lib/liba.so").mkdir()
     else:
@@ -90,7 +91,7 @@ def test_what_is_found_and_is_not_a_library(musl: Small, kind: str) -> None:
     assert problem.message == f"Error loading shared library liba.so: {why} (needed by /app)"
     assert problem.code == "library-broken"
     found = {"text": "not a library", "folder": "a dir", "machine": "an ELF file for another machine"}[kind]
-    assert search_of(loading, "liba.so")[1:] == [("/lib/liba.so", "built-in folder", found)]
+    assert search_of(loading, "liba.so")[2:] == [("/lib/liba.so", "built-in folder", found)]
 
 
 def test_a_folder_under_a_path_that_is_needed(musl: Small) -> None:
@@ -111,7 +112,7 @@ def test_names_that_the_loader_answers_to(musl: Small, name: str) -> None:
     assert musl.finds(name) == MUSL
 
 
-@pytest.mark.parametrize("name", ["libcc.so", "c.so", "librtx.so", "xlibc.so"])
+@pytest.mark.parametrize("name", ["libcc.so", "c.so", "librtx.so", "xlibc.so", "abcm.so"])
 def test_names_that_only_look_like_them(musl: Small, name: str) -> None:
     """These are searched for as any other."""
     library = bare(musl, name)
@@ -124,12 +125,13 @@ def test_the_loader_by_its_own_path(musl: Small) -> None:
     source = 'int puts(const char *); void _start(void) { puts(""); }'
     musl.program(bare(musl, "liba.so", soname=MUSL), flags=BARE, source=source)
     loading = musl.agrees()
-    assert (loading.problems, [library.path for library in loading.libraries]) == ((), [MUSL])
+    assert loading.problems == ()
+    assert loading.libraries == (Library(MUSL, MUSL, "/app"),)  # without a search
 
 
 def test_a_second_libc_is_not_loaded(musl: Small) -> None:
     """A library that defines what only libc does is answered by the loader."""
-    other = bare(musl, "libother.so", source="int __libc_start_main, stdin, mine;")
+    other = bare(musl, "libother.so", source="int __libc_start_main, stdin;")
     half = bare(musl, "libhalf.so", source="int __libc_start_main, half;")
     source = 'extern int half; int puts(const char *); void _start(void) { puts(""); half = 1; }'
     musl.program(other, half, flags=BARE, source=source).put("/lib/libother.so", other).put("/lib/libhalf.so", half)
@@ -156,6 +158,21 @@ def test_one_file_under_two_names(musl: Small) -> None:
     assert musl.agrees({"LD_PRELOAD": "/one/libhard.so /one/liba.so"}).problems == ()
 
 
+def test_a_short_name(musl: Small) -> None:
+    """What was found by a search answers to its name wherever it is; what was opened by its path does not."""
+    a = bare(musl, "liba.so")
+    b, d = bare(musl, "libb.so", a, flags=runpath("/one")), bare(musl, "libd.so", a)
+    musl.program(b, d, flags=(*BARE, "-pie"), source=START).put("/lib/libb.so", b).put("/lib/libd.so", d)
+    musl.put("/one/liba.so", a)
+    assert musl.agrees().problems == ()
+    assert musl.agrees({"LD_PRELOAD": "/one/liba.so"}).problems == ()
+    musl.put("/lib/libb.so", bare(musl, "libb.so"))
+    assert [problem.needed_by for problem in musl.agrees({"LD_PRELOAD": "/one/liba.so"}).problems] == ["/lib/libd.so"]
+    os.link(musl.at("/one/liba.so"), musl.at("/one/libhard.so"))
+    twice = {"LD_PRELOAD": "/one/liba.so /one/libhard.so"}
+    assert [problem.needed_by for problem in musl.agrees(twice).problems] == ["/lib/libd.so"]
+
+
 def test_origin(musl: Small) -> None:
     """Of a library as it was found; of the program, which the kernel has mapped, its file and not the link to it."""
     b = bare(musl, "libb.so")
@@ -164,6 +181,10 @@ def test_origin(musl: Small) -> None:
     musl.put("/lib/liba.so", a).put("/lib/deps/libb.so", b)
     assert musl.finds("liba.so") == "/lib/liba.so"
     assert musl.finds("libb.so") == "/lib/deps/libb.so"
+    musl.at("/link").symlink_to("lib")
+    musl.program(a, flags=(*BARE, *runpath("/link")), source=START)
+    assert musl.finds("libb.so") == "/link/deps/libb.so"
+    musl.program(a, flags=(*BARE, *runpath("${ORIGIN}/lib")), source=START)
     musl.put("/opt/tool", musl.at("/app").read_bytes()).put("/opt/lib/liba.so", a).at("/app").unlink()
     musl.at("/app").symlink_to("opt/tool")
     # Told to list it, the loader maps it by itself, and takes the link's folder.
@@ -219,9 +240,15 @@ LOADER = make_elf(entry=0, exports=(b"puts",)) + b"\0/etc/ld-musl-x86_64.path\0"
 
 
 def loading_of(
-    files: Mapping[str, bytes], program: bytes, env: Mapping[str, str] | None = None, workdir: str = "/"
+    files: Mapping[str, bytes],
+    program: bytes,
+    env: Mapping[str, str] | None = None,
+    workdir: str = "/",
+    closed: Mapping[str, int] | None = None,
 ) -> Loading:
-    root, amd64 = RootFs(Files({MUSL: LOADER, **files})), Platform("linux", "amd64")
+    """What an ordinary user's program loads from these files, of which some have a mode of their own."""
+    root = RootFs(Modes({MUSL: LOADER, **files}, closed)).seen_by(Account(65532, 65532))
+    amd64 = Platform("linux", "amd64")
     return explain(BytesReader(program), root, env=env or {}, platform=amd64, workdir=workdir)
 
 
@@ -251,6 +278,31 @@ def test_an_error_before_the_first_open() -> None:
     """musl says what the last failed open said; with its list of folders there and no search, there was none."""
     loading = loading_of({PATH_FILE: b"/lib\n"}, program(b"x" * 300))
     assert told(loading) == [f"Error loading shared library {'x' * 300}: No error information (needed by /app)"]
+
+
+def test_a_found_library_leaves_no_error_behind() -> None:
+    """What is opened at the first try is not a failed open."""
+    files = {PATH_FILE: b"/lib\n", "/lib/liba.so": make_elf(entry=0, names=((SONAME, b"liba.so"),))}
+    assert told(loading_of(files, program(b"liba.so", b"x" * 300))) == [
+        f"Error loading shared library {'x' * 300}: No error information (needed by /app)"
+    ]
+
+
+def test_what_the_user_may_not_read() -> None:
+    """It is passed over in a search, and a path to it fails; the error lasts until another open fails."""
+    library = make_elf(entry=0, names=((SONAME, b"liba.so"),))
+    files = {"/opt/liba.so": library, "/usr/lib/liba.so": library, PATH_FILE: b"/opt:/usr/lib"}
+    closed = {"/opt/liba.so": 0o600}
+    denied = "not readable by the image's user; skipped"
+    loading = loading_of(files, program(b"liba.so"), closed=closed)
+    assert loading.problems == ()
+    assert search_of(loading, "liba.so")[1] == ("/opt/liba.so", PATH_FILE, denied)
+    loading = loading_of(files, program(b"/opt/liba.so", b"x" * 300), closed=closed)
+    assert told(loading) == [
+        "Error loading shared library /opt/liba.so: Permission denied (needed by /app)",
+        f"Error loading shared library {'x' * 300}: Permission denied (needed by /app)",
+    ]
+    assert search_of(loading, "/opt/liba.so") == [("/opt/liba.so", "its name is a path", denied)]
 
 
 def test_the_list_of_folders_is_the_loaders_own() -> None:

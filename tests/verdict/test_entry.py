@@ -17,33 +17,19 @@ from recipes.elf.markers import examine_reader
 from recipes.elf.segments import BytesReader
 from recipes.model import Environment, Finding, Level, Platform, Status, Verdict
 from recipes.rootfs.root import RootFs
-from recipes.rootfs.tree import Entry
 from recipes.verdict.entry import judge_entry
 from recipes.verdict.judge import judge
 from recipes.verdict.startup import LOADER_CODES
 from tests.compilers import Compilers
 from tests.elf.fixtures.make import DYN, EXEC, PIE, SONAME, make_elf
 from tests.fuzz.targets import Files
+from tests.loader.modes import Modes
 from tests.verdict import programs
 from tests.verdict.trial import Trial
 
 AMD64 = Platform.parse("linux/amd64")
 STATIC = make_elf(kind=EXEC)
 USER = "65532:65532"
-
-
-class Modes(Files):
-    """Files in memory, some of them with another mode."""
-
-    def __init__(self, files: Mapping[str, bytes], modes: Mapping[str, int] | None = None) -> None:
-        super().__init__(dict(files))
-        self._modes = modes or {}
-
-    def entry(self, path: str) -> Entry | None:
-        found = super().entry(path)
-        if found is None or path not in self._modes:
-            return found
-        return Entry(found.kind, self._modes[path], size=found.size, inode=found.inode)
 
 
 def entry(
