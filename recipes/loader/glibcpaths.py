@@ -54,7 +54,7 @@ class Machine:
 
     def expand(self, text: str, origin: str) -> str:
         """Replace $ORIGIN, $LIB and $PLATFORM."""
-        first = self.system_folders[0].strip("/").removeprefix("usr/") if self.system_folders else "lib"
+        first = self.system_folders[0].strip("/").removeprefix("usr/")
         # On newer CPUs of Intel alone it is "haswell"; no image can count on whose CPU it meets.
         platform = of_elf_machine(self.number).at_platform
         values = {"ORIGIN": origin, "LIB": first, "PLATFORM": platform}
@@ -72,7 +72,7 @@ class Machine:
 def system_folders(loader: bytes) -> tuple[str, ...]:
     """The folders that were built into a loader: distributions differ, so they are read from its own data."""
     for match in _FOLDERS.finditer(loader):
-        folders = tuple(part.decode(errors="surrogateescape") for part in match[0].split(b"\0")[:-1])
+        folders = tuple(part.decode() for part in match[0].split(b"\0")[:-1])
         if any(folder.rstrip("/").endswith(("/lib", "/lib64", "/lib32", "/libx32")) for folder in folders):
             return folders
     return _OTHERS_DEFAULT
