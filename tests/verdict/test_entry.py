@@ -17,7 +17,7 @@ from recipes.elf.markers import examine_reader
 from recipes.elf.segments import BytesReader
 from recipes.model import Environment, Finding, Level, Platform, Status, Verdict
 from recipes.rootfs.root import RootFs
-from recipes.verdict.entry import judge_entry
+from recipes.verdict.entry import judge_entry, judge_script
 from recipes.verdict.judge import judge
 from recipes.verdict.startup import LOADER_CODES
 from tests.compilers import Compilers
@@ -77,7 +77,7 @@ def test_an_entry_point_that_cannot_be_started() -> None:
         'exec: "/bin/sh": stat /bin/sh: no such file or directory',
         'write the entry point in exec form: ENTRYPOINT ["/app"]',
     )
-    assert refusal(entry({"/app": STATIC}, "/app", modes={"/app": 0o644})) == (
+    assert refusal(entry({"/app": STATIC}, "/app", "--now", modes={"/app": 0o644})) == (
         "not-executable", "/app is a file with mode 0644", 'exec: "/app": permission denied', "give it mode 0755",
     )  # fmt: skip
     assert refusal(entry({"/opt/app": STATIC}, "/opt"))[1:3] == ("/opt is a folder", 'exec: "/opt": permission denied')
@@ -86,13 +86,14 @@ def test_an_entry_point_that_cannot_be_started() -> None:
 def test_a_folder_that_the_user_may_not_pass() -> None:
     """A path is told with what is in the way; a name alone is only not found."""
     files, modes = {"/opt/app": STATIC}, {"/opt": 0o700}
-    assert refusal(entry(files, "/opt/./app", modes=modes)) == (
+    assert refusal(entry(files, "/opt/./app", "--now", modes=modes)) == (
         "not-executable",
         "/opt has mode 0700, and keeps the image's user from /opt/./app",
         'exec: "/opt/./app": stat /opt/./app: permission denied',
         "give the folder mode 0755",
     )
     assert refusal(entry(files, "app", modes=modes, env=(("PATH", "/opt"),)))[0] == "entry-missing"
+    assert refusal(entry(files, "app", modes=modes, workdir="/opt"))[0] == "entry-missing"
     assert entry(files, "/opt/app", modes=modes, user="0:0").status is Status.RUNS
     assert entry(files, "./app", modes={"/opt": 0o711}, workdir="/opt").status is Status.RUNS
 
@@ -375,6 +376,14 @@ def test_the_interpreter_of_a_line(line: bytes, interpreter: str) -> None:
     assert script(line, **{"/bin/other": STATIC}).status is Status.FAILS
 
 
+def test_a_script_that_is_put_into_a_base() -> None:
+    """It need not be in the root: its first line is enough, for the user and from the folder that the image has."""
+    root = RootFs(Files({"/bin/sh": STATIC}))
+    assert judge_script(root, b"#!bin/sh", "/app", AMD64).status is Status.RUNS
+    assert judge_script(root, b"#!bin/sh", "/app", AMD64, workdir="/srv").status is Status.FAILS
+    assert refusal(judge_script(root, b"#!/bin/sh", "/app", AMD64, user="me"))[0] == "unknown-user"
+
+
 def test_a_script_that_the_kernel_refuses() -> None:
     """Each reason in full; the message names what was asked for, also where a script led to a script."""
     assert refusal(script(b"#!")) == (
@@ -484,6 +493,15 @@ def test_what_env_starts_is_followed() -> None:
     )
     assert through_env("opt/tool", hello).findings[0].evidence.startswith("/run is a script for /opt/tool")
     assert through_env("/opt/tool", hello).status is Status.RUNS
+
+
+def test_the_argument_of_a_line() -> None:
+    """All behind the interpreter and its blanks, in any encoding; without one env has nothing to start."""
+    files = {**COREUTILS, "/bin/t\udce9st": STATIC}
+    for line in (b"#!/usr/bin/env t\xe9st", b"#! /usr/bin/env t\xe9st", b"#!\t /usr/bin/env \t t\xe9st\t "):
+        assert script(line, **files).status is Status.RUNS, line
+    assert script(b"#!/usr/bin/env", **files).status is Status.UNKNOWN
+    assert script(b"#!/usr/bin/env ", **files).status is Status.UNKNOWN
 
 
 def test_what_env_does_not_find() -> None:
