@@ -174,7 +174,7 @@ def codes_of_findings() -> set[str]:
         for node in ast.walk(ast.parse(path.read_bytes())):
             values: list[ast.expr] = []
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                values = node.args[:1] if node.func.id == "_fails" else []
+                values = node.args[:1] if node.func.id == "fails" else []
                 if node.func.id == "Finding":
                     values = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
             elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "(code, fix)":

@@ -219,7 +219,7 @@ class _Memory:
     """What is loaded where: reads by address. Small reads come from cached blocks.
 
     All reads together may cost a small multiple of the file: segments that load the same bytes again and again would
-    make much of little.
+    make much of little. Each piece of a read after the first costs a block, as it has to be looked for.
     """
 
     def __init__(self, reader: Reader, header: Header) -> None:
@@ -230,10 +230,11 @@ class _Memory:
 
     def read(self, address: int, length: int, what: str) -> bytes:
         """Raises: TruncatedElf where the segments do not load all of it."""
-        self._budget -= length
+        pieces = list(self.header.pieces(address, max(length, 1)))
+        self._budget -= length + _BLOCK * max(len(pieces) - 1, 0)
         if self._budget < 0:
             raise NotElf("its tables claim more than the file can hold")
-        data = b"".join(self._piece(*piece, what) for piece in self.header.pieces(address, max(length, 1)))
+        data = b"".join(self._piece(*piece, what) for piece in pieces)
         if len(data) < max(length, 1):
             raise TruncatedElf(f"{what} lies outside of the loaded segments", hint="copy or build it again")
         return data[:length]

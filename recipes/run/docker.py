@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from recipes.errors import DamagedBlob, RecipeError, Unavailable
@@ -194,41 +195,16 @@ class DockerEngine:
             if feeder.is_alive():
                 feeder.join()
         stdout, stderr = (output.decode(errors="replace") for output in outputs)
+        outcome = partial(RunOutcome, self.name, stdout=stdout, stderr=stderr, seconds=seconds)
         if stopped:
             most = f"{limits.seconds:g} s" if stopped == "time limit" else f"{limits.output_bytes} bytes"
-            reason, late = f"stopped at the {stopped} of {most}", stopped == "time limit"
-            return RunOutcome(
-                self.name,
-                RunStatus.STOPPED,
-                exit_code=None,
-                stdout=stdout,
-                stderr=stderr,
-                seconds=seconds,
-                reason=reason,
-                timed_out=late,
-            )
+            reason = f"stopped at the {stopped} of {most}"
+            return outcome(RunStatus.STOPPED, reason=reason, timed_out=stopped == "time limit")
         if code == 137 and api.inspect_container(container)["State"].get("OOMKilled"):
-            reason = f"stopped at the memory limit of {limits.memory_bytes} bytes"
-            return RunOutcome(
-                self.name,
-                RunStatus.STOPPED,
-                exit_code=None,
-                stdout=stdout,
-                stderr=stderr,
-                seconds=seconds,
-                reason=reason,
-            )
+            return outcome(RunStatus.STOPPED, reason=f"stopped at the memory limit of {limits.memory_bytes} bytes")
         if code in (1, 126, 127, 255) and not stdout and _is_about(program, stderr):
-            return RunOutcome(
-                self.name,
-                RunStatus.NOT_STARTED,
-                exit_code=None,
-                stdout=stdout,
-                stderr=stderr,
-                seconds=seconds,
-                reason=stderr.strip(),
-            )
-        return RunOutcome(self.name, RunStatus.EXITED, exit_code=code, stdout=stdout, stderr=stderr, seconds=seconds)
+            return outcome(RunStatus.NOT_STARTED, reason=stderr.strip())
+        return outcome(RunStatus.EXITED, exit_code=code)
 
     def _sweep(self) -> None:
         """Remove containers whose owner was killed before it could do so; where that fails, the next one will."""

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from recipes.model import BaseImage, Command, Image, Limits, RunOutcome, RunStatus
@@ -153,16 +154,9 @@ class LocalEngine:
         seconds = float(told.get("seconds", done.seconds))
         if "refused" in told:
             return RunOutcome(self.name, RunStatus.NOT_RUN, reason=told["refused"])
+        outcome = partial(RunOutcome, self.name, stdout=stdout, stderr=stderr, seconds=seconds)
         if "failed" in told:
-            return RunOutcome(
-                self.name,
-                RunStatus.NOT_STARTED,
-                exit_code=None,
-                stdout=stdout,
-                stderr=stderr,
-                seconds=seconds,
-                reason=told["failed"],
-            )
+            return outcome(RunStatus.NOT_STARTED, reason=told["failed"])
         if stopped := told.get("stopped") or done.stopped:
             most = {
                 "time limit": f"{limits.seconds:g} s",
@@ -170,23 +164,11 @@ class LocalEngine:
                 "memory limit": f"{limits.memory_bytes} bytes",
             }[stopped]
             reason = f"stopped at the {stopped} of {most}"
-            late = stopped == "time limit"
-            return RunOutcome(
-                self.name,
-                RunStatus.STOPPED,
-                exit_code=None,
-                stdout=stdout,
-                stderr=stderr,
-                seconds=seconds,
-                reason=reason,
-                timed_out=late,
-            )
+            return outcome(RunStatus.STOPPED, reason=reason, timed_out=stopped == "time limit")
         if "seconds" not in told:
             reason = f"the local engine itself failed: {stderr.strip().rpartition(chr(10))[2] or done.exit_code}"
             return RunOutcome(self.name, RunStatus.NOT_RUN, reason=reason)
-        return RunOutcome(
-            self.name, RunStatus.EXITED, exit_code=done.exit_code, stdout=stdout, stderr=stderr, seconds=seconds
-        )
+        return outcome(RunStatus.EXITED, exit_code=done.exit_code)
 
     def _account(self, image: Image) -> Account:
         """Who the image's user is. The program alone brings no lists of users. Raises: UnknownAccount."""

@@ -9,8 +9,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 
-from recipes.elf.facts import facts_of
-from recipes.elf.markers import examine_reader
+from recipes.elf.segments import read_header, read_interpreter
 from recipes.errors import NotElf, TruncatedElf
 from recipes.loader.glibcpaths import absolute
 from recipes.model import Environment
@@ -55,8 +54,7 @@ def is_its_own(root: Root, loader: str, program: str, workdir: str) -> bool:
     """Whether a program names this very loader as its interpreter, by whatever path."""
     reader = root.reader(program)
     try:
-        traits = examine_reader(reader)
-        interpreter = facts_of(reader, traits.header, traits.dynamic).interpreter
+        interpreter = read_interpreter(reader, read_header(reader))
     except (NotElf, TruncatedElf):
         return False
     if not interpreter or not root.exists(absolute(interpreter, workdir)):

@@ -48,7 +48,7 @@ def verify_script(
 ) -> Outcome:
     """A file that starts with `#!`, put on each of the bases."""
     from recipes.elf.segments import FileReader
-    from recipes.verdict.entry import first_line, judge_script
+    from recipes.verdict.scripts import first_line, judge_script
 
     with FileReader(Path(target)) as reader:
         line = first_line(reader)

@@ -28,12 +28,12 @@ from recipes.elf.dynamic import (
 )
 from recipes.elf.facts import read_elf
 from recipes.elf.markers import examine_reader
-from recipes.elf.segments import PT_LOAD, PT_NOTE, BytesReader, FileReader
+from recipes.elf.segments import PT_DYNAMIC, PT_LOAD, PT_NOTE, BytesReader, FileReader
 from recipes.errors import BadInput, NotElf, TruncatedElf
 from recipes.model import Command
 from recipes.support import shell
 from tests.compilers import Compilers, programs_of_this_machine
-from tests.elf.fixtures.make import FIXTURES, SONAME, make_elf
+from tests.elf.fixtures.make import FIXTURES, SONAME, STRSZ, STRTAB, make_elf
 from tests.need import need, need_tool
 
 HELLO = '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }'
@@ -286,6 +286,21 @@ def test_a_thousand_segments_over_the_same_bytes_cost_no_more_than_one(kind: int
     reader = Counting(header + table + body)
     examine_reader(reader)
     assert reader.bytes_read < 10 * reader.size
+
+
+def test_a_table_in_a_thousand_pieces_is_refused() -> None:
+    """Each piece of a read has to be looked for among all segments: of few bytes that would make seconds of work."""
+    count, strings = 1100, 0x800000
+    dynamic = struct.pack("<6Q", STRTAB, strings, STRSZ, count, 0, 0)
+    place = 64 + (count + 2) * 56
+    whole = place + len(dynamic)
+    pieces = [(PT_LOAD, 0, 0x400000, whole), (PT_DYNAMIC, place, 0x400000 + place, len(dynamic))]
+    pieces += [(PT_LOAD, whole + index, strings + index, 1) for index in range(count)]
+    table = b"".join(struct.pack("<IIQQQQQQ", kind, 4, at, to, to, size, size, 1) for kind, at, to, size in pieces)
+    header = struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0x400000, 64, 0, 0, 64, 56, len(pieces), 0, 0, 0)
+    file = b"\x7fELF\x02\x01\x01" + bytes(9) + header + table + dynamic + bytes(count)
+    with pytest.raises(NotElf, match="claim more"):
+        read_dynamic(BytesReader(file))
 
 
 class Counting(BytesReader):

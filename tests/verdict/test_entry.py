@@ -7,6 +7,7 @@ no kernel of this machine can be asked, such as other CPUs.
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from recipes.elf.markers import examine_reader
 from recipes.elf.segments import BytesReader
 from recipes.model import Environment, Finding, Level, Platform, Status, Verdict
 from recipes.rootfs.root import RootFs
-from recipes.verdict.entry import judge_entry, judge_script
+from recipes.verdict.entry import judge_entry
 from recipes.verdict.judge import judge
+from recipes.verdict.scripts import judge_script
 from recipes.verdict.startup import LOADER_CODES
 from tests.compilers import Compilers
 from tests.elf.fixtures.make import DYN, EXEC, PIE, SONAME, make_elf
@@ -374,6 +376,25 @@ def test_the_interpreter_of_a_line(line: bytes, interpreter: str) -> None:
     """The first word between blanks and tabs, in any encoding."""
     assert script(line, **{interpreter: STATIC}).status is Status.RUNS
     assert script(line, **{"/bin/other": STATIC}).status is Status.FAILS
+
+
+@pytest.mark.parametrize(("length", "rest"), [(255, ""), (256, ""), (256, " x"), (200, f" {100 * 'x'}")])
+def test_the_longest_first_line(length: int, rest: str, tmp_path: Path) -> None:
+    """The kernel looks at 256 bytes: a name that does not end there is none, an argument is cut without a word."""
+    folder = tmp_path / "d"
+    folder = Path(f"{folder}{'e' * (length - len(f'#!{folder}/f'))}")
+    folder.mkdir()
+    (folder / "f").symlink_to("/bin/true")
+    script = tmp_path / "script"
+    script.write_text(f"#!{folder}/f{rest}\n")
+    script.chmod(0o755)
+    try:
+        seen = "" if subprocess.run([script], check=True).returncode == 0 else "failed"
+    except OSError as error:
+        seen = str(error.strerror).lower()
+    verdict = entry({"/run": script.read_bytes(), f"{folder}/f": STATIC}, "/run")
+    predicted = verdict.reason.removeprefix("exec /run: ") if verdict.status is Status.FAILS else ""
+    assert predicted == seen == ("exec format error" if length > 255 else "")
 
 
 def test_a_script_that_is_put_into_a_base() -> None:

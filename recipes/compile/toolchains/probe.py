@@ -10,19 +10,25 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from recipes.compile.files import Stamp, sha256, stamp
 from recipes.compile.paths import slug
-from recipes.compile.toolchains.protocol import Toolchain, ToolchainType
+from recipes.compile.toolchains.protocol import Probe, Toolchain, ToolchainType
 from recipes.errors import ToolMissing
 from recipes.model import Command, Environment, Platform
 from recipes.support import shell
-from recipes.support.workspace import Workspace, keep, kept
+from recipes.support.records import keep_value, kept_value
+from recipes.support.workspace import Workspace
 
-_VERSION = 4
+_VERSION = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    version: int
+    probe: Probe
 
 
 def find_toolchain(kind: ToolchainType, workspace: Workspace, platform: Platform | None = None) -> Toolchain:
@@ -39,32 +45,26 @@ def find_toolchain(kind: ToolchainType, workspace: Workspace, platform: Platform
 def probed(kind: ToolchainType, tool: str, workspace: Workspace) -> Toolchain:
     """What `tool` is. Raises: ToolMissing, CommandFailed."""
     record = workspace.cache / "toolchains" / f"{slug(f'{kind.name}{tool}')}.json"
-    known = _read(record, tool)
-    if known is not None:
-        return known
+    known = kept_value(record, _Record)
+    if known is not None and _still_true(known, tool):
+        return known.probe.toolchain
     probe = kind.probe(tool)
-    keep(record, json.dumps([_VERSION, asdict(probe)]).encode())
+    keep_value(record, _Record(_VERSION, probe))
     return probe.toolchain
 
 
-def _read(record: Path, tool: str) -> Toolchain | None:
+def _still_true(record: _Record, tool: str) -> bool:
+    """Whether it speaks of `tool`, and every file that the probe looked at is as it was."""
+    probe = record.probe
     try:
-        version, probe = json.loads(kept(record))
-        if version != _VERSION or probe["toolchain"]["argv"][0] != tool:
-            return None
-        for path, then in probe["watched"]:
-            if stamp(path) != tuple(then):
-                return None
-        if any(os.path.exists(path) for path in probe["absent"]):
-            return None
-        if any(shell.which(program) != then for program, then in probe["on_path"]):
-            return None
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in probe["toolchain"].items()
-        }
-        return Toolchain(**values)
-    except (OSError, ValueError, KeyError, IndexError, TypeError):
-        return None  # not there, not ours, or a tool is gone: probe again
+        return (
+            (record.version, probe.toolchain.argv[0]) == (_VERSION, tool)
+            and all(stamp(path) == then for path, then in probe.watched)
+            and not any(os.path.exists(path) for path in probe.absent)
+            and all(shell.which(program) == then for program, then in probe.on_path)
+        )
+    except OSError:  # a file is gone
+        return False
 
 
 def identify(paths: Sequence[str], version: str) -> tuple[tuple[tuple[str, Stamp], ...], str]:

@@ -150,7 +150,7 @@ class Stage:
 
     def try_script(self, script: Path, program: Program, base: BaseImage) -> Trial:
         """The same for a file that starts with `#!`, in the place of a program and with its settings."""
-        from recipes.verdict.entry import judge_script
+        from recipes.verdict.scripts import judge_script
 
         store = self.project.store
         layer = data_layer((FileEntry(PROGRAM, script, 0o755),), store, self.project.compression)
