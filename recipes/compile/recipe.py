@@ -152,7 +152,7 @@ def by_rank(language: Language) -> tuple[Recipe, ...]:
 
 
 def usual(language: Language) -> tuple[Recipe, ...]:
-    """What is taken where nobody chooses: the first that this machine can carry out. Raises: BadInput."""
+    """The recipe of a sample that names none: the first that this machine can carry out. Raises: BadInput."""
     if language not in _USUAL:
         raise unknown("language", language, _USUAL)
     return tuple(RECIPES[name] for name in _USUAL[language])

@@ -18,7 +18,7 @@ _DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEXES = (OCI_INDEX, _DOCKER_INDEX)
 MANIFESTS = (OCI_MANIFEST, _DOCKER_MANIFEST)
 ACCEPT = ", ".join((*INDEXES, *MANIFESTS))
-"""The Accept header of whoever asks for a manifest or an index."""
+"""The Accept header of a request for a manifest or an index."""
 
 OCI_LAYERS: dict[Compression, str] = {
     "gzip": "application/vnd.oci.image.layer.v1.tar+gzip",

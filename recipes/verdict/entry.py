@@ -162,6 +162,6 @@ def _missing(launch: Launch, argv: tuple[str, ...]) -> Verdict:
 
 
 def _file_on_the_way(root: Root, path: str) -> str:
-    """What a path takes for a folder, and is none; "" where there is no such thing."""
+    """The part of a path that is not a folder and has a name behind it; "" where there is none."""
     ends = [index for index, letter in enumerate(path) if letter == "/" and index]
     return next((path[:end] for end in ends if root.exists(path[:end]) and not root.is_folder(path[:end])), "")
