@@ -32,6 +32,7 @@ from tests.elf.fixtures.make import make_elf
 from tests.need import need, need_tool
 from tests.oracle.compare import Question, disagreements
 from tests.oracle.roots import root as assembled
+from tests.sharing import made_once
 
 AMD64 = Platform.parse("linux/amd64")
 LIB = "/lib/x86_64-linux-gnu"
@@ -87,9 +88,8 @@ class Small:
         return self
 
     def _named(self, name: str, built: Path) -> Path:
-        folder = built.parent / f"{built.name}.d"
-        folder.mkdir(exist_ok=True)
-        return Path(shutil.copy(built, folder / name))
+        folder = built.with_name(f"{built.name}-{name}")
+        return made_once(folder, lambda beside: shutil.copy(built, beside / name)) / name
 
     def loading(self, env: Mapping[str, str] | None = None, platform: Platform = AMD64) -> Loading:
         with FileReader(self.at("/app")) as reader:
