@@ -118,18 +118,21 @@ class HealthCheck:
 
 
 PROGRAM = "/app"
-"""Where the program is in an image, whatever its own name: equal programs make equal layers; it needs no quoting."""
+"""Where a program is in an image that has no other place for it: equal programs make equal layers."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSettings:
     """What a sample may choose about its image. Source: OCI image-spec, "Image Configuration".
 
+    `path` is where the program stands; `called` is a link to it that is the entry point, "" where there is none.
     `needs` names the data that is added (see `package.runtime_data`); None adds what the verdict says is missing.
     `zones` are the time zones that are meant, () for all; `ca` are certificates that the CA bundle holds beside the
     usual ones.
     """
 
+    path: str = PROGRAM
+    called: str = ""
     user: str = "65532:65532"
     workdir: str = "/"
     cmd: tuple[str, ...] = ()
@@ -144,6 +147,10 @@ class ImageSettings:
     needs: tuple[str, ...] | None = None
     zones: tuple[str, ...] = ()
     ca: tuple[Path, ...] = ()
+
+    @property
+    def entrypoint(self) -> str:
+        return self.called or self.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from recipes import compile as compiling
 from recipes import errors
 from recipes.compile.recipe import RECIPES, Recipe
 from recipes.model import (
+    PROGRAM,
     Additions,
     BaseImage,
     Compression,
@@ -22,6 +23,7 @@ from recipes.model import (
     ElfFacts,
     FileEntry,
     Image,
+    ImageSettings,
     Layer,
     Limits,
     Platform,
@@ -123,8 +125,8 @@ def package(project: Project, program: Program, base: BaseImage) -> tuple[Image,
 
 def prepare(project: Project, program: Program, base: BaseImage) -> tuple[Additions, Verdict]:
     """What the image has to hold beside base and program, and the verdict on it all."""
-    settings = program.sample.image
-    own = _own_files(project, program)
+    settings = _placed(project, program, base)
+    own = _own_files(project, program, settings)
     additions = Additions(settings, own)
     verdict = judge_on(project, program, base, additions)
     if settings.needs is None and not (verdict.findings or settings.ca):
@@ -154,7 +156,8 @@ def judge_on(project: Project, program: Program, base: BaseImage, additions: Add
         return judge(
             examine(program.path),
             program.facts,
-            open_root(project, base, additions.layers),
+            # $ORIGIN may lead through the program's own folder, which its layer brings.
+            open_root(project, base, additions.layers).with_folder(os.path.dirname(settings.path)),
             base.platform,
             env=env,
             user=settings.user,
@@ -162,6 +165,8 @@ def judge_on(project: Project, program: Program, base: BaseImage, additions: Add
             warnings=build.warnings,
             commands=build.commands,
             linker_map=build.linker_map,
+            entry=settings.path,
+            argv0=settings.called,
         )
 
     key = {
@@ -171,6 +176,8 @@ def judge_on(project: Project, program: Program, base: BaseImage, additions: Add
         "env": env,
         "user": settings.user,
         "workdir": settings.workdir,
+        "path": settings.path,
+        "called": settings.called,
         "build": [build.warnings, [(command.argv, command.env, str(command.cwd)) for command in build.commands]],
     }
     return cached(project.workspace.cache / "verdicts", key, ask, Verdict)
@@ -223,10 +230,25 @@ PROBE = Sample("probe", Path(__file__).parent / "package/probe", "c++", (Path("p
 """The program that asks a server for its health; an image from scratch has no other."""
 
 
-def _own_files(project: Project, program: Program) -> tuple[Layer, ...]:
-    """The layer with the files that the sample brings along, and the probe where its health is asked by HTTP."""
+def _placed(project: Project, program: Program, base: BaseImage) -> ImageSettings:
+    """The sample's settings, with the program where the base's links lead.
+
+    A layer with /bin/x would put a folder in the place of a base's link from /bin to /usr/bin.
+    """
     settings = program.sample.image
+    if settings.path == PROGRAM or not base.layers:
+        return settings
+    root = open_root(project, base)
+    return replace(
+        settings, path=root.standing(settings.path), called=settings.called and root.standing(settings.called)
+    )
+
+
+def _own_files(project: Project, program: Program, settings: ImageSettings) -> tuple[Layer, ...]:
+    """The layer with what the image has beside the program: the sample's files, the program's other name, the probe."""
     entries = settings.files
+    if settings.called:
+        entries = (*entries, FileEntry(settings.called, None, 0o777, link=settings.path))
     if settings.healthcheck and settings.healthcheck.http:
         probe = compiling.build(PROBE, RECIPES["zig-static-small"], program.platform, project.workspace)
         entries = (*entries, FileEntry(settings.healthcheck.test[0], probe.path, 0o755))

@@ -19,12 +19,20 @@ def kind_of(path: Path) -> tuple[Kind, int]:
     """
     try:
         with FileReader(path) as reader:
-            start = read_file_header(reader)
-            if start.type not in (ET_EXEC, ET_DYN):
-                return "object", start.machine
-            return "program" if start.type == ET_EXEC or _is_program(reader) else "library", start.machine
+            return kind_in(reader)
     except RecipeError:
         return "", 0
+
+
+def kind_in(reader: Reader) -> tuple[Kind, int]:
+    """The same of what is read already."""
+    try:
+        start = read_file_header(reader)
+    except RecipeError:
+        return "", 0
+    if start.type not in (ET_EXEC, ET_DYN):
+        return "object", start.machine
+    return "program" if start.type == ET_EXEC or _is_program(reader) else "library", start.machine
 
 
 def _is_program(reader: Reader) -> bool:

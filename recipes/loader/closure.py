@@ -11,7 +11,8 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from recipes.elf.dynamic import Dynamic
+from recipes.elf.dynamic import Dynamic, read_dynamic
+from recipes.elf.kind import kind_in
 from recipes.elf.segments import Reader
 from recipes.errors import BadInput
 from recipes.loader.explain import explain
@@ -67,24 +68,70 @@ def close_over(
     env: Environment = (),
     new_env: Environment = (),
     named: tuple[str, ...] = (),
+    beside: tuple[str, ...] = (),
 ) -> Closure:
-    """The files of `root` that `program`, which stands there as `path`, loads; and those that are `named` for dlopen.
+    """The files of `root` that `program`, which stands in both roots as `path`, loads; those that are `named` for
+    dlopen; and what the files load that stand `beside` it, shared objects and programs, in both roots as they are.
 
-    A name is looked up as the program's own dlopen does it; one with a slash is a file, or a folder that is taken
-    whole, as plugins are. `env` is the environment in `root`, `new_env` that in the new root. Raises: BadInput for a
-    name that leads to nothing.
+    A name is looked up as the program's own dlopen does it; one with a slash is a file, or a folder: all of it, as
+    plugins have data, but for other programs. `env` is the environment in `root`, `new_env` that in the new root.
+    Raises: BadInput for a name that leads to nothing.
     """
+    kinds = {file: kind_in(root.reader(file))[0] for file in beside}
+    own = _closure_of(
+        program,
+        root,
+        platform,
+        path=path,
+        env=env,
+        new_env=new_env,
+        named=named,
+        beside=tuple(file for file, kind in kinds.items() if kind == "library"),
+    )
+    for file in (file for file, kind in kinds.items() if kind == "program"):
+        dynamic = read_dynamic(root.reader(file))
+        if dynamic.interpreter is not None:
+            own = _both(own, _closure_of(dynamic, root, platform, path=file, env=env, new_env=new_env))
+    return own
+
+
+def _both(first: Closure, second: Closure) -> Closure:
+    """Raises: BadInput where two files would be at one place."""
+    places = dict(first.places)
+    for place, real in second.places:
+        if places.setdefault(place, real) != real:
+            raise BadInput(
+                f"{places[place]} and {real} would both be {place} in the new root",
+                hint="two programs of a bundle find different libraries under one name: bundle them apart",
+            )
+    return replace(first, places=tuple(sorted(places.items())))
+
+
+def _closure_of(
+    program: Dynamic,
+    root: RootFs,
+    platform: Platform,
+    *,
+    path: str,
+    env: Environment,
+    new_env: Environment,
+    named: tuple[str, ...] = (),
+    beside: tuple[str, ...] = (),
+) -> Closure:
     data = tuple(file for name in named if "/" in name for file in _files(root, absolute(name)))
-    plugins = tuple(file for file in data if root.read(file, 0, 4) == b"\x7fELF")
+    kinds = {file: kind_in(root.reader(file))[0] for file in data}
+    # A program in a folder of plugins is not loaded, and an object file is for the linker.
+    data = tuple(file for file in (*data, *beside) if kinds.get(file) not in ("program", "object"))
+    plugins = (*(file for file, kind in kinds.items() if kind == "library"), *beside)
     extended = replace(program, needed=(*program.needed, *plugins, *(name for name in named if "/" not in name)))
     found = explain(extended, root, env=env, platform=platform, path=path, checks=False)
     _check_named(found, named, path)
     interpreter = program.interpreter or ""
-    wanted = {interpreter} | {absolute(library.path) for library in found.libraries if library.path}
+    wanted = {interpreter} | {_place(root, library.path) for library in found.libraries if library.path}
     places = {place: real for place in wanted if (real := root.resolve(place)) is not None}
     fixed = {file: root.resolve(file) or file for file in data}
-    loading, places = _settle(extended, root, platform, new_env, {**places, **fixed}, found)
-    used = {interpreter} | {absolute(library.path) for library in loading.libraries if library.path}
+    loading, places = _settle(extended, root, platform, path, new_env, {**places, **fixed}, found)
+    used = {interpreter} | {_place(root, library.path) for library in loading.libraries if library.path}
     kept = {place: real for place, real in places.items() if place in used} | fixed
     own = found if not named else explain(program, root, env=env, platform=platform, path=path, checks=False)
     told = {library.name for library in own.libraries if library.path is None}
@@ -94,19 +141,33 @@ def close_over(
 
 
 def _settle(
-    program: Dynamic, root: RootFs, platform: Platform, env: Environment, places: dict[str, str], found: Loading
+    program: Dynamic,
+    root: RootFs,
+    platform: Platform,
+    path: str,
+    env: Environment,
+    places: dict[str, str],
+    found: Loading,
 ) -> tuple[Loading, dict[str, str]]:
     """What is loaded in the new root, once all that is not found at its old place there has got another one."""
-    real = {library.name: places[absolute(library.path)] for library in found.libraries
-            if library.path and absolute(library.path) in places}  # fmt: skip
+    real = {library.name: places[_place(root, library.path)] for library in found.libraries
+            if library.path and _place(root, library.path) in places}  # fmt: skip
     folder = _built_in_folder(program, root, found)
     while True:
-        loading = explain(program, RootFs(_NewTree(root, places)), env=env, platform=platform, checks=False)
+        new = RootFs(_NewTree(root, places, path))
+        loading = explain(program, new, env=env, platform=platform, path=path, checks=False)
         lost = {library.name for library in loading.libraries if library.path is None} & real.keys()
         moved = {posixpath.join(folder, name): real[name] for name in lost if "/" not in name}
         if moved.items() <= places.items():
             return loading, places  # what is still lost cannot be found anywhere: the verdict will say so
         places = {**places, **moved}
+
+
+def _place(root: RootFs, path: str) -> str:
+    """Where a library stands that the loader found as `path`: without the `..` that $ORIGIN brings."""
+    path = absolute(path)
+    plain = posixpath.normpath(path)
+    return plain if plain == path or root.resolve(plain) == root.resolve(path) else root.standing(path)
 
 
 def _built_in_folder(program: Dynamic, root: RootFs, found: Loading) -> str:
@@ -146,15 +207,18 @@ def _loaded_later(program: Dynamic, found: Loading) -> tuple[str, ...]:
 
 
 class _NewTree:
-    """The new root as a tree whose contents are still in the old one. Files of equal content are one file."""
+    """The new root as a tree whose contents are still in the old one. Files of equal content are one file.
+
+    The program's folder is there too: $ORIGIN may lead through it.
+    """
 
     skipped: tuple[Skipped, ...] = ()
 
-    def __init__(self, root: RootFs, places: Mapping[str, str]) -> None:
+    def __init__(self, root: RootFs, places: Mapping[str, str], program: str) -> None:
         self._root = root
         self._places = places
         self._folders: dict[str, set[str]] = {"": set(), "/": set()}
-        for place in places:
+        for place in (*places, program):
             below = place
             while below not in ("", "/"):
                 above, _, name = below.rpartition("/")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes.errors import BadInput
-from recipes.model import PROGRAM, Additions, BaseImage, Compression, Descriptor, FileEntry, Image, Layer, Program
+from recipes.model import Additions, BaseImage, Compression, Descriptor, FileEntry, Image, Layer, Program
 from recipes.oci.config import config_document, manifest_document, source_date_epoch
 from recipes.oci.media_types import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from recipes.oci.store import Store, index_document, platform_document, to_json
@@ -30,16 +30,17 @@ def assemble(
     name: str,
     additions: Additions | None = None,
     compression: Compression = "gzip",
-    entrypoint: tuple[str, ...] = (PROGRAM,),
+    entrypoint: tuple[str, ...] = (),
 ) -> Image:
     """The image, in the store under `name`. The same input gives the same digest on any machine.
 
-    `entrypoint` may start something of the base that takes the program as its argument, such as a tracer. Nothing is
-    compressed again that was assembled before: a record says which layer a file became.
+    `entrypoint` may start something of the base that takes the program as its argument, such as a tracer; () starts
+    the program. Nothing is compressed again that was assembled before: a record says which layer a file became.
     """
     additions = additions or Additions()
-    file = FileEntry(PROGRAM, program.path, _MODE)
+    file = FileEntry(additions.settings.path, program.path, _MODE)
     layer = data_layer((file,), store, compression, {program.path: program.sha256})
+    entrypoint = entrypoint or (additions.settings.entrypoint,)
     image = finish(program, base, layer, store, name=name, additions=additions, entrypoint=entrypoint)
     return replace(image, program_file=file)
 

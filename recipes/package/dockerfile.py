@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recipes.errors import BadInput
-from recipes.model import PROGRAM, HealthCheck, Image
+from recipes.model import HealthCheck, Image, Layer
 from recipes.oci.layers import open_layer
-from recipes.oci.reference import docker_tag
+from recipes.oci.reference import BUNDLE, docker_tag
 from recipes.oci.store import Store
 from recipes.support import printable
 from recipes.support.workspace import make_folder, replacing, write_atomically
@@ -30,12 +30,12 @@ def render(image: Image, program: str = "app") -> str:
     """
     settings, base = image.settings, image.base
     lines = [f"FROM {_from(image)}"]
-    if not base.reference.startswith("docker://") and base.layers:
+    if not base.reference.startswith("docker://") and _from(image) != "scratch":
         # The first word is ours: a comment that begins `# syntax=` would choose the program that reads all this.
         name = _plain(base.name)
         lines.insert(0, f"# The base {name} is not a registry image: load it first, for example with `invoke export`.")
     lines += [f"ADD {_array([name, '/'])}" for name in _data_names(image)]
-    lines.append(f"COPY {_array([program, PROGRAM])}")
+    lines.append(f"COPY {_array([program, _escape(settings.path)])}")
     lines += [f"ENV {_pair(name, value)}" for name, value in settings.env]
     lines += [f"LABEL {_pair(name, value)}" for name, value in settings.labels]
     lines += [f"EXPOSE {port}" for port in settings.ports]
@@ -64,7 +64,7 @@ def write_context(image: Image, store: Store, folder: Path) -> None:
     if any(folder.iterdir()):
         raise BadInput(f"{str(folder)!r} is not empty", hint="name a new folder")
     with contextlib.ExitStack() as undo:
-        for name, layer in zip(_data_names(image), image.additions.layers, strict=True):
+        for name, layer in zip(_data_names(image), _data(image), strict=True):
             with open_layer(store, layer) as stream, replacing(folder / name) as out:
                 shutil.copyfileobj(stream, out)
             undo.callback((folder / name).unlink)
@@ -77,7 +77,12 @@ def write_context(image: Image, store: Store, folder: Path) -> None:
 
 def _data_names(image: Image) -> list[str]:
     """A tar that ADD unpacks keeps modes and owners, which COPY would not."""
-    return [f"data-{number}.tar" for number, _ in enumerate(image.additions.layers, 1)]
+    return [f"data-{number}.tar" for number, _ in enumerate(_data(image), 1)]
+
+
+def _data(image: Image) -> tuple[Layer, ...]:
+    """The layers that no FROM brings: a bundle is made for this program, and nobody else has it."""
+    return (*(image.base.layers if image.base.name == BUNDLE else ()), *image.additions.layers)
 
 
 def _healthcheck(check: HealthCheck) -> str:
@@ -88,7 +93,7 @@ def _healthcheck(check: HealthCheck) -> str:
 
 def _from(image: Image) -> str:
     base = image.base
-    if not base.layers:
+    if not base.layers or base.name == BUNDLE:
         return "scratch"
     if base.reference.startswith("docker://"):
         name = base.reference.removeprefix("docker://").partition("@")[0]

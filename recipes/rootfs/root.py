@@ -8,6 +8,7 @@ Source: path_resolution(7).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +64,10 @@ class RootFs:
             self._views[account] = view
         return self._views[account]
 
+    def with_folder(self, path: str) -> RootFs:
+        """The same root, in which there is a folder at `path`: itself, where there is one already."""
+        return self if self.exists(path) else RootFs(_WithFolder(self._tree, self.standing(path)))
+
     @property
     def skipped(self) -> tuple[Skipped, ...]:
         """Members that were left out of the layers, up to 100 of them."""
@@ -78,6 +83,13 @@ class RootFs:
                 self._resolved.clear()
             self._resolved[key] = self._walk(path, follow)
         return self._resolved[key]
+
+    def standing(self, path: str) -> str:
+        """Where a file that is put at an absolute `path` will stand: the folders on the way may be links."""
+        above, _, name = path.rstrip("/").rpartition("/")
+        if not above:
+            return path
+        return f"{(self.resolve(above) or self.standing(above)).rstrip('/')}/{name}"
 
     def lookup(self, path: str) -> Entry | None:
         """What a path names, without following its last name; None where that is nothing."""
@@ -226,3 +238,31 @@ class RootFs:
             else:
                 at = here
         return at or "/"
+
+
+class _WithFolder:
+    """A tree with one folder more, and the folders on the way there."""
+
+    def __init__(self, tree: Tree, path: str) -> None:
+        self._tree = tree
+        self._children: dict[str, str] = {}
+        while path not in ("", "/"):
+            above, _, name = path.rpartition("/")
+            self._children[above or "/"] = name
+            path = above
+        self._folders = {f"{above.rstrip('/')}/{name}" for above, name in self._children.items()}
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        return self._tree.skipped
+
+    def entry(self, path: str) -> Entry | None:
+        return self._tree.entry(path) or (Entry("dir", 0o755) if path in self._folders else None)
+
+    def children(self, path: str) -> tuple[str, ...]:
+        known = self._tree.children(path) if self._tree.entry(path) is not None else ()
+        more = self._children.get(path)
+        return known if more is None or more in known else tuple(sorted((*known, more), key=os.fsencode))
+
+    def reader(self, path: str) -> Reader:
+        return self._tree.reader(path)

@@ -1,6 +1,7 @@
 """The `[image]` table of a sample.toml, and `--set KEY=VALUE` on the command line, which says the same.
 
 [image]
+path = "/usr/bin/hello"                  # where the program stands, if not at /app
 user = "65532:65532"                     # numbers, or names that /etc/passwd has
 workdir = "/"
 cmd = ["--verbose"]
@@ -34,11 +35,23 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from recipes.errors import BadInput, unknown
-from recipes.model import PROGRAM, Environment, FileEntry, HealthCheck, ImageSettings
+from recipes.model import Environment, FileEntry, HealthCheck, ImageSettings
 from recipes.samples.settings import Table, is_absolute, is_text, is_texts
 
 KEYS = (
-    *("user", "workdir", "cmd", "env", "ports", "volumes", "stop_signal", "healthcheck", "labels", "annotations"),
+    *(
+        "path",
+        "user",
+        "workdir",
+        "cmd",
+        "env",
+        "ports",
+        "volumes",
+        "stop_signal",
+        "healthcheck",
+        "labels",
+        "annotations",
+    ),
     *("files", "needs", "zones", "ca"),
 )
 _LISTS = ("cmd", "ports", "volumes", "zones", "ca", "needs")
@@ -65,9 +78,13 @@ def read(table: Table, locate: Locate, start: ImageSettings | None = None) -> Im
     health = _health(table, start.healthcheck)
     volumes, workdir = _volumes(table, start.volumes), _workdir(table, start.workdir)
     folders = [*(("volumes", path) for path in volumes), ("workdir", workdir)]
-    _check_places(table, files, folders, health)
+    path, called = _path(table, start)
+    places = {name: "where the program is" for name in (path, called) if name}
+    _check_places(table, files, folders, {**places, **_probe(health)})
     return replace(
         start,
+        path=path,
+        called=called,
         user=_user(table, start.user),
         workdir=workdir,
         cmd=table.texts("cmd", start.cmd),
@@ -161,6 +178,22 @@ def _volumes(table: Table, start: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _path(table: Table, start: ImageSettings) -> tuple[str, str]:
+    """Where the program stands, and what else it is called: no longer that, where another place is given."""
+    value = table.text("path", start.path)
+    if not _is_plain(value) or _is_kernels_own(value) or _deletes(value):
+        raise table.wrong("path", f"is {value!r}", hint='an absolute path of a file, for example "/usr/bin/hello"')
+    return (value, start.called) if "path" not in table.values else (value, "")
+
+
+def _probe(health: HealthCheck | None) -> dict[str, str]:
+    return {_PROBE: "where the probe is"} if health is not None and health.http else {}
+
+
+def _is_plain(path: str) -> bool:
+    return is_absolute(path) and path == posixpath.normpath(path) and path != "/" and path[:2] != "//"
+
+
 def _workdir(table: Table, start: str) -> str:
     value = str(table.get("workdir", is_absolute, "an absolute path", start))
     if _is_kernels_own(value):
@@ -244,7 +277,7 @@ def _number(value: Any) -> float | None:
 
 def _files(table: Table, locate: Locate) -> Iterator[FileEntry]:
     for path, value in table.values.items():
-        if not is_absolute(path) or path != posixpath.normpath(path) or path == "/" or path[:2] == "//":
+        if not _is_plain(path):
             raise table.wrong(path, "has to be an absolute path, without . and ..")
         if is_text(value):
             yield from _copied(path, locate(value, table.prefix + path), None, (0, 0), table)
@@ -265,18 +298,15 @@ def _files(table: Table, locate: Locate) -> Iterator[FileEntry]:
 
 
 def _check_places(
-    table: Table, files: Mapping[str, FileEntry], folders: Iterable[tuple[str, str]], health: HealthCheck | None
+    table: Table, files: Mapping[str, FileEntry], folders: Iterable[tuple[str, str]], taken: Mapping[str, str]
 ) -> None:
     """Raises: BadInput where two things would be at one place, or one below another that is not a folder.
 
-    `folders` are paths that have to be folders, with the keys that they come from.
+    `folders` are paths that have to be folders, with the keys that they come from; `taken` are files of ours.
     """
-    taken = {PROGRAM: "where the program is"}
-    if health is not None and health.http:
-        taken[_PROBE] = "where the probe is"
-    closed = {path: "which is a file" for path, entry in files.items() if entry.source is not None} | taken
+    closed = {path: "which is a file" for path, entry in files.items() if entry.source is not None} | {**taken}
     for path in files:
-        if any(name.startswith(".wh.") for name in path.split("/")):
+        if _deletes(path):
             raise table.wrong("files", f"has {path!r}, and names with .wh. would delete files of the base")
         if path in taken:
             raise table.wrong("files", f"has {path!r}, {taken[path]}")
@@ -287,6 +317,11 @@ def _check_places(
         for above in map(str, PurePosixPath(place).parents):
             if above in closed:
                 raise table.wrong(key, f"has {path!r} below {above!r}, {closed[above]}")
+
+
+def _deletes(path: str) -> bool:
+    """Whether a layer with this name in it takes something out of the layers below."""
+    return any(name.startswith(".wh.") for name in path.split("/"))
 
 
 def _copied(path: str, source: Path, mode: int | None, owner: tuple[int, int], table: Table) -> Iterator[FileEntry]:

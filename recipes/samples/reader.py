@@ -33,7 +33,7 @@ from typing import Any, cast
 
 from recipes.errors import BadInput, unknown
 from recipes.languages import C_SUFFIXES, CPP_SUFFIXES
-from recipes.model import BuildSystem, Environment, Expect, ImageSettings, Language, Sample
+from recipes.model import PROGRAM, BuildSystem, Environment, Expect, ImageSettings, Language, Sample
 from recipes.samples.settings import Table, is_text
 from recipes.support.workspace import Workspace
 
@@ -47,6 +47,10 @@ _MARKS: dict[BuildSystem, tuple[str, ...]] = {
 }
 """The files that build systems start from. The order decides where there are several: what comes later is mostly made
 by what comes before it."""
+
+_MACHINE = Path("/")
+_INSTALLED = frozenset({"bin", "sbin", "lib", "lib32", "lib64", "usr", "opt", "nix", "gnu"})
+"""Where packages put programs: hier(7), and the stores of Nix and Guix."""
 
 _GO_KEYS = ("package", "module", "stamps")
 _MODULE = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+/[^@\s]+@[^@\s/]+")
@@ -102,8 +106,11 @@ def load(name_or_path: str, workspace: Workspace, *, target: str = "", package: 
     return sample
 
 
-def prebuilt(path: str, args: tuple[str, ...] = (), stdin: str = "") -> Sample:
-    """A prebuilt program, as a sample that needs no recipe. Raises: BadInput."""
+def prebuilt(path: str, args: tuple[str, ...] = (), stdin: str = "", root: Path = _MACHINE) -> Sample:
+    """A prebuilt program, as a sample that needs no recipe. In an image it stands where it stands in `root`.
+
+    Raises: BadInput.
+    """
     file = Path(path).absolute()
     try:
         is_file = file.is_file()
@@ -113,7 +120,24 @@ def prebuilt(path: str, args: tuple[str, ...] = (), stdin: str = "") -> Sample:
         raise BadInput(f"cannot access {path!r}: {error.strerror}") from error
     if not is_file:
         raise BadInput(f"no such file: {path!r}", hint="name a program; a folder with sources is for `build-static`")
-    return Sample(file.name, file.parent, "binary", (Path(file.name),), args=args, stdin=stdin)
+    place, called = _at_home(file, root.resolve())
+    image = ImageSettings(path=place, called=called)
+    return Sample(file.name, file.parent, "binary", (Path(file.name),), args=args, stdin=stdin, image=image)
+
+
+def _at_home(file: Path, root: Path) -> tuple[str, str]:
+    """The place of a file of `root` without links, and its own name where that is one: programs look at both.
+
+    On this machine that is only said of what is installed: other places, such as a home, mean nothing elsewhere.
+    """
+    if not (file.resolve().is_relative_to(root) and file.parent.resolve().is_relative_to(root)):
+        return PROGRAM, ""
+    place = file.resolve().relative_to(root)
+    called = file.parent.resolve().relative_to(root) / file.name
+    if root == _MACHINE and place.parts[0] not in _INSTALLED:
+        return PROGRAM, ""
+    kept = called != place and (root != _MACHINE or called.parts[0] in _INSTALLED)
+    return f"/{place}", f"/{called}" if kept else ""
 
 
 def _read_project(folder: Path, name: str, settings: _Settings, build: BuildSystem, target: str) -> Sample:

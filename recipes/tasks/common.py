@@ -33,7 +33,7 @@ COMMON = {
     "folder": "a name under samples/ or a path; it is built first, by its own build system where it has one",
     "target": "which program, where the sample's build system makes several",
     "package": "Go: which main package, for example ./cmd/server",
-    "base": "the base image; `invoke bases` lists them, or use docker://…, docker-daemon:…, oci:…, rootfs:…",
+    "base": "the base image; `invoke bases` lists them, or `bundle`, docker://…, docker-daemon:…, oci:…, rootfs:…",
 }
 
 RUNNING = ("engine", "compression", "jobs", "format", "max_blob")
@@ -86,7 +86,9 @@ def _bytes(max_blob: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What the options of a task name: a sample (and which of its programs), its settings, its recipe, its base."""
+    """What the options of a task name: a sample (and which of its programs), its settings, its recipe, its base; and
+    for a file the root that it belongs to.
+    """
 
     sample: str
     target: str = ""
@@ -94,6 +96,7 @@ class Selection:
     changes: Sequence[str] = ()
     recipe: str = ""
     base: str = "scratch"
+    source: str = ""
 
 
 def load(project: Project, selection: Selection) -> Sample:
@@ -125,12 +128,14 @@ def load_any(project: Project, selection: Selection, args: str = "", stdin: str 
     name = selection.sample
     if is_file(project, name):
         from recipes.samples.reader import prebuilt
+        from recipes.workflows.bundle import folder_of
 
         if selection.recipe or selection.target or selection.package:
             raise errors.BadInput(
                 f"{name!r} is a file: there is nothing to build", hint="leave out --recipe, --target and --package"
             )
-        return changed(prebuilt(name, words(args), stdin), selection.changes)
+        root = folder_of(project, selection.source) or Path("/")
+        return changed(prebuilt(name, words(args), stdin, root), selection.changes)
     if args or stdin:
         raise errors.BadInput(
             f"{name!r} is a sample: its arguments and stdin are in its sample.toml", hint="change it there"
@@ -175,14 +180,27 @@ def make_images(
 
 
 def make_image(project: Project, platform: Platform, selection: Selection, *, gate: bool = False) -> Image:
-    """The image of a sample on a base: built as far as needed, with the data that it will ask for."""
+    """The image of a sample or a file on a base: built as far as needed, with the data that it will ask for."""
     from recipes import pipeline
+    from recipes.oci.reference import BUNDLE
+    from recipes.workflows import bundle
 
-    sample = load(project, selection)
-    program = pipeline.build_program(
-        project, sample, choose_recipe(project, sample, platform, selection.recipe), platform
-    )
-    image, verdict = pipeline.package(project, program, find_base_image(project, platform, selection.base))
+    sample = load_any(project, selection)
+    if sample.language == "binary":
+        program = pipeline.take_program(project, sample, platform)
+    else:
+        dynamic = selection.base == BUNDLE and not selection.recipe
+        recipe = (
+            bundle.dynamic_recipe(sample.language)
+            if dynamic
+            else choose_recipe(project, sample, platform, selection.recipe)
+        )
+        program = pipeline.build_program(project, sample, recipe, platform)
+    if selection.base == BUNDLE:
+        base = bundle.make(project, program)
+    else:
+        base = find_base_image(project, platform, selection.base)
+    image, verdict = pipeline.package(project, program, base)
     if gate:
         pipeline.refuse_failing(verdict, image)
     return image

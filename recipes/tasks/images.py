@@ -60,9 +60,10 @@ def dockerfile(
     if context:
         write_context(image, project.store, Path(context))
         console.note(f"written: {context}; to build it: docker build {shell_word(context)}")
-    show(render(image))
+    text = render(image)
+    show(text)
     if not context:
-        more = " and its data (--context writes all of it)" if image.additions.layers else ""
+        more = " and its data (--context writes all of it)" if "\nADD " in text else ""
         console.note(f"# the binary to copy is {image.program.path}{more}")
 
 

@@ -34,6 +34,7 @@ from recipes.tasks.finish import finish
         "target": "a sample, or an already built program, for any CPU",
         "from_": "where to take its libraries from: a base or rootfs:DIR (default: this machine, if it built it)",
         "dlopen": "what it opens at run time: a library's name, a file or a folder of the root; may be repeated",
+        "with_": "a file or folder of the root that is taken along as it is, with what it loads; may be repeated",
         "platform": COMMON["platforms"],
         "build_target": COMMON["target"],
         "args": "arguments for the trial run of a file, quoted as in a shell",
@@ -41,7 +42,7 @@ from recipes.tasks.finish import finish
         "run": "do not run the image",
         **{name: COMMON[name] for name in ("recipe", "package", "set_", *RUNNING)},
     },
-    iterable=["set_", "dlopen"],
+    iterable=["set_", "dlopen", "with_"],
 )
 @ending_well
 def bundle(
@@ -49,6 +50,7 @@ def bundle(
     target: str,
     from_: str = "",
     dlopen: Sequence[str] = MANY,
+    with_: Sequence[str] = MANY,
     recipe: str = "",
     args: str = "",
     stdin: str = "",
@@ -69,7 +71,7 @@ def bundle(
 
     one_of("format", format, ("text", "json"))
     project = open_project(c, compression, jobs=jobs, max_blob=max_blob)
-    sample = load_any(project, Selection(target, build_target, package, set_, recipe), args, stdin)
+    sample = load_any(project, Selection(target, build_target, package, set_, recipe, source=from_), args, stdin)
     if from_.startswith("deb-"):
         ensure_assembler()
     running = choose_engine(engine, project, run=run)
@@ -80,7 +82,7 @@ def bundle(
         else:
             how = choose_recipe(project, sample, where, recipe) if recipe else bundling.dynamic_recipe(sample.language)
             program = pipeline.build_program(project, sample, how, where)
-        base = bundling.make(project, program, from_, tuple(dlopen))
+        base = bundling.make(project, program, bundling.Wanted(from_, tuple(dlopen), tuple(with_)))
         rows.append(pipeline.package_and_run(project, program, base, running, run=run))
     return finish(project, rows, engine, format)
 
@@ -91,6 +93,7 @@ def bundle(
         "target": "a sample, or an already built program, for any CPU",
         "from_": "where to take a bundle's libraries from: a base or rootfs:DIR (default: as for `bundle`)",
         "dlopen": "what it opens at run time, for a bundle: a library's name, a file or a folder; may be repeated",
+        "with_": "a file or folder that a bundle takes along as it is, with what it loads; may be repeated",
         "platform": COMMON["platform"],
         "build_target": COMMON["target"],
         "args": "arguments for the trial run of a file, quoted as in a shell",
@@ -98,7 +101,7 @@ def bundle(
         "run": "do not run the images: take the first whose verdict is `runs`",
         **{name: COMMON[name] for name in ("package", "set_", *RUNNING)},
     },
-    iterable=["set_", "dlopen"],
+    iterable=["set_", "dlopen", "with_"],
 )
 @ending_well
 def smallest(
@@ -106,6 +109,7 @@ def smallest(
     target: str,
     from_: str = "",
     dlopen: Sequence[str] = MANY,
+    with_: Sequence[str] = MANY,
     args: str = "",
     stdin: str = "",
     build_target: str = "",
@@ -121,11 +125,12 @@ def smallest(
 ) -> int:
     """Find the smallest image that runs (static, bundled, or on a base), and say why the others were rejected."""
     from recipes.report.smallest import document, render
+    from recipes.workflows.bundle import Wanted
     from recipes.workflows.smallest import Search
 
     one_of("format", format, ("text", "json"))
     project, where = open_project(c, compression, jobs=jobs, max_blob=max_blob), platform_of(platform)
-    sample = load_any(project, Selection(target, build_target, package, set_), args, stdin)
+    sample = load_any(project, Selection(target, build_target, package, set_, source=from_), args, stdin)
     if not run:
         console.note("nothing is run: the first image whose verdict is `runs` is taken as the smallest")
     search = Search(
@@ -133,8 +138,7 @@ def smallest(
         where,
         choose_engine(engine, project, run=run),
         run=run,
-        source=from_,
-        named=tuple(dlopen),
+        wanted=Wanted(from_, tuple(dlopen), tuple(with_)),
     )
     candidates = tuple(search.candidates(sample))
     passed = None if candidates[-1].rejected_because else candidates[-1].row

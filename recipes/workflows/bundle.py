@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from recipes import errors
@@ -15,8 +16,19 @@ from recipes.support import console
 MACHINE = "rootfs:/"
 
 
-def make(project: Project, program: Program, source: str = "", named: tuple[str, ...] = ()) -> BaseImage:
-    """The base of a dynamic program: its files come from the base or root `source`, with what is `named` for dlopen.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a bundle is asked for: the base or root `source` of its files ("": the obvious one), what is `named` for
+    dlopen, and the files and folders that are taken `along` as they are.
+    """
+
+    source: str = ""
+    named: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
+
+
+def make(project: Project, program: Program, wanted: Wanted | None = None) -> BaseImage:
+    """The base of a dynamic program.
 
     Libraries that `source` lacks are left out, and the verdict on the result says so. Raises: BadInput for a static
     program, an unknown name, or where no source is named and none is obvious; GateFailed where what is named lacks a
@@ -25,25 +37,31 @@ def make(project: Project, program: Program, source: str = "", named: tuple[str,
     from recipes.elf.dynamic import read_dynamic
     from recipes.elf.segments import FileReader
     from recipes.loader.closure import close_over
-    from recipes.package.bundle import make_base
+    from recipes.package.bundle import make_base, taken_along
+
+    wanted = wanted or Wanted()
 
     if program.facts.interpreter is None:
         raise errors.BadInput(
             f"{program.name} is {program.facts.linkage}: it loads nothing, so there is nothing to bundle",
             hint="invoke build-static, or invoke package for a file",
         )
-    source = source or machine_root(program)
-    root, env, path = _open(project, source, program)
+    source = wanted.source or machine_root(program)
+    if not wanted.source and program.sample.language == "binary":
+        console.note(f"its libraries are taken from this machine's root ({MACHINE})")
+    root, env = _open(project, source, program)
     with FileReader(program.path) as reader:
         dynamic = read_dynamic(reader)
+    along = taken_along(root, wanted.along)
     closure = close_over(
         dynamic,
         root,
         program.platform,
-        path=path,
+        path=program.sample.image.path,
         env=(*env, *program.sample.image.env),
         new_env=program.sample.image.env,
-        named=named,
+        named=wanted.named,
+        beside=tuple(path for path, entry in along.items() if entry.kind == "file"),
     )
     for library in closure.missing:
         raise errors.GateFailed(
@@ -52,7 +70,7 @@ def make(project: Project, program: Program, source: str = "", named: tuple[str,
         )
     for text in closure.later:
         console.note(f"note: {text}")
-    return make_base(closure, root, source, program.platform, project.store, project.compression)
+    return make_base(closure, along, root, source, program.platform, project.store, project.compression)
 
 
 def dynamic_recipe(language: Language) -> Recipe:
@@ -61,11 +79,14 @@ def dynamic_recipe(language: Language) -> Recipe:
 
 
 def machine_root(program: Program) -> str:
-    """This machine's own root, where a compiler of this machine linked the program against it. Raises: BadInput."""
+    """This machine's own root: a file of this machine, or what its compiler made, finds its libraries there.
+
+    Raises: BadInput for a program of another CPU, or of a toolchain with a libc of its own.
+    """
     recipe = RECIPES.get(program.build.recipe or "")
     # A cross compiler takes the libraries of another root.
-    its_own = recipe is None or TOOLCHAINS[recipe.toolchain].brings_its_own_libc
-    if its_own or program.platform != Platform.host():
+    built_for_another = recipe is not None and TOOLCHAINS[recipe.toolchain].brings_its_own_libc
+    if built_for_another or program.platform != Platform.host():
         raise errors.BadInput(
             f"cannot tell which root {program.name}'s libraries come from",
             hint=f"name a root: --from deb-cc, --from docker://…, or --from {MACHINE} for this machine's own",
@@ -73,25 +94,23 @@ def machine_root(program: Program) -> str:
     return MACHINE
 
 
-def _open(project: Project, source: str, program: Program) -> tuple[RootFs, Environment, str]:
-    """The root, the environment in it, and where the program stands there. A folder is read as it is, never packed."""
-    from recipes.bases.resolve import resolve
+def folder_of(project: Project, source: str) -> Path | None:
+    """The folder of this machine that `source` names as a root; None where it names a base. Raises: BadInput."""
     from recipes.bases.specs import find
 
-    if source != "scratch":
-        reference, beside = find(source, project.workspace)
-        folder = Path(reference.beneath(beside).target)
-        if reference.transport == "rootfs" and folder.is_dir():
-            return project.roots.of_folder(folder), (), _place(program, folder)
+    if source in ("", "scratch"):
+        return None
+    reference, beside = find(source, project.workspace)
+    folder = Path(reference.beneath(beside).target)
+    return folder if reference.transport == "rootfs" and folder.is_dir() else None
+
+
+def _open(project: Project, source: str, program: Program) -> tuple[RootFs, Environment]:
+    """The root, and the environment in it. A folder is read as it is, never packed."""
+    from recipes.bases.resolve import resolve
+
+    folder = folder_of(project, source)
+    if folder is not None:
+        return project.roots.of_folder(folder), ()
     base = resolve(source, program.platform, project.workspace, project.store, retry=True)
-    return open_root(project, base), base.env, "/app"
-
-
-def _place(program: Program, folder: Path) -> str:
-    """Where a file that is built already stands in the root: its $ORIGIN."""
-    sample = program.sample
-    if sample.language != "binary":
-        return "/app"
-    file = (sample.folder / sample.sources[0]).resolve()
-    top = folder.resolve()
-    return f"/{file.relative_to(top)}" if file.is_relative_to(top) else "/app"
+    return open_root(project, base), base.env

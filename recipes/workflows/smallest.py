@@ -28,8 +28,7 @@ class Search:
     platform: Platform
     engine: Engine | None
     run: bool = True
-    source: str = ""
-    named: tuple[str, ...] = ()
+    wanted: bundle.Wanted | None = None
 
     def candidates(self, sample: Sample) -> Iterator[Candidate]:
         """One candidate after the other, the one that passes last; where none does, each says why.
@@ -70,7 +69,7 @@ class Search:
         if program.facts.interpreter is None:
             yield self._try(f"{how} on scratch", program, partial(BaseImage, "scratch", "scratch", self.platform))
             return
-        own = partial(bundle.make, self.project, program, self.source, self.named)
+        own = partial(bundle.make, self.project, program, self.wanted)
         yield self._try(f"{how} on {BUNDLE}", program, own)
         found: list[BaseImage] = []
         for name, base in self._bases():

@@ -36,6 +36,7 @@ SETTINGS = ImageSettings(
 )
 
 ODD = ImageSettings(
+    path="/opt/a $HOME 'b' ${x}/\"it\" \\d",
     workdir="/a $HOME 'b' \"c\" \\d ${x}",
     env=(("it's a $NAME", "1"), ("plain.name-2/3", "'")),
     volumes=("/v $HOME", "/q\"uote\\s 's\nnext"),
@@ -134,6 +135,21 @@ def test_what_no_dockerfile_can_say(workspace: Workspace, tmp_path: Path, settin
     with pytest.raises(BadInput, match="a Dockerfile cannot express"):
         write_context(image, store, tmp_path / "context")
     assert not (tmp_path / "context").exists()
+
+
+def test_a_bundle_is_no_base_of_others(workspace: Workspace, tmp_path: Path) -> None:
+    """Nobody else has it, so its files come along with the program's own."""
+    store = Store.of(workspace)
+    binary = compile_c(workspace, "int main(void) { return 0; }")
+    library = data_layer((FileEntry("/lib/library", b"code", 0o755),), store, "gzip")
+    bundle = BaseImage("bundle", "bundle:rootfs:/", Platform.host(), digest=library.diff_id, layers=(library,))
+    data = data_layer((FileEntry("/etc/data", b"data", 0o644),), store, "gzip")
+    image = assemble(binary, bundle, store=store, name="a:1", additions=Additions(layers=(data,)))
+    lines = render(image).splitlines()
+    assert lines[:3] == ["FROM scratch", 'ADD ["data-1.tar", "/"]', 'ADD ["data-2.tar", "/"]']
+    write_context(image, store, tmp_path / "context")
+    with tarfile.open(tmp_path / "context/data-1.tar") as archive:
+        assert archive.getnames() == ["lib/library"]
 
 
 def test_what_a_base_is_called(workspace: Workspace) -> None:

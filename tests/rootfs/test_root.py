@@ -381,3 +381,28 @@ def test_a_folder_and_its_tar_are_the_same_root(host_folder: Path) -> None:
     for path in (*names(direct), "/", "/lib/", "/lib/data", "/nothing", "/fifo/..", "/usr/lib/data/.."):
         for question in asked:
             assert question(packed)(path) == question(direct)(path), path
+
+
+# ── what is put into a root ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_where_a_file_will_stand() -> None:
+    """Links of folders on the way are followed, as far as there are folders; the file's own name never is."""
+    found = root([folder("usr/bin"), link("bin", "usr/bin"), link("usr/bin/it", "other"), link("opt", "/usr/local")])
+    assert found.standing("/bin/it") == "/usr/bin/it"
+    assert found.standing("/bin/deep/er/it") == "/usr/bin/deep/er/it"
+    assert found.standing("/opt/it") == "/opt/it"  # a link to nothing
+    assert found.standing("/it") == "/it"
+
+
+def test_a_root_with_one_folder_more() -> None:
+    """The folder and those above it are there, and all else stays; where it is there already, the root is the same."""
+    found = root([file("usr/lib/a"), link("lib", "usr/lib")])
+    more = found.with_folder("/lib/it/bin")
+    assert more.is_folder("/usr/lib/it/bin")
+    assert more.resolve("/lib/it/bin/../../a") == "/usr/lib/a"
+    assert more.names("/usr/lib") == ("a", "it")
+    assert names(more) == ["/lib", "/usr", "/usr/lib", "/usr/lib/a", "/usr/lib/it", "/usr/lib/it/bin"]
+    assert more.read("/usr/lib/a") == b"x"
+    assert found.with_folder("/lib") is found
+    assert not found.exists("/usr/lib/it")

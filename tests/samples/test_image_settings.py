@@ -86,6 +86,12 @@ def test_files_come_with_mode_and_owner(workspace: Workspace) -> None:
         ("volumes = ['/app']", "'image.volumes' has '/app', where the program is"),
         ("volumes = ['/app/data']", "'image.volumes' has '/app/data' below '/app', where the program is"),
         ("workdir = '/app'", "'image.workdir' has '/app', where the program is"),
+        ("path = 'bin/it'", "'image.path' is 'bin/it'"),
+        ("path = '/'", "'image.path' is '/'"),
+        ("path = '/usr/../bin/it'", "'image.path' is '/usr/../bin/it'"),
+        ("path = '/proc/it'", "'image.path' is '/proc/it'"),
+        ("path = '/usr/.wh.it'", "'image.path' is '/usr/.wh.it'"),
+        ("path = '/usr/it'\nfiles = { '/usr/it/x' = { text = 'x' } }", "below '/usr/it', where the program is"),
         ("workdir = '/proc/self/cwd'", "'image.workdir' is '/proc/self/cwd'"),
         ("volumes = ['/etc/motd']\nfiles = { '/etc/motd' = { text = 'x' } }", "'/etc/motd', which is a file"),
         ("ports = ['http']", "'image.ports' has 'http', which is not a port"),
@@ -199,6 +205,17 @@ def test_files_of_both_places_may_not_meet(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match="has '/"):
             from_command_line([word], start)
     assert from_command_line(["files./a={ text = 'y' }"], start).files == (FileEntry("/a", b"y", 0o644),)
+
+
+def test_a_program_can_be_put_elsewhere() -> None:
+    """The place counts for what may stand there; /app is free then, and so is the name that the program had."""
+    settings = from_command_line(["path=/usr/bin/it", "files./app={ text = 'x' }"], ImageSettings())
+    assert settings.entrypoint == "/usr/bin/it"
+    start = ImageSettings(path="/usr/lib/it", called="/usr/bin/it")
+    assert start.entrypoint == from_command_line(["user=0"], start).entrypoint == "/usr/bin/it"
+    assert from_command_line(["path=/it"], start).entrypoint == "/it"
+    with pytest.raises(BadInput, match="has '/usr/bin/it', where the program is"):
+        from_command_line(["files./usr/bin/it={ text = 'x' }"], start)
 
 
 def test_tables_are_merged() -> None:

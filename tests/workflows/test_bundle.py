@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from recipes.bases.resolve import resolve
 from recipes.errors import BadInput
 from recipes.model import BaseImage, Command, Platform, RunStatus, SizeRow, Status
 from recipes.pipeline import Project, open_root, package_and_run, take_program
@@ -57,9 +59,12 @@ def zig(*options: str) -> tuple[str, ...]:
     return (str(path), "cc", *options)
 
 
-def bundled(project: Project, file: Path, source: str, *named: str) -> tuple[BaseImage, SizeRow]:
-    program = take_program(project, prebuilt(str(file)), Platform.host())
-    base = bundle.make(project, program, source, named)
+def bundled(
+    project: Project, file: Path, source: str, *named: str, along: tuple[str, ...] = (), args: tuple[str, ...] = ()
+) -> tuple[BaseImage, SizeRow]:
+    sample = prebuilt(str(file), args, root=bundle.folder_of(project, source) or Path("/"))
+    program = take_program(project, sample, Platform.host())
+    base = bundle.make(project, program, bundle.Wanted(source, named, along))
     return base, package_and_run(project, program, base, LocalEngine(project.workspace, project.roots))
 
 
@@ -117,7 +122,7 @@ def test_the_docker_engine_runs_it_too(engine: str, here: Project, tmp_path: Pat
     """The bundle is an image like any other: Docker loads and runs it."""
     file = compile_to(tmp_path / "program", '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }')
     program = take_program(here, prebuilt(str(file)), Platform.host())
-    base = bundle.make(here, program, bundle.MACHINE)
+    base = bundle.make(here, program, bundle.Wanted(bundle.MACHINE))
     row = package_and_run(here, program, base, DockerEngine.connect(here.store, here.roots))
     assert row.run is not None
     assert (row.run.engine, row.run.stdout, row.runs) == ("docker", "hello\n", True)
@@ -138,14 +143,12 @@ def test_the_files_are_exactly_the_closure(here: Project, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("program", ["/usr/bin/xz", "/usr/bin/openssl"])
 def test_a_program_of_the_distribution(project: Path, program: str) -> None:
-    """A file that Debian built runs with its libraries alone; where they come from has to be said."""
+    """A file that Debian built runs with its libraries alone, which come from where it is; that is said."""
     need(os.path.exists(program), program)
     words = ("--args=version" if "openssl" in program else "--args=--version", "--engine=local")
-    done = invoke(project, "bundle", program, "--from=rootfs:/", *words)
+    done = invoke(project, "bundle", program, *words)
     assert done.exit_code == 0, done.stderr.decode()
-    refused = invoke(project, "bundle", program, *words)
-    assert refused.exit_code == 2
-    assert b"--from rootfs:/" in refused.stderr
+    assert b"its libraries are taken from this machine's root (rootfs:/)" in done.stderr
 
 
 def test_the_same_content_gives_the_same_digest(here: Project, root: Path, tmp_path: Path) -> None:
@@ -190,14 +193,149 @@ def test_a_library_that_only_the_cache_knows(here: Project, root: Path, tmp_path
 
 
 def test_a_runpath_with_origin(here: Project, root: Path, tmp_path: Path) -> None:
-    """$ORIGIN is where the file stands in its root; as /app it stands elsewhere, and still finds its library."""
+    """$ORIGIN is where the file stands in its root, and in the image it stands there too."""
     library = compile_to(root / "opt/it/lib/libnumber.so.1", LIBRARY, "-shared", "-fPIC", "-Wl,-soname,libnumber.so.1")
     program = compile_to(root / "opt/it/bin/it", GREET, str(library), "-Wl,-rpath,$ORIGIN/../lib",
                          "-Wl,--enable-new-dtags")  # fmt: skip
     base, row = bundled(here, program, f"rootfs:{root}")
     assert row.verdict.status is Status.RUNS
     assert observed(row) == "42\n"
+    assert row.image.entrypoint == ("/opt/it/bin/it",)
+    assert "/opt/it/lib/libnumber.so.1" in files(here, base)
     assert len(files(here, base)) == 3
+
+
+# ── where the program stands, and what stands beside it ──────────────────────────────────────────────────────────────
+
+NAME = """
+#include <stdio.h>
+#include <unistd.h>
+int main(int n, char **v) {
+    char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path);
+    printf("%s %.*s\\n", v[0], (int) length, path);
+    return 0;
+}
+"""
+CALLS = """
+#include <stdio.h>
+#include <unistd.h>
+int main(void) { execl("/usr/lib/it/helper", "helper", (char *) 0); perror("helper"); return 1; }
+"""
+LOADS = """
+#include <dlfcn.h>
+#include <stdio.h>
+int main(void) {
+    void *plugin = dlopen("/usr/lib/it/plugin.so", RTLD_NOW);
+    if (plugin == NULL) { puts(dlerror()); return 3; }
+    printf("%d\\n", ((int (*)(void)) dlsym(plugin, "number"))());
+    return 0;
+}
+"""
+
+
+def test_a_program_is_called_as_at_home(here: Project, root: Path) -> None:
+    """It stands at its own place, and is started by the name that it was given as, which is a link to there."""
+    compile_to(root / "usr/lib/it/bin/it", NAME)
+    (root / "usr/bin").mkdir()
+    (root / "usr/bin/called").symlink_to("../lib/it/bin/it")
+    (root / "bin").symlink_to("usr/bin")
+    _, row = bundled(here, root / "bin/called", f"rootfs:{root}")
+    assert row.image.entrypoint == ("/usr/bin/called",)
+    assert observed(row) == "/usr/bin/called /usr/lib/it/bin/it\n"
+
+
+def test_a_program_of_no_package_stands_at_app(here: Project, tmp_path: Path) -> None:
+    """Where somebody has compiled it means nothing in an image, nor do the settings of one that says otherwise."""
+    program = compile_to(tmp_path / "program", NAME)
+    _, row = bundled(here, program, bundle.MACHINE)
+    assert row.image.entrypoint == ("/app",)
+    assert observed(row) == "/app /app\n"
+
+
+def test_a_program_goes_where_a_link_of_the_base_leads(here: Project, root: Path, tmp_path: Path) -> None:
+    """A base whose /bin is a link to usr/bin keeps the link, and what is behind it."""
+    (root / "usr/bin").mkdir(parents=True)
+    (root / "usr/bin/other").write_text("kept")
+    (root / "bin").symlink_to("usr/bin")
+    program = compile_to(tmp_path / "program", NAME)
+    sample = prebuilt(str(program))
+    sample = replace(sample, image=replace(sample.image, path="/bin/it"))
+    made = take_program(here, sample, Platform.host())
+    base = resolve(f"rootfs:{root}", Platform.host(), here.workspace, here.store)
+    row = package_and_run(here, made, base, LocalEngine(here.workspace, here.roots))
+    assert row.image.entrypoint == ("/usr/bin/it",)
+    assert observed(row) == "/usr/bin/it /usr/bin/it\n"
+    inside = here.roots.of(row.image.layers)
+    assert inside.read("/bin/other") == b"kept"
+
+
+def test_what_is_taken_along_stays_as_it_is(here: Project, root: Path) -> None:
+    """Data with its modes, links with their targets, and what its programs and plugins load."""
+    number = compile_to(root / "opt/n/libnumber.so.1", LIBRARY, "-shared", "-fPIC", "-Wl,-soname,libnumber.so.1")
+    compile_to(root / "usr/lib/it/helper", GREET, str(number), "-Wl,-rpath,/opt/n")
+    (root / "usr/lib/it/data").write_text("data")
+    (root / "usr/lib/it/data").chmod(0o640)
+    (root / "usr/lib/it/link").symlink_to("/etc/it.conf")
+    (root / "etc").mkdir()
+    (root / "etc/it.conf").write_text("setting")
+    os.mkfifo(root / "usr/lib/it/pipe")
+    program = compile_to(root / "usr/bin/it", CALLS)
+    base, row = bundled(here, program, f"rootfs:{root}", along=("/usr/lib/it",))
+    inside = open_root(here, base)
+    assert observed(row) == "42\n"
+    assert "/opt/n/libnumber.so.1" in files(here, base)
+    assert (inside.mode("/usr/lib/it/data"), inside.read("/usr/lib/it/data")) == (0o640, b"data")
+    link = inside.lookup("/usr/lib/it/link")
+    assert link is not None
+    assert (link.kind, link.target) == ("symlink", "/etc/it.conf")
+    assert inside.read("/usr/lib/it/link") == b"setting"
+    assert not inside.exists("/usr/lib/it/pipe")
+
+
+def test_a_plugin_that_is_taken_along_brings_its_libraries(here: Project, root: Path) -> None:
+    """A shared object in a folder that is taken along is one that the program may open."""
+    number = compile_to(root / "opt/n/libother.so.1", "int other(void) { return 7; }", "-shared", "-fPIC",
+                        "-Wl,-soname,libother.so.1")  # fmt: skip
+    compile_to(root / "usr/lib/it/plugin.so", "int other(void); int number(void) { return other(); }", "-shared",
+               "-fPIC", str(number), "-Wl,-rpath,/opt/n")  # fmt: skip
+    program = compile_to(root / "usr/bin/it", LOADS)
+    _, row = bundled(here, program, f"rootfs:{root}", along=("/usr/lib/it",))
+    assert observed(row) == "7\n"
+
+
+def test_a_folder_that_links_to_what_is_above_it_is_not_all_taken(here: Project, root: Path) -> None:
+    """A link to the top, as some build folders have, does not take the whole root along."""
+    (root / "usr/lib/it").mkdir(parents=True)
+    (root / "usr/lib/it/up").symlink_to("/")
+    (root / "usr/secret").write_text("not asked for")
+    program = compile_to(root / "usr/bin/it", NAME)
+    base, _ = bundled(here, program, f"rootfs:{root}", along=("/usr/lib/it",))
+    assert "/usr/secret" not in files(here, base)
+    assert "/usr/lib/it/up" in files(here, base)
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "relative", "/"])
+def test_what_is_not_there_cannot_be_taken_along(here: Project, root: Path, path: str) -> None:
+    """One clear error, before anything is made."""
+    program = compile_to(root / "usr/bin/it", NAME)
+    with pytest.raises(BadInput, match="to take along"):
+        bundled(here, program, f"rootfs:{root}", along=(path,))
+
+
+def test_programs_and_objects_in_a_folder_of_plugins_are_not_loaded(here: Project, root: Path) -> None:
+    """A folder that is named for dlopen may hold other ELF files: only shared objects are for dlopen."""
+    compile_to(root / "usr/lib/it/plugin.so", "int number(void) { return 9; }", "-shared", "-fPIC")
+    compile_to(root / "usr/lib/it/object.o", "int number(void) { return 9; }", "-c")
+    compile_to(root / "usr/lib/it/tool", NAME)
+    (root / "usr/lib/it/plugins.conf").write_text("data of the plugins")
+    program = compile_to(root / "usr/bin/it", LOADS)
+    base, row = bundled(here, program, f"rootfs:{root}", "/usr/lib/it")
+    assert observed(row) == "9\n"
+    assert {path for path in files(here, base) if path.startswith("/usr/lib/it/")} == {
+        "/usr/lib/it/plugin.so",
+        "/usr/lib/it/plugins.conf",
+    }
 
 
 def test_a_runpath_that_still_holds_keeps_its_place(here: Project, root: Path, tmp_path: Path) -> None:
@@ -290,7 +428,7 @@ def test_another_cpu(workspace: Workspace, tmp_path: Path) -> None:
     file = compile_to(tmp_path / "program", '#include <stdio.h>\nint main(void) { puts("arm"); return 0; }',
                       compiler=zig("-target", "aarch64-linux-gnu.2.31", "-lm"))  # fmt: skip
     program = take_program(there, prebuilt(str(file)), Platform.parse("arm64"))
-    base = bundle.make(there, program, "mmdebstrap:files:libc6")
+    base = bundle.make(there, program, bundle.Wanted("mmdebstrap:files:libc6"))
     row = package_and_run(there, program, base, None)
     assert "/lib/ld-linux-aarch64.so.1" in files(there, base)
     assert "/lib/aarch64-linux-gnu/libc.so.6" in files(there, base)
