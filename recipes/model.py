@@ -345,19 +345,23 @@ class RuntimeData:
 
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """What an image has beside its base and the program: settings, and layers with files and data."""
+    """What an image has beside its base and the program: settings, and layers with files and data.
+
+    `tmp`: the program's layer brings /tmp, which neither the base nor these layers have.
+    """
 
     settings: ImageSettings = ImageSettings()
     layers: tuple[Layer, ...] = ()
     runtime_data: tuple[RuntimeData, ...] = ()
+    tmp: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """An image in the store. `digest` is the manifest's, `config` the config blob (its digest is Docker's image ID).
 
-    `layers` are the base's, then those of the additions, then the one with the program. `program_file` is what that
-    one was made of, where it holds nothing else.
+    `layers` are the base's, then those of the additions, then the one with the program. `own_files` are what that
+    one was made of, () where it was made of something else.
     """
 
     name: str
@@ -369,7 +373,7 @@ class Image:
     program: Program
     entrypoint: tuple[str, ...]
     additions: Additions = Additions()
-    program_file: FileEntry | None = None
+    own_files: tuple[FileEntry, ...] = ()
 
     @property
     def settings(self) -> ImageSettings:

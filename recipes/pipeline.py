@@ -127,7 +127,8 @@ def prepare(project: Project, program: Program, base: BaseImage) -> tuple[Additi
     """What the image has to hold beside base and program, and the verdict on it all."""
     settings = _placed(project, program, base)
     own = _own_files(project, program, settings)
-    additions = Additions(settings, own)
+    tmp = settings.needs is None and _lacks_tmp(project, base, own)
+    additions = Additions(settings, own, tmp=tmp)
     verdict = judge_on(project, program, base, additions)
     if settings.needs is None and not (verdict.findings or settings.ca):
         return additions, verdict
@@ -139,7 +140,7 @@ def prepare(project: Project, program: Program, base: BaseImage) -> tuple[Additi
     entries = runtime_data.files(chosen, settings, open_root(project, base, own))
     data = (assemble.data_layer(entries, project.store, project.compression),) if entries else ()
     settings = replace(settings, env=(*settings.env, *runtime_data.environment(chosen, settings)))
-    additions = Additions(settings, (*own, *data), chosen)
+    additions = Additions(settings, (*own, *data), chosen, tmp)
     return additions, judge_on(project, program, base, additions)
 
 
@@ -156,8 +157,7 @@ def judge_on(project: Project, program: Program, base: BaseImage, additions: Add
         return judge(
             examine(program.path),
             program.facts,
-            # $ORIGIN may lead through the program's own folder, which its layer brings.
-            open_root(project, base, additions.layers).with_folder(os.path.dirname(settings.path)),
+            _with_own_folders(open_root(project, base, additions.layers), additions),
             base.platform,
             env=env,
             user=settings.user,
@@ -178,9 +178,16 @@ def judge_on(project: Project, program: Program, base: BaseImage, additions: Add
         "workdir": settings.workdir,
         "path": settings.path,
         "called": settings.called,
+        "tmp": additions.tmp,
         "build": [build.warnings, [(command.argv, command.env, str(command.cwd)) for command in build.commands]],
     }
     return cached(project.workspace.cache / "verdicts", key, ask, Verdict)
+
+
+def _with_own_folders(root: RootFs, additions: Additions) -> RootFs:
+    """With the folders that the program's layer brings: $ORIGIN may lead through its own."""
+    root = root.with_folder(os.path.dirname(additions.settings.path))
+    return root.with_folder(assemble.TMP.path, assemble.TMP.mode) if additions.tmp else root
 
 
 def open_root(project: Project, base: BaseImage, more: tuple[Layer, ...] = ()) -> RootFs:
@@ -242,6 +249,23 @@ def _placed(project: Project, program: Program, base: BaseImage) -> ImageSetting
     return replace(
         settings, path=root.standing(settings.path), called=settings.called and root.standing(settings.called)
     )
+
+
+def _lacks_tmp(project: Project, base: BaseImage, more: tuple[Layer, ...]) -> bool:
+    """Whether neither the base nor the layers on it have anything at /tmp. Remembered by their content."""
+
+    def ask() -> _Answer:
+        return _Answer(open_root(project, base, more).lookup(assemble.TMP.path) is None)
+
+    layers = (*base.layers, *more)
+    if not layers:
+        return True
+    return cached(project.workspace.cache / "tmp", [layer.diff_id for layer in layers], ask, _Answer).yes
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    yes: bool
 
 
 def _own_files(project: Project, program: Program, settings: ImageSettings) -> tuple[Layer, ...]:

@@ -101,7 +101,8 @@ def test_each_sample_fails_without_and_works_with(name: str, recipe: str, projec
     assert message in outcome.stdout + outcome.stderr
 
     image, verdict = image_of(project, sample, recipe)
-    assert [added.need for added in image.additions.runtime_data] == [wanted]
+    assert image.additions.tmp  # always, as it costs nothing
+    assert [added.need for added in image.additions.runtime_data] == ([] if wanted == "tmp" else [wanted])
     assert not [finding for finding in verdict.findings if finding.code in ANSWERS]
     assert run(project, image).meets(sample.expect) is True
     assert image.image_bytes > image.program.size or wanted == "tmp"  # a folder has no bytes

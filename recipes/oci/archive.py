@@ -58,8 +58,8 @@ def _to_unpack(
     for name, layer in dict(zip(names, image.layers, strict=True)).items():
         if layer.diff_id in skip_diff_ids:
             continue
-        if afresh and image.program_file is not None and layer is image.layers[-1]:
-            yield _entry(name, layer.tar_bytes, partial(Joined, layer_pieces((image.program_file,))))
+        if afresh and image.own_files and layer is image.layers[-1]:
+            yield _entry(name, layer.tar_bytes, partial(Joined, layer_pieces(image.own_files)))
         else:
             yield _entry(name, layer.tar_bytes, partial(open_layer, store, layer))
     yield _docker_manifest(config, tag, names)

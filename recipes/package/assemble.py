@@ -18,6 +18,9 @@ from recipes.support.records import keep_value, kept_value
 _MODE = 0o755
 """Fixed, because the mode of the file on disk depends on the umask and on the linker."""
 
+TMP = FileEntry("/tmp", None, 0o1777)
+"""Many programs end without it, and a folder has no bytes."""
+
 _RECORDS = 5
 """Changes when an image made of the same inputs would be another one."""
 
@@ -38,11 +41,11 @@ def assemble(
     the program. Nothing is compressed again that was assembled before: a record says which layer a file became.
     """
     additions = additions or Additions()
-    file = FileEntry(additions.settings.path, program.path, _MODE)
-    layer = data_layer((file,), store, compression, {program.path: program.sha256})
+    files = (FileEntry(additions.settings.path, program.path, _MODE), *((TMP,) if additions.tmp else ()))
+    layer = data_layer(files, store, compression, {program.path: program.sha256})
     entrypoint = entrypoint or (additions.settings.entrypoint,)
     image = finish(program, base, layer, store, name=name, additions=additions, entrypoint=entrypoint)
-    return replace(image, program_file=file)
+    return replace(image, own_files=files)
 
 
 def finish(

@@ -11,11 +11,15 @@ from pathlib import Path
 
 from recipes.errors import BadInput
 from recipes.model import HealthCheck, Image, Layer
-from recipes.oci.layers import open_layer
+from recipes.oci.layers import layer_pieces, open_layer
 from recipes.oci.reference import BUNDLE, docker_tag
 from recipes.oci.store import Store
+from recipes.package.assemble import TMP
 from recipes.support import printable
 from recipes.support.workspace import make_folder, replacing, write_atomically
+
+_TMP = "tmp.tar"
+"""/tmp with its mode, for which a Dockerfile has no instruction."""
 
 _PLAIN = re.compile(r"[\w./-]+")
 _SPECIAL = re.compile(r"""[\\"'$]""")
@@ -34,7 +38,7 @@ def render(image: Image, program: str = "app") -> str:
         # The first word is ours: a comment that begins `# syntax=` would choose the program that reads all this.
         name = _plain(base.name)
         lines.insert(0, f"# The base {name} is not a registry image: load it first, for example with `invoke export`.")
-    lines += [f"ADD {_array([name, '/'])}" for name in _data_names(image)]
+    lines += [f"ADD {_array([name, '/'])}" for name in (*_data_names(image), *([_TMP] if image.additions.tmp else []))]
     lines.append(f"COPY {_array([program, _escape(settings.path)])}")
     lines += [f"ENV {_pair(name, value)}" for name, value in settings.env]
     lines += [f"LABEL {_pair(name, value)}" for name, value in settings.labels]
@@ -68,6 +72,10 @@ def write_context(image: Image, store: Store, folder: Path) -> None:
             with open_layer(store, layer) as stream, replacing(folder / name) as out:
                 shutil.copyfileobj(stream, out)
             undo.callback((folder / name).unlink)
+        if image.additions.tmp:
+            with replacing(folder / _TMP) as out:
+                out.writelines(layer_pieces((TMP,)))
+            undo.callback((folder / _TMP).unlink)
         with open(image.program.path, "rb") as program, replacing(folder / "app", 0o755) as out:
             shutil.copyfileobj(program, out)
         undo.callback((folder / "app").unlink)

@@ -39,6 +39,7 @@ class RootFs:
         self._resolved: dict[tuple[str, bool], str | None] = {}
         self._loops: set[str] = set()
         self._views: dict[Account, RootFs] = {}
+        self._larger: dict[tuple[str, int], RootFs] = {}
 
     @classmethod
     def from_layers(cls, layers: Sequence[LayerSource], cache: Cache | None = None) -> RootFs:
@@ -64,9 +65,13 @@ class RootFs:
             self._views[account] = view
         return self._views[account]
 
-    def with_folder(self, path: str) -> RootFs:
-        """The same root, in which there is a folder at `path`: itself, where there is one already."""
-        return self if self.exists(path) else RootFs(_WithFolder(self._tree, self.standing(path)))
+    def with_folder(self, path: str, mode: int = 0o755) -> RootFs:
+        """The same root, in which there is a folder at `path`: itself, where there is something already."""
+        if self.exists(path):
+            return self
+        if (path, mode) not in self._larger:
+            self._larger[path, mode] = RootFs(_WithFolder(self._tree, self.standing(path), mode))
+        return self._larger[path, mode]
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
@@ -243,8 +248,10 @@ class RootFs:
 class _WithFolder:
     """A tree with one folder more, and the folders on the way there."""
 
-    def __init__(self, tree: Tree, path: str) -> None:
+    def __init__(self, tree: Tree, path: str, mode: int) -> None:
         self._tree = tree
+        self._path = path
+        self._mode = mode
         self._children: dict[str, str] = {}
         while path not in ("", "/"):
             above, _, name = path.rpartition("/")
@@ -257,7 +264,9 @@ class _WithFolder:
         return self._tree.skipped
 
     def entry(self, path: str) -> Entry | None:
-        return self._tree.entry(path) or (Entry("dir", 0o755) if path in self._folders else None)
+        if path in self._folders:
+            return self._tree.entry(path) or Entry("dir", self._mode if path == self._path else 0o755)
+        return self._tree.entry(path)
 
     def children(self, path: str) -> tuple[str, ...]:
         known = self._tree.children(path) if self._tree.entry(path) is not None else ()

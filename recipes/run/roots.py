@@ -14,4 +14,5 @@ def root_beneath(image: Image, roots: Roots) -> RootFs:
 
 def writable_folders(image: Image, roots: Roots) -> tuple[str, ...]:
     """Where a program may write although everything else is read-only: /tmp, if the image has it."""
-    return ("/tmp",) if len(image.layers) > 1 and root_beneath(image, roots).is_folder("/tmp") else ()
+    there = image.additions.tmp or (len(image.layers) > 1 and root_beneath(image, roots).is_folder("/tmp"))
+    return ("/tmp",) if there else ()
