@@ -65,13 +65,15 @@ def close_over(
     platform: Platform,
     *,
     path: str = "/app",
+    new_path: str = "/app",
     env: Environment = (),
     new_env: Environment = (),
     named: tuple[str, ...] = (),
     beside: tuple[str, ...] = (),
 ) -> Closure:
-    """The files of `root` that `program`, which stands in both roots as `path`, loads; those that are `named` for
-    dlopen; and what the files load that stand `beside` it, shared objects and programs, in both roots as they are.
+    """The files of `root` that `program` loads, which stands there as `path` and in the new root as `new_path`; those
+    that are `named` for dlopen; and what the files load that stand `beside` it in both roots, shared objects and
+    programs.
 
     A name is looked up as the program's own dlopen does it; one with a slash is a file, or a folder: all of it, as
     plugins have data, but for other programs. `env` is the environment in `root`, `new_env` that in the new root.
@@ -83,6 +85,7 @@ def close_over(
         root,
         platform,
         path=path,
+        new_path=new_path,
         env=env,
         new_env=new_env,
         named=named,
@@ -91,7 +94,7 @@ def close_over(
     for file in (file for file, kind in kinds.items() if kind == "program"):
         dynamic = read_dynamic(root.reader(file))
         if dynamic.interpreter is not None:
-            own = _both(own, _closure_of(dynamic, root, platform, path=file, env=env, new_env=new_env))
+            own = _both(own, _closure_of(dynamic, root, platform, path=file, new_path=file, env=env, new_env=new_env))
     return own
 
 
@@ -113,6 +116,7 @@ def _closure_of(
     platform: Platform,
     *,
     path: str,
+    new_path: str,
     env: Environment,
     new_env: Environment,
     named: tuple[str, ...] = (),
@@ -130,7 +134,7 @@ def _closure_of(
     wanted = {interpreter} | {_place(root, library.path) for library in found.libraries if library.path}
     places = {place: real for place in wanted if (real := root.resolve(place)) is not None}
     fixed = {file: root.resolve(file) or file for file in data}
-    loading, places = _settle(extended, root, platform, path, new_env, {**places, **fixed}, found)
+    loading, places = _settle(extended, root, platform, new_path, new_env, {**places, **fixed}, found)
     used = {interpreter} | {_place(root, library.path) for library in loading.libraries if library.path}
     kept = {place: real for place, real in places.items() if place in used} | fixed
     own = found if not named else explain(program, root, env=env, platform=platform, path=path, checks=False)

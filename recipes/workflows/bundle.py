@@ -49,7 +49,7 @@ def make(project: Project, program: Program, wanted: Wanted | None = None) -> Ba
     source = wanted.source or machine_root(program)
     if not wanted.source and program.sample.language == "binary":
         console.note(f"its libraries are taken from this machine's root ({MACHINE})")
-    root, env = _open(project, source, program)
+    root, env, path = _open(project, source, program)
     with FileReader(program.path) as reader:
         dynamic = read_dynamic(reader)
     along = taken_along(root, wanted.along)
@@ -57,7 +57,8 @@ def make(project: Project, program: Program, wanted: Wanted | None = None) -> Ba
         dynamic,
         root,
         program.platform,
-        path=program.sample.image.path,
+        path=path,
+        new_path=program.sample.image.path,
         env=(*env, *program.sample.image.env),
         new_env=program.sample.image.env,
         named=wanted.named,
@@ -105,12 +106,22 @@ def folder_of(project: Project, source: str) -> Path | None:
     return folder if reference.transport == "rootfs" and folder.is_dir() else None
 
 
-def _open(project: Project, source: str, program: Program) -> tuple[RootFs, Environment]:
-    """The root, and the environment in it. A folder is read as it is, never packed."""
+def _open(project: Project, source: str, program: Program) -> tuple[RootFs, Environment, str]:
+    """The root, the environment in it, and where the program stands there. A folder is read as it is, never packed."""
     from recipes.bases.resolve import resolve
 
     folder = folder_of(project, source)
     if folder is not None:
-        return project.roots.of_folder(folder), ()
+        return project.roots.of_folder(folder), (), _place(program, folder.resolve())
     base = resolve(source, program.platform, project.workspace, project.store, retry=True)
-    return open_root(project, base), base.env
+    return open_root(project, base), base.env, program.sample.image.path
+
+
+def _place(program: Program, top: Path) -> str:
+    """Where a file that is built already stands in the root at `top`; elsewhere, as what is built here, it is new."""
+    sample = program.sample
+    if sample.language == "binary":
+        file = (sample.folder / sample.sources[0]).resolve()
+        if file.is_relative_to(top):
+            return f"/{file.relative_to(top)}"
+    return sample.image.path

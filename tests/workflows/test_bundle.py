@@ -205,6 +205,18 @@ def test_a_runpath_with_origin(here: Project, root: Path, tmp_path: Path) -> Non
     assert len(files(here, base)) == 3
 
 
+def test_a_program_that_moves_takes_its_libraries_with_it(here: Project, root: Path) -> None:
+    """What it found by $ORIGIN at home is put where the loader looks, where the program is to stand elsewhere."""
+    library = compile_to(root / "opt/it/lib/libnumber.so.1", LIBRARY, "-shared", "-fPIC", "-Wl,-soname,libnumber.so.1")
+    file = compile_to(root / "opt/it/bin/it", GREET, str(library), "-Wl,-rpath,$ORIGIN/../lib")
+    sample = prebuilt(str(file))  # as the file of a machine on which it is not installed
+    program = take_program(here, sample, Platform.host())
+    base = bundle.make(here, program, bundle.Wanted(f"rootfs:{root}"))
+    row = package_and_run(here, program, base, LocalEngine(here.workspace, here.roots))
+    assert row.image.entrypoint == ("/app",)
+    assert observed(row) == "42\n"
+
+
 # ── where the program stands, and what stands beside it ──────────────────────────────────────────────────────────────
 
 NAME = """
