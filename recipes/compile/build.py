@@ -162,7 +162,7 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
     if step.text is not None:
         write_atomically(step.output, os.fsencode(step.text), 0o755 if step.is_script else 0o644)
         key, now = records.key(planned, step), time.time_ns()
-        return StepResult(key=key, checked=now, inputs=[], output=_NOWHERE, warnings=[], seconds=0.0)
+        return StepResult(key=key, checked=now, output=_NOWHERE, seconds=0.0)
     if not planned.atomic:
         for path in (step.output, step.depfile, step.linker_map):
             if path is not None:  # ar adds to what is there, and what is there may belong to another source
@@ -192,16 +192,16 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
             f"{planned.sample.name}: {step.title} produced no output file", f"the command was: {step.command}"
         )
     checked, files = time.time_ns(), Files()
-    inputs = [_look(files, path) for path in dict.fromkeys(_inputs(planned, step))]
+    inputs = tuple(_look(files, path) for path in dict.fromkeys(_inputs(planned, step)))
     sound = all(stamp[2] <= started for path, _, stamp in inputs)
     output = _NOWHERE if planned.atomic else _look(files, str(step.output))
     return StepResult(
         key=records.key(planned, step),
         checked=checked,
-        inputs=inputs,
         output=output,
-        warnings=list(warnings),
         seconds=done.seconds,
+        inputs=inputs,
+        warnings=warnings,
         sound=sound,
     )
 

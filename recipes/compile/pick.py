@@ -35,18 +35,17 @@ def pick(planned: Plan, step: Step, product: Product, earlier: list[StepResult],
         if os.path.isfile(f"{program}{MAP}"):
             shell.check(Command(("cp", "--", f"{program}{MAP}", str(step.linker_map))))
     try:
-        warnings = list(project_warnings(Path(f"{program}{MESSAGES}").read_text(errors="replace")))
+        warnings = project_warnings(Path(f"{program}{MESSAGES}").read_text(errors="replace"))
     except OSError:
-        warnings = list(dict.fromkeys(text for made in earlier for text in made.warnings))
+        warnings = tuple(dict.fromkeys(text for made in earlier for text in made.warnings))
     output = (str(step.output), sha256(step.output), stamp(str(step.output)))
     return StepResult(
         key=records.key(planned, step),
         checked=time.time_ns(),
-        inputs=[],
         output=output,
-        warnings=warnings,
         seconds=done.seconds,
-        argv=list(command.argv),
+        warnings=warnings,
+        argv=command.argv,
     )
 
 

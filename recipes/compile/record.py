@@ -6,14 +6,14 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from recipes.compile.files import Files, Recorded
 from recipes.compile.plan import Plan
 from recipes.compile.step import Step
-from recipes.support.workspace import keep, kept, sealed, write_atomically
+from recipes.support.records import keep_value, kept_value, write_value
 
 _VERSION = 3
+"""Of what a key is made of: a step with another one is done again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,12 +25,12 @@ class StepResult:
 
     key: str
     checked: int
-    inputs: list[Recorded]
     output: Recorded
-    warnings: list[str]
     seconds: float
+    inputs: tuple[Recorded, ...] = ()
+    warnings: tuple[str, ...] = ()
     sound: bool = True
-    argv: list[str] = field(default_factory=list)
+    argv: tuple[str, ...] = ()
     """The command, where it was known only when it was run."""
 
 
@@ -47,43 +47,21 @@ class BuildRecord:
 
 def read(work: Path) -> BuildRecord:
     """An empty record where there is none, or it is not ours."""
-    try:
-        data: dict[str, Any] = json.loads(kept(_place(work)))
-        if data["version"] != _VERSION:
-            return BuildRecord()
-        steps = {title: _step_result(made) for title, made in data["steps"].items()}
-        return BuildRecord(steps, str(data["sha256"]), int(data["size"]), bool(data["mapped"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return BuildRecord()
+    return kept_value(_place(work), BuildRecord) or BuildRecord()
 
 
 def write(work: Path, record: BuildRecord) -> None:
     """Raises: CannotWrite."""
-    write_atomically(_place(work), sealed(_document(record)))
+    write_value(_place(work), record)
 
 
 def rewrite(work: Path, record: BuildRecord) -> None:
     """The same in newer words: where that cannot be written, the older ones still hold."""
-    keep(_place(work), _document(record))
+    keep_value(_place(work), record)
 
 
 def _place(work: Path) -> Path:
     return work / "record.json"
-
-
-def _document(record: BuildRecord) -> bytes:
-    steps = {
-        title: [made.key, made.checked, made.inputs, made.output, made.warnings, made.seconds, made.sound, made.argv]
-        for title, made in record.steps.items()
-    }
-    document = {
-        "version": _VERSION,
-        "sha256": record.sha256,
-        "size": record.size,
-        "mapped": record.mapped,
-        "steps": steps,
-    }
-    return json.dumps(document).encode()
 
 
 def all_unchanged(planned: Plan, record: BuildRecord, files: Files) -> bool:
@@ -121,24 +99,5 @@ def refresh(record: BuildRecord, files: Files, now: int) -> None:
     """Note the new stamps of files that were touched and turned out to be the same. `now` is before they were read."""
     for made in record.steps.values():
         if files.reread & {entry[0] for entry in made.inputs}:
-            made.inputs = [(path, content, files.stamp(path) or then) for path, content, then in made.inputs]
+            made.inputs = tuple((path, content, files.stamp(path) or then) for path, content, then in made.inputs)
             made.checked = now
-
-
-def _step_result(data: Any) -> StepResult:
-    identity, checked, inputs, output, warnings, seconds, sound, argv = data
-    return StepResult(
-        key=identity,
-        checked=int(checked),
-        inputs=[_recorded(entry) for entry in inputs],
-        output=_recorded(output),
-        warnings=list(warnings),
-        seconds=float(seconds),
-        sound=bool(sound),
-        argv=list(argv),
-    )
-
-
-def _recorded(entry: Any) -> Recorded:
-    path, content, (size, modified, changed, inode) = entry
-    return (path, content, (size, modified, changed, inode))

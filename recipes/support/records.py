@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from recipes.support.workspace import keep, kept
+from recipes.support.workspace import keep, kept, sealed, write_atomically
 
 Value = TypeVar("Value")
+Reader = Callable[[Any], Any]
 
 
 def keep_value(path: Path, value: Any) -> None:
     """Keep a dataclass at `path`, as far as that can be."""
-    keep(path, json.dumps(asdict(value)).encode())
+    keep(path, _document(value))
+
+
+def write_value(path: Path, value: Any) -> None:
+    """The same, for what has to be there afterwards. Raises: CannotWrite."""
+    write_atomically(path, sealed(_document(value)))
 
 
 def kept_value(path: Path, kind: type[Value]) -> Value | None:
@@ -29,38 +36,60 @@ def kept_value(path: Path, kind: type[Value]) -> Value | None:
     return value
 
 
+def _document(value: Any) -> bytes:
+    return json.dumps(asdict(value)).encode()
+
+
 def converted(value: Any, kind: Any) -> Any:
     """What json.loads gave, as a `kind`: a dataclass, enum, scalar or Literal; a tuple, dict or `X | None` of them.
 
     Nothing is made to fit. Raises: ValueError for a value of another type, or for a key too many or too few.
     """
-    origin, inner = get_origin(kind), get_args(kind)
-    if is_dataclass(kind):
-        return _dataclass(value, kind)
-    if origin is tuple and isinstance(value, list):
-        kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
-        return tuple(converted(each, of) for each, of in zip(value, kinds, strict=True))
-    if origin is dict and isinstance(value, dict):
-        return {key: converted(each, inner[1]) for key, each in value.items()}
-    if origin is UnionType:
-        return None if value is None else converted(value, inner[0])
-    if origin is Literal and value in inner:
-        return value
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(value)
-    if type(value) is kind:
-        return value
-    raise ValueError(f"not {kind}: {value!r}")
-
-
-def _dataclass(value: Any, kind: Any) -> Any:
-    kinds = _kinds(kind)
-    if not isinstance(value, dict) or value.keys() != kinds.keys():
-        raise ValueError(f"not the fields of {kind.__name__}")
-    return kind(**{name: converted(value[name], of) for name, of in kinds.items()})
+    return _reader(kind)(value)
 
 
 @cache
-def _kinds(kind: Any) -> dict[str, Any]:
+def _reader(kind: Any) -> Reader:
+    """`converted` for one kind: what its type says is asked once, however many values there are."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        return _dataclass(kind)
+    if origin is tuple:
+        return _sequence(_reader(inner[0])) if inner[1:] == (...,) else _record([_reader(each) for each in inner])
+    if origin is dict:
+        of = _reader(inner[1])
+        return lambda value: {key: of(each) for key, each in _checked(value, dict).items()}
+    if origin is UnionType:
+        known = _reader(inner[0])
+        return lambda value: None if value is None else known(value)
+    if origin is Literal:
+        return lambda value: inner[inner.index(value)]
+    if issubclass(kind, Enum):
+        return cast(Reader, kind)
+    return lambda value: _checked(value, kind)
+
+
+def _sequence(reader: Reader) -> Reader:
+    return lambda value: tuple([reader(each) for each in _checked(value, list)])
+
+
+def _record(readers: list[Reader]) -> Reader:
+    return lambda value: tuple([reader(each) for reader, each in zip(readers, _checked(value, list), strict=True)])
+
+
+def _dataclass(kind: Any) -> Reader:
     hints = get_type_hints(kind)
-    return {field.name: hints[field.name] for field in fields(kind)}
+    readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
+
+    def read(value: Any) -> Any:
+        if _checked(value, dict).keys() != readers.keys():
+            raise ValueError(f"not the fields of {kind.__name__}")
+        return kind(**{name: reader(value[name]) for name, reader in readers.items()})
+
+    return read
+
+
+def _checked(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise ValueError(f"not {kind}: {value!r}")
+    return value
