@@ -92,9 +92,9 @@ def for_each(values: Sequence[Value], work: Callable[[Value], object], jobs: int
                 stop.set()
 
     threads = [threading.Thread(target=run, daemon=True) for _ in range(max(1, min(jobs, len(values))))]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         for thread in threads:
             thread.join()
     except BaseException:
