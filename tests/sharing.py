@@ -1,11 +1,12 @@
-"""What the tests make once in a run, however many workers run them side by side, and copies of it."""
+"""What the tests make once in a run, however many workers run them side by side, and copies of it; and ^C."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,13 @@ def probe(root: Path) -> None:
 def know_compilers(root: Path, probed: Path) -> None:
     """Give the project at `root` what was found out in `probed`; each build still asks whether that holds."""
     shutil.copytree(Workspace(probed).cache, Workspace(root).cache)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt here, also in a process whose parent ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,17 +12,10 @@ from recipes.errors import BadInput
 from recipes.model import Command
 from recipes.support import shell
 from recipes.support.work import Stopped, Work, for_each, once
+from tests.sharing import interruptible
 
 SECONDS = 60
 """After that long a wait is a failure: nothing here takes it."""
-
-
-@pytest.fixture
-def hears_interrupts() -> Iterator[None]:
-    """SIGINT raises KeyboardInterrupt, also in a process whose parent ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def waited(event: threading.Event) -> bool:
@@ -235,7 +227,6 @@ def test_what_is_stopped_meanwhile_is_no_failure_of_its_own() -> None:
     assert begun == [0]
 
 
-@pytest.mark.usefixtures("hears_interrupts")
 def test_after_an_interruption_nothing_is_waited_for() -> None:
     """A slow answer of another machine does not keep ^C waiting; those that look see that they are to stop."""
     stop, release, ended = threading.Event(), threading.Event(), threading.Event()
@@ -245,7 +236,7 @@ def test_after_an_interruption_nothing_is_waited_for() -> None:
         release.wait(SECONDS)
         ended.set()
 
-    with pytest.raises(KeyboardInterrupt):
+    with interruptible(), pytest.raises(KeyboardInterrupt):
         for_each([1], work, 1, stop)
     assert (stop.is_set(), ended.is_set()) == (True, False)
     release.set()
