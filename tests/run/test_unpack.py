@@ -117,14 +117,17 @@ def test_a_later_layer_replaces_and_deletes(layers: Layers) -> None:
 
 
 def test_it_is_unpacked_once(layers: Layers) -> None:
-    """What is there is believed, also when the layers themselves are gone."""
+    """What is there is believed, also when the layers themselves are gone; nothing is written to see that."""
     layer = layers.layer([("file", REG, 0o644, b"1")])
     folder = layers.unpacked(layer)
     for blob in (layers.workspace.images / "blobs/sha256").iterdir():
         blob.unlink()
     (folder / "mark").touch()
+    (lock,) = layers.workspace.roots.glob("*.lock")
+    lock.unlink()
     assert layers.unpacked(layer) == folder
     assert (folder / "mark").exists()
+    assert list(layers.workspace.roots.iterdir()) == [folder]
 
 
 def test_what_cannot_be_written_leaves_nothing(layers: Layers) -> None:
