@@ -8,7 +8,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,7 +83,7 @@ def test_arguments_reach_the_body() -> None:
         guarded("c", option="o")
 
 
-@pytest.mark.parametrize("kind", sorted(set(tree(errors.RecipeError)), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(set(tree(errors.RecipeError)), key=str))
 def test_an_error_of_ours_is_one_message(kind: type[errors.RecipeError], capsys: pytest.CaptureFixture[str]) -> None:
     """With its hint and its exit code, and without a traceback; stdout stays empty."""
     assert ended(raising(kind("it is wrong", "put it right"))) == kind.exit_code != 0
@@ -131,17 +133,19 @@ def test_a_damaged_blob_is_made_anew(damaged: int, code: int, capsys: pytest.Cap
 class Running:
     """A process that another thread of a task waits for."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._mark = folder / "running"
         self.exit_code: int | None = None
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        self.exit_code = shell.run(Command(("sleep", "60"))).exit_code
+        self.exit_code = shell.run(Command(("sh", "-c", 'touch "$0"; sleep 60', str(self._mark)))).exit_code
 
     def start(self) -> None:
         self._thread.start()
-        while not shell._running:
+        while not self._mark.exists():
             assert self._thread.is_alive()
+            time.sleep(0.01)
 
     def end(self) -> int | None:
         self._thread.join(30)
@@ -151,9 +155,9 @@ class Running:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + 15), (signal.SIGHUP, 128 + 1)]
 )
-def test_a_signal_ends_what_runs(number: int, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_signal_ends_what_runs(tmp_path: Path, number: int, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     """^C, a polite kill and a terminal that closes: the shell's exit code for it, no traceback, no process left."""
-    running, unwound = Running(), []
+    running, unwound = Running(tmp_path), []
 
     def body() -> None:
         try:
@@ -169,9 +173,9 @@ def test_a_signal_ends_what_runs(number: int, code: int, capsys: pytest.CaptureF
     assert capsys.readouterr().err == ("interrupted\n" if number == signal.SIGINT else "")
 
 
-def test_a_bug_ends_what_runs() -> None:
+def test_a_bug_ends_what_runs(tmp_path: Path) -> None:
     """A thread that waits for a process would keep the whole task from ending."""
-    running = Running()
+    running = Running(tmp_path)
 
     def body() -> None:
         running.start()
