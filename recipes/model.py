@@ -65,6 +65,9 @@ Language = Literal["c++", "go", "binary"]
 BuildSystem = Literal["sources", "cmake", "meson", "autotools", "make", "go"]
 """What turns the files into a program: this project itself ("sources"), or the sample's own build system."""
 
+Need = Literal["ca-certificates", "nsswitch", "protocols", "services", "time-zones", "tmp", "users"]
+"""Data that a program may ask for at run time; `package.runtime_data` has the files of each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expect:
@@ -144,7 +147,7 @@ class ImageSettings:
     labels: Environment = ()
     annotations: Environment = ()
     files: tuple[FileEntry, ...] = ()
-    needs: tuple[str, ...] | None = None
+    needs: tuple[Need, ...] | None = None
     zones: tuple[str, ...] = ()
     ca: tuple[Path, ...] = ()
 
@@ -337,9 +340,9 @@ class BaseImage:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeData:
-    """Data that was added because the program will ask for it: a name of `package.runtime_data.NEEDS`, and why."""
+    """Data that was added because the program will ask for it: which, and why."""
 
-    need: str
+    need: Need
     reason: str
 
 

@@ -64,10 +64,6 @@ KNOWS = {  # each room, in the order of the pipeline, and which others it may kn
 EXCEPTIONS = {
     ("bases/resolve.py", "recipes.run.docker"): "a base may come out of an engine; one file talks to it",
     ("samples/reader.py", "recipes.compile.recipe"): "whether a default recipe exists is said when the sample is read",
-    (
-        "samples/image_settings.py",
-        "recipes.package.runtime_data",
-    ): "what a program may need has its names in that table",
 }
 PURE = {*_READING, "report"}
 IMPURE = {"subprocess", "socket", "ssl", "http", "urllib"} | {

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from recipes import errors
 from recipes.errors import BadInput
-from recipes.model import Environment, FileEntry, Finding, ImageSettings, RuntimeData, Status, Verdict
+from recipes.model import Environment, FileEntry, Finding, ImageSettings, Need, RuntimeData, Status, Verdict
 from recipes.package.services import PROTOCOLS, SERVICES
 
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -23,7 +23,7 @@ NSSWITCH = b"passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservi
 _NOBODY = 65534
 _NO_LOGIN = "/sbin/nologin"
 
-ANSWERS = {
+ANSWERS: dict[str, Need] = {
     "go-tls-roots": "ca-certificates",
     "openssl-tls-roots": "ca-certificates",
     "gnutls-tls-roots": "ca-certificates",
@@ -66,7 +66,7 @@ def choose(verdict: Verdict, settings: ImageSettings) -> tuple[RuntimeData, ...]
     if settings.needs is not None:
         return tuple(RuntimeData(need, "the sample asks for it") for need in settings.needs)
     # A bundle of the base's does not have them, so it is not an answer, and there is no finding.
-    found = {"ca-certificates": "the sample adds certificate authorities"} if settings.ca else {}
+    found: dict[Need, str] = {"ca-certificates": "the sample adds certificate authorities"} if settings.ca else {}
     for finding in verdict.findings:
         need = ANSWERS.get(finding.code)
         if need is not None:
@@ -184,7 +184,7 @@ def _name_switch(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
     yield FileEntry("/etc/nsswitch.conf", NSSWITCH, 0o644)
 
 
-NEEDS: dict[str, Data] = {
+NEEDS: dict[Need, Data] = {
     "ca-certificates": Data(
         "the CA bundle, at the place where Go looks, and SSL_CERT_FILE for OpenSSL",
         _ca_bundle,

@@ -32,10 +32,10 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, get_args
 
 from recipes.errors import BadInput, unknown
-from recipes.model import Environment, FileEntry, HealthCheck, ImageSettings
+from recipes.model import Environment, FileEntry, HealthCheck, ImageSettings, Need
 from recipes.samples.settings import Table, is_absolute, is_text, is_texts
 
 KEYS = (
@@ -215,7 +215,7 @@ def _signal(table: Table, start: str) -> str:
     return value
 
 
-def _needs(table: Table, start: tuple[str, ...] | None) -> tuple[str, ...] | None:
+def _needs(table: Table, start: tuple[Need, ...] | None) -> tuple[Need, ...] | None:
     if "needs" not in table.values:
         return start
     value = table.values["needs"]
@@ -223,11 +223,9 @@ def _needs(table: Table, start: tuple[str, ...] | None) -> tuple[str, ...] | Non
         return None if value == "auto" else ()
     if not is_texts(value):
         raise table.wrong("needs", 'has to be "auto", "none" or a list of strings')
-    from recipes.package.runtime_data import NEEDS
-
     for name in value:
-        if name not in NEEDS:
-            raise table.wrong("needs", f"has {name!r}", unknown("need", name, NEEDS).hint)
+        if name not in get_args(Need):
+            raise table.wrong("needs", f"has {name!r}", unknown("need", name, get_args(Need)).hint)
     return tuple(dict.fromkeys(value))
 
 

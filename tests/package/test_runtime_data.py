@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import certifi
 import pytest
 
 from recipes.errors import BadInput
-from recipes.model import FileEntry, Finding, ImageSettings, Level, RuntimeData, Status, Verdict
+from recipes.model import FileEntry, Finding, ImageSettings, Level, Need, RuntimeData, Status, Verdict
 from recipes.package.runtime_data import ANSWERS, CA_BUNDLE, NEEDS, choose, environment, files
 
 MINE = b"-----BEGIN CERTIFICATE-----\nmine\n-----END CERTIFICATE-----\n"
@@ -35,7 +36,7 @@ def chosen(*findings: Finding, status: Status = Status.RUNS, settings: ImageSett
 
 
 def made(
-    need: str, settings: ImageSettings | None = None, root: Mapping[str, bytes] | None = None
+    need: Need, settings: ImageSettings | None = None, root: Mapping[str, bytes] | None = None
 ) -> dict[str, FileEntry]:
     found = files([RuntimeData(need, "")], settings or ImageSettings(), Root(root or {}))
     return {entry.path: entry for entry in found}
@@ -98,7 +99,7 @@ def test_each_answer_can_be_made() -> None:
     for need in set(ANSWERS.values()):
         assert all(path.startswith("/") for path in made(need)), need
         assert made(need), need
-    assert set(ANSWERS.values()) == set(NEEDS)
+    assert set(ANSWERS.values()) == set(NEEDS) == set(get_args(Need))
 
 
 # ── certificates ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -97,5 +97,5 @@ def full(run: RunOutcome | None, verdict: Verdict = EVERYTHING) -> SizeRow:
     """A row in which every value has something."""
     one = row(run=run, verdict=verdict, base_size=3)
     build = replace(one.program.build, commands=(Command(("a",), Path("b"), (("c", "d"),)),), warnings=("e",))
-    additions = replace(one.image.additions, runtime_data=(RuntimeData("a", "b"),))
+    additions = replace(one.image.additions, runtime_data=(RuntimeData("tmp", "b"),))
     return replace(one, image=replace(one.image, program=replace(one.program, build=build), additions=additions))
