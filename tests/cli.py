@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import signal
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
+from invoke.program import Program
 
 from recipes.model import Command
 from recipes.support import shell
 from recipes.support.shell import Completed
+from recipes.tasks import collection
 
 ROOT = Path(__file__).resolve().parent.parent
 HELLO = '#include <cstdio>\nint main() { std::puts("hello"); }\n'
@@ -29,13 +37,55 @@ def argv(*words: str) -> tuple[str, ...]:
 
 
 def invoke(project: Path, *words: str, **variables: str) -> Completed:
-    environment = {
+    """A command as a process of its own, for tests of what only such a one shows."""
+    return shell.run(Command(argv(*words), cwd=project), environment=_environment(variables), timeout=300)
+
+
+def call(project: Path, *words: str, **variables: str) -> Completed:
+    """The same in this process, which has been started already: Invoke's parser, the task, what it prints, its code."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors) for errors in ("surrogateescape", "backslashreplace"))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    tasks = collection(project)
+    environment, started = _environment(variables), time.perf_counter()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        for name in list(os.environ):
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        for task in tasks.tasks.values():
+            patch.setattr(task, "help", dict(task.help))  # Invoke takes out of it what it has shown
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
+        code = _ended(Program(namespace=tasks), ["invoke", *words])
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    seconds = time.perf_counter() - started
+    return Completed(Command(argv(*words), cwd=project), code, _written(out), _written(err), seconds)
+
+
+def _ended(program: Program, words: list[str]) -> int:
+    try:
+        program.run(words)
+    except SystemExit as ending:
+        return int(ending.code or 0)
+    return 0
+
+
+def _written(stream: io.TextIOWrapper) -> bytes:
+    stream.flush()
+    buffer = stream.detach()
+    assert isinstance(buffer, io.BytesIO)
+    return buffer.getvalue()
+
+
+def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+    return {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "DOCKER_HOST": "unix:///none",
         **variables,
     }
-    return shell.run(Command(argv(*words), cwd=project), environment=environment, timeout=300)
 
 
 def error(done: Completed) -> str:

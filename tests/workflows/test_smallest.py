@@ -15,7 +15,7 @@ from recipes.samples.reader import load
 from recipes.support.workspace import Workspace
 from recipes.workflows.bundle import Wanted
 from recipes.workflows.smallest import Search, telling_line
-from tests.cli import add, invoke
+from tests.cli import add, call
 from tests.need import need_tool
 from tests.schemas import read
 from tests.workflows.test_bundle import compile_to
@@ -38,7 +38,7 @@ int main() {
 
 
 def searched(project: Path, target: str, *words: str) -> tuple[int, list[tuple[str, str | None]], dict[str, Any]]:
-    done = invoke(project, "smallest", target, "--engine=local", "--format=json", *words)
+    done = call(project, "smallest", target, "--engine=local", "--format=json", *words)
     assert b"Traceback" not in done.stderr, done.stderr.decode()
     document = read("smallest", done.stdout)
     return done.exit_code, [(candidate["name"], candidate["left"]) for candidate in document["rungs"]], document
@@ -156,7 +156,7 @@ def test_nothing_runs(project: Path) -> None:
 @pytest.mark.slow
 def test_without_a_run_the_verdict_is_said_to_decide(project: Path) -> None:
     """`--no-run` takes what is judged to run, and says loudly that nothing was run."""
-    done = invoke(project, "smallest", "hi", "--engine=local", "--no-run")
+    done = call(project, "smallest", "hi", "--engine=local", "--no-run")
     assert done.exit_code == 0
     assert b"nothing is run" in done.stderr
     assert b"run       not tried" in done.stdout

@@ -12,13 +12,13 @@ import pytest
 from recipes.model import Command
 from recipes.support import shell
 from recipes.support.shell import Completed
-from tests.cli import HELLO, add, error, invoke
+from tests.cli import HELLO, add, call, error
 from tests.need import need_tool
 from tests.schemas import read
 
 
 def verify(project: Path, *words: str, **variables: str) -> Completed:
-    return invoke(project, "verify", *words, **variables)
+    return call(project, "verify", *words, **variables)
 
 
 def verdict(done: Completed) -> dict[str, object]:
@@ -113,8 +113,8 @@ def test_a_script_is_judged_by_its_interpreter(project: Path, tmp_path: Path) ->
 
 def test_a_whole_image_in_its_own_root(project: Path, tmp_path: Path) -> None:
     """An archive and a layout are judged by their entry point; a base is refused for them, nor does a bare root."""
-    assert invoke(project, "export", "hi", f"--to={tmp_path}/good.tar").exit_code == 0
-    assert invoke(project, "export", "hi", "--recipe=gcc-dynamic", f"--to=oci:{tmp_path}/bad").exit_code == 0
+    assert call(project, "export", "hi", f"--to={tmp_path}/good.tar").exit_code == 0
+    assert call(project, "export", "hi", "--recipe=gcc-dynamic", f"--to=oci:{tmp_path}/bad").exit_code == 0
     good = verify(project, f"docker-archive:{tmp_path}/good.tar", "--format=json")
     assert (good.exit_code, verdict(good)["status"]) == (0, "runs")
     bad = verify(project, f"oci:{tmp_path}/bad")
@@ -155,7 +155,7 @@ def test_a_file_is_never_executed(project: Path, tmp_path: Path, kind: str) -> N
         "package program --no-run --base=rootfs:root",
         "bundle program --no-run --from=rootfs:root",
     ):
-        assert b"BUG" not in invoke(project, *line.split()).stderr
+        assert b"BUG" not in call(project, *line.split()).stderr
     assert not mark.exists()
     shell.run(Command((str(tmp_path / "loader" if kind == "its loader" else project / "program"),)))
     assert mark.exists(), "it can be executed here, and would have left its mark"
@@ -171,18 +171,18 @@ def test_a_folder_with_a_build_system_says_what_it_runs(project: Path, tmp_path:
     folder.mkdir()
     (folder / "main.c").write_text("int main(void) { return 0; }\n")
     (folder / "Makefile").write_text(f"app: main.c\n\ttouch {tmp_path}/executed\n\t$(CC) -o app main.c\n")
-    done = invoke(plain, *line.split(), "--recipe=gcc-static")
+    done = call(plain, *line.split(), "--recipe=gcc-static")
     assert done.exit_code == 0, done.stderr.decode()
     first = done.stderr.decode().splitlines()[0]
     assert first == f"note: building '{folder}' with make runs the commands that its build files name"
     assert (tmp_path / "executed").exists()
-    assert b"note: building" not in invoke(plain, *line.split(), "--recipe=gcc-static").stderr
+    assert b"note: building" not in call(plain, *line.split(), "--recipe=gcc-static").stderr
 
 
 @pytest.mark.parametrize("task", ["verify", "inspect", "dockerfile"])
 def test_help_says_that_a_folder_is_built(project: Path, task: str) -> None:
     """And, where files can be named, that these are not executed."""
-    text = " ".join(invoke(project, "--help", task).stdout.decode().split())
+    text = " ".join(call(project, "--help", task).stdout.decode().split())
     assert "built first, by its own build system" in text
     assert ("executed" in text) is (task != "dockerfile")
 
