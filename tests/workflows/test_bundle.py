@@ -20,7 +20,7 @@ from recipes.samples.reader import prebuilt
 from recipes.support import shell
 from recipes.support.workspace import Workspace
 from recipes.workflows import bundle
-from tests.cli import error, invoke
+from tests.cli import call, error
 from tests.fixtures_debian import Assembled
 from tests.need import need, need_tool
 from tests.schemas import read
@@ -110,7 +110,7 @@ def root(tmp_path: Path) -> Path:
 def test_a_sample_from_this_machine_runs_in_scratch(project: Path) -> None:
     """A dynamic C++ program with its loader and libraries starts in an image that has nothing else."""
     need_tool("g++")
-    done = invoke(project, "bundle", "hi", "--engine=local", "--format=json")
+    done = call(project, "bundle", "hi", "--engine=local", "--format=json")
     assert done.exit_code == 0, done.stderr.decode()
     (row,) = read("images", done.stdout)["rows"]
     assert (row["base"], row["linkage"], row["recipe"]) == ("bundle", "dynamic", "gcc-dynamic")
@@ -146,7 +146,7 @@ def test_a_program_of_the_distribution(project: Path, program: str) -> None:
     """A file that Debian built runs with its libraries alone, which come from where it is; that is said."""
     need(os.path.exists(program), program)
     words = ("--args=version" if "openssl" in program else "--args=--version", "--engine=local")
-    done = invoke(project, "bundle", program, *words)
+    done = call(project, "bundle", program, *words)
     assert done.exit_code == 0, done.stderr.decode()
     assert b"its libraries are taken from this machine's root (rootfs:/)" in done.stderr
 
@@ -366,7 +366,7 @@ def test_a_missing_library_fails_with_the_verdict(project: Path, root: Path, tmp
     """What the root lacks is told in the loader's words, with exit code 3."""
     library = compile_to(tmp_path / "libnumber.so.1", LIBRARY, "-shared", "-fPIC", "-Wl,-soname,libnumber.so.1")
     program = compile_to(tmp_path / "program", GREET, str(library))
-    done = invoke(project, "bundle", str(program), f"--from=rootfs:{root}", "--engine=local", "--format=json")
+    done = call(project, "bundle", str(program), f"--from=rootfs:{root}", "--engine=local", "--format=json")
     assert done.exit_code == 3
     (row,) = json.loads(done.stdout)["rows"]
     (finding,) = [each for each in row["verdict"]["findings"] if each["level"] == "certain"]
@@ -414,7 +414,7 @@ def test_a_plugin_whose_own_library_is_missing(project: Path, root: Path, tmp_pa
     helper = compile_to(tmp_path / "libnumber.so.1", LIBRARY, "-shared", "-fPIC", "-Wl,-soname,libnumber.so.1")
     compile_to(root / "plugins/libplugin.so.1", GREET.replace("main", "number_too"), str(helper), "-shared", "-fPIC")
     program = compile_to(tmp_path / "program", PLUGIN)
-    done = invoke(project, "bundle", str(program), f"--from=rootfs:{root}", "--dlopen=/plugins/libplugin.so.1")
+    done = call(project, "bundle", str(program), f"--from=rootfs:{root}", "--dlopen=/plugins/libplugin.so.1")
     assert done.exit_code == 3
     assert "has no libnumber.so.1, which /plugins/libplugin.so.1 needs" in error(done)
 
@@ -453,7 +453,7 @@ def test_the_column_of_a_comparison(project: Path) -> None:
     """One row per dynamic program; a static one has no bundle, and that is not a failure."""
     need_tool("g++")
     words = ("--recipes=gcc-dynamic,gcc-static", "--bases=scratch,bundle", "--engine=local", "--format=json")
-    done = invoke(project, "compare-sizes", *words)
+    done = call(project, "compare-sizes", *words)
     assert done.exit_code == 0, done.stderr.decode()
     document = json.loads(done.stdout)
     cells = {(row["recipe"], row["base"]): row["runs"] for row in document["rows"]}

@@ -19,7 +19,7 @@ from recipes.run.docker import DockerEngine
 from recipes.run.local import LocalEngine
 from recipes.support.workspace import Workspace
 from recipes.workflows import debug
-from tests.cli import error, invoke
+from tests.cli import call, error
 from tests.fixtures_debian import Assembled
 from tests.need import need, need_tool
 from tests.programs import compile_c, image_of
@@ -100,7 +100,7 @@ def test_what_the_task_prints(project: Path, assembled: Assembled) -> None:
     """The twin, what it is of, that it works, how to start it; a dynamic strace is left out with a reason."""
     plain = project.rename(project.with_name("plain"))  # apt refuses a folder with a double quote in its name
     assembled.give(Workspace(plain), "deb-busybox")
-    done = invoke(plain, "debug", "hi", "--engine=local", "--recipe=zig-static-small")
+    done = call(plain, "debug", "hi", "--engine=local", "--recipe=zig-static-small")
     assert done.exit_code == 0, done.stderr.decode()
     out, err = done.stdout.decode(), done.stderr.decode()
     assert "hi:zig-static-small-scratch-debug" in out
@@ -133,7 +133,7 @@ def test_no_busybox_no_twin(project: Path) -> None:
     """Where it is unavailable that is one error, and no twin is made."""
     need_tool("g++")
     (project / "pyproject.toml").write_text('[tool.fromscratch.bases]\ndeb-busybox = "rootfs:/no/such/root"\n')
-    done = invoke(project, "debug", "hi", "--engine=local")
+    done = call(project, "debug", "hi", "--engine=local")
     assert done.exit_code == Unavailable.exit_code
     assert "no debug twin of hi:" in error(done)
     assert "-debug" not in (project / "build/images/index.json").read_text()

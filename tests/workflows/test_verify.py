@@ -12,13 +12,13 @@ import pytest
 from recipes.model import Command
 from recipes.support import shell
 from recipes.support.shell import Completed
-from tests.cli import HELLO, add, call, error
+from tests.cli import HELLO, add, call, error, invoke
 from tests.need import need_tool
 from tests.schemas import read
 
 
-def verify(project: Path, *words: str, **variables: str) -> Completed:
-    return call(project, "verify", *words, **variables)
+def verify(project: Path, *words: str) -> Completed:
+    return call(project, "verify", *words)
 
 
 def verdict(done: Completed) -> dict[str, object]:
@@ -228,7 +228,7 @@ def test_what_docker_build_made(project: Path, engine: str, tmp_path: Path, dock
     built = ask("build", "--tag", tag, str(context))
     assert built.exit_code == 0, built.stderr.decode()
     try:
-        done = verify(project, f"docker-daemon:{tag}", "--format=json", DOCKER_HOST=engine)
+        done = invoke(project, "verify", f"docker-daemon:{tag}", "--format=json", DOCKER_HOST=engine)
         ran = ask("run", "--rm", "--network=none", tag)
     finally:
         ask("rmi", "--force", tag)

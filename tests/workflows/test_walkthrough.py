@@ -13,7 +13,7 @@ from recipes.model import Command, WalkStep
 from recipes.report.walkthrough import render_markdown, render_step, render_summary, shown
 from recipes.support import shell
 from recipes.support.workspace import Workspace
-from tests.cli import argv, invoke
+from tests.cli import argv, call, invoke
 from tests.fixtures_debian import BASES, Assembled
 from tests.need import need_tool
 
@@ -69,9 +69,10 @@ def test_what_cannot_be_done_is_said(story: Path) -> None:
     assert said[11] == "yes"
 
 
-def test_wrong_options_are_told(story: Path) -> None:
+def test_wrong_options_are_told(tmp_path: Path) -> None:
     """An unknown format is an error before anything is built."""
-    assert invoke(story, "walkthrough", "--format=pdf").exit_code == 2
+    assert call(tmp_path, "walkthrough", "--format=pdf").exit_code == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 AGREES = WalkStep(
