@@ -20,7 +20,7 @@ from recipes.model import Command
 from recipes.support import shell
 from recipes.support.shell import Completed
 from recipes.support.workspace import keep, kept
-from tests.cli import HELLO, ROOT, add, argv, error, invoke
+from tests.cli import HELLO, ROOT, add, argv, call, error, invoke
 from tests.need import need, need_tool
 from tests.schemas import read
 
@@ -33,7 +33,12 @@ int main(void) {
 """
 
 
-def build(project: Path, name: str, *words: str, **variables: str) -> Completed:
+def build(project: Path, name: str, *words: str) -> Completed:
+    return call(project, "build-static", f"--sample={name}", "--engine=local", *words)
+
+
+def started(project: Path, name: str, *words: str, **variables: str) -> Completed:
+    """The same as a process of its own."""
     return invoke(project, "build-static", f"--sample={name}", "--engine=local", *words, **variables)
 
 
@@ -42,7 +47,7 @@ def build(project: Path, name: str, *words: str, **variables: str) -> Completed:
 
 def test_build_prove_package_run(project: Path) -> None:
     """The image has nothing but the program, which ran and said what the sample expects."""
-    done = build(project, "hi", "--format=json")
+    done = started(project, "hi", "--format=json")
     assert done.exit_code == 0, done.stderr.decode()
     (row,) = read("images", done.stdout)["rows"]
     assert (row["sample"], row["linkage"], row["base"], row["runs"]) == ("hi", "static", "scratch", True)
@@ -107,7 +112,7 @@ def test_the_matrix_as_json(project: Path) -> None:
     """Every cell has the documented keys; the dynamic one fails with the reason, and the rest run."""
     root = project / "a root"
     root.mkdir()
-    done = invoke(
+    done = call(
         project, "compare-sizes", "--engine=local", "--format=json", f"--bases=scratch,rootfs:{root},docker://none.invalid/x"
     )  # fmt: skip
     document = read("comparison", done.stdout)
@@ -125,17 +130,17 @@ def test_the_matrix_as_json(project: Path) -> None:
 def test_formats(shared_project: Path, tmp_path: Path, style: str) -> None:
     """The same numbers in every format, on stdout or in a file."""
     words = ("compare-sizes", "--no-run", "--bases=scratch", "--recipes=zig-static-small", f"--format={style}")
-    done = invoke(shared_project, *words)
+    done = call(shared_project, *words)
     assert done.exit_code == 0, done.stderr.decode()
     assert b"zig-static-small" in done.stdout or b"zig-static" in done.stdout.replace(b"\\", b"")
     file = tmp_path / "a file"
-    assert invoke(shared_project, *words, f"--output={file}").stdout == b""
+    assert call(shared_project, *words, f"--output={file}").stdout == b""
     assert file.read_bytes() == done.stdout
 
 
 def table_of(project: Path, *words: str) -> tuple[int, dict[str, Any]]:
     """The exit code and the document of a comparison that runs nothing."""
-    done = invoke(project, "compare-sizes", "--no-run", "--format=json", *words)
+    done = call(project, "compare-sizes", "--no-run", "--format=json", *words)
     return done.exit_code, read("comparison", done.stdout)
 
 
@@ -150,7 +155,7 @@ def test_what_is_named_twice_is_compared_once(project: Path) -> None:
 def test_two_samples_of_one_name(project: Path) -> None:
     """Their images would have one tag, so that is bad input."""
     shutil.copytree(project / "samples/hi", project / "other/hi")
-    done = invoke(project, "compare-sizes", "--samples=hi,other/hi")
+    done = call(project, "compare-sizes", "--samples=hi,other/hi")
     assert done.exit_code == 2
     assert "two samples are called 'hi'" in error(done)
 
@@ -178,7 +183,7 @@ def test_csv_tells_of_failures_on_stderr(project: Path) -> None:
     """The rows have no room for them."""
     add(project, "bad", "int main() { return nothing; }\n")
     words = ("compare-sizes", "--samples=bad,hi", "--recipes=gcc-static", "--bases=scratch", "--no-run", "--format=csv")
-    done = invoke(project, *words)
+    done = call(project, *words)
     assert done.exit_code == 5
     assert len(done.stdout.splitlines()) == 2
     assert b"failed: bad with gcc-static: " in done.stderr
@@ -187,33 +192,33 @@ def test_csv_tells_of_failures_on_stderr(project: Path) -> None:
 def test_one_broken_folder_does_not_stop_the_others(project: Path) -> None:
     """`samples` lists it below them, a comparison of all has it among what failed; by name it is an error."""
     (project / "samples/common").mkdir()
-    done = invoke(project, "samples")
+    done = call(project, "samples")
     assert done.exit_code == 0
     assert b"hi " in done.stdout
     assert done.stdout.endswith(b"\nskipped: common (sample 'common' has no sources)\n")
     code, document = table_of(project, "--recipes=gcc-static", "--bases=scratch")
     assert (code, [row["sample"] for row in document["rows"]]) == (2, ["hi"])
     assert document["failed"] == [{"name": "common", "reason": "sample 'common' has no sources"}]
-    error(invoke(project, "compare-sizes", "--samples=hi,common"))
+    error(call(project, "compare-sizes", "--samples=hi,common"))
 
 
 def test_output_goes_where_it_is_sent(project: Path) -> None:
     """A pipe gets it, a link stays one, and a file keeps its mode."""
     words = ("compare-sizes", "--no-run", "--bases=scratch", "--recipes=zig-static-small", "--output")
-    usual = invoke(project, *words[:-1]).stdout
+    usual = call(project, *words[:-1]).stdout
     os.mkfifo(project / "pipe")
     reader = os.open(project / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    assert invoke(project, *words, "pipe").exit_code == 0
+    assert call(project, *words, "pipe").exit_code == 0
     assert os.read(reader, 65536) == usual
     os.close(reader)
     (project / "file").touch(0o600)
     (project / "link").symlink_to("file")
-    assert invoke(project, *words, "link").exit_code == 0
+    assert call(project, *words, "link").exit_code == 0
     assert (project / "link").is_symlink()
     assert (project / "file").read_bytes() == usual
     assert (project / "file").stat().st_mode & 0o777 == 0o600
     (project / "image.tar").symlink_to("file")
-    assert invoke(project, "export", "hi", "--to=image.tar").exit_code == 0
+    assert call(project, "export", "hi", "--to=image.tar").exit_code == 0
     assert (project / "image.tar").is_symlink()
     assert (project / "file").stat().st_size > 10_240
 
@@ -226,10 +231,10 @@ def test_no_colour_and_no_progress_without_a_terminal(project: Path) -> None:
 
 def test_lists(project: Path) -> None:
     """`recipes`, `samples` and `bases` say what there is; `doctor` has a version and a place for zig, which is here."""
-    assert b"gcc-static-small" in invoke(project, "recipes").stdout
-    assert b"hi" in invoke(project, "samples").stdout
-    assert b"deb-cc" in invoke(project, "bases").stdout
-    (line,) = [line for line in invoke(project, "doctor").stdout.decode().splitlines() if line.startswith("zig ")]
+    assert b"gcc-static-small" in call(project, "recipes").stdout
+    assert b"hi" in call(project, "samples").stdout
+    assert b"deb-cc" in call(project, "bases").stdout
+    (line,) = [line for line in call(project, "doctor").stdout.decode().splitlines() if line.startswith("zig ")]
     assert re.fullmatch(r"zig +\d+\.[\d.]+\S* +/\S*zig *", line)
 
 
@@ -237,7 +242,7 @@ def test_an_option_that_is_repeated(project: Path) -> None:
     """Each `--set` is one setting, whole, and all of them count."""
     done = build(project, "hi", "--no-run", "--set=user=7:8", "--set=env.A=b c", "--format=json")
     assert done.exit_code == 0, done.stderr.decode()
-    text = invoke(project, "dockerfile", "hi", "--set", "user=7:8", "--set", "env.A=b c").stdout.decode()
+    text = call(project, "dockerfile", "hi", "--set", "user=7:8", "--set", "env.A=b c").stdout.decode()
     assert "USER 7:8" in text
     assert 'ENV A="b c"' in text
 
@@ -264,7 +269,7 @@ def test_an_option_that_is_repeated(project: Path) -> None:
 )
 def test_unknown_names_get_the_nearest(project: Path, words: tuple[str, ...], nearest: str) -> None:
     """Exit code 2 and one error, whose hint has the name that was meant."""
-    done = invoke(project, *words)
+    done = call(project, *words)
     assert done.exit_code == 2, done.stderr.decode()
     assert nearest in error(done)
 
@@ -286,7 +291,7 @@ def test_unknown_names_get_the_nearest(project: Path, words: tuple[str, ...], ne
 )
 def test_bad_values(project: Path, words: tuple[str, ...]) -> None:
     """Exit code 2 and one error with a hint."""
-    done = invoke(project, *words)
+    done = call(project, *words)
     assert done.exit_code == 2, done.stderr.decode()
     assert "hint: " in error(done)
 
@@ -304,7 +309,7 @@ def test_a_compiler_error_is_shown_whole(project: Path) -> None:
 
 def test_a_missing_tool(project: Path) -> None:
     """Exit code 4, and what can be done about it."""
-    done = build(project, "hi", "--recipe=gcc-static", PATH=str(Path(need_tool("env")).parent / "none"))
+    done = started(project, "hi", "--recipe=gcc-static", PATH=str(Path(need_tool("env")).parent / "none"))
     assert done.exit_code == 4
     assert "hint: " in error(done)
 
@@ -323,8 +328,8 @@ def test_a_compiler_that_is_none(project: Path) -> None:
 
 def test_an_engine_that_is_not_there(project: Path) -> None:
     """Asked for by name it is exit code 6; `auto` goes on without, and says so."""
-    assert invoke(project, "build-static", "hi", "--engine=docker").exit_code == 6
-    done = invoke(project, "build-static", "hi")
+    assert call(project, "build-static", "hi", "--engine=docker").exit_code == 6
+    done = call(project, "build-static", "hi")
     assert done.exit_code == 0
     assert b"engine: local" in done.stderr
 
@@ -363,7 +368,7 @@ def test_a_static_recipe_that_is_not_static(project: Path) -> None:
         f'exec {need_tool("g++")} "$@"\n'
     )
     (folder / "g++").chmod(0o755)
-    done = build(project, "pragma", "--recipe=gcc-static", PATH=f"{folder}:{os.environ['PATH']}")
+    done = started(project, "pragma", "--recipe=gcc-static", PATH=f"{folder}:{os.environ['PATH']}")
     assert done.exit_code == 3, done.stderr.decode()
     assert "it names the interpreter" in error(done)
 
@@ -376,7 +381,7 @@ def test_names(project: Path, name: str) -> None:
     assert done.exit_code == 0, done.stderr.decode()
     (row,) = json.loads(done.stdout)["rows"]
     assert (row["sample"], row["runs"]) == (name, True)
-    again = invoke(project, "export", f"--sample={name}", "--to=-image \n'.tar", "--recipe=gcc-static")
+    again = call(project, "export", f"--sample={name}", "--to=-image \n'.tar", "--recipe=gcc-static")
     assert again.exit_code == 0, again.stderr.decode()
     assert (project / "-image \n'.tar").stat().st_size > row["binary_bytes"] / 5
 
@@ -396,7 +401,7 @@ def test_input_that_is_no_text(project: Path) -> None:
     program = project / "cat"
     (project / "cat.c").write_text(CAT)
     shell.check(Command((need_tool("gcc"), "-static", "-o", str(program), str(project / "cat.c"))))
-    done = invoke(project, "package", str(program), "--engine=local", "--format=json", "--stdin=\udcff")
+    done = call(project, "package", str(program), "--engine=local", "--format=json", "--stdin=\udcff")
     (row,) = json.loads(done.stdout)["rows"]
     assert (done.exit_code, row["run"]["stdout"]) == (0, "1 byte, 255")
 
@@ -549,11 +554,11 @@ def test_a_full_disk(project: Path, tmp_path: Path) -> None:
     try:
         shutil.rmtree(project / "build")
         (project / "build").symlink_to(small)
-        done = build(project, "hi", "--recipe=gcc-static")
+        done = started(project, "hi", "--recipe=gcc-static")
         assert done.exit_code in (2, 5), done.stderr.decode()
         error(done)
         shell.check(Command(("mount", "-o", "remount,size=200m", str(small))))
-        done = build(project, "hi", "--recipe=gcc-static")
+        done = started(project, "hi", "--recipe=gcc-static")
         assert done.exit_code == 0, done.stderr.decode()
     finally:
         shell.check(Command(("umount", str(small))))
@@ -567,7 +572,7 @@ def test_a_read_only_project(project: Path) -> None:
     else:
         project.chmod(0o555)
     try:
-        done = build(project, "hi", "--no-run")
+        done = started(project, "hi", "--no-run")
     finally:
         if os.geteuid() == 0:
             shell.check(Command(("umount", str(project))))
