@@ -144,11 +144,11 @@ def table_of(project: Path, *words: str) -> tuple[int, dict[str, Any]]:
     return done.exit_code, read("comparison", done.stdout)
 
 
-def test_what_is_named_twice_is_compared_once(project: Path) -> None:
+def test_what_is_named_twice_is_compared_once(shared_project: Path) -> None:
     """Samples, also by path, recipes and bases."""
-    path = project / "samples/hi"
+    path = shared_project / "samples/hi"
     words = (f"--samples=hi,hi,{path}", "--recipes=gcc-static,gcc-static", "--bases=scratch,scratch")
-    code, document = table_of(project, *words)
+    code, document = table_of(shared_project, *words)
     assert (code, len(document["rows"])) == (0, 1)
 
 
@@ -171,9 +171,9 @@ def test_two_samples_of_one_name(project: Path) -> None:
         (("--recipes=gcc-static", "--bases=scratch,bundle"), "bundle", "no selected program loads a library"),
     ],
 )
-def test_what_fits_nothing_is_told(project: Path, words: tuple[str, ...], name: str, reason: str) -> None:
+def test_what_fits_nothing_is_told(shared_project: Path, words: tuple[str, ...], name: str, reason: str) -> None:
     """A recipe or base that was asked for by name and that no cell has is bad input; the others are compared."""
-    code, document = table_of(project, *words)
+    code, document = table_of(shared_project, *words)
     assert (code, len(document["rows"])) == (2, 1)
     assert document["unavailable"] == [{"name": name, "reason": reason}]
     assert document["failed"] == document["unavailable"]
@@ -223,26 +223,26 @@ def test_output_goes_where_it_is_sent(project: Path) -> None:
     assert (project / "file").stat().st_size > 10_240
 
 
-def test_no_colour_and_no_progress_without_a_terminal(project: Path) -> None:
+def test_no_colour_and_no_progress_without_a_terminal(shared_project: Path) -> None:
     """Neither stdout nor stderr has an escape sequence when they are no terminals."""
-    done = invoke(project, "compare-sizes", "--bases=scratch", "--engine=local")
+    done = invoke(shared_project, "compare-sizes", "--bases=scratch", "--engine=local")
     assert b"\x1b" not in done.stdout + done.stderr
 
 
-def test_lists(project: Path) -> None:
+def test_lists(shared_project: Path) -> None:
     """`recipes`, `samples` and `bases` say what there is; `doctor` has a version and a place for zig, which is here."""
-    assert b"gcc-static-small" in call(project, "recipes").stdout
-    assert b"hi" in call(project, "samples").stdout
-    assert b"deb-cc" in call(project, "bases").stdout
-    (line,) = [line for line in call(project, "doctor").stdout.decode().splitlines() if line.startswith("zig ")]
+    assert b"gcc-static-small" in call(shared_project, "recipes").stdout
+    assert b"hi" in call(shared_project, "samples").stdout
+    assert b"deb-cc" in call(shared_project, "bases").stdout
+    (line,) = [line for line in call(shared_project, "doctor").stdout.decode().splitlines() if line.startswith("zig ")]
     assert re.fullmatch(r"zig +\d+\.[\d.]+\S* +/\S*zig *", line)
 
 
-def test_an_option_that_is_repeated(project: Path) -> None:
+def test_an_option_that_is_repeated(shared_project: Path) -> None:
     """Each `--set` is one setting, whole, and all of them count."""
-    done = build(project, "hi", "--no-run", "--set=user=7:8", "--set=env.A=b c", "--format=json")
+    done = build(shared_project, "hi", "--no-run", "--set=user=7:8", "--set=env.A=b c", "--format=json")
     assert done.exit_code == 0, done.stderr.decode()
-    text = call(project, "dockerfile", "hi", "--set", "user=7:8", "--set", "env.A=b c").stdout.decode()
+    text = call(shared_project, "dockerfile", "hi", "--set", "user=7:8", "--set", "env.A=b c").stdout.decode()
     assert "USER 7:8" in text
     assert 'ENV A="b c"' in text
 
@@ -267,9 +267,9 @@ def test_an_option_that_is_repeated(project: Path) -> None:
         (("inspect", "hx"), "hi"),
     ],
 )
-def test_unknown_names_get_the_nearest(project: Path, words: tuple[str, ...], nearest: str) -> None:
+def test_unknown_names_get_the_nearest(shared_project: Path, words: tuple[str, ...], nearest: str) -> None:
     """Exit code 2 and one error, whose hint has the name that was meant."""
-    done = call(project, *words)
+    done = call(shared_project, *words)
     assert done.exit_code == 2, done.stderr.decode()
     assert nearest in error(done)
 
@@ -289,9 +289,9 @@ def test_unknown_names_get_the_nearest(project: Path, words: tuple[str, ...], ne
         ("inspect", "/none/such"),
     ],
 )
-def test_bad_values(project: Path, words: tuple[str, ...]) -> None:
+def test_bad_values(shared_project: Path, words: tuple[str, ...]) -> None:
     """Exit code 2 and one error with a hint."""
-    done = call(project, *words)
+    done = call(shared_project, *words)
     assert done.exit_code == 2, done.stderr.decode()
     assert "hint: " in error(done)
 
@@ -326,10 +326,10 @@ def test_a_compiler_that_is_none(project: Path) -> None:
     assert document["failed"][0]["name"] == "gcc-static"
 
 
-def test_an_engine_that_is_not_there(project: Path) -> None:
+def test_an_engine_that_is_not_there(shared_project: Path) -> None:
     """Asked for by name it is exit code 6; `auto` goes on without, and says so."""
-    assert call(project, "build-static", "hi", "--engine=docker").exit_code == 6
-    done = call(project, "build-static", "hi")
+    assert call(shared_project, "build-static", "hi", "--engine=docker").exit_code == 6
+    done = call(shared_project, "build-static", "hi")
     assert done.exit_code == 0
     assert b"engine: local" in done.stderr
 

@@ -107,10 +107,10 @@ def root(tmp_path: Path) -> Path:
 # ── this machine ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_sample_from_this_machine_runs_in_scratch(project: Path) -> None:
+def test_a_sample_from_this_machine_runs_in_scratch(shared_project: Path) -> None:
     """A dynamic C++ program with its loader and libraries starts in an image that has nothing else."""
     need_tool("g++")
-    done = call(project, "bundle", "hi", "--engine=local", "--format=json")
+    done = call(shared_project, "bundle", "hi", "--engine=local", "--format=json")
     assert done.exit_code == 0, done.stderr.decode()
     (row,) = read("images", done.stdout)["rows"]
     assert (row["base"], row["linkage"], row["recipe"]) == ("bundle", "dynamic", "gcc-dynamic")
@@ -142,11 +142,11 @@ def test_the_files_are_exactly_the_closure(here: Project, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("program", ["/usr/bin/xz", "/usr/bin/openssl"])
-def test_a_program_of_the_distribution(project: Path, program: str) -> None:
+def test_a_program_of_the_distribution(shared_project: Path, program: str) -> None:
     """A file that Debian built runs with its libraries alone, which come from where it is; that is said."""
     need(os.path.exists(program), program)
     words = ("--args=version" if "openssl" in program else "--args=--version", "--engine=local")
-    done = call(project, "bundle", program, *words)
+    done = call(shared_project, "bundle", program, *words)
     assert done.exit_code == 0, done.stderr.decode()
     assert b"its libraries are taken from this machine's root (rootfs:/)" in done.stderr
 
@@ -362,11 +362,11 @@ def test_a_runpath_that_still_holds_keeps_its_place(here: Project, root: Path, t
     assert observed(row) == "42\n"
 
 
-def test_a_missing_library_fails_with_the_verdict(project: Path, root: Path, tmp_path: Path) -> None:
+def test_a_missing_library_fails_with_the_verdict(shared_project: Path, root: Path, tmp_path: Path) -> None:
     """What the root lacks is told in the loader's words, with exit code 3."""
     library = compile_to(tmp_path / "libnumber.so.1", LIBRARY, "-shared", "-fPIC", "-Wl,-soname,libnumber.so.1")
     program = compile_to(tmp_path / "program", GREET, str(library))
-    done = call(project, "bundle", str(program), f"--from=rootfs:{root}", "--engine=local", "--format=json")
+    done = call(shared_project, "bundle", str(program), f"--from=rootfs:{root}", "--engine=local", "--format=json")
     assert done.exit_code == 3
     (row,) = json.loads(done.stdout)["rows"]
     (finding,) = [each for each in row["verdict"]["findings"] if each["level"] == "certain"]
@@ -449,11 +449,11 @@ def test_another_cpu(workspace: Workspace, tmp_path: Path) -> None:
     assert row.run is None
 
 
-def test_the_column_of_a_comparison(project: Path) -> None:
+def test_the_column_of_a_comparison(shared_project: Path) -> None:
     """One row per dynamic program; a static one has no bundle, and that is not a failure."""
     need_tool("g++")
     words = ("--recipes=gcc-dynamic,gcc-static", "--bases=scratch,bundle", "--engine=local", "--format=json")
-    done = call(project, "compare-sizes", *words)
+    done = call(shared_project, "compare-sizes", *words)
     assert done.exit_code == 0, done.stderr.decode()
     document = json.loads(done.stdout)
     cells = {(row["recipe"], row["base"]): row["runs"] for row in document["rows"]}

@@ -69,9 +69,9 @@ def test_the_telling_line(output: str, line: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_first_candidate(project: Path) -> None:
+def test_the_first_candidate(shared_project: Path) -> None:
     """A plain program is static musl on scratch, and nothing more is tried."""
-    code, candidates, document = searched(project, "hi")
+    code, candidates, document = searched(shared_project, "hi")
     assert (code, candidates) == (0, [("zig-static-small on scratch", None)])
     (row,) = document["rows"]
     assert (row["base"], row["runs"], row["run"]["stdout"]) == ("scratch", True, "hello\n")
@@ -154,9 +154,9 @@ def test_nothing_runs(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_without_a_run_the_verdict_is_said_to_decide(project: Path) -> None:
+def test_without_a_run_the_verdict_is_said_to_decide(shared_project: Path) -> None:
     """`--no-run` takes what is judged to run, and says loudly that nothing was run."""
-    done = call(project, "smallest", "hi", "--engine=local", "--no-run")
+    done = call(shared_project, "smallest", "hi", "--engine=local", "--no-run")
     assert done.exit_code == 0
     assert b"nothing is run" in done.stderr
     assert b"run       not tried" in done.stdout
@@ -187,9 +187,9 @@ def test_not_run_is_not_a_pass(workspace: Workspace) -> None:
 
 
 @pytest.mark.slow
-def test_files(project: Path, tmp_path: Path) -> None:
+def test_files(shared_project: Path, tmp_path: Path) -> None:
     """A static file belongs on scratch, a dynamic one on its bundle."""
     static = compile_to(tmp_path / "static", "int main(void) { return 0; }", "-static")
     dynamic = compile_to(tmp_path / "dynamic", "int main(void) { return 0; }")
-    assert searched(project, str(static))[:2] == (0, [("as it is on scratch", None)])
-    assert searched(project, str(dynamic), "--from=rootfs:/")[:2] == (0, [("as it is on bundle", None)])
+    assert searched(shared_project, str(static))[:2] == (0, [("as it is on scratch", None)])
+    assert searched(shared_project, str(dynamic), "--from=rootfs:/")[:2] == (0, [("as it is on bundle", None)])

@@ -31,13 +31,13 @@ def codes(found: dict[str, object]) -> list[str]:
     return [finding["code"] for finding in findings]
 
 
-def test_a_sample_on_one_base(project: Path) -> None:
+def test_a_sample_on_one_base(shared_project: Path) -> None:
     """Static: runs, exit 0. Dynamic: fails with the kernel's message, the evidence and the fix, exit 3."""
-    good = verify(project, "hi", "--base=scratch", "--format=json")
+    good = verify(shared_project, "hi", "--base=scratch", "--format=json")
     assert (good.exit_code, verdict(good)["status"]) == (0, "runs")
-    bad = verify(project, "hi", "--recipe=gcc-dynamic", "--base=scratch", "--format=json")
+    bad = verify(shared_project, "hi", "--recipe=gcc-dynamic", "--base=scratch", "--format=json")
     assert (bad.exit_code, verdict(bad)["status"], codes(verdict(bad))) == (3, "fails", ["interpreter-missing"])
-    text = verify(project, "hi", "--recipe=gcc-dynamic", "--base=scratch").stdout.decode()
+    text = verify(shared_project, "hi", "--recipe=gcc-dynamic", "--base=scratch").stdout.decode()
     assert "hi on scratch, linux/amd64: fails" in text
     assert "message   exec /app: no such file or directory" in text
     assert "fix       link it statically" in text
@@ -62,34 +62,34 @@ def test_libraries_and_where_they_were_looked_for(project: Path, tmp_path: Path)
     ).stdout.decode().count(" (")
 
 
-def test_several_bases_have_one_row_each(project: Path, tmp_path: Path) -> None:
+def test_several_bases_have_one_row_each(shared_project: Path, tmp_path: Path) -> None:
     """In the order named; the unavailable ones are listed below, and decide the exit code when named."""
     empty = tmp_path / "empty"
     empty.mkdir()
     words = ("hi", "--recipe=gcc-dynamic", f"--base=scratch,rootfs:{empty},rootfs:/nowhere")
-    done = verify(project, *words)
+    done = verify(shared_project, *words)
     lines = done.stdout.decode().splitlines()
     assert [line.split()[:2] for line in lines[4:6]] == [["scratch", "fails"], [f"rootfs:{empty}", "fails"]]
     assert "interpreter-missing: exec /app: no such file or directory" in lines[4]
     assert lines[-1].startswith("not judged: rootfs:/nowhere (")
     assert done.exit_code == 6
-    found = read("verdicts", verify(project, *words, "--format=json").stdout)
+    found = read("verdicts", verify(shared_project, *words, "--format=json").stdout)
     assert [each["base"] for each in found["verdicts"]] == ["scratch", f"rootfs:{empty}"]
     assert [each["name"] for each in found["unavailable"]] == ["rootfs:/nowhere"]
 
 
-def test_a_file_that_somebody_else_has_built(project: Path, tmp_path: Path) -> None:
+def test_a_file_that_somebody_else_has_built(shared_project: Path, tmp_path: Path) -> None:
     """A system program at a path with blanks and quotes; another CPU; a damaged file; no file at all."""
     program = tmp_path / 'it\'s "ls"'
     shutil.copy("/bin/ls", program)
-    done = verify(project, str(program), "--base=scratch", "--format=json")
+    done = verify(shared_project, str(program), "--base=scratch", "--format=json")
     assert (done.exit_code, codes(verdict(done))[0]) == (3, "interpreter-missing")
-    other = verify(project, str(program), "--base=scratch", "--platform=linux/arm64", "--format=json")
+    other = verify(shared_project, str(program), "--base=scratch", "--platform=linux/arm64", "--format=json")
     assert (other.exit_code, codes(verdict(other))) == (3, ["wrong-cpu"])
     program.write_bytes(program.read_bytes()[:100])
-    assert verify(project, str(program), "--base=scratch").exit_code == 2
-    assert "'ls'" in error(verify(project, str(program), "--base=scratch")).replace('"', "'").replace("\\", "")
-    assert verify(project, str(tmp_path / "no"), "--base=scratch").exit_code == 2
+    assert verify(shared_project, str(program), "--base=scratch").exit_code == 2
+    assert "'ls'" in error(verify(shared_project, str(program), "--base=scratch")).replace('"', "'").replace("\\", "")
+    assert verify(shared_project, str(tmp_path / "no"), "--base=scratch").exit_code == 2
 
 
 def test_a_script_is_judged_by_its_interpreter(project: Path, tmp_path: Path) -> None:
@@ -111,24 +111,24 @@ def test_a_script_is_judged_by_its_interpreter(project: Path, tmp_path: Path) ->
     assert "LF" in str(windows["findings"])
 
 
-def test_a_whole_image_in_its_own_root(project: Path, tmp_path: Path) -> None:
+def test_a_whole_image_in_its_own_root(shared_project: Path, tmp_path: Path) -> None:
     """An archive and a layout are judged by their entry point; a base is refused for them, nor does a bare root."""
-    assert call(project, "export", "hi", f"--to={tmp_path}/good.tar").exit_code == 0
-    assert call(project, "export", "hi", "--recipe=gcc-dynamic", f"--to=oci:{tmp_path}/bad").exit_code == 0
-    good = verify(project, f"docker-archive:{tmp_path}/good.tar", "--format=json")
+    assert call(shared_project, "export", "hi", f"--to={tmp_path}/good.tar").exit_code == 0
+    assert call(shared_project, "export", "hi", "--recipe=gcc-dynamic", f"--to=oci:{tmp_path}/bad").exit_code == 0
+    good = verify(shared_project, f"docker-archive:{tmp_path}/good.tar", "--format=json")
     assert (good.exit_code, verdict(good)["status"]) == (0, "runs")
-    bad = verify(project, f"oci:{tmp_path}/bad")
+    bad = verify(shared_project, f"oci:{tmp_path}/bad")
     assert bad.exit_code == 3
     assert "exec /app: no such file or directory" in bad.stdout.decode()
     archive = tmp_path / "bad.tar"
     with tarfile.open(archive, "w") as writer:
         writer.add(tmp_path / "bad", "")
-    same = verify(project, f"oci-archive:{archive}", "--format=json")
+    same = verify(shared_project, f"oci-archive:{archive}", "--format=json")
     assert (same.exit_code, codes(verdict(same))) == (3, ["interpreter-missing"])
-    both = verify(project, f"oci:{tmp_path}/bad", "--base=scratch")
+    both = verify(shared_project, f"oci:{tmp_path}/bad", "--base=scratch")
     assert both.exit_code == 2
     assert "root of its own" in error(both)
-    bare = verify(project, f"rootfs:{tmp_path}")
+    bare = verify(shared_project, f"rootfs:{tmp_path}")
     assert bare.exit_code == 2
     assert "without an entry point" in error(bare)
 
@@ -180,9 +180,9 @@ def test_a_folder_with_a_build_system_says_what_it_runs(project: Path, tmp_path:
 
 
 @pytest.mark.parametrize("task", ["verify", "inspect", "dockerfile"])
-def test_help_says_that_a_folder_is_built(project: Path, task: str) -> None:
+def test_help_says_that_a_folder_is_built(shared_project: Path, task: str) -> None:
     """And, where files can be named, that these are not executed."""
-    text = " ".join(call(project, "--help", task).stdout.decode().split())
+    text = " ".join(call(shared_project, "--help", task).stdout.decode().split())
     assert "built first, by its own build system" in text
     assert ("executed" in text) is (task != "dockerfile")
 
