@@ -71,7 +71,7 @@ Need = Literal["ca-certificates", "nsswitch", "protocols", "services", "time-zon
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """What a run of the sample has to show. `stdout` None: anything will do.
+    """What a run of the sample has to show. `stdout` is all of it, `contains` a part; None: anything will do.
 
     `serves` is for programs that do not end by themselves: the seconds after which a running one counts as healthy.
     One that has ended by then does not, whatever its exit code.
@@ -80,6 +80,7 @@ class Expect:
     stdout: str | None = None
     exit_code: int = 0
     serves: float | None = None
+    contains: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +159,9 @@ class ImageSettings:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A folder that holds one program. `sources` are relative to `folder`; `args` and `stdin` are for the trial run.
+    """A folder that holds one program. `sources` are relative to `folder`.
 
+    `args` and `stdin` are for the trial run and no part of the image. `expect` None: it has to start, and that is all.
     `libraries` are static libraries of its own, (name, sources) in link order; `include` are folders for headers.
     `target` names the product of a build system that makes several programs, `options` are handed to it as they are.
     For Go, `package` is the one to build (`./cmd/x`), `module` what the module proxy is asked for
@@ -173,7 +175,7 @@ class Sample:
     _: KW_ONLY
     args: tuple[str, ...] = ()
     stdin: str = ""
-    expect: Expect = Expect()
+    expect: Expect | None = None
     default_recipe: str | None = None
     image: ImageSettings = ImageSettings()
     libraries: tuple[tuple[str, tuple[Path, ...]], ...] = ()
@@ -509,6 +511,8 @@ class Limits:
     output_bytes: int = 1 << 20
     memory_bytes: int = 512 << 20
     processes: int = 64
+    listening_seconds: float | None = None
+    """One that listens on a port has shown by then that it runs, and is ended. None: it has all of `seconds`."""
 
 
 _LOADER_FAILURES = (
@@ -549,6 +553,20 @@ class RunOutcome:
     reason: str = ""
     timed_out: bool = False
     """It was stopped because its time was over, and for no other reason."""
+    listens: tuple[str, ...] = ()
+    """The ports on which it listened when its time was over, such as `8080/tcp`, where the engine sees them."""
+
+    @property
+    def ending(self) -> str:
+        """How it ended: `exit code 1`, `exit code 139 (SIGSEGV)`, `still running`, or why it did not end by itself."""
+        if self.exit_code is None:
+            return "still running" if self.timed_out else self.reason
+        return f"exit code {self.exit_code}{_signal_name(self.exit_code)}"
+
+    @property
+    def crashed(self) -> bool:
+        """Whether it ended as programs do whose file is broken, or not for this CPU."""
+        return self.exit_code in _BROKEN_START
 
     @property
     def started(self) -> bool:
@@ -561,15 +579,47 @@ class RunOutcome:
             return False
         return not (self.exit_code in (1, 127) and any(text in self.stderr for text in _LOADER_FAILURES))
 
-    def meets(self, expect: Expect) -> bool | None:
-        """Whether this is what the sample expects; None where it was not run."""
+    def meets(self, expect: Expect | None) -> bool | None:
+        """Whether this is what is expected, or, where that is nothing, a program that started and did not crash.
+
+        None where it was not run.
+        """
         if self.status is RunStatus.NOT_RUN:
             return None
+        if expect is None:
+            return self.started and not self.crashed
+        if expect.contains is not None and expect.contains not in self.stdout:
+            return False
         if expect.serves is not None:
             return self.timed_out and (expect.stdout is None or self.stdout.startswith(expect.stdout))
         if self.status is not RunStatus.EXITED or self.exit_code != expect.exit_code:
             return False
         return expect.stdout is None or self.stdout == expect.stdout
+
+
+def _signal_name(exit_code: int) -> str:
+    """` (SIGSEGV)` for 139, as a shell counts; "" for what is no signal's."""
+    if exit_code <= 128:
+        return ""
+    import signal
+
+    try:
+        return f" ({signal.Signals(exit_code - 128).name})"
+    except ValueError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class AtHome:
+    """The same program, run in the same way where it comes from, and in what one line the image's run differs.
+
+    `differs` "": in nothing. `ended_alike`: with the same exit code, or by the same limit. Where the program did not
+    start there it says nothing about the image: `differs` and `ended_alike` are None.
+    """
+
+    run: RunOutcome
+    differs: str | None
+    ended_alike: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -587,20 +637,42 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class SizeRow:
-    """One cell of the comparison: a program on a base."""
+    """One cell of the comparison: a program on a base. It alone knows what is expected, foreseen and observed, so it
+    is here that a run is called good.
+    """
 
     image: Image
     verdict: Verdict
     run: RunOutcome | None = None
+    home: AtHome | None = None
 
     @property
     def program(self) -> Program:
         return self.image.program
 
     @property
+    def expect(self) -> Expect | None:
+        return self.program.sample.expect
+
+    @property
     def observed(self) -> bool | None:
-        """Whether a run showed what the sample expects; None where nothing was run."""
-        return None if self.run is None else self.run.meets(self.program.sample.expect)
+        """Whether the run was good; None where nothing was run.
+
+        It is good where it showed what the sample expects. Without an expectation it is where the program started, did
+        not crash, did not end for lack of what a finding foresaw, and ended as at home, where it was run there, too.
+        """
+        good = self.run.meets(self.expect) if self.run else None
+        if not good or self.expect is not None:
+            return good
+        return not (self._as_foreseen or (self.home and self.home.ended_alike is False))
+
+    @property
+    def _as_foreseen(self) -> bool:
+        """Whether it ended with an error that is the message of a finding."""
+        if self.run is None or self.run.exit_code in (None, 0):
+            return False
+        said = self.run.stderr + self.run.stdout
+        return any(finding.message and finding.message in said for finding in self.verdict.findings)
 
     @property
     def runs(self) -> bool | None:
@@ -616,23 +688,29 @@ class SizeRow:
             return ""
         if self.run is None or self.run.status is RunStatus.NOT_RUN:
             return self.verdict.reason or (self.run.reason if self.run else "")
-        if self.run.reason:
-            return self.run.reason
-        return self.run.stderr.strip() or f"exit code {self.run.exit_code}, not what the sample expects"
+        said = self.run.stderr.strip()
+        if self.expect is not None:
+            if self.run.exit_code == self.expect.exit_code and self.expect.contains is not None:
+                return f"stdout does not contain {self.expect.contains!r}"
+            return self.run.reason or said or f"exit code {self.run.exit_code}, not what the sample expects"
+        if self._as_foreseen or not self.run.started:
+            return self.run.reason or said or self.run.ending
+        otherwise = f"not as at home: {self.home.differs}" if self.home and not self.home.ended_alike else ""
+        return "\n".join(filter(None, (otherwise or self.run.ending, said)))
 
     @property
     def disagrees(self) -> bool:
         """Verdict and run say different things: a bug in one of our rules.
 
         A program that starts and then does not do what its sample expects is outside of the verdict. So are
-        arguments with which none would start.
+        arguments with which none would start. `runs` is contradicted only by not starting, `fails` only by starting.
         """
         if self.run is None or self.observed is None:
             return False
         if self.observed:
             return self.verdict.status is Status.FAILS
         if self.verdict.status is Status.FAILS:
-            exited = self.run.status is RunStatus.EXITED and self.run.exit_code not in _BROKEN_START
+            exited = self.run.status is RunStatus.EXITED and not (self.run.crashed or self._as_foreseen)
             return exited and self.run.started
         return self.verdict.status is Status.RUNS and not self.run.started and not self.run.reason.endswith(_TOO_LONG)
 

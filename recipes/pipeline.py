@@ -287,8 +287,7 @@ def try_run(project: Project, image: Image, engine: Engine) -> RunOutcome:
     from recipes.run import emulation
 
     sample = image.program.sample
-    serves = sample.expect.serves
-    limits = Limits() if serves is None else Limits(seconds=serves)
+    limits = limits_of(sample)
     stdin = sample.stdin.encode("utf-8", "surrogateescape")
     if emulation.runs_by_itself(image.platform):
         return engine.run(image, args=sample.args, stdin=stdin, limits=limits)
@@ -301,6 +300,16 @@ def try_run(project: Project, image: Image, engine: Engine) -> RunOutcome:
     # An engine that asks the kernel can only say `exec format error`; ours starts the emulator itself.
     local = LocalEngine(project.workspace, project.roots)
     return local.run(image, args=sample.args, stdin=stdin, limits=limits, emulator=emulator)
+
+
+_LISTENING_SECONDS = 2.0
+
+
+def limits_of(sample: Sample) -> Limits:
+    """As long as the sample has to serve. Where nothing is expected, one that listens need not use up its time."""
+    if sample.expect is None:
+        return Limits(listening_seconds=_LISTENING_SECONDS)
+    return Limits() if sample.expect.serves is None else Limits(seconds=sample.expect.serves)
 
 
 def build_static(

@@ -6,7 +6,19 @@ from pathlib import Path
 import pytest
 
 from recipes import errors
-from recipes.model import Command, Expect, Finding, Level, Platform, RunOutcome, RunStatus, Status, Verdict
+from recipes.model import (
+    AtHome,
+    Command,
+    Expect,
+    Finding,
+    Level,
+    Platform,
+    RunOutcome,
+    RunStatus,
+    SizeRow,
+    Status,
+    Verdict,
+)
 from recipes.support import shell
 from tests.need import need_tool
 from tests.report import rows
@@ -110,3 +122,72 @@ def test_the_emulator_without_a_loader(tmp_path: Path) -> None:
     done = shell.run(Command((need_tool("qemu-x86_64-static"), str(tmp_path / "app"))))
     assert done.exit_code == 255
     assert not RunOutcome("local", RunStatus.EXITED, exit_code=done.exit_code, stderr=done.stderr.decode()).started
+
+
+def judged(run: RunOutcome, verdict: Verdict = rows.RUNS, expect: Expect | None = None) -> SizeRow:
+    one = rows.row(verdict=verdict, run=run)
+    program = replace(one.program, sample=replace(one.program.sample, expect=expect))
+    return replace(one, image=replace(one.image, program=program))
+
+
+LACKS = Verdict(
+    Status.RUNS,
+    (Finding(level=Level.NEEDS_DATA, code="c", evidence="", message="/tmp: No such file or directory", fix=""),),
+)
+
+
+@pytest.mark.parametrize(
+    ("run", "good"),
+    [
+        (RunOutcome("local", RunStatus.EXITED, exit_code=0), True),
+        (RunOutcome("local", RunStatus.EXITED, exit_code=1, stderr="usage: app FILE"), True),
+        (RunOutcome("local", RunStatus.EXITED, exit_code=127), True),
+        (RunOutcome("local", RunStatus.EXITED, exit_code=134, stderr="what(): no terminal"), True),
+        (RunOutcome("local", RunStatus.STOPPED, timed_out=True), True),
+        (RunOutcome("local", RunStatus.EXITED, exit_code=132), False),
+        (RunOutcome("local", RunStatus.EXITED, exit_code=135), False),
+        (RunOutcome("local", RunStatus.EXITED, exit_code=139), False),
+        (RunOutcome("local", RunStatus.EXITED, exit_code=127, stderr="error while loading shared libraries"), False),
+        (RunOutcome("local", RunStatus.EXITED, exit_code=1, stderr="tmpfile: /tmp: No such file or directory"), False),
+        (RunOutcome("local", RunStatus.EXITED, exit_code=0, stderr="tmpfile: /tmp: No such file or directory"), True),
+        (rows.NOT_STARTED, False),
+        (rows.NOT_RUN, None),
+    ],
+)  # fmt: skip
+def test_without_an_expectation_it_has_to_start(run: RunOutcome, good: bool | None) -> None:
+    """Its exit code is its own affair; a crash, a loader that gives up and a failure that was foreseen are none."""
+    row = judged(run, LACKS)
+    assert row.observed is good
+    assert bool(row.reason) is not row.runs
+    # A verdict is contradicted by starting, or by not starting, and by nothing else.
+    assert row.disagrees is (good is False and not run.started)
+    assert judged(run, rows.FAILS).disagrees is (run.started and not run.crashed)
+
+
+def test_an_expectation_is_strict() -> None:
+    """Whoever says what has to come gets exactly that: another exit code, or stdout without the text, is no pass."""
+    usage = RunOutcome("local", RunStatus.EXITED, exit_code=1, stdout="usage: app FILE\n")
+    assert judged(usage, expect=Expect(exit_code=1, contains="usage")).runs is True
+    assert judged(usage, expect=Expect(contains="usage")).runs is False
+    lacking = judged(usage, expect=Expect(exit_code=1, contains="ready"))
+    assert (lacking.runs, lacking.reason) == (False, "stdout does not contain 'ready'")
+    serving = RunOutcome("local", RunStatus.STOPPED, stdout="ready\n", timed_out=True)
+    assert judged(serving, expect=Expect(serves=1, contains="ready")).runs is True
+    assert judged(serving, expect=Expect(serves=1, contains="steady")).runs is False
+
+
+def test_a_failure_that_a_verdict_foretells_does_not_disprove_it() -> None:
+    """A program that starts a missing one says the words of the finding, with an exit code of its own."""
+    said = RunOutcome("local", RunStatus.EXITED, exit_code=127, stderr=f"sh: {rows.NO_LOADER}")
+    assert judged(said, rows.FAILS).disagrees is False
+    assert judged(replace(said, stderr=""), rows.FAILS).disagrees is True
+
+
+def test_a_run_has_to_end_as_at_home() -> None:
+    """Where the program was run at home, too, another ending is no pass; other output is no more than said."""
+    run = RunOutcome("local", RunStatus.EXITED, exit_code=1, stderr="no codec")
+    other = replace(judged(run), home=AtHome(run, "exit code 1, at home exit code 0", ended_alike=False))
+    assert (other.runs, other.disagrees) == (False, False)
+    assert other.reason == "not as at home: exit code 1, at home exit code 0\nno codec"
+    assert replace(other, home=AtHome(run, "line 1 of stdout …", ended_alike=True)).runs is True
+    assert replace(other, home=AtHome(run, None, ended_alike=None)).runs is True

@@ -406,6 +406,68 @@ def test_input_that_is_no_text(project: Path) -> None:
     assert (done.exit_code, row["run"]["stdout"]) == (0, "1 byte, 255")
 
 
+ECHO = """#include <stdio.h>
+int main(int argc, char **argv) {
+    int read = 0;
+    while (getchar() != EOF) read++;
+    printf("%s %d\\n", argc > 1 ? argv[1] : "usage", read);
+    return argc < 2;
+}
+"""
+
+
+@pytest.mark.parametrize("task", ["build-static", "package", "compare-sizes"])
+def test_the_trial_run_is_asked_for_and_changes_no_image(project: Path, task: str) -> None:
+    """Arguments, stdin and what is expected are those of the command line; the image is the same to the bit."""
+    folder = add(project, "echo", ECHO, 'args = ["own"]\nstdin = "1"\nexpect = "own 1\\n"\n')
+    which = {
+        "build-static": ("--sample=echo", "--recipe=gcc-static"),
+        "package": ("--file=echo",),
+        "compare-sizes": ("--samples=echo", "--recipes=gcc-static", "--bases=scratch"),
+    }[task]
+    if task == "package":
+        shell.check(Command((need_tool("g++"), "-static", "-o", str(project / "echo"), str(folder / "main.cpp"))))
+
+    def tried(*words: str) -> tuple[int, str, str]:
+        done = invoke(project, task, *which, "--engine=local", "--format=json", *words)
+        (row,) = json.loads(done.stdout)["rows"]
+        code = done.exit_code if task != "compare-sizes" else 0 if row["runs"] else 3
+        return code, row["run"]["stdout"], row["digest"]
+
+    plain = tried()
+    assert plain[:2] == ((0, "usage 0\n") if task == "package" else (0, "own 1\n"))
+    other = tried("--args='two words' more", "--stdin=abc")  # what the sample expects is not about these
+    assert other == (0, "two words 3\n", plain[2])
+    assert tried("--args=", "--stdin=", "--expect-exit=1", "--expect=usage") == (0, "usage 0\n", plain[2])
+    assert tried("--args=x", "--expect=y")[0] == 3
+    assert tried("--serves=1")[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--expect-exit=256",), "--expect-exit must be a number from 0 to 255, not 256"),
+        (("--expect-exit=",), "--expect-exit must be a number from 0 to 255, not "),
+        (("--serves=601",), "--serves must be a number of seconds up to 600, not 601"),
+        (("--serves=-1",), "--serves must be a number of seconds up to 600, not -1"),
+        (("--serves", "--expect-exit=1"), "--serves and --expect-exit exclude each other"),
+        (("--args='",), "cannot be split into words"),
+    ],
+)
+def test_a_trial_that_makes_no_sense(shared_project: Path, words: tuple[str, ...], message: str) -> None:
+    """Exit code 2, before anything is built."""
+    done = build(shared_project, "hi", *words)
+    assert done.exit_code == 2
+    assert f"error: {message}" in error(done)
+
+
+def test_a_trial_of_several_samples(shared_project: Path) -> None:
+    """Arguments are those of one program: compare-sizes takes them for one sample alone."""
+    done = invoke(shared_project, "compare-sizes", "--samples=hi,hi2", "--args=x")
+    assert done.exit_code == 2
+    assert "options for the trial run are for one sample" in error(done)
+
+
 # ── being stopped, having no room, not being alone ───────────────────────────────────────────────────────────────────
 
 

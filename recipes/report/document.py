@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from recipes.model import Comparison, ElfFacts, Finding, Library, RunOutcome, SizeRow, Unavailable, Verdict
+from recipes.model import AtHome, Comparison, ElfFacts, Finding, Library, RunOutcome, SizeRow, Unavailable, Verdict
 from recipes.report.table import arrange, no_formula
 from recipes.support.printable import line
 
@@ -98,6 +98,7 @@ def _row(row: SizeRow) -> Document:
         "verdict": verdict_document(row.verdict),
         "disagrees": row.disagrees,
         "run": None if row.run is None else _run(row.run),
+        "home": None if row.home is None else _home(row.home),
         "commands": [str(command) for command in row.program.build.commands],
         "warnings": list(row.program.build.warnings),
     }
@@ -113,7 +114,12 @@ def _run(run: RunOutcome) -> Document:
         "seconds": run.seconds,
         "reason": run.reason,
         "timed_out": run.timed_out,
+        "listens": list(run.listens),
     }
+
+
+def _home(home: AtHome) -> Document:
+    return {"run": _run(home.run), "differs": home.differs, "ended_alike": home.ended_alike}
 
 
 def _finding(finding: Finding) -> Document:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from recipes.model import Comparison
 from recipes.report import units
+from recipes.report.ran import remark
 from recipes.report.table import arrange, label, not_compared, smallest
 from recipes.support.printable import line, plain
 
@@ -31,6 +32,7 @@ def render_page(comparison: Comparison, sort: str = "image") -> str:
         "exact": units.exact,
         "human": units.human,
         "ratio": units.ratio,
+        "remark": remark,
         "label": partial(label, comparison=comparison),
         "smallest": smallest,
     }

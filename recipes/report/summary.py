@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recipes.model import ElfFacts, Image, RunOutcome, RunStatus, SizeRow
+from recipes.report import ran
 from recipes.report.units import exact
 from recipes.support import printable
 
@@ -31,13 +32,12 @@ def render(row: SizeRow) -> str:
     notes += [
         f"{finding.level} ({finding.code}): {finding.evidence}; fix: {finding.fix}" for finding in row.verdict.findings
     ]
-    said = _said(row)
     return printable.page(
         [
             f"{row.program.name} on {image.base.name}, {image.platform}",
             "",
             *_columns(lines),
-            *(said if len(said) > 1 else ()),
+            *_shown(row),
             *(["", *notes] if notes else []),
         ]
     )
@@ -94,15 +94,28 @@ def _run(row: SizeRow) -> str:
     seen = f"{run.engine} engine, {run.seconds:.3f} s"
     wrong = " — WRONGLY PREDICTED, please report it" if row.disagrees else ""
     if row.runs:
-        return f"as expected ({seen}){wrong}"
+        how = "as expected" if row.expect is not None else f"started, {ran.how(run)}"
+        listens = ran.how(run) if row.expect is not None and run.listens else ""
+        return f"{', '.join(filter(None, (f'{how} ({seen})', listens, ran.at_home(row))))}{wrong}"
     said = _said(row)
     why = ", as shown below" if len(said) > 1 else f": {''.join(said).strip()}"
-    return f"not as expected ({seen}){why}{wrong}"
+    return f"{'not as expected' if row.expect is not None else 'does not run'} ({seen}){why}{wrong}"
 
 
 def _said(row: SizeRow) -> list[str]:
-    """Why a run was not as expected, which may be what the program wrote; [] where it was."""
+    """Why a run was not good, which may be what the program wrote; [] where it was."""
     return printable.quoted(row.reason) if row.run is not None and not row.runs else []
+
+
+def _shown(row: SizeRow) -> list[str]:
+    """The lines below the table: why the run was not good; what it wrote, where nobody said what that should be."""
+    said = _said(row) if len(_said(row)) > 1 else []
+    if row.run is None or said:
+        return said
+    if row.runs and row.expect is not None:
+        return []
+    wrote = [*ran.beginning(row.run.stdout), *ran.beginning(row.run.stderr)]
+    return wrote if row.runs or row.run.stdout.strip() else []
 
 
 def _columns(lines: list[tuple[str, str]]) -> list[str]:

@@ -11,6 +11,7 @@ from itertools import groupby
 
 from recipes import errors
 from recipes.model import Comparison, Platform, RunStatus, SizeRow, Status, Unavailable
+from recipes.report import ran
 from recipes.report.units import human, ratio
 from recipes.support.printable import line, plain
 
@@ -200,7 +201,8 @@ def _runs(row: SizeRow, verbose: bool) -> str:
         ]
     if row.run.status is RunStatus.NOT_RUN:
         return f"not run: {_shorten(row.run.reason) if not verbose else row.run.reason}"
-    answer = "yes" if row.runs else f"no: {why}"
+    remark = ran.remark(row)
+    answer = f"no: {why}" if not row.runs else f"yes, {remark}" if remark else "yes"
     return f"{answer} (WRONGLY PREDICTED)" if row.disagrees else answer
 
 

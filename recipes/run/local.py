@@ -15,12 +15,23 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from recipes.model import BaseImage, Command, Image, Limits, RunOutcome, RunStatus
+from recipes.model import (
+    BaseImage,
+    Command,
+    Environment,
+    Image,
+    ImageSettings,
+    Limits,
+    Program,
+    RunOutcome,
+    RunStatus,
+)
 from recipes.oci.config import DEFAULT_PATH
 from recipes.oci.roots import Roots
 from recipes.rootfs.accounts import Account, UnknownAccount, look_up
 from recipes.run.cgroups import control_group
 from recipes.run.emulation import FOLDER, emulator_layer
+from recipes.run.home import home_layer, home_path, system_folders
 from recipes.run.interpreter import library_path, sealed_interpreter
 from recipes.run.mounts import VolumeContents, place_of, volume
 from recipes.run.roots import root_beneath, writable_folders
@@ -69,43 +80,92 @@ class LocalEngine:
         With an `emulator` it is that which runs, and the program in it.
         Raises: RecipeError where the layers are damaged or cannot be unpacked.
         """
-        limits = limits or Limits()
         try:
             account = self._account(image)
         except UnknownAccount as unknown:
             return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=str(unknown))
-        filtered = filter_for(os.uname().machine)
-        if not filtered:
-            reason = f"the local engine cannot filter system calls on this CPU ({os.uname().machine})"
-            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=reason)
         writable = writable_folders(image, self.roots)
         made, volumes = self._folders(image, account)
         # The program itself, and before it what emulates its CPU: the image must not choose what that is.
         through = [f"{FOLDER}/{emulator.name}"] if emulator is not None else []
-        programs = [*through, image.entrypoint[0]]
-        env = {"PATH": DEFAULT_PATH, "HOSTNAME": "fromscratch"} | dict(image.base.env) | dict(image.settings.env)
-        spec = {
+        return self._contained(
+            {
+                "lower": [folder.name for folder in self._lower(image, made, emulator)],
+                "binds": [],
+                "programs": [*through, image.entrypoint[0]],
+                "argv": [*through, *image.entrypoint, *(args or image.settings.cmd)],
+                "volumes": {place: contents for place, contents in volumes.items() if place not in writable},
+                "writable": writable,
+            },
+            account,
+            image.base.env,
+            image.settings,
+            stdin,
+            limits or Limits(),
+        )
+
+    def run_at_home(
+        self, program: Program, *, args: tuple[str, ...] = (), stdin: bytes = b"", limits: Limits | None = None
+    ) -> RunOutcome:
+        """Run the program in this machine's own root, contained as an image would be: the files are all that differs.
+
+        It reads what its user may of the system's folders, which cannot be written to, and nothing of people's own.
+        """
+        settings = program.sample.image
+        try:
+            account = look_up(settings.user, *(_contents(path) for path in ("/etc/passwd", "/etc/group")))
+        except UnknownAccount as unknown:
+            return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=str(unknown))
+        place = home_path(program)
+        return self._contained(
+            {
+                "lower": [self._skeleton().name, home_layer(program, self.workspace).name],
+                "binds": system_folders(),
+                "programs": [place],
+                "argv": [place, *(args or settings.cmd)],
+                "volumes": {},
+                "writable": ("/tmp",),
+            },
+            account,
+            (),
+            settings,
+            stdin,
+            limits or Limits(),
+        )
+
+    def _contained(
+        self,
+        spec: dict[str, object],
+        account: Account,
+        base_env: Environment,
+        settings: ImageSettings,
+        stdin: bytes,
+        limits: Limits,
+    ) -> RunOutcome:
+        """Start the jail with all that is the same for every root."""
+        filtered = filter_for(os.uname().machine)
+        if not filtered:
+            reason = f"the local engine cannot filter system calls on this CPU ({os.uname().machine})"
+            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=reason)
+        env = {"PATH": DEFAULT_PATH, "HOSTNAME": "fromscratch"} | dict(base_env) | dict(settings.env)
+        common = {
             "parent": os.getpid(),
             "folder": str(self.workspace.roots.absolute()),
-            "lower": [folder.name for folder in self._lower(image, made, emulator)],
             "mountpoint": "mountpoint",
             "uid": account.uid,
             "gid": account.gid,
             "nobody": NOBODY,
-            "programs": programs,
-            "argv": [*through, *image.entrypoint, *(args or image.settings.cmd)],
             "env": {"HOME": account.home} | env,
-            "workdir": image.settings.workdir,
-            "volumes": {place: contents for place, contents in volumes.items() if place not in writable},
-            "writable": writable,
+            "workdir": settings.workdir,
             "filter": filtered,
             "families": FAMILIES,
             "seconds": limits.seconds,
+            "listening": limits.listening_seconds,
             "memory": limits.memory_bytes,
             "processes": limits.processes,
         }
         with control_group(limits) as group:
-            return self._start({**spec, "group": group}, stdin, limits)
+            return self._start({**common, **spec, "group": group}, stdin, limits)
 
     def _lower(self, image: Image, made: Sequence[str], emulator: Path | None) -> Iterator[Path]:
         """The folders that are the root, the topmost first: what is ours above what the image has."""
@@ -158,13 +218,15 @@ class LocalEngine:
         if "failed" in told:
             return outcome(RunStatus.NOT_STARTED, reason=told["failed"])
         if stopped := told.get("stopped") or done.stopped:
-            most = {
-                "time limit": f"{limits.seconds:g} s",
-                "output limit": f"{limits.output_bytes} bytes",
-                "memory limit": f"{limits.memory_bytes} bytes",
+            reason = {
+                "time limit": f"stopped at the time limit of {limits.seconds:g} s",
+                "listening": f"stopped when it had listened for {limits.listening_seconds or 0:g} s",
+                "output limit": f"stopped at the output limit of {limits.output_bytes} bytes",
+                "memory limit": f"stopped at the memory limit of {limits.memory_bytes} bytes",
             }[stopped]
-            reason = f"stopped at the {stopped} of {most}"
-            return outcome(RunStatus.STOPPED, reason=reason, timed_out=stopped == "time limit")
+            timed_out = stopped in ("time limit", "listening")
+            listens = tuple(told.get("listens", "").split()) if timed_out else ()
+            return outcome(RunStatus.STOPPED, reason=reason, timed_out=timed_out, listens=listens)
         if "seconds" not in told:
             reason = f"the local engine itself failed: {stderr.strip().rpartition(chr(10))[2] or done.exit_code}"
             return RunOutcome(self.name, RunStatus.NOT_RUN, reason=reason)
@@ -216,3 +278,11 @@ class LocalEngine:
             make_folder(folder)
             open_to_others(folder, *(above for above in folder.parents if above.is_relative_to(layer)))
         return layer
+
+
+def _contents(path: str) -> bytes:
+    """What is in a file of this machine; nothing where it has none."""
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""

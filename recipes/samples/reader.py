@@ -11,7 +11,8 @@
     args = ["--verbose"]                  # for the trial run, as stdin is
     stdin = "one two\\n"
     expect = "Hello World!\\n"             # the exact stdout; or { stdout = "…", exit_code = 3 }; for a program that
-                                          # does not end, { serves = 2 }: it has to run for two seconds
+                                          # does not end, { serves = 2 }: it has to run for two seconds;
+                                          # { contains = "…" } is a part of stdout. Left out, it has to start
     default_recipe = "zig-static-small"
     package = "./cmd/server"              # Go: which main package; guessed where there is only one
     module = "example.org/x/cmd/y@v1.2.3" # Go: built straight from the module proxy, instead of files here
@@ -355,20 +356,23 @@ class _Settings(Table):
                 raise self.wrong(f"stamps.{name}", "has both kinds of quotes, and the Go linker accepts only one")
         return tuple(table.items())
 
-    def expect(self) -> Expect:
-        given = self.values.get("expect", {})
+    def expect(self) -> Expect | None:
+        given = self.values.get("expect")
+        if given is None:
+            return None
         if isinstance(given, str):
             return Expect(given)
         if not isinstance(given, dict):
-            raise self.wrong("expect", "has to be a string or a table with stdout, exit_code and serves")
+            raise self.wrong("expect", "has to be a string or a table with stdout, contains, exit_code and serves")
         table = self.table("expect")
-        table.only("stdout", "exit_code", "serves")
+        table.only("stdout", "exit_code", "serves", "contains")
         if "serves" in given and "exit_code" in given:
             raise table.wrong("exit_code", "and serves exclude each other")
         return Expect(
             table.get("stdout", is_text, "a string", None),
-            table.get("exit_code", _is_code, "a number 0 to 255", 0),
-            table.get("serves", _is_seconds, "a number of seconds up to 600", None),
+            table.get("exit_code", is_code, "a number 0 to 255", 0),
+            table.get("serves", is_seconds, "a number of seconds up to 600", None),
+            table.get("contains", is_text, "a string", None),
         )
 
     def recipe(self, language: Language) -> str | None:
@@ -398,9 +402,9 @@ class _Settings(Table):
         return path
 
 
-def _is_seconds(value: Any) -> bool:
+def is_seconds(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 600
 
 
-def _is_code(value: Any) -> bool:
+def is_code(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255

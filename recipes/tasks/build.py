@@ -15,7 +15,9 @@ from recipes.tasks.common import (
     COMMON,
     MANY,
     RUNNING,
+    TRIAL,
     Selection,
+    Trial,
     changed,
     choose_engine,
     choose_recipe,
@@ -29,7 +31,6 @@ from recipes.tasks.common import (
     platforms_of,
     show,
     split,
-    words,
     write,
 )
 from recipes.tasks.ending import ending_well
@@ -47,10 +48,12 @@ if TYPE_CHECKING:
         "sample": "a name under samples/, a path to a project, or a Go program as module/path/cmd@version",
         "run": "do not run the image; with --engine local no engine is contacted",
         "plan": "print the commands and run nothing",
+        **TRIAL,
         "platform": COMMON["platforms"],
         **{name: COMMON[name] for name in ("recipe", "base", "target", "package", "set_", *RUNNING)},
     },
     iterable=["set_"],
+    optional=["serves"],
 )
 @ending_well
 def build_static(
@@ -58,6 +61,11 @@ def build_static(
     sample: str,
     recipe: str = "",
     base: str = "scratch",
+    args: str | None = None,
+    stdin: str | None = None,
+    expect: str | None = None,
+    expect_exit: str | None = None,
+    serves: str | None = None,
     platform: str = "",
     engine: str = "auto",
     compression: str = "gzip",
@@ -75,7 +83,8 @@ def build_static(
 
     one_of("format", format, ("text", "json"))
     project = open_project(c, compression, jobs=jobs, max_blob=max_blob)
-    source = load(project, Selection(sample, target, package, set_))
+    trial = Trial(args, stdin, expect, expect_exit, serves)
+    source = trial.of(load(project, Selection(sample, target, package, set_)))
     chosen = [(where, choose_recipe(project, source, where, recipe)) for where in platforms_of(platform)]
     if plan:
         for where, how in chosen:
@@ -95,21 +104,24 @@ def build_static(
     positional=["file"],
     help={
         "file": "an already built program, for any CPU",
-        "args": "arguments for the trial run, quoted as in a shell",
-        "stdin": "stdin for the trial run",
+        **TRIAL,
         "run": "do not run the image",
         "platform": COMMON["platform"],
         **{name: COMMON[name] for name in ("base", "set_", *RUNNING)},
     },
     iterable=["set_"],
+    optional=["serves"],
 )
 @ending_well
 def package(
     c: Context,
     file: str,
     base: str = "scratch",
-    args: str = "",
-    stdin: str = "",
+    args: str | None = None,
+    stdin: str | None = None,
+    expect: str | None = None,
+    expect_exit: str | None = None,
+    serves: str | None = None,
     platform: str = "",
     engine: str = "auto",
     compression: str = "gzip",
@@ -124,7 +136,7 @@ def package(
     from recipes.samples.reader import prebuilt
 
     one_of("format", format, ("text", "json"))
-    sample = changed(prebuilt(file, words(args), stdin), set_)
+    sample = Trial(args, stdin, expect, expect_exit, serves).of(changed(prebuilt(file), set_))
     project, where = open_project(c, compression, jobs=jobs, max_blob=max_blob), platform_of(platform)
     program = pipeline.take_program(project, sample, where)
     row = pipeline.package_and_run(
@@ -144,9 +156,11 @@ def package(
         "output": "write there instead of to stdout",
         "run": "run nothing: report verdicts only",
         "verbose": "whole reasons instead of shortened ones",
+        **{name: f"{text}; with one sample" for name, text in TRIAL.items()},
         "platform": COMMON["platforms"].replace("which become one index", "each with rows of its own"),
         **{name: COMMON[name] for name in ("engine", "compression", "jobs", "max_blob", "target", "package")},
     },
+    optional=["serves"],
 )
 @ending_well
 def compare_sizes(
@@ -154,6 +168,11 @@ def compare_sizes(
     samples: str = "",
     recipes: str = "",
     bases: str = "",
+    args: str | None = None,
+    stdin: str | None = None,
+    expect: str | None = None,
+    expect_exit: str | None = None,
+    serves: str | None = None,
     sort: str = "image",
     format: str = "simple",  # noqa: A002  # the option's name
     output: str = "",
@@ -178,7 +197,8 @@ def compare_sizes(
     table.check_format(format)
     table.check_sort(sort)
     project, wanted = open_project(c, compression, jobs=jobs, max_blob=max_blob), platforms_of(platform)
-    programs, broken = _load_all(project, split(samples), target, package)
+    trial = Trial(args, stdin, expect, expect_exit, serves)
+    programs, broken = _load_all(project, split(samples), target, package, trial)
     chosen_recipes = [find(name) for name in split(recipes)] or list(RECIPES.values())
     for name in {*split(bases)} - {*MADE_HERE}:
         find_base(name, project.workspace)  # a wrong name is told before anything is built
@@ -205,7 +225,7 @@ def compare_sizes(
 
 
 def _load_all(
-    project: Project, named: Sequence[str], target: str, package: str
+    project: Project, named: Sequence[str], target: str, package: str, trial: Trial
 ) -> tuple[Sequence[Sample], Sequence[Unavailable]]:
     """The samples that are named, each once; without names all there are, and those that cannot be loaded.
 
@@ -213,19 +233,23 @@ def _load_all(
     """
     from recipes.samples import reader as sample_folder
 
-    if (target or package) and len(named or sample_folder.names(project.workspace)) != 1:
+    one = len(named or sample_folder.names(project.workspace)) == 1
+    if (target or package) and not one:
         raise errors.BadInput("--target and --package choose a program of one sample", hint="name it with --samples")
+    if trial != Trial() and not one:
+        raise errors.BadInput("options for the trial run are for one sample", hint="name it with --samples")
     if not named:
-        return load_each(project, target, package)
-    found: dict[str, Sample] = {}
+        found, broken = load_each(project, target, package)
+        return tuple(map(trial.of, found)), broken
+    by_name: dict[str, Sample] = {}
     for name in named:
-        sample = load(project, Selection(name, target, package))
-        if found.setdefault(sample.name, sample) != sample:
+        sample = trial.of(load(project, Selection(name, target, package)))
+        if by_name.setdefault(sample.name, sample) != sample:
             raise errors.BadInput(
                 f"two samples are called {sample.name!r}, so their images would have one name",
                 hint="compare them one by one",
             )
-    return tuple(found.values()), ()
+    return tuple(by_name.values()), ()
 
 
 def _print_plan(project: Project, sample: Sample, recipe: Recipe, platform: Platform) -> None:

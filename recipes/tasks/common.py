@@ -17,7 +17,7 @@ from recipes.support import console, printable
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
-    from recipes.model import BaseImage, Descriptor, Image, Platform, Sample, Unavailable
+    from recipes.model import BaseImage, Descriptor, Expect, Image, Platform, Sample, Unavailable
     from recipes.pipeline import Project
 
 COMMON = {
@@ -38,6 +38,15 @@ COMMON = {
 
 RUNNING = ("engine", "compression", "jobs", "format", "max_blob")
 """The options of every task that runs what it makes."""
+
+TRIAL = {
+    "args": "arguments for the trial run, quoted as in a shell, in place of the sample's own",
+    "stdin": "stdin for the trial run, in place of the sample's own",
+    "expect": "text that its stdout has to contain; it has to exit with 0, or as --expect-exit says",
+    "expect_exit": "the exit code with which it has to end (default: it has to start, no more)",
+    "serves": "it has to go on running for that many seconds (2 where none are given)",
+}
+"""The options for the trial run, which never change the image."""
 
 MANY: Sequence[str] = []
 """The default of an option that may be repeated. A list: with a tuple, Invoke would take one value's letters apart."""
@@ -99,6 +108,49 @@ class Selection:
     source: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What the options of `TRIAL` say; None where one is not given. `serves` is True where it has no value."""
+
+    args: str | None = None
+    stdin: str | None = None
+    expect: str | None = None
+    expect_exit: str | None = None
+    serves: str | bool | None = None
+
+    def of(self, sample: Sample) -> Sample:
+        """`sample`, tried like this. What it expects by itself is about its own arguments and input, not about others.
+
+        Raises: BadInput.
+        """
+        args = sample.args if self.args is None else words(self.args)
+        stdin = sample.stdin if self.stdin is None else self.stdin
+        changed = (args, stdin) != (sample.args, sample.stdin)
+        return replace(sample, args=args, stdin=stdin, expect=self._expect() or (None if changed else sample.expect))
+
+    def _expect(self) -> Expect | None:
+        from recipes.model import Expect
+        from recipes.samples.reader import is_code, is_seconds
+
+        if self.serves and self.expect_exit is not None:
+            raise errors.BadInput("--serves and --expect-exit exclude each other")
+        if self.serves:
+            seconds = 2.0 if self.serves is True else _seconds(self.serves)
+            if not is_seconds(seconds):
+                raise errors.BadInput(f"--serves must be a number of seconds up to 600, not {self.serves}")
+            return Expect(serves=seconds, contains=self.expect)
+        if self.expect is None and self.expect_exit is None:
+            return None
+        text = "0" if self.expect_exit is None else self.expect_exit
+        if not re.fullmatch("[0-9]{1,6}", text) or not is_code(int(text)):
+            raise errors.BadInput(f"--expect-exit must be a number from 0 to 255, not {text}")
+        return Expect(exit_code=int(text), contains=self.expect)
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) else None
+
+
 def load(project: Project, selection: Selection) -> Sample:
     """The sample that is meant, with what `--set` changes of its image."""
     from recipes.samples.reader import load
@@ -123,8 +175,8 @@ def load_each(
     return tuple(found), tuple(broken)
 
 
-def load_any(project: Project, selection: Selection, args: str = "", stdin: str = "") -> Sample:
-    """A sample, or a file as one. Raises: BadInput for options that only the other kind has."""
+def load_any(project: Project, selection: Selection) -> Sample:
+    """A sample, or a file as one. Raises: BadInput for options that only a sample has."""
     name = selection.sample
     if is_file(project, name):
         from recipes.samples.reader import prebuilt
@@ -135,11 +187,7 @@ def load_any(project: Project, selection: Selection, args: str = "", stdin: str 
                 f"{name!r} is a file: there is nothing to build", hint="leave out --recipe, --target and --package"
             )
         root = folder_of(project, selection.source) or Path("/")
-        return changed(prebuilt(name, words(args), stdin, root), selection.changes)
-    if args or stdin:
-        raise errors.BadInput(
-            f"{name!r} is a sample: its arguments and stdin are in its sample.toml", hint="change it there"
-        )
+        return changed(prebuilt(name, root=root), selection.changes)
     return load(project, selection)
 
 

@@ -13,7 +13,9 @@ from recipes.tasks.common import (
     COMMON,
     MANY,
     RUNNING,
+    TRIAL,
     Selection,
+    Trial,
     choose_engine,
     choose_recipe,
     ensure_assembler,
@@ -37,12 +39,13 @@ from recipes.tasks.finish import finish
         "with_": "a file or folder of the root that is taken along as it is, with what it loads; may be repeated",
         "platform": COMMON["platforms"],
         "build_target": COMMON["target"],
-        "args": "arguments for the trial run of a file, quoted as in a shell",
-        "stdin": "stdin for the trial run of a file",
+        **TRIAL,
+        "reference": "compare the run with one on this machine: of a file always done, of sources by a dynamic build",
         "run": "do not run the image",
         **{name: COMMON[name] for name in ("recipe", "package", "set_", *RUNNING)},
     },
     iterable=["set_", "dlopen", "with_"],
+    optional=["serves"],
 )
 @ending_well
 def bundle(
@@ -52,8 +55,12 @@ def bundle(
     dlopen: Sequence[str] = MANY,
     with_: Sequence[str] = MANY,
     recipe: str = "",
-    args: str = "",
-    stdin: str = "",
+    args: str | None = None,
+    stdin: str | None = None,
+    expect: str | None = None,
+    expect_exit: str | None = None,
+    serves: str | None = None,
+    reference: bool = False,
     build_target: str = "",
     package: str = "",
     platform: str = "",
@@ -68,13 +75,16 @@ def bundle(
     """Package a dynamic program with its loader and exactly the libraries that it will load, and run it."""
     from recipes import pipeline
     from recipes.workflows import bundle as bundling
+    from recipes.workflows.home import home_of
 
     one_of("format", format, ("text", "json"))
     project = open_project(c, compression, jobs=jobs, max_blob=max_blob)
-    sample = load_any(project, Selection(target, build_target, package, set_, recipe, source=from_), args, stdin)
+    trial = Trial(args, stdin, expect, expect_exit, serves)
+    sample = trial.of(load_any(project, Selection(target, build_target, package, set_, recipe, source=from_)))
     if from_.startswith("deb-"):
         ensure_assembler()
     running = choose_engine(engine, project, run=run)
+    home = home_of(project, sample, asked=reference) if run else None
     rows = []
     for where in platforms_of(platform):
         if sample.language == "binary":
@@ -83,7 +93,8 @@ def bundle(
             how = choose_recipe(project, sample, where, recipe) if recipe else bundling.dynamic_recipe(sample.language)
             program = pipeline.build_program(project, sample, how, where)
         base = bundling.make(project, program, bundling.Wanted(from_, tuple(dlopen), tuple(with_)))
-        rows.append(pipeline.package_and_run(project, program, base, running, run=run))
+        row = pipeline.package_and_run(project, program, base, running, run=run)
+        rows.append(home.compared(row) if home is not None else row)
     return finish(project, rows, engine, format)
 
 
@@ -96,12 +107,13 @@ def bundle(
         "with_": "a file or folder that a bundle takes along as it is, with what it loads; may be repeated",
         "platform": COMMON["platform"],
         "build_target": COMMON["target"],
-        "args": "arguments for the trial run of a file, quoted as in a shell",
-        "stdin": "stdin for the trial run of a file",
+        **TRIAL,
+        "reference": "compare the run with one on this machine: of a file always done, of sources by a dynamic build",
         "run": "do not run the images: take the first whose verdict is `runs`",
         **{name: COMMON[name] for name in ("package", "set_", *RUNNING)},
     },
     iterable=["set_", "dlopen", "with_"],
+    optional=["serves"],
 )
 @ending_well
 def smallest(
@@ -110,8 +122,12 @@ def smallest(
     from_: str = "",
     dlopen: Sequence[str] = MANY,
     with_: Sequence[str] = MANY,
-    args: str = "",
-    stdin: str = "",
+    args: str | None = None,
+    stdin: str | None = None,
+    expect: str | None = None,
+    expect_exit: str | None = None,
+    serves: str | None = None,
+    reference: bool = False,
     build_target: str = "",
     package: str = "",
     platform: str = "",
@@ -126,11 +142,13 @@ def smallest(
     """Find the smallest image that runs (static, bundled, or on a base), and say why the others were rejected."""
     from recipes.report.smallest import document, render
     from recipes.workflows.bundle import Wanted
+    from recipes.workflows.home import home_of
     from recipes.workflows.smallest import Search
 
     one_of("format", format, ("text", "json"))
     project, where = open_project(c, compression, jobs=jobs, max_blob=max_blob), platform_of(platform)
-    sample = load_any(project, Selection(target, build_target, package, set_, source=from_), args, stdin)
+    trial = Trial(args, stdin, expect, expect_exit, serves)
+    sample = trial.of(load_any(project, Selection(target, build_target, package, set_, source=from_)))
     if not run:
         console.note("nothing is run: the first image whose verdict is `runs` is taken as the smallest")
     search = Search(
@@ -139,6 +157,7 @@ def smallest(
         choose_engine(engine, project, run=run),
         run=run,
         wanted=Wanted(from_, tuple(dlopen), tuple(with_)),
+        home=home_of(project, sample, asked=reference) if run else None,
     )
     candidates = tuple(search.candidates(sample))
     passed = None if candidates[-1].rejected_because else candidates[-1].row

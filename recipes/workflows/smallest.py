@@ -16,6 +16,7 @@ from recipes.pipeline import Project
 from recipes.run.engine import Engine
 from recipes.support import console
 from recipes.workflows import bundle
+from recipes.workflows.home import Home
 
 _TELLING = re.compile(r"\b(?:fatal )?error:|undefined (?:reference|symbol)|cannot find", re.IGNORECASE)
 
@@ -29,6 +30,8 @@ class Search:
     engine: Engine | None
     run: bool = True
     wanted: bundle.Wanted | None = None
+    home: Home | None = None
+    """What each run is compared with, where it is."""
 
     def candidates(self, sample: Sample) -> Iterator[Candidate]:
         """One candidate after the other, the one that passes last; where none does, each says why.
@@ -102,6 +105,7 @@ class Search:
             if verdict.status is not Status.RUNS:
                 return Candidate(name, f"judged: {verdict.status}: {verdict.reason}")
             row = pipeline.package_and_run(self.project, program, on, self.engine, run=self.run)
+            row = self.home.compared(row) if self.home is not None else row
         except errors.RecipeError as error:
             hint = f" ({error.hint})" if error.hint else ""
             return Candidate(name, f"{error.message}{hint}")
@@ -112,6 +116,8 @@ class Search:
             return ""
         if row.observed is None:
             return f"judged to run, but not run: {row.run.reason}"
+        if row.expect is None:
+            return f"does not run: {row.reason.partition(chr(10))[0]}"
         wrote = row.run.stdout.strip().partition("\n")[0][:80]
         also = f"; it wrote {wrote!r}" if wrote else ""
         return f"does not run as expected: {row.reason.partition(chr(10))[0]}{also}"

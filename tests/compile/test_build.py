@@ -37,6 +37,7 @@ def test_every_sample_with_every_recipe(name: str, recipe: str, workspace: Works
     if RECIPES[recipe].language != sample.language:
         return
     binary = make(sample, recipe, workspace)
+    assert sample.expect is not None
     assert output(binary, *sample.args, stdin=sample.stdin.encode()) == sample.expect.stdout
     linkage = read_elf(binary.path).linkage
     assert linkage.is_static or not RECIPES[recipe].static

@@ -10,12 +10,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from recipes.model import Comparison, Platform, Unavailable
+from recipes.model import Comparison, Platform, RunOutcome, RunStatus, SizeRow, Unavailable
+from recipes.report import table
 from recipes.report.document import comparison_document, dumps, render_csv
 from recipes.report.html import render_page
 from recipes.report.summary import render
-from tests.report.rows import FAILS, NOT_STARTED, row
+from tests.report.rows import FAILS, NOT_STARTED, RAN, row
 
+SERVING = RunOutcome("local", RunStatus.STOPPED, seconds=2.0, reason="its time is over", timed_out=True)
 COMPARISON = Comparison(
     (row(size=1234567), row(recipe="gcc-dynamic", base="other", base_size=99, verdict=FAILS, run=NOT_STARTED)),
     (Unavailable("alpine", "docker.io cannot be reached"),),
@@ -41,6 +43,7 @@ def test_the_document_has_exact_bytes_and_whole_reasons() -> None:
         "seconds": 0.003,
         "reason": "",
         "timed_out": False,
+        "listens": [],
     }
     assert small["verdict"]["findings"][0]["code"] == "interpreter-missing"
     assert document["unavailable"] == [{"name": "alpine", "reason": "docker.io cannot be reached"}]
@@ -135,3 +138,40 @@ def test_one_build_in_a_few_lines() -> None:
     assert "verdict   fails: exec /app: no such file or directory" in text
     assert "certain (interpreter-missing): it asks for a loader; fix: -static" in text
     assert "run       as expected (local engine, 0.003 s)" in render(COMPARISON.rows[0])
+
+
+def unexpecting(run: RunOutcome) -> SizeRow:
+    """A row whose sample expects nothing but that the program starts."""
+    one = row(run=run)
+    program = replace(one.program, sample=replace(one.program.sample, expect=None))
+    return replace(one, image=replace(one.image, program=program))
+
+
+@pytest.mark.parametrize(
+    ("run", "line", "cell"),
+    [
+        (replace(RAN, exit_code=1), "started, exit code 1 (local engine", "yes, exit code 1"),
+        (replace(RAN, exit_code=139), "does not run (local engine", "no: exit code 139 (SIGSEGV)"),
+        (replace(SERVING, listens=("53/udp", "80/tcp")), "started, listens on 53/udp, 80/tcp (local engine",
+         "yes, listens on 53/udp, 80/tcp"),
+        (SERVING, "started, still running (local engine", "yes, still running"),
+        (RAN, "started, exit code 0 (local engine", "yes"),
+    ],
+)  # fmt: skip
+def test_a_run_of_which_nothing_was_expected(run: RunOutcome, line: str, cell: str) -> None:
+    """It says how the program ended, also in the table and on the page."""
+    one = unexpecting(run)
+    assert f"run       {line}" in render(one)
+    assert f" {cell} " in table.render(Comparison((one,)))
+    if cell.startswith("yes,"):
+        assert f"<td>{cell}</td>" in render_page(Comparison((one,)))
+
+
+def test_what_it_wrote_is_shown_shortly() -> None:
+    """The first three lines of either stream, cut where they are long, without what would steer a terminal."""
+    stderr = f"\x1b[31mred\x1b[0m\r\n{'x' * 999}\n\x07"
+    one = unexpecting(replace(RAN, exit_code=1, stdout="1\n2\n3\n4\n", stderr=stderr))
+    lines = render(one).splitlines()
+    shown = lines[next(number for number, each in enumerate(lines) if each.startswith("run")) + 1 :]
+    assert shown == ["  1", "  2", "  3", "  …", "  red", f"  {'x' * 157}…", r"  \x07"]
+    assert render(row(run=RAN)).splitlines()[-1].startswith("run ")  # what was expected need not be shown

@@ -6,6 +6,7 @@ import copy
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from recipes.elf.facts import read_elf
 from recipes.model import (
+    AtHome,
     Candidate,
     Comparison,
     Descriptor,
@@ -72,14 +74,20 @@ VERDICT = Verdict(
     (Library("libz.so.1", None, "/app", (Searched("/lib/libz.so.1", "built in", "no such file"),)),),
 )
 ON_A_BASE = Verification("app", "alpine", AMD64, VERDICT)
-STOPPED = RunOutcome("local", RunStatus.STOPPED, seconds=20.0, reason="its time is over", timed_out=True)
-ROWS = [full(run) for run in (None, RAN, NOT_STARTED, NOT_RUN, STOPPED)]
+STOPPED = RunOutcome(
+    "local", RunStatus.STOPPED, seconds=20.0, reason="its time is over", timed_out=True, listens=("80/tcp",)
+)
+ROWS = [
+    *(full(run) for run in (None, RAN, NOT_STARTED, NOT_RUN, STOPPED)),
+    replace(full(RAN), home=AtHome(RAN, "", True)),
+    replace(full(RAN), home=AtHome(NOT_STARTED, None, None)),
+]
 
 DOCUMENTS: dict[str, list[str]] = {
     "comparison": [dumps(comparison_document(each)) for each in (Comparison(tuple(ROWS), GONE, GONE), Comparison(()))],
     "images": [dumps(images_document(ROWS, DIGEST)), dumps(images_document([row(verdict=FAILS)], DIGEST))],
     "smallest": [
-        smallest.document((Candidate("a", "it fails"), Candidate("b", "", ROWS[1]))),
+        smallest.document((Candidate("a", "it fails"), Candidate("b", "", ROWS[5]))),
         smallest.document((Candidate("a", "no"),)),
     ],
     "verdict": [dumps(verdicts.document(ON_A_BASE))],

@@ -159,6 +159,39 @@ def test_arguments_that_are_too_long(runner: Engine, workspace: Workspace) -> No
     assert (outcome.status, outcome.reason) == (RunStatus.NOT_STARTED, "exec /app: argument list too long")
 
 
+SERVER = r"""
+    #include <arpa/inet.h>
+    #include <sys/socket.h>
+    #include <unistd.h>
+    static int open_at(int kind, int port) {
+        struct sockaddr_in place = {AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}};
+        int number = socket(AF_INET, kind, 0);
+        bind(number, (void *)&place, sizeof place);
+        return number; }
+    int main(void) {
+        listen(open_at(SOCK_STREAM, 8080), 5); listen(open_at(SOCK_STREAM, 443), 5);
+        open_at(SOCK_STREAM, 22); open_at(SOCK_DGRAM, 53); open_at(SOCK_DGRAM, 0);
+        for (;;) pause(); }"""
+
+
+@pytest.mark.parametrize(
+    "limits", [Limits(seconds=1), Limits(listening_seconds=0.5)], ids=["at the limit", "when it listens"]
+)
+def test_the_ports_of_a_server(workspace: Workspace, limits: Limits) -> None:
+    """Named are those on which others may reach it: not one that is only bound, nor one of a client's."""
+    outcome = run(LocalEngine(workspace, Project.at(workspace.root).roots), workspace, SERVER, limits=limits)
+    assert (outcome.status, outcome.timed_out) == (RunStatus.STOPPED, True)
+    assert outcome.listens == ("53/udp", "443/tcp", "8080/tcp")
+
+
+def test_a_program_that_listened_and_ended(workspace: Workspace) -> None:
+    """It ended by itself: no port is open any more."""
+    code = SERVER.replace("for (;;) pause();", "sleep(1); return 3;")
+    limits = Limits(listening_seconds=15)
+    outcome = run(LocalEngine(workspace, Project.at(workspace.root).roots), workspace, code, limits=limits)
+    assert (outcome.status, outcome.exit_code, outcome.listens) == (RunStatus.EXITED, 3, ())
+
+
 def test_what_hangs_is_stopped(runner: Engine, workspace: Workspace) -> None:
     """At the time limit the run ends, with what was written so far."""
     code = (

@@ -35,7 +35,7 @@ def test_the_samples_of_this_project() -> None:
     """hello, hello-go and wordcount are there, and each says what it prints."""
     assert {"hello", "hello-go", "wordcount"} <= set(names(OURS))
     for name in names(OURS):
-        assert load(name, OURS).expect.stdout, name
+        assert (load(name, OURS).expect or Expect()).stdout, name
     wordcount = load("wordcount", OURS)
     assert wordcount.libraries == (("count", (Path("lib/count.cpp"), Path("lib/space.cpp"))),)
     assert wordcount.include == (Path("include"),)
@@ -94,6 +94,20 @@ def test_everything_that_can_be_set(workspace: Workspace) -> None:
         labels=(("l", "x"),),
         annotations=(("a", "y"),),
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "expect"),
+    [
+        ("", None),
+        ("expect = {}", Expect()),
+        ('expect = "out"', Expect("out")),
+        ('expect = { contains = "out", exit_code = 1 }', Expect(exit_code=1, contains="out")),
+    ],
+)
+def test_what_is_expected(workspace: Workspace, settings: str, expect: Expect | None) -> None:
+    """Nothing, where sample.toml says nothing of it; with `expect` the exit code counts, too, and is 0 by default."""
+    assert make(workspace, settings).expect == expect
 
 
 def test_sources_may_be_patterns(workspace: Workspace) -> None:

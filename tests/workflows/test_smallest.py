@@ -142,7 +142,7 @@ def test_bases_come_last_and_by_size(workspace: Workspace, monkeypatch: pytest.M
 def test_nothing_runs(project: Path) -> None:
     """Where no candidate passes the exit code is 3, every candidate is named, and no image is shown."""
     need_tool("g++")
-    add(project, "wrong", "int main() { return 4; }\n")
+    add(project, "wrong", "int main() { return 4; }\n", "expect = { exit_code = 0 }\n")
     (project / "pyproject.toml").write_text("")
     code, candidates, document = searched(project, "wrong")
     assert code == 3

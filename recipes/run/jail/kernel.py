@@ -22,8 +22,8 @@ _KEYCTL_JOIN_SESSION_KEYRING = 1
 _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_NEW_LISTENER = 1, 8
 _CAP_SYS_PTRACE = 19
 _CAPABILITY_VERSION = 0x20080522
-_OPENAT2, _PIDFD_GETFD = 437, 438
-_AT_FDCWD = -100
+_OPENAT2, _PIDFD_GETFD, _MOUNT_SETATTR = 437, 438, 442
+_AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _NO_XDEV, _NO_MAGICLINKS = 1, 2
 _GENERIC = (41, 219, 277, 91, 272)
 _PIVOT_ROOT, _KEYCTL, _SECCOMP, _CAPSET, _KCMP = {
@@ -46,6 +46,21 @@ def mount(source: str, target: str, kind: str | None, flags: int, data: str | No
     done = _libc.mount(*texts, ctypes.c_ulong(flags), os.fsencode(data) if data else None)
     if done != 0 and refused:
         raise Refused(f"{refused} ({_reason()})")
+
+
+class _Attributes(ctypes.Structure):
+    _fields_ = (("set", ctypes.c_uint64), ("clear", ctypes.c_uint64), ("propagation", ctypes.c_uint64),
+                ("user", ctypes.c_uint64))  # fmt: skip
+
+
+def bind_for_reading(source: str, target: str) -> None:
+    """A folder of this machine, with all that is mounted below it, which nobody can write to from `target` on."""
+    mount(source, target, None, BIND | REC, None, f"{source} cannot be bound here")
+    attributes = _Attributes(RDONLY | NOSUID | NODEV)  # as MOUNT_ATTR_… the same bits
+    size = ctypes.sizeof(attributes)
+    done = _libc.syscall(_MOUNT_SETATTR, _AT_FDCWD, os.fsencode(target), _AT_RECURSIVE, ctypes.byref(attributes), size)
+    if done != 0:
+        raise Refused(f"{source} cannot be bound for reading alone here ({_reason()})")
 
 
 def pivot_root() -> None:

@@ -33,6 +33,8 @@ def build(spec: Spec) -> tuple[int, list[int]]:
     root = spec["mountpoint"]
     options = f"lowerdir={lower}"
     kernel.mount("overlay", root, "overlay", RDONLY | NOSUID | NODEV, options, "overlays are not allowed here")
+    for name in spec["binds"]:
+        kernel.bind_for_reading(f"/{name}", f"{root}/{name}")
     kernel.mount("proc", f"{root}/proc", "proc", _QUIET, None, "/proc cannot be mounted here")
     proc = os.open(f"{root}/proc", os.O_RDONLY | os.O_DIRECTORY)
     _open_ports(proc)

@@ -2,7 +2,8 @@
 
 It runs as `python -I -S start.py SPEC STATUS`, two descriptors: a marshalled dict to read, and lines `word\\tvalue` to
 write: `refused` why a namespace or mount was not allowed, `failed` why the program could not be started, `stopped`
-the limit that it met, `seconds` that it took. Its own exit code is the program's, 128+n after signal n.
+the limit that it met, `listens` the ports that were open when its time was over, `seconds` that it took. Its own exit
+code is the program's, 128+n after signal n.
 
 Three processes: this one, which makes the namespaces; process 1 of the first pid namespace, which builds the root and
 watches; and process 1 of a second one within it, which becomes the program. The program sees the second one alone, so
@@ -27,6 +28,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kernel
 import root
 import sockets
+from clock import Clock
 from footprint import Footprint
 from interpreters import interpreters
 from kernel import Refused
@@ -84,15 +86,17 @@ def _watch_over(spec: Spec, status: int, lifeline: int, group: tuple[int, int] |
     program, listener = _start(spec, status, group)
     started = time.monotonic()
     footprint = Footprint(spec["memory"], proc, memory) if group is None else None
+    clock = Clock(started, spec["seconds"], spec["listening"], proc)
     asked = listener, lambda: sockets.answer(listener, spec["families"])
     try:
-        ending, stopped = wait(program, started + spec["seconds"], lifeline, footprint, asked)
+        ending, stopped = wait(program, clock, lifeline, footprint, asked)
     except Lifeline:
         os._exit(1)
     if group is not None and _was_full(group[1]):
         stopped = "memory limit"
     if stopped:
         _tell(status, "stopped", stopped)
+        _tell(status, "listens", " ".join(clock.ports))
     _tell(status, "seconds", repr(time.monotonic() - started))
     os._exit(_exit_code(ending))
 

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # without importing `typing`
     from collections.abc import Callable
 
+    from clock import Clock
     from footprint import Footprint
 
 _STEP = 0.02
@@ -27,7 +28,7 @@ class Lifeline(Exception):
 
 
 def wait(
-    program: int, deadline: float, lifeline: int, footprint: Footprint | None, asked: tuple[int, Callable[[], None]]
+    program: int, clock: Clock, lifeline: int, footprint: Footprint | None, asked: tuple[int, Callable[[], None]]
 ) -> tuple[int, str]:
     """(wait status of the child, the limit that it went past or ""). Without `footprint` memory is counted elsewhere.
 
@@ -46,11 +47,11 @@ def wait(
             stopped = "memory limit" if footprint.is_over() else ""
             ended = time.monotonic()
             look = max(now + _STEP, ended + min(_AWAY, _SHARE * (ended - now)))
-        if now >= deadline and not stopped:
-            stopped = "time limit"
+        if not stopped:
+            stopped = clock.over(now)
         if stopped:
             os.kill(program, SIGKILL)
-        until = min(deadline, look) if footprint is not None else deadline
+        until = min(clock.look, look) if footprint is not None else clock.look
         ready = dict(waiter.poll(None if stopped else 1000 * max(0.0, until - time.monotonic())))
         if child in ready:
             return os.waitpid(program, 0)[1], stopped

@@ -1,0 +1,128 @@
+"""As at home: a program in its image, compared with the same program in this machine's own root.
+
+What is compared is how both ended and what they wrote to stdout, without what differs from one run to the next: times
+of day, durations, seconds since 1970, addresses in memory, and what the program is called. Process numbers need no such
+care: each program is process 1 of a namespace of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from functools import cache, cached_property
+from itertools import zip_longest
+
+from recipes import pipeline
+from recipes.model import AtHome, Platform, Program, RunOutcome, RunStatus, Sample, SizeRow
+from recipes.pipeline import Project
+from recipes.workflows import bundle
+
+_FLEETING = re.compile(
+    r"\b\d{1,2}:\d\d(:\d\d([.,]\d+)?)?\b"  # a time of day
+    r"|\b\d+([.,]\d+)? ?(ns|us|µs|ms|s|seconds?)\b"  # a duration
+    r"|\b1\d{9}([.]\d+)?\b|\b1\d{12}\b|\b1\d{18}\b"  # since 1970, in seconds, milliseconds, nanoseconds
+    r"|\b0x[0-9a-fA-F]{6,}\b"  # an address
+)
+_SHOWN = 60
+
+
+def home_of(project: Project, sample: Sample, *, asked: bool) -> Home | None:
+    """What runs of `sample` are compared with: a file is, unless something is expected; sources where it is asked for.
+
+    The program has to be one for this machine, and for sources its dynamic build.
+    """
+    if not asked and (sample.language != "binary" or sample.expect is not None):
+        return None
+    return Home(project, sample)
+
+
+class Home:
+    """The run at home, made when it is first needed, and once for all images."""
+
+    def __init__(self, project: Project, sample: Sample) -> None:
+        self._project, self._sample = project, sample
+
+    def compared(self, row: SizeRow) -> SizeRow:
+        """`row` with how its run compares; as it is, where nothing was run, or it is for another CPU."""
+        run = row.run
+        if run is None or run.status is RunStatus.NOT_RUN or row.image.platform != Platform.host():
+            return row
+        reference = self._run
+        if not reference.started:
+            return replace(row, home=AtHome(reference, None, None))
+        names = *_names(row.image.entrypoint[-1]), *_names(self._place)
+        differs = difference(run, reference, names)
+        return replace(row, home=AtHome(reference, differs, _ending(run) == _ending(reference)))
+
+    @cached_property
+    def _program(self) -> Program:
+        sample, host = self._sample, Platform.host()
+        if sample.language == "binary":
+            return pipeline.take_program(self._project, sample, host)
+        return pipeline.build_program(self._project, sample, bundle.dynamic_recipe(sample.language), host)
+
+    @property
+    def _place(self) -> str:
+        from recipes.run.home import home_path
+
+        return home_path(self._program)
+
+    @cached_property
+    def _run(self) -> RunOutcome:
+        from recipes.run.local import LocalEngine
+
+        sample = self._sample
+        engine = LocalEngine(self._project.workspace, self._project.roots)
+        return engine.run_at_home(
+            self._program,
+            args=sample.args,
+            stdin=sample.stdin.encode("utf-8", "surrogateescape"),
+            limits=pipeline.limits_of(sample),
+        )
+
+
+def difference(run: RunOutcome, reference: RunOutcome, names: tuple[str, ...] = ()) -> str:
+    """In what one line `run` differs from `reference`; "" in nothing. `names` are what the program is called in both.
+
+    Of two that were ended by us, what both had the time to write is compared.
+    """
+    if _ending(run) != _ending(reference):
+        return f"{run.ending}, at home {reference.ending}"
+    if run.engine == reference.engine and run.listens != reference.listens:
+        ports, others = (", ".join(each.listens) or "no port" for each in (run, reference))
+        return f"it listens on {ports}, at home on {others}"
+    ours, theirs = run.stdout.splitlines(), reference.stdout.splitlines()
+    if run.status is RunStatus.STOPPED:
+        both = min(len(ours), len(theirs))
+        ours, theirs = ours[: max(0, both - 1)], theirs[: max(0, both - 1)]  # the last line may be half of one
+    for number, (mine, other) in enumerate(zip_longest(ours, theirs), start=1):
+        if mine is None or other is None or lasting(mine, names) != lasting(other, names):
+            return f"line {number} of stdout is {_shown(mine)}, at home {_shown(other)}"
+    return ""
+
+
+def lasting(text: str, names: tuple[str, ...] = ()) -> str:
+    """`text` without what differs from run to run; `names` of the program become one."""
+    text = _FLEETING.sub("…", text)
+    return _called(names).sub("…", text) if names else text
+
+
+@cache
+def _called(names: tuple[str, ...]) -> re.Pattern[str]:
+    longest_first = sorted({*names}, key=len, reverse=True)
+    return re.compile(rf"(?<![\w/.-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w/-])")
+
+
+def _names(path: str) -> tuple[str, str]:
+    return path, os.path.basename(path)
+
+
+def _ending(run: RunOutcome) -> tuple[object, ...]:
+    return run.status, run.exit_code, run.timed_out or run.reason
+
+
+def _shown(line: str | None) -> str:
+    if line is None:
+        return "missing"
+    return repr(line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…")
