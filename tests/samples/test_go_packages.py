@@ -14,6 +14,7 @@ from recipes.errors import BadInput, CommandFailed
 from recipes.model import Platform, Program
 from recipes.samples.reader import load
 from recipes.support.workspace import Workspace
+from tests.proxies import publish, use
 
 SAYS = 'package main\n\nimport "fmt"\n\nvar version = "none"\n\nfunc main() {{ fmt.Println("{}", version) }}\n'
 CGO = """package main
@@ -175,10 +176,8 @@ def test_cgo_is_static_with_zig(platform: str, workspace: Workspace) -> None:
 def test_a_program_from_a_module_proxy(platform: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """`module/path/cmd@version` is fetched and built, also for another CPU; a version that is not there is told."""
     proxy = workspace.root / "proxy"
-    _publish(proxy, "example.org/tool", "v1.0.1", {"cmd/say/main.go": SAYS.format("from a proxy")})
-    for name, value in (("GOPROXY", f"file://{proxy}"), ("GONOSUMDB", "*"), ("GONOSUMCHECK", "1"), ("GOFLAGS", "")):
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("GOMODCACHE", str(workspace.root / "modules"))
+    publish(proxy, "example.org/tool", "v1.0.1", {"cmd/say/main.go": SAYS.format("from a proxy")})
+    use(proxy, workspace.root / "modules", monkeypatch)
     chosen = Platform.parse(platform) if platform else Platform.host()
     sample = load("example.org/tool/cmd/say@v1.0.1", workspace)
     assert sample.name == "say"
@@ -192,19 +191,3 @@ def test_a_program_from_a_module_proxy(platform: str, workspace: Workspace, monk
             build(missing, RECIPES["go-static"], chosen, workspace, echo=False)
         assert "v9.9.9" in caught.value.output
     subprocess.run(["chmod", "-R", "u+w", workspace.root / "modules"], check=True)
-
-
-def _publish(proxy: Path, path: str, version: str, files: dict[str, str]) -> None:
-    """A module as a proxy has it. Source: go.dev/ref/mod, "GOPROXY protocol"."""
-    import json
-    import zipfile
-
-    folder = proxy / path / "@v"
-    folder.mkdir(parents=True)
-    mod = f"module {path}\n\ngo 1.21\n"
-    (folder / f"{version}.mod").write_text(mod)
-    (folder / f"{version}.info").write_text(json.dumps({"Version": version}))
-    (folder / "list").write_text(f"{version}\n")
-    with zipfile.ZipFile(folder / f"{version}.zip", "w") as archive:
-        for name, text in {"go.mod": mod, **files}.items():
-            archive.writestr(f"{path}@{version}/{name}", text)

@@ -13,6 +13,7 @@ from recipes.compile.context import BuildContext
 from recipes.compile.environment import unset
 from recipes.compile.files import listed, walk
 from recipes.compile.gomod import module_of, replacements
+from recipes.compile.goproxy import MainModule, Proxy, is_fixed
 from recipes.compile.paths import built_in
 from recipes.compile.product import Product
 from recipes.compile.step import Step, write_step
@@ -21,8 +22,6 @@ from recipes.compile.toolchains import CGO_COMPILERS, TOOLCHAINS
 from recipes.compile.toolchains.go import go_level, numbers
 from recipes.errors import BadInput
 from recipes.model import Command, Environment
-
-_VERSION = re.compile(r"v\d+\.\d+\.\d+[^/]*")
 
 
 def steps(context: BuildContext) -> PlannedSteps:
@@ -130,22 +129,44 @@ def _install(context: BuildContext, go: tuple[str, ...], flags: tuple[str, ...],
     """
     sample, work = context.sample, context.work
     path = work / "path"
-    own = (*(pair for pair in env if pair[0] not in ("GOPATH", "GOMODCACHE")), ("GOPATH", str(path)))
     modules = dict(env).get("GOMODCACHE") or os.environ.get("GOMODCACHE") or str(_gopath() / "pkg/mod")
-    install = Command((*go, "install", *flags, sample.module), work, (*own, ("GOMODCACHE", modules)))
+    cache = ("GOMODCACHE", modules)
+    own = (*(pair for pair in env if pair[0] not in ("GOPATH", "GOMODCACHE")), ("GOPATH", str(path)), cache)
+    main = Proxy(go, (*env, cache), context.workspace.cache / "modules").main_module(sample.module)
+    make = _in_main_module(context, main, go, flags, own) if main and main.go_mod else ()
+    install = Step(
+        title="go install",
+        command=Command((*go, "install", *flags, sample.module), work, own),
+        output=path / "bin",
+        stage=1,
+        links=True,
+        always_run=not is_fixed(sample.module.partition("@")[2]),
+    )
     pick = Command(("cp", "--", f"path/bin/{sample.name}", "app"), work)
     product = Product(path / "bin", "", architecture(context.platform.architecture).elf_machine)
     return (
         Step(title="clear", command=Command(("rm", "-rf", "--", "path"), work), output=work),
+        *(make or (install,)),
+        Step(title="pick the program", command=pick, output=work / "app", stage=2, product=product),
+    )
+
+
+def _in_main_module(
+    context: BuildContext, main: MainModule, go: tuple[str, ...], flags: tuple[str, ...], env: Environment
+) -> tuple[Step, ...]:
+    """What `go install` refuses, built from a main module of ours, whose go.sum go completes."""
+    folder, programs = context.work / "main", context.work / "path/bin"
+    package = context.sample.module.partition("@")[0]
+    return (
+        write_step(folder / "go.mod", main.go_mod),
         Step(
-            title="go install",
-            command=install,
-            output=path / "bin",
+            title="go build",
+            command=Command((*go, "build", "-mod=mod", *flags, "-o", f"{programs}/", package), folder, env),
+            output=programs,
             stage=1,
             links=True,
-            always_run=_VERSION.fullmatch(sample.module.partition("@")[2]) is None,
+            remark=main.remark,
         ),
-        Step(title="pick the program", command=pick, output=work / "app", stage=2, product=product),
     )
 
 
