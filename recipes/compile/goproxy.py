@@ -35,12 +35,14 @@ def is_fixed(version: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class MainModule:
-    """`go_mod` is the text of a go.mod that builds the program as its own does; "" where it needs none.
+    """`go_mod` is the text of a go.mod that builds the program as its own does.
 
-    `remark` tells which versions stand for folders that only its repository has.
+    `needed` says that `go install` would refuse the program's own. `remark` tells which versions stand for folders
+    that only its repository has.
     """
 
     go_mod: str
+    needed: bool
     remark: str
 
 
@@ -100,8 +102,6 @@ class Proxy:
     def _main(self, found: _Version) -> MainModule:
         said = next(self._ask("mod", "edit", "-json", found.go_mod), {})
         replaced, excluded = said.get("Replace") or (), said.get("Exclude") or ()
-        if not replaced and not excluded:
-            return MainModule("", "")
         local = [each["Old"]["Path"] for each in replaced if "Version" not in each["New"]]
         required = {each["Path"]: each["Version"] for each in said.get("Require") or ()}
         # A replacement that nothing requires keeps others out, or is for tests.
@@ -116,7 +116,8 @@ class Proxy:
             *(f"replace {path} => {path} {version}" for path, version in published.items() if version != wanted[path]),
             *(f"exclude {each['Path']} {each['Version']}" for each in excluded),
         ]
-        return MainModule("\n\n".join(lines) + "\n", _remark(found, wanted, published))
+        needed = bool(replaced or excluded)
+        return MainModule("\n\n".join(lines) + "\n", needed, _remark(found, wanted, published))
 
     def _published(self, wanted: Mapping[str, str], main: _Version) -> dict[str, str]:
         """The version that stands for each module which `main` takes from a folder; none where nothing fits.

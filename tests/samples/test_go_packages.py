@@ -17,6 +17,7 @@ from recipes.support.workspace import Workspace
 from tests.proxies import publish, use
 
 SAYS = 'package main\n\nimport "fmt"\n\nvar version = "none"\n\nfunc main() {{ fmt.Println("{}", version) }}\n'
+USES_LIB = 'package main\n\nimport (\n\t"fmt"\n\n\t"example.org/lib"\n)\n\nfunc main() { fmt.Println(lib.Name) }\n'
 CGO = """package main
 
 // #include <stdlib.h>
@@ -149,13 +150,65 @@ def test_a_vendored_tree_needs_no_proxy(workspace: Workspace, monkeypatch: pytes
         workspace,
         {
             "go.mod": "module example.org/app\n\ngo 1.21\n\nrequire example.org/lib v1.0.0\n",
-            "main.go": 'package main\n\nimport "example.org/lib"\n\nfunc main() { println(lib.Name) }\n',
+            "main.go": USES_LIB,
             "vendor/modules.txt": "# example.org/lib v1.0.0\n## explicit; go 1.21\nexample.org/lib\n",
             "vendor/example.org/lib/lib.go": 'package lib\n\nconst Name = "vendored"\n',
         },
     )
-    done = subprocess.run([make(workspace).path], capture_output=True, text=True, check=True)
-    assert done.stderr == "vendored\n"
+    assert output(make(workspace)) == "vendored\n"
+
+
+@pytest.mark.slow
+def test_a_vendor_folder_that_does_not_fit_is_left_alone(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where vendor/modules.txt speaks of other versions than go.mod, modules come from elsewhere, which is said."""
+    monkeypatch.setenv("GOPROXY", "off")
+    files = {
+        "go.mod": "module example.org/app\n\ngo 1.21\n\nrequire example.org/lib v1.0.0\n"
+        "\nreplace example.org/lib => ./staging/lib\n",
+        "main.go": USES_LIB,
+        "staging/lib/go.mod": "module example.org/lib\n\ngo 1.21\n",
+        "staging/lib/lib.go": 'package lib\n\nconst Name = "from its folder"\n',
+        "vendor/modules.txt": "# example.org/lib v0.9.0\n## explicit; go 1.21\nexample.org/lib\n",
+        "vendor/example.org/lib/lib.go": 'package lib\n\nconst Name = "vendored"\n',
+    }
+    folder = module(workspace, files)
+    assert output(make(workspace)) == "from its folder\n"
+    assert "vendor/modules.txt does not fit go.mod" in capfd.readouterr().err
+    assert (folder / "vendor/modules.txt").read_text() == files["vendor/modules.txt"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("named", [True, False], ids=["that-names-it", "of-others"])
+def test_a_workspace_counts_where_it_names_the_module(
+    named: bool, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A go.work above decides where modules come from, as for `go build` there; a change in one of them counts too.
+
+    One that leaves the module out is for others.
+    """
+    monkeypatch.setenv("GOPROXY", "off")
+    folder = module(
+        workspace,
+        {
+            "go.mod": "module example.org/app\n\ngo 1.21\n\nrequire example.org/lib v0.0.0\n"
+            "\nreplace example.org/lib => ./alone\n",
+            "main.go": USES_LIB,
+            "alone/go.mod": "module example.org/lib\n\ngo 1.21\n",
+            "alone/lib.go": 'package lib\n\nconst Name = "by replace"\n',
+        },
+    )
+    beside = workspace.samples / "lib"
+    beside.mkdir()
+    (beside / "go.mod").write_text("module example.org/lib\n\ngo 1.21\n")
+    (beside / "lib.go").write_text('package lib\n\nconst Name = "by go.work"\n')
+    used = "use (\n\t./app // the program\n\t./lib\n)\n" if named else "use ./lib\n"
+    (workspace.samples / "go.work").write_text(f"go 1.21\n\n{used}")
+    assert output(make(workspace)) == ("by go.work\n" if named else "by replace\n")
+    (beside / "lib.go").write_text('package lib\n\nconst Name = "changed"\n')
+    (folder / "alone/lib.go").write_text('package lib\n\nconst Name = "changed"\n')
+    assert output(make(workspace)) == "changed\n"
 
 
 @pytest.mark.slow
