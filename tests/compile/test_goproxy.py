@@ -24,7 +24,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	"example.org/forked"
+	forked "example.org/forked"
 	"example.org/lib"
 )
 
