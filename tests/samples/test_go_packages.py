@@ -12,6 +12,7 @@ from recipes.compile.recipe import RECIPES
 from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed
 from recipes.model import Platform, Program
+from recipes.pipeline import Project, build_program
 from recipes.samples.reader import load
 from recipes.support.workspace import Workspace
 from tests.proxies import publish, use
@@ -222,6 +223,57 @@ def test_cgo_is_static_with_zig(platform: str, workspace: Workspace) -> None:
     assert facts.machine == (Platform.parse(platform) if platform else Platform.host()).architecture
     if not platform:
         assert output(binary) == "42\n"
+
+
+WITH_C = """package main
+
+// #include <fcntl.h>
+// #include <unistd.h>
+// static off64_t end(int fd) { return lseek64(fd, 0, SEEK_END); }
+import "C"
+
+import "os"
+
+func answer() any {
+	file, _ := os.Open(os.Args[0])
+	return C.end(C.int(file.Fd())) > 0
+}
+"""
+WITHOUT_C = """//go:build !cgo
+
+package main
+
+func answer() any { return "Binary was compiled with 'CGO_ENABLED=0', so this is a stub" }
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("files", [{"stub.go": WITHOUT_C}, {}], ids=["a-stub", "left-out"])
+def test_a_program_that_turns_out_to_need_cgo_gets_it(
+    files: dict[str, str], workspace: Workspace, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where no recipe is named and the program is a stub without cgo, or does not build, it is built with cgo.
+
+    Its code in C may use glibc's names for large files. A recipe that is named is what is taken.
+    """
+    main = 'package main\n\nimport "fmt"\n\nfunc main() { fmt.Println(answer()) }\n'
+    module(workspace, {"main.go": main, "with.go": WITH_C, **files})
+    project, sample = Project.at(workspace.root), load("app", workspace)
+    program = build_program(project, sample, None, Platform.host(), echo=False)
+    assert (program.build.recipe, output(program)) == ("go-cgo-static", "true\n")
+    assert capfd.readouterr().err.count("app is built with go-cgo-static: ") == 1
+    if files:
+        named = build_program(project, sample, RECIPES["go-static"], Platform.host(), echo=False)
+        assert "stub" in output(named)
+
+
+@pytest.mark.slow
+def test_a_program_without_code_in_c_is_not_built_twice(workspace: Workspace) -> None:
+    """What does not compile for another reason is told at once."""
+    module(workspace, {"main.go": "package main\n\nfunc main() { answer() }\n"})
+    with pytest.raises(CommandFailed, match="go build failed") as caught:
+        build_program(Project.at(workspace.root), load("app", workspace), None, Platform.host(), echo=False)
+    assert "undefined: answer" in caught.value.output
 
 
 @pytest.mark.slow
