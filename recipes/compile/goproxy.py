@@ -9,6 +9,7 @@ Source: `go help install`; go.dev/ref/mod, "go.mod files" and "Module cache".
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,13 +36,14 @@ def is_fixed(version: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class MainModule:
-    """`go_mod` is the text of a go.mod that builds the program as its own does.
+    """`go_mod` is the text of a go.mod that builds the program as its own does; `go_sum` is its own go.sum, or "".
 
     `needed` says that `go install` would refuse the program's own. `remark` tells which versions stand for folders
     that only its repository has.
     """
 
     go_mod: str
+    go_sum: str
     needed: bool
     remark: str
 
@@ -72,34 +74,31 @@ class Proxy:
         package, _, version = program.partition("@")
         record = self._cache / f"{slug(program)}.json"
         known = kept_value(record, _Record) if is_fixed(version) else None
-        if known is not None:
+        if known is not None and os.path.exists(known.main.go_sum or "/"):
             return known.main
         found = self._holder(package, version)
         if found is None:
             return None
-        main = self._main(found)
+        main = self._main(*found)
         if is_fixed(version):
             keep_value(record, _Record(main))
         return main
 
-    def _holder(self, package: str, version: str) -> _Version | None:
-        """The module that has the package: of those whose path it begins with, the one with the longest path.
+    def _holder(self, package: str, version: str) -> tuple[_Version, Path] | None:
+        """The module that has the package, of those whose path it begins with the one with the longest; and its folder.
 
         Source: go.dev/ref/mod, "Resolving a package to a module".
         """
         parts = package.split("/")
         prefixes = ["/".join(parts[:length]) for length in range(len(parts), 0, -1)]
-        found = self._versions(f"{prefix}@{version}" for prefix in prefixes)
-        if len(found) < 2:
-            return next(iter(found), None)
-        return next((each for each in found if self._has(each, package)), None)
+        for module in self._versions(f"{prefix}@{version}" for prefix in prefixes):
+            got = next(self._ask("mod", "download", "-json", f"{module.module}@{module.version}"), {})
+            folder = Path(got.get("Dir", "/nonexistent"))
+            if any((folder / package[len(module.module) :].strip("/")).glob("*.go")):
+                return module, folder
+        return None
 
-    def _has(self, module: _Version, package: str) -> bool:
-        got = next(self._ask("mod", "download", "-json", f"{module.module}@{module.version}"), {})
-        folder = Path(got.get("Dir", "/nonexistent"), package[len(module.module) :].strip("/"))
-        return any(folder.glob("*.go"))
-
-    def _main(self, found: _Version) -> MainModule:
+    def _main(self, found: _Version, folder: Path) -> MainModule:
         said = next(self._ask("mod", "edit", "-json", found.go_mod), {})
         replaced, excluded = said.get("Replace") or (), said.get("Exclude") or ()
         local = [each["Old"]["Path"] for each in replaced if "Version" not in each["New"]]
@@ -117,7 +116,13 @@ class Proxy:
             *(f"exclude {each['Path']} {each['Version']}" for each in excluded),
         ]
         needed = bool(replaced or excluded)
-        return MainModule("\n\n".join(lines) + "\n", needed, _remark(found, wanted, published))
+        sums = folder / "go.sum"
+        return MainModule(
+            go_mod="\n\n".join(lines) + "\n",
+            go_sum=str(sums) if sums.is_file() else "",
+            needed=needed,
+            remark=_remark(found, wanted, published),
+        )
 
     def _published(self, wanted: Mapping[str, str], main: _Version) -> dict[str, str]:
         """The version that stands for each module which `main` takes from a folder; none where nothing fits.

@@ -62,6 +62,8 @@ def cgo_packages(context: BuildContext) -> tuple[str, ...]:
         return ()
     with workspace.temporary("go-list") as folder:
         (folder / "go.mod").write_text(main.go_mod)
+        if main.go_sum:
+            (folder / "go.sum").write_bytes(Path(main.go_sum).read_bytes())
         return _lines(Command((*listing, "-mod=mod", sample.module.partition("@")[0]), folder, env))
 
 
@@ -203,14 +205,17 @@ def _install(context: BuildContext, go: tuple[str, ...], flags: tuple[str, ...],
 def _in_main_module(
     context: BuildContext, main: MainModule, go: tuple[str, ...], flags: tuple[str, ...], env: Environment
 ) -> tuple[Step, ...]:
-    """What `go install` refuses, built from a main module of ours, whose go.sum go completes."""
-    folder, programs = context.work / "main", context.work / "path/bin"
+    """What `go install` refuses, built from a main module of ours. Go adds what the program's own go.sum lacks."""
+    work, programs = context.work, context.work / "path/bin"
     package = context.sample.module.partition("@")[0]
+    sums = work / "go.sum"
+    copy = Command(("install", "-m", "644", "--", main.go_sum or os.devnull, str(sums)))
     return (
-        write_step(folder / "go.mod", main.go_mod),
+        write_step(work / "go.mod", main.go_mod),
+        Step(title="copy go.sum", command=copy, output=sums),
         Step(
             title="go build",
-            command=Command((*go, "build", "-mod=mod", *flags, "-o", f"{programs}/", package), folder, env),
+            command=Command((*go, "build", "-mod=mod", *flags, "-o", f"{programs}/", package), work, env),
             output=programs,
             stage=1,
             links=True,
