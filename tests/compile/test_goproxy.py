@@ -11,6 +11,7 @@ import pytest
 from recipes.compile.build import build
 from recipes.compile.goproxy import MainModule, Proxy
 from recipes.compile.recipe import RECIPES
+from recipes.errors import CommandFailed
 from recipes.model import Platform
 from recipes.samples.reader import load
 from recipes.support.workspace import Workspace, remove_tree
@@ -95,6 +96,19 @@ def test_a_module_with_replacements_is_built_at_once(
     assert "published versions are taken instead: example.org/lib v0.2.0" in capfd.readouterr().err
     remove_tree(proxy)
     assert build(sample, RECIPES["go-static"], Platform.host(), workspace, echo=False).build.cached
+    remove_tree(proxy.parent / "modules")
+
+
+@pytest.mark.slow
+def test_what_does_not_have_the_sum_of_its_go_sum_is_refused(proxy: Path, workspace: Workspace) -> None:
+    """The program's own go.sum counts, as for a build of its repository."""
+    wrong = f"example.org/lib v0.2.0 h1:{'A' * 43}=\n"
+    publish(proxy, APP, "v1.2.0", {"cmd/say/main.go": PROGRAM, "go.sum": wrong}, DIRECTIVES)
+    lib(proxy, "v0.2.0")
+    lib(proxy, "v1.1.0", path="example.org/fork")
+    sample = load(f"{APP}/cmd/say@v1.2.0", workspace)
+    with pytest.raises(CommandFailed, match="checksum mismatch"):
+        build(sample, RECIPES["go-static"], Platform.host(), workspace, echo=False)
     remove_tree(proxy.parent / "modules")
 
 
