@@ -76,6 +76,26 @@ def test_several_programs_have_to_be_chosen_from(workspace: Workspace) -> None:
         load("app", workspace, package="../other")
 
 
+def test_programs_of_a_workspace_can_be_chosen(workspace: Workspace) -> None:
+    """Beside a go.work the programs of other modules are named too; the only one of the folder's own comes first."""
+    files = {
+        "go.work": "go 1.21\n\nuse (\n\t.\n\t./server\n\t./client\n)\n",
+        "server/go.mod": "module example.org/app/server\n",
+        "server/main.go": SAYS.format("server"),
+    }
+    folder = module(workspace, files)
+    assert load("app", workspace).package == "./server"
+    module(workspace, {"client/go.mod": "module example.org/app/client\n", "client/main.go": SAYS.format("client")})
+    with pytest.raises(BadInput, match=r"2 main packages: \./client, \./server"):
+        load("app", workspace)
+    module(workspace, {"cmd/tool/main.go": SAYS.format("tool")})
+    assert load("app", workspace).package == "./cmd/tool"
+    (folder / "go.work").unlink()
+    (folder / "cmd/tool/main.go").unlink()
+    with pytest.raises(BadInput, match="has no sources"):
+        load("app", workspace)
+
+
 @pytest.mark.parametrize(
     "files",
     [
