@@ -37,11 +37,13 @@ def is_fixed(version: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class MainModule:
     """`go_mod` is the text of a go.mod that builds the program as its own does; `go_sum` is its own go.sum, or "".
+    `go` is the version of Go that it asks for.
 
     `needed` says that `go install` would refuse the program's own. `remark` tells which versions stand for folders
     that only its repository has.
     """
 
+    go: str
     go_mod: str
     go_sum: str
     needed: bool
@@ -80,7 +82,7 @@ class Proxy:
         if found is None:
             return None
         main = self._main(*found)
-        if is_fixed(version):
+        if main is not None and is_fixed(version):
             keep_value(record, _Record(main))
         return main
 
@@ -98,17 +100,21 @@ class Proxy:
                 return module, folder
         return None
 
-    def _main(self, found: _Version, folder: Path) -> MainModule:
-        said = next(self._ask("mod", "edit", "-json", found.go_mod), {})
+    def _main(self, found: _Version, folder: Path) -> MainModule | None:
+        """None where this go does not understand what the go.mod says."""
+        said = next(self._ask("mod", "edit", "-json", found.go_mod), None)
+        if said is None:
+            return None
         replaced, excluded = said.get("Replace") or (), said.get("Exclude") or ()
         local = [each["Old"]["Path"] for each in replaced if "Version" not in each["New"]]
         required = {each["Path"]: each["Version"] for each in said.get("Require") or ()}
         # A replacement that nothing requires keeps others out, or is for tests.
         wanted = {path: required[path] for path in dict.fromkeys(local) if path in required}
         published = self._published(wanted, found)
+        go = said.get("Go", "1.16")  # what is meant where nothing is said
         lines = [
             "module app",
-            f"go {said.get('Go', '1.16')}",
+            f"go {go}",
             *(f"godebug {each['Key']}={each['Value']}" for each in said.get("GoDebug") or ()),
             f"require {found.module} {found.version}",
             *(_replacement(each) for each in replaced if "Version" in each["New"]),
@@ -118,6 +124,7 @@ class Proxy:
         needed = bool(replaced or excluded)
         sums = folder / "go.sum"
         return MainModule(
+            go=go,
             go_mod="\n\n".join(lines) + "\n",
             go_sum=str(sums) if sums.is_file() else "",
             needed=needed,

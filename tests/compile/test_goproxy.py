@@ -11,11 +11,14 @@ import pytest
 from recipes.compile.build import build
 from recipes.compile.goproxy import MainModule, Proxy
 from recipes.compile.recipe import RECIPES
+from recipes.compile.toolchains import TOOLCHAINS
+from recipes.compile.toolchains.protocol import Toolchain
+from recipes.compile.wheels import in_wheel
 from recipes.errors import CommandFailed
 from recipes.model import Platform
 from recipes.samples.reader import load
 from recipes.support.workspace import Workspace, remove_tree
-from tests.need import need_tool
+from tests.need import need, need_tool
 from tests.proxies import publish, use
 
 APP = "example.org/app"
@@ -161,3 +164,17 @@ def test_what_go_can_install_is_left_to_it(proxy: Path, tmp_path: Path) -> None:
     assert main is not None
     assert not main.needed
     assert ask(tmp_path, f"{APP}@v9.9.9") is None
+
+
+@pytest.mark.parametrize(("version", "taken"), [("1.20", True), ("1.21", False)])
+def test_the_wheels_go_is_taken_where_the_machines_is_too_old(
+    version: str, taken: bool, proxy: Path, workspace: Workspace
+) -> None:
+    """What the module's go.mod asks for decides, also for a program that is still at the proxy."""
+    wheel = in_wheel("go/bin/go")
+    need(wheel, "the wheel of Go")
+    publish(proxy, APP, "v1.0.0", {"main.go": PROGRAM})
+    machines = Toolchain(name="go", version=version, argv=("/usr/bin/go",), identity="")
+    fitting = TOOLCHAINS["go"].fitting(machines, load(f"{APP}@v1.0.0", workspace), workspace)
+    remove_tree(proxy.parent / "modules")
+    assert (fitting.argv[0] == wheel) == taken

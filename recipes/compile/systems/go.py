@@ -13,13 +13,13 @@ from recipes.compile.context import BuildContext
 from recipes.compile.environment import unset
 from recipes.compile.files import listed, walk
 from recipes.compile.gomod import module_of, source_folders, work_file_of
-from recipes.compile.goproxy import MainModule, Proxy, is_fixed
+from recipes.compile.goproxy import MainModule, is_fixed
 from recipes.compile.paths import built_in
 from recipes.compile.product import Product
 from recipes.compile.step import Step, write_step
 from recipes.compile.systems.protocol import PlannedSteps
 from recipes.compile.toolchains import CGO_COMPILERS, TOOLCHAINS
-from recipes.compile.toolchains.go import go_level, numbers
+from recipes.compile.toolchains.go import go_level, module_settings, numbers, proxy
 from recipes.errors import BadInput
 from recipes.model import Command, Environment, Sample
 from recipes.support import shell
@@ -45,19 +45,13 @@ def steps(context: BuildContext) -> PlannedSteps:
 def cgo_packages(context: BuildContext) -> tuple[str, ...]:
     """The packages of the program, besides Go's own, that have code in C; () where go cannot list them."""
     sample, workspace = context.sample, context.workspace
-    go = (*unset(), *context.toolchain.argv)
-    env = (*_environment(context), *TOOLCHAINS[context.recipe.toolchain].caches(workspace), ("CGO_ENABLED", "1"))
-    listing = (
-        *go,
-        "list",
-        "-deps",
-        "-f",
-        "{{if and .CgoFiles (not .Standard)}}{{.ImportPath}}{{end}}",
-        *sample.options,
-    )
+    caches = TOOLCHAINS[context.recipe.toolchain].caches(workspace)
+    env = (*_environment(context), *caches, ("CGO_ENABLED", "1"))
+    form = "{{if and .CgoFiles (not .Standard)}}{{.ImportPath}}{{end}}"
+    listing = (*unset(), *context.toolchain.argv, "list", "-deps", "-f", form, *sample.options)
     if not sample.module:
         return _lines(Command((*listing, *_named(sample)), sample.folder, env))
-    main = Proxy(go, env, workspace.cache / "modules").main_module(sample.module)
+    main = proxy(context.toolchain.argv[0], workspace).main_module(sample.module)
     if main is None:
         return ()
     with workspace.temporary("go-list") as folder:
@@ -73,20 +67,10 @@ def _lines(command: Command) -> tuple[str, ...]:
 
 
 def _environment(context: BuildContext) -> Environment:
-    """Everything that decides what is built is said: neither the caller's settings nor those of `go env -w` count.
-
-    GOFLAGS repeats a flag of the command line because an empty one would mean `whatever go env -w said`.
-    """
+    """Everything that decides what is built."""
     work_file = None if context.sample.module else work_file_of(context.sample.folder)
-    settings = (
-        ("LC_ALL", "C"),
-        ("GOFLAGS", "-buildvcs=false"),
-        ("GOTOOLCHAIN", "local"),
-        ("GOWORK", str(work_file or "off")),
-        ("GO111MODULE", "on"),
-        ("GOOS", context.platform.os),
-        ("GOARCH", context.platform.architecture),
-    )
+    target = (("GOOS", context.platform.os), ("GOARCH", context.platform.architecture))
+    settings = (*module_settings(str(work_file or "off")), *target)
     return (*settings, *go_level(context.platform), *context.recipe.env, *_c_compilers(context))
 
 
@@ -181,9 +165,9 @@ def _install(context: BuildContext, go: tuple[str, ...], flags: tuple[str, ...],
     sample, work = context.sample, context.work
     path = work / "path"
     modules = dict(env).get("GOMODCACHE") or os.environ.get("GOMODCACHE") or str(_gopath() / "pkg/mod")
-    cache = ("GOMODCACHE", modules)
-    own = (*(pair for pair in env if pair[0] not in ("GOPATH", "GOMODCACHE")), ("GOPATH", str(path)), cache)
-    main = Proxy(go, (*env, cache), context.workspace.cache / "modules").main_module(sample.module)
+    own = (*(pair for pair in env if pair[0] not in ("GOPATH", "GOMODCACHE")), ("GOPATH", str(path)))
+    own = (*own, ("GOMODCACHE", modules))
+    main = proxy(context.toolchain.argv[0], context.workspace).main_module(sample.module)
     make = _in_main_module(context, main, go, flags, own) if main and main.needed else ()
     install = Step(
         title="go install",
