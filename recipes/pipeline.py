@@ -131,7 +131,7 @@ def take_program(project: Project, sample: Sample, platform: Platform, *, keep: 
 def smaller_hint(project: Project, program: Program) -> str:
     """By how much another recipe is smaller, as far as it was measured on this machine; "" where none is."""
     for other in compiling.smaller(program, project.workspace):
-        if other.facts.linkage.is_static:
+        if other.facts.linkage.is_static and not compiling.has_cgo_stub(other, project.workspace):
             less = program.size - other.size
             return f"{other.build.recipe} is {less:,} bytes smaller (measured: {other.size:,} against {program.size:,})"
     return ""

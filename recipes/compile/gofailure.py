@@ -8,6 +8,7 @@ from recipes.errors import CommandFailed, shortened
 
 _PROGRESS = re.compile(r"go: (downloading|finding|added|upgraded) ")
 _TOO_OLD = re.compile(r"requires go >= (\S+)")
+_INCOMPLETE = re.compile(r"listed in go\.work file: open |replacement directory \S+ does not exist")
 
 
 def go_failed(what: str, output: str) -> CommandFailed:
@@ -25,7 +26,12 @@ def go_failed(what: str, output: str) -> CommandFailed:
     while last < len(lines) and lines[last].startswith("\t"):
         last += 1
     told = " ".join(line.strip() for line in lines[why:last]).removeprefix("go: ")
-    newer = _TOO_OLD.search(told)
-    return CommandFailed(
-        f"{what} failed: {shortened(told, 400)}", f"install Go {newer[1]} or a later one" if newer else "", message
-    )
+    return CommandFailed(f"{what} failed: {shortened(told, 400)}", _hint(told), message)
+
+
+def _hint(told: str) -> str:
+    if newer := _TOO_OLD.search(told):
+        return f"install Go {newer[1]} or a later one"
+    if _INCOMPLETE.search(told):
+        return "a part of its repository is missing: build a clone, or module/path@version from the proxy"
+    return ""

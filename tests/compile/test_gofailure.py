@@ -38,6 +38,20 @@ def test_a_newer_go_is_asked_for() -> None:
     assert error.hint == "install Go 1.99.1 or a later one"
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        "go: cannot load module gone listed in go.work file: open gone/go.mod: no such file or directory\n",
+        "main.go:2:8: example.org/lib@v0.0.0: replacement directory ./gone does not exist\n",
+        "main.go:2:8: pattern gone.txt: no matching files found\n",
+    ],
+    ids=["go.work", "replace", "neither"],
+)
+def test_folders_that_only_the_repository_has(output: str) -> None:
+    """An unpacked module lacks what is a module of its own: a clone has it, and the proxy has a version of it."""
+    assert ("build a clone" in go_failed("app: go build", output).hint) == ("pattern" not in output)
+
+
 @pytest.mark.parametrize("output", ["", DOWNLOADS, "# example.org/app\n"])
 def test_nothing_said_is_no_reason(output: str) -> None:
     """A command that was killed may have said nothing at all."""

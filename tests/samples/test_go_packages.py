@@ -12,7 +12,7 @@ from recipes.compile.recipe import RECIPES
 from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed
 from recipes.model import Platform, Program
-from recipes.pipeline import Project, build_program
+from recipes.pipeline import Project, build_program, smaller_hint
 from recipes.samples.reader import load
 from recipes.support.workspace import Workspace
 from tests.proxies import publish, use
@@ -285,6 +285,7 @@ def test_a_program_that_turns_out_to_need_cgo_gets_it(
     if files:
         named = build_program(project, sample, RECIPES["go-static"], Platform.host(), echo=False)
         assert "stub" in output(named)
+    assert smaller_hint(project, program) == ""
 
 
 @pytest.mark.slow
