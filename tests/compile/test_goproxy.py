@@ -155,6 +155,7 @@ def test_a_program_is_in_the_module_with_the_longest_path_that_has_it(proxy: Pat
         main = ask(tmp_path, f"{APP}/{program}@v1.0.0")
         assert main is not None
         assert f"require {module} v1.0.0\n" in main.go_mod
+        assert exclude in main.go_mod
 
 
 def test_what_go_can_install_is_left_to_it(proxy: Path, tmp_path: Path) -> None:

@@ -168,20 +168,23 @@ def _install(context: BuildContext, go: tuple[str, ...], flags: tuple[str, ...],
     own = (*(pair for pair in env if pair[0] not in ("GOPATH", "GOMODCACHE")), ("GOPATH", str(path)))
     own = (*own, ("GOMODCACHE", modules))
     main = proxy(context.toolchain.argv[0], context.workspace).main_module(sample.module)
-    make = _in_main_module(context, main, go, flags, own) if main and main.needed else ()
-    install = Step(
-        title="go install",
-        command=Command((*go, "install", *flags, sample.module), work, own),
-        output=path / "bin",
-        stage=1,
-        links=True,
-        always_run=not is_fixed(sample.module.partition("@")[2]),
-    )
+    if main is not None and main.needed:
+        made = _in_main_module(context, main, go, flags, own)
+    else:
+        install = Step(
+            title="go install",
+            command=Command((*go, "install", *flags, sample.module), work, own),
+            output=path / "bin",
+            stage=1,
+            links=True,
+            always_run=not is_fixed(sample.module.partition("@")[2]),
+        )
+        made = (install,)
     pick = Command(("cp", "--", f"path/bin/{sample.name}", "app"), work)
     product = Product(path / "bin", "", architecture(context.platform.architecture).elf_machine)
     return (
         Step(title="clear", command=Command(("rm", "-rf", "--", "path"), work), output=work),
-        *(make or (install,)),
+        *made,
         Step(title="pick the program", command=pick, output=work / "app", stage=2, product=product),
     )
 
