@@ -81,9 +81,18 @@ def processors() -> int:
 
 
 def build_program(
-    project: Project, sample: Sample, recipe: Recipe, platform: Platform, *, echo: bool = True
+    project: Project, sample: Sample, recipe: Recipe | None, platform: Platform, *, echo: bool = True
 ) -> Program:
-    """Compile and link, then look at the file: a static recipe whose result is not static is a GateFailed."""
+    """Compile and link, then look at the file: a static recipe whose result is not static is a GateFailed.
+
+    Without a recipe it is the sample's own, else the usual one; or the one with cgo for a Go program that turns out to
+    need it.
+    """
+    if recipe is None:
+        recipe = compiling.default(sample, platform, project.workspace)
+        other = RECIPES.get(recipe.with_cgo) if not sample.default_recipe else None
+        if other is not None and compiling.available(other, platform, project.workspace) is None:
+            return _build_with_cgo_as_needed(project, sample, recipe, other, platform, echo=echo)
     program = compiling.build(sample, recipe, platform, project.workspace, jobs=project.jobs, echo=echo)
     if recipe.static and not program.facts.linkage.is_static:
         raise errors.GateFailed(
@@ -92,6 +101,23 @@ def build_program(
             hint=_why_dynamic(sample),
         )
     return program
+
+
+def _build_with_cgo_as_needed(
+    project: Project, sample: Sample, without: Recipe, with_cgo: Recipe, platform: Platform, *, echo: bool
+) -> Program:
+    try:
+        program = build_program(project, sample, without, platform, echo=echo)
+        if not compiling.has_cgo_stub(program, project.workspace):
+            return program
+        reason = "without cgo, a package of it has an error in the place of its code"
+    except errors.CommandFailed:
+        packages = compiling.cgo_packages(sample, without, platform, project.workspace)
+        if not packages:
+            raise
+        reason = f"it does not build without the code in C of {packages[0]}"
+    console.note(f"{sample.name} is built with {with_cgo.name}: {reason}")
+    return build_program(project, sample, with_cgo, platform, echo=echo)
 
 
 def take_program(project: Project, sample: Sample, platform: Platform, *, keep: bool = True) -> Program:
@@ -105,7 +131,7 @@ def take_program(project: Project, sample: Sample, platform: Platform, *, keep: 
 def smaller_hint(project: Project, program: Program) -> str:
     """By how much another recipe is smaller, as far as it was measured on this machine; "" where none is."""
     for other in compiling.smaller(program, project.workspace):
-        if other.facts.linkage.is_static:
+        if other.facts.linkage.is_static and not compiling.has_cgo_stub(other, project.workspace):
             less = program.size - other.size
             return f"{other.build.recipe} is {less:,} bytes smaller (measured: {other.size:,} against {program.size:,})"
     return ""
@@ -313,7 +339,7 @@ def limits_of(sample: Sample) -> Limits:
 
 
 def build_static(
-    project: Project, sample: Sample, recipe: Recipe, base: BaseImage, engine: Engine | None, *, run: bool = True
+    project: Project, sample: Sample, recipe: Recipe | None, base: BaseImage, engine: Engine | None, *, run: bool = True
 ) -> SizeRow:
     """The main job for one sample: build for the base's platform, prove, package, load where there is a Docker Engine,
     run.

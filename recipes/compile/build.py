@@ -22,6 +22,7 @@ from recipes.compile import record as records
 from recipes.compile.depfile import parse
 from recipes.compile.files import Files, Recorded, sha256, walk
 from recipes.compile.finished import copy, finished, is_there, kept_program
+from recipes.compile.gofailure import go_failed
 from recipes.compile.linker import linker_warnings, project_warnings
 from recipes.compile.paths import built_in, cell
 from recipes.compile.plan import Plan, plan
@@ -173,6 +174,8 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
     with _first_link(planned, step, workspace):
         done = shell.run(step.command, echo=echo, pass_fds=(lock,))
     message = (done.stderr if step.map_on_stdout else done.stderr + done.stdout).decode(errors="replace")
+    if done.exit_code != 0 and planned.sample.build == "go":
+        raise go_failed(f"{planned.sample.name}: {step.title}", message)
     if done.exit_code != 0:
         raise picking.wrong_target(planned, message) or CommandFailed(
             f"{planned.sample.name}: {step.title} failed (exit code {done.exit_code})",

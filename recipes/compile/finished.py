@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.compile.files import sha256
@@ -33,6 +34,23 @@ def finished(
 
     facts = cached(workspace.cache / "facts", digest, ask, ElfFacts)
     return Program(path=path, sha256=digest, platform=platform, sample=sample, facts=facts, build=build or Build())
+
+
+@dataclass(frozen=True, slots=True)
+class _Stub:
+    is_there: bool
+
+
+def has_cgo_stub(program: Program, workspace: Workspace) -> bool:
+    """Whether a package of a Go program was built without the cgo that it needs. Remembered by its content."""
+
+    def ask() -> _Stub:
+        from recipes.elf.markers import examine
+
+        go = examine(program.path).go
+        return _Stub(go is not None and go.has_cgo_stub)
+
+    return cached(workspace.cache / "facts", ["cgo", program.sha256], ask, _Stub).is_there
 
 
 def take_prebuilt(sample: Sample, platform: Platform, workspace: Workspace, *, keep: bool = True) -> Program:

@@ -51,15 +51,7 @@ def plan(sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspac
     """
     check_language(recipe, sample)
     planner = planner_of(sample)
-    context = BuildContext(
-        sample=sample,
-        recipe=recipe,
-        platform=platform,
-        toolchain=require(recipe, platform, workspace, sample),
-        workspace=workspace,
-        work=cell(sample, recipe.name, platform, workspace),
-        jobs=jobs or len(os.sched_getaffinity(0)),
-    )
+    context = _context(sample, recipe, platform, workspace, jobs)
     planned = planner.steps(context)
     return Plan(
         sample=sample,
@@ -72,4 +64,23 @@ def plan(sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspac
         environment_only=planned.environment_only,
         atomic=planned.atomic,
         runs_build_files=planned.runs_build_files,
+    )
+
+
+def cgo_packages(sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspace) -> tuple[str, ...]:
+    """The packages of a Go program, besides Go's own, that have code in C; () where go cannot list them."""
+    from recipes.compile.systems import go
+
+    return go.cgo_packages(_context(sample, recipe, platform, workspace))
+
+
+def _context(sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspace, jobs: int = 0) -> BuildContext:
+    return BuildContext(
+        sample=sample,
+        recipe=recipe,
+        platform=platform,
+        toolchain=require(recipe, platform, workspace, sample),
+        workspace=workspace,
+        work=cell(sample, recipe.name, platform, workspace),
+        jobs=jobs or len(os.sched_getaffinity(0)),
     )

@@ -31,6 +31,8 @@ class Recipe:
     env: Environment = ()
     cgo: CgoName | None = None
     """For Go: whose C compiler cgo code is compiled with; None: there is no cgo."""
+    with_cgo: str = ""
+    """For Go without cgo: the recipe for a program that turns out to need code in C."""
     linker_flags: str = ""
     """For Go: what its own linker is told."""
     rank: int | None = None
@@ -111,6 +113,7 @@ _ALL = (
         build_flags=_GO_FLAGS,
         linker_flags="-s -w",
         env=(("CGO_ENABLED", "0"),),
+        with_cgo="go-cgo-static",
         rank=1,
     ),
     Recipe(

@@ -22,7 +22,8 @@ _IGNORED = re.compile(rb"^//(?:go:build|\s*\+build)\s+ignore\s*$", re.MULTILINE)
 def find_main(folder: Path, wanted: str, name: str) -> str:
     """The package to build, relative to `folder`: `.` or `./cmd/x`.
 
-    `wanted` "" means the folder itself where it has a main package (or no module), else the only one below it.
+    `wanted` "" means the folder itself where it has a main package (or no module), else the only one below it. Beside a
+    go.work, those of other modules come after those of the folder's own.
     Raises: BadInput that lists the main packages.
     """
     if wanted:
@@ -31,12 +32,14 @@ def find_main(folder: Path, wanted: str, name: str) -> str:
             raise BadInput(f"package {wanted!r} is not inside {str(folder)!r}")
         chosen = "." if path == "." else f"./{path}"
         if not _is_main(folder / path):
-            known = tuple(_mains(folder))
+            known = tuple(_mains(folder, others=_has_workspace(folder)))
             raise BadInput(f"{wanted!r} is not a main package of {name}", unknown("package", chosen, known).hint)
         return chosen
     if _is_main(folder):
         return "."
     found = tuple(_mains(folder))
+    if len(found) != 1 and _has_workspace(folder):
+        found = tuple(_mains(folder, others=True))
     if len(found) == 1:
         return found[0]
     if not found:
@@ -58,14 +61,19 @@ def go_files(folder: Path) -> tuple[str, ...]:
     )
 
 
-def _mains(folder: Path) -> Iterator[str]:
+def _has_workspace(folder: Path) -> bool:
+    return (folder / "go.work").is_file()
+
+
+def _mains(folder: Path, *, others: bool = False) -> Iterator[str]:
+    """The main packages; with `others` also those of other modules below the folder."""
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(
             name
             for name in folders
             if name not in ("vendor", "testdata", "node_modules")
             and not name.startswith((".", "_"))
-            and not os.path.isfile(os.path.join(parent, name, "go.mod"))  # a module of its own
+            and (others or not os.path.isfile(os.path.join(parent, name, "go.mod")))
         )
         if any(name.endswith(".go") for name in files) and _is_main(Path(parent)):
             relative = os.path.relpath(parent, folder)

@@ -25,6 +25,7 @@ from recipes.tasks.common import (
     find_base_image,
     load,
     load_each,
+    named_recipe,
     one_of,
     open_project,
     platform_of,
@@ -85,15 +86,15 @@ def build_static(
     project = open_project(c, compression, jobs=jobs, max_blob=max_blob)
     trial = Trial(args, stdin, expect, expect_exit, serves)
     source = trial.of(load(project, Selection(sample, target, package, set_)))
-    chosen = [(where, choose_recipe(project, source, where, recipe)) for where in platforms_of(platform)]
+    named, wanted = named_recipe(source, recipe), platforms_of(platform)
     if plan:
-        for where, how in chosen:
-            _print_plan(project, source, how, where)
+        for where in wanted:
+            _print_plan(project, source, choose_recipe(project, source, where, recipe), where)
         return 0
     running = choose_engine(engine, project, run=run)
     rows = [
-        pipeline.build_static(project, source, how, find_base_image(project, where, base), running, run=run)
-        for where, how in chosen
+        pipeline.build_static(project, source, named, find_base_image(project, where, base), running, run=run)
+        for where in wanted
     ]
     hints = [pipeline.smaller_hint(project, row.program) for row in rows]
     return finish(project, rows, engine, format, hints=hints)

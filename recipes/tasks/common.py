@@ -197,13 +197,22 @@ def changed(sample: Sample, changes: Sequence[str]) -> Sample:
     return replace(sample, image=from_command_line(changes, sample.image))
 
 
-def choose_recipe(project: Project, sample: Sample, platform: Platform, name: str) -> Recipe:
-    from recipes import compile as compiling
+def named_recipe(sample: Sample, name: str) -> Recipe | None:
+    """None for "". Raises: BadInput for one that does not exist, or not for the sample."""
     from recipes.compile.recipe import check_language, find
 
-    recipe = find(name) if name else compiling.default(sample, platform, project.workspace)
+    if not name:
+        return None
+    recipe = find(name)
     check_language(recipe, sample)
     return recipe
+
+
+def choose_recipe(project: Project, sample: Sample, platform: Platform, name: str) -> Recipe:
+    """The one that is named; else the one that is tried first."""
+    from recipes import compile as compiling
+
+    return named_recipe(sample, name) or compiling.default(sample, platform, project.workspace)
 
 
 def find_base_image(project: Project, platform: Platform, name: str) -> BaseImage:
@@ -238,11 +247,7 @@ def make_image(project: Project, platform: Platform, selection: Selection, *, ga
         program = pipeline.take_program(project, sample, platform)
     else:
         dynamic = selection.base == BUNDLE and not selection.recipe
-        recipe = (
-            bundle.dynamic_recipe(sample.language)
-            if dynamic
-            else choose_recipe(project, sample, platform, selection.recipe)
-        )
+        recipe = bundle.dynamic_recipe(sample.language) if dynamic else named_recipe(sample, selection.recipe)
         program = pipeline.build_program(project, sample, recipe, platform)
     if selection.base == BUNDLE:
         base = bundle.make(project, program)

@@ -12,10 +12,10 @@ from recipes import errors
 from recipes.tasks.common import (
     COMMON,
     Selection,
-    choose_recipe,
     ensure_assembler,
     is_file,
     load,
+    named_recipe,
     one_of,
     open_project,
     platform_of,
@@ -121,7 +121,7 @@ def inspect(
         from recipes import pipeline
 
         sample = load(project, Selection(target, build_target, package))
-        facts = pipeline.build_program(project, sample, choose_recipe(project, sample, where, recipe), where).facts
+        facts = pipeline.build_program(project, sample, named_recipe(sample, recipe), where).facts
     show(dumps(facts_document(facts)) if format == "json" else render_facts(target, facts))
 
 
@@ -139,8 +139,7 @@ def _verify_program(project: Project, selection: Selection, platform: Platform, 
     target, retry = selection.sample, bool(named)
     if not is_file(project, target):
         sample = load(project, selection)
-        recipe = choose_recipe(project, sample, platform, selection.recipe)
-        program = pipeline.build_program(project, sample, recipe, platform)
+        program = pipeline.build_program(project, sample, named_recipe(sample, selection.recipe), platform)
         return verifying.verify_program(project, target, program, bases, retry=retry)
     if selection.recipe:
         raise errors.BadInput(f"{target!r} is a file: there is nothing to build", hint="leave out --recipe")

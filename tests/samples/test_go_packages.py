@@ -12,10 +12,13 @@ from recipes.compile.recipe import RECIPES
 from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed
 from recipes.model import Platform, Program
+from recipes.pipeline import Project, build_program, smaller_hint
 from recipes.samples.reader import load
 from recipes.support.workspace import Workspace
+from tests.proxies import publish, use
 
 SAYS = 'package main\n\nimport "fmt"\n\nvar version = "none"\n\nfunc main() {{ fmt.Println("{}", version) }}\n'
+USES_LIB = 'package main\n\nimport (\n\t"fmt"\n\n\t"example.org/lib"\n)\n\nfunc main() { fmt.Println(lib.Name) }\n'
 CGO = """package main
 
 // #include <stdlib.h>
@@ -71,6 +74,26 @@ def test_several_programs_have_to_be_chosen_from(workspace: Workspace) -> None:
     assert "./cmd/two" in caught.value.hint
     with pytest.raises(BadInput, match="is not inside"):
         load("app", workspace, package="../other")
+
+
+def test_programs_of_a_workspace_can_be_chosen(workspace: Workspace) -> None:
+    """Beside a go.work the programs of other modules are named too; the only one of the folder's own comes first."""
+    files = {
+        "go.work": "go 1.21\n\nuse (\n\t.\n\t./server\n\t./client\n)\n",
+        "server/go.mod": "module example.org/app/server\n",
+        "server/main.go": SAYS.format("server"),
+    }
+    folder = module(workspace, files)
+    assert load("app", workspace).package == "./server"
+    module(workspace, {"client/go.mod": "module example.org/app/client\n", "client/main.go": SAYS.format("client")})
+    with pytest.raises(BadInput, match=r"2 main packages: \./client, \./server"):
+        load("app", workspace)
+    module(workspace, {"cmd/tool/main.go": SAYS.format("tool")})
+    assert load("app", workspace).package == "./cmd/tool"
+    (folder / "go.work").unlink()
+    (folder / "cmd/tool/main.go").unlink()
+    with pytest.raises(BadInput, match="has no sources"):
+        load("app", workspace)
 
 
 @pytest.mark.parametrize(
@@ -148,13 +171,65 @@ def test_a_vendored_tree_needs_no_proxy(workspace: Workspace, monkeypatch: pytes
         workspace,
         {
             "go.mod": "module example.org/app\n\ngo 1.21\n\nrequire example.org/lib v1.0.0\n",
-            "main.go": 'package main\n\nimport "example.org/lib"\n\nfunc main() { println(lib.Name) }\n',
+            "main.go": USES_LIB,
             "vendor/modules.txt": "# example.org/lib v1.0.0\n## explicit; go 1.21\nexample.org/lib\n",
             "vendor/example.org/lib/lib.go": 'package lib\n\nconst Name = "vendored"\n',
         },
     )
-    done = subprocess.run([make(workspace).path], capture_output=True, text=True, check=True)
-    assert done.stderr == "vendored\n"
+    assert output(make(workspace)) == "vendored\n"
+
+
+@pytest.mark.slow
+def test_a_vendor_folder_that_does_not_fit_is_left_alone(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where vendor/modules.txt speaks of other versions than go.mod, modules come from elsewhere, which is said."""
+    monkeypatch.setenv("GOPROXY", "off")
+    files = {
+        "go.mod": "module example.org/app\n\ngo 1.21\n\nrequire example.org/lib v1.0.0\n"
+        "\nreplace example.org/lib => ./staging/lib\n",
+        "main.go": USES_LIB,
+        "staging/lib/go.mod": "module example.org/lib\n\ngo 1.21\n",
+        "staging/lib/lib.go": 'package lib\n\nconst Name = "from its folder"\n',
+        "vendor/modules.txt": "# example.org/lib v0.9.0\n## explicit; go 1.21\nexample.org/lib\n",
+        "vendor/example.org/lib/lib.go": 'package lib\n\nconst Name = "vendored"\n',
+    }
+    folder = module(workspace, files)
+    assert output(make(workspace)) == "from its folder\n"
+    assert "vendor/modules.txt does not fit go.mod" in capfd.readouterr().err
+    assert (folder / "vendor/modules.txt").read_text() == files["vendor/modules.txt"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("named", [True, False], ids=["that-names-it", "of-others"])
+def test_a_workspace_counts_where_it_names_the_module(
+    named: bool, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A go.work above decides where modules come from, as for `go build` there; a change in one of them counts too.
+
+    One that leaves the module out is for others.
+    """
+    monkeypatch.setenv("GOPROXY", "off")
+    folder = module(
+        workspace,
+        {
+            "go.mod": "module example.org/app\n\ngo 1.21\n\nrequire example.org/lib v0.0.0\n"
+            "\nreplace example.org/lib => ./alone\n",
+            "main.go": USES_LIB,
+            "alone/go.mod": "module example.org/lib\n\ngo 1.21\n",
+            "alone/lib.go": 'package lib\n\nconst Name = "by replace"\n',
+        },
+    )
+    beside = workspace.samples / "lib"
+    beside.mkdir()
+    (beside / "go.mod").write_text("module example.org/lib\n\ngo 1.21\n")
+    (beside / "lib.go").write_text('package lib\n\nconst Name = "by go.work"\n')
+    used = "use (\n\t./app // the program\n\t./lib\n)\n" if named else "use ./lib\n"
+    (workspace.samples / "go.work").write_text(f"go 1.21\n\n{used}")
+    assert output(make(workspace)) == ("by go.work\n" if named else "by replace\n")
+    (beside / "lib.go").write_text('package lib\n\nconst Name = "changed"\n')
+    (folder / "alone/lib.go").write_text('package lib\n\nconst Name = "changed"\n')
+    assert output(make(workspace)) == "changed\n"
 
 
 @pytest.mark.slow
@@ -170,15 +245,65 @@ def test_cgo_is_static_with_zig(platform: str, workspace: Workspace) -> None:
         assert output(binary) == "42\n"
 
 
+WITH_C = """package main
+
+// #include <fcntl.h>
+// #include <unistd.h>
+// static off64_t end(int fd) { return lseek64(fd, 0, SEEK_END); }
+import "C"
+
+import "os"
+
+func answer() any {
+	file, _ := os.Open(os.Args[0])
+	return C.end(C.int(file.Fd())) > 0
+}
+"""
+WITHOUT_C = """//go:build !cgo
+
+package main
+
+func answer() any { return "Binary was compiled with 'CGO_ENABLED=0', so this is a stub" }
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("files", [{"stub.go": WITHOUT_C}, {}], ids=["a-stub", "left-out"])
+def test_a_program_that_turns_out_to_need_cgo_gets_it(
+    files: dict[str, str], workspace: Workspace, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where no recipe is named and the program is a stub without cgo, or does not build, it is built with cgo.
+
+    Its code in C may use glibc's names for large files. A recipe that is named is what is taken.
+    """
+    main = 'package main\n\nimport "fmt"\n\nfunc main() { fmt.Println(answer()) }\n'
+    module(workspace, {"main.go": main, "with.go": WITH_C, **files})
+    project, sample = Project.at(workspace.root), load("app", workspace)
+    program = build_program(project, sample, None, Platform.host(), echo=False)
+    assert (program.build.recipe, output(program)) == ("go-cgo-static", "true\n")
+    assert capfd.readouterr().err.count("app is built with go-cgo-static: ") == 1
+    if files:
+        named = build_program(project, sample, RECIPES["go-static"], Platform.host(), echo=False)
+        assert "stub" in output(named)
+    assert smaller_hint(project, program) == ""
+
+
+@pytest.mark.slow
+def test_a_program_without_code_in_c_is_not_built_twice(workspace: Workspace) -> None:
+    """What does not compile for another reason is told at once."""
+    module(workspace, {"main.go": "package main\n\nfunc main() { answer() }\n"})
+    with pytest.raises(CommandFailed, match="go build failed") as caught:
+        build_program(Project.at(workspace.root), load("app", workspace), None, Platform.host(), echo=False)
+    assert "undefined: answer" in caught.value.output
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("platform", ["", "linux/arm64"])
 def test_a_program_from_a_module_proxy(platform: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """`module/path/cmd@version` is fetched and built, also for another CPU; a version that is not there is told."""
     proxy = workspace.root / "proxy"
-    _publish(proxy, "example.org/tool", "v1.0.1", {"cmd/say/main.go": SAYS.format("from a proxy")})
-    for name, value in (("GOPROXY", f"file://{proxy}"), ("GONOSUMDB", "*"), ("GONOSUMCHECK", "1"), ("GOFLAGS", "")):
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("GOMODCACHE", str(workspace.root / "modules"))
+    publish(proxy, "example.org/tool", "v1.0.1", {"cmd/say/main.go": SAYS.format("from a proxy")})
+    use(proxy, workspace.root / "modules", monkeypatch)
     chosen = Platform.parse(platform) if platform else Platform.host()
     sample = load("example.org/tool/cmd/say@v1.0.1", workspace)
     assert sample.name == "say"
@@ -192,19 +317,3 @@ def test_a_program_from_a_module_proxy(platform: str, workspace: Workspace, monk
             build(missing, RECIPES["go-static"], chosen, workspace, echo=False)
         assert "v9.9.9" in caught.value.output
     subprocess.run(["chmod", "-R", "u+w", workspace.root / "modules"], check=True)
-
-
-def _publish(proxy: Path, path: str, version: str, files: dict[str, str]) -> None:
-    """A module as a proxy has it. Source: go.dev/ref/mod, "GOPROXY protocol"."""
-    import json
-    import zipfile
-
-    folder = proxy / path / "@v"
-    folder.mkdir(parents=True)
-    mod = f"module {path}\n\ngo 1.21\n"
-    (folder / f"{version}.mod").write_text(mod)
-    (folder / f"{version}.info").write_text(json.dumps({"Version": version}))
-    (folder / "list").write_text(f"{version}\n")
-    with zipfile.ZipFile(folder / f"{version}.zip", "w") as archive:
-        for name, text in {"go.mod": mod, **files}.items():
-            archive.writestr(f"{path}@{version}/{name}", text)

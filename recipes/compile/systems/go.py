@@ -12,17 +12,17 @@ from recipes.architecture import architecture
 from recipes.compile.context import BuildContext
 from recipes.compile.environment import unset
 from recipes.compile.files import listed, walk
-from recipes.compile.gomod import module_of, replacements
+from recipes.compile.gomod import module_of, source_folders, work_file_of
+from recipes.compile.goproxy import MainModule, is_fixed
 from recipes.compile.paths import built_in
 from recipes.compile.product import Product
 from recipes.compile.step import Step, write_step
 from recipes.compile.systems.protocol import PlannedSteps
 from recipes.compile.toolchains import CGO_COMPILERS, TOOLCHAINS
-from recipes.compile.toolchains.go import go_level, numbers
+from recipes.compile.toolchains.go import go_level, module_settings, numbers, proxy
 from recipes.errors import BadInput
-from recipes.model import Command, Environment
-
-_VERSION = re.compile(r"v\d+\.\d+\.\d+[^/]*")
+from recipes.model import Command, Environment, Sample
+from recipes.support import shell
 
 
 def steps(context: BuildContext) -> PlannedSteps:
@@ -42,20 +42,35 @@ def steps(context: BuildContext) -> PlannedSteps:
     )
 
 
-def _environment(context: BuildContext) -> Environment:
-    """Everything that decides what is built is said: neither the caller's settings nor those of `go env -w` count.
+def cgo_packages(context: BuildContext) -> tuple[str, ...]:
+    """The packages of the program, besides Go's own, that have code in C; () where go cannot list them."""
+    sample, workspace = context.sample, context.workspace
+    caches = TOOLCHAINS[context.recipe.toolchain].caches(workspace)
+    env = (*_environment(context), *caches, ("CGO_ENABLED", "1"))
+    form = "{{if and .CgoFiles (not .Standard)}}{{.ImportPath}}{{end}}"
+    listing = (*unset(), *context.toolchain.argv, "list", "-deps", "-f", form, *sample.options)
+    if not sample.module:
+        return _lines(Command((*listing, *_named(sample)), sample.folder, env))
+    main = proxy(context.toolchain.argv[0], workspace).main_module(sample.module)
+    if main is None:
+        return ()
+    with workspace.temporary("go-list") as folder:
+        (folder / "go.mod").write_text(main.go_mod)
+        if main.go_sum:
+            (folder / "go.sum").write_bytes(Path(main.go_sum).read_bytes())
+        return _lines(Command((*listing, "-mod=mod", sample.module.partition("@")[0]), folder, env))
 
-    GOFLAGS repeats a flag of the command line because an empty one would mean `whatever go env -w said`.
-    """
-    settings = (
-        ("LC_ALL", "C"),
-        ("GOFLAGS", "-buildvcs=false"),
-        ("GOTOOLCHAIN", "local"),
-        ("GOWORK", "off"),
-        ("GO111MODULE", "on"),
-        ("GOOS", context.platform.os),
-        ("GOARCH", context.platform.architecture),
-    )
+
+def _lines(command: Command) -> tuple[str, ...]:
+    done = shell.run(command)
+    return tuple(done.stdout.decode(errors="replace").split()) if done.exit_code == 0 else ()
+
+
+def _environment(context: BuildContext) -> Environment:
+    """Everything that decides what is built."""
+    work_file = None if context.sample.module else work_file_of(context.sample.folder)
+    target = (("GOOS", context.platform.os), ("GOARCH", context.platform.architecture))
+    settings = (*module_settings(str(work_file or "off")), *target)
     return (*settings, *go_level(context.platform), *context.recipe.env, *_c_compilers(context))
 
 
@@ -88,13 +103,14 @@ def _build(context: BuildContext, go: tuple[str, ...], flags: tuple[str, ...], e
     sample, work = context.sample, context.work
     module = module_of(sample.folder)
     program = work / "app"
-    what = (sample.package,) if sample.package else tuple(f"./{source}" for source in sample.sources)
     lent = _lent_module(context) if sample.package and module is None else ()
     overlay = tuple(f"-overlay={step.output}" for step in lent[-1:])
-    found = sorted({*_inputs(module or sample.folder, work), *_settings_file()})
+    found = sorted({*_inputs(module or sample.folder, work_file_of(sample.folder), work), *_settings_file()})
+    vendored = module is None or _vendor_fits(go, sample.folder, env)
+    flags = (*(() if vendored else ("-mod=readonly",)), *flags, *overlay)
     build = Step(
         title="go build",
-        command=Command((*go, "build", *flags, *overlay, "-o", str(program), *what), sample.folder, env),
+        command=Command((*go, "build", *flags, "-o", str(program), *_named(sample)), sample.folder, env),
         output=program,
         stage=1,
         inputs=tuple(path for path in found if path.is_file()),
@@ -102,8 +118,26 @@ def _build(context: BuildContext, go: tuple[str, ...], flags: tuple[str, ...], e
         # Which files there are, and where links lead, matters even where nothing else changes.
         names=tuple(listed(path) if path.is_symlink() else str(path) for path in found),
         links=True,
+        remark="" if vendored else "vendor/modules.txt does not fit go.mod: the vendor folder is not used",
     )
     return (*lent, build)
+
+
+def _named(sample: Sample) -> tuple[str, ...]:
+    return (sample.package,) if sample.package else tuple(f"./{source}" for source in sample.sources)
+
+
+def _vendor_fits(go: tuple[str, ...], folder: Path, env: Environment) -> bool:
+    """Whether go would use the vendor folder, if there is one, as it is. It compares the whole before anything else.
+
+    Source: go.dev/ref/mod, "Vendoring".
+    """
+    module, work_file = module_of(folder), work_file_of(folder)
+    tops = (module, work_file and work_file.parent)
+    if not any(top and (top / "vendor/modules.txt").is_file() for top in tops):
+        return True
+    done = shell.run(Command((*go, "list", "errors"), folder, env))
+    return b"inconsistent vendoring" not in done.stderr
 
 
 def _lent_module(context: BuildContext) -> tuple[Step, ...]:
@@ -130,22 +164,50 @@ def _install(context: BuildContext, go: tuple[str, ...], flags: tuple[str, ...],
     """
     sample, work = context.sample, context.work
     path = work / "path"
-    own = (*(pair for pair in env if pair[0] not in ("GOPATH", "GOMODCACHE")), ("GOPATH", str(path)))
     modules = dict(env).get("GOMODCACHE") or os.environ.get("GOMODCACHE") or str(_gopath() / "pkg/mod")
-    install = Command((*go, "install", *flags, sample.module), work, (*own, ("GOMODCACHE", modules)))
+    own = (*(pair for pair in env if pair[0] not in ("GOPATH", "GOMODCACHE")), ("GOPATH", str(path)))
+    own = (*own, ("GOMODCACHE", modules))
+    main = proxy(context.toolchain.argv[0], context.workspace).main_module(sample.module)
+    if main is not None and main.needed:
+        made = _in_main_module(context, main, go, flags, own)
+    else:
+        install = Step(
+            title="go install",
+            command=Command((*go, "install", *flags, sample.module), work, own),
+            output=path / "bin",
+            stage=1,
+            links=True,
+            always_run=not is_fixed(sample.module.partition("@")[2]),
+        )
+        made = (install,)
     pick = Command(("cp", "--", f"path/bin/{sample.name}", "app"), work)
     product = Product(path / "bin", "", architecture(context.platform.architecture).elf_machine)
     return (
         Step(title="clear", command=Command(("rm", "-rf", "--", "path"), work), output=work),
+        *made,
+        Step(title="pick the program", command=pick, output=work / "app", stage=2, product=product),
+    )
+
+
+def _in_main_module(
+    context: BuildContext, main: MainModule, go: tuple[str, ...], flags: tuple[str, ...], env: Environment
+) -> tuple[Step, ...]:
+    """What `go install` refuses, built from a main module of ours. Go adds what the program's own go.sum lacks."""
+    work, programs = context.work, context.work / "path/bin"
+    package = context.sample.module.partition("@")[0]
+    sums = work / "go.sum"
+    copy = Command(("install", "-m", "644", "--", main.go_sum or os.devnull, str(sums)))
+    return (
+        write_step(work / "go.mod", main.go_mod),
+        Step(title="copy go.sum", command=copy, output=sums),
         Step(
-            title="go install",
-            command=install,
-            output=path / "bin",
+            title="go build",
+            command=Command((*go, "build", "-mod=mod", *flags, "-o", f"{programs}/", package), work, env),
+            output=programs,
             stage=1,
             links=True,
-            always_run=_VERSION.fullmatch(sample.module.partition("@")[2]) is None,
+            remark=main.remark,
         ),
-        Step(title="pick the program", command=pick, output=work / "app", stage=2, product=product),
     )
 
 
@@ -159,9 +221,11 @@ def _gopath() -> Path:
     return Path(given or os.path.join(os.environ.get("HOME") or "/", "go"))
 
 
-def _inputs(top: Path, work: Path) -> Iterator[Path]:
-    """The files of the module at `top`, and of those that its go.mod takes from other folders."""
-    for folder in (top, *replacements(top)):
+def _inputs(top: Path, work_file: Path | None, work: Path) -> Iterator[Path]:
+    """The files of the module at `top`, and of all that its go.mod or go.work takes from other folders."""
+    if work_file is not None:
+        yield from (path for path in (work_file, work_file.with_name("go.work.sum")) if path.is_file())
+    for folder in source_folders(top, work_file):
         yield from _files(folder, work)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recipes.architecture import architecture
 from recipes.compile.gomod import version_wanted
+from recipes.compile.goproxy import Proxy
 from recipes.compile.paths import usable
 from recipes.compile.recipe import ToolchainName
 from recipes.compile.toolchains.probe import ask, identify, probed
@@ -59,9 +60,11 @@ class Go(ToolchainType):
 
     def fitting(self, toolchain: Toolchain, sample: Sample, workspace: Workspace) -> Toolchain:
         """The wheel's, where that alone is new enough; else `toolchain`, which will say itself that it is too old."""
-        version = version_wanted(sample)
         inside = in_wheel(_IN_WHEEL)
-        if numbers(toolchain.version) >= numbers(version) or inside is None or inside == toolchain.argv[0]:
+        if inside is None or inside == toolchain.argv[0]:
+            return toolchain
+        version = _version_of(sample.module, inside, workspace) if sample.module else version_wanted(sample)
+        if numbers(toolchain.version) >= numbers(version):
             return toolchain
         wheel = probed(self, inside, workspace)
         if numbers(wheel.version) < numbers(version):
@@ -71,19 +74,50 @@ class Go(ToolchainType):
         return wheel
 
     def caches(self, workspace: Workspace) -> Environment:
-        """Go's own caches stay where Go wants them, if that can be written."""
-        home = os.environ.get("HOME") or ""
-        cache = os.environ.get("XDG_CACHE_HOME") or (home and os.path.join(home, ".cache"))
-        inside = workspace.cache / "go"
-        folders = []
-        if not os.environ.get("GOCACHE") and not (cache and usable(os.path.join(cache, "go-build"))):
-            folders.append(("GOCACHE", str(inside / "build")))
-        path = (os.environ.get("GOPATH") or (home and os.path.join(home, "go"))).split(os.pathsep)[0]
-        if not usable(path):
-            folders.append(("GOPATH", str(inside / "path")))
-            if not os.environ.get("GOMODCACHE"):
-                folders.append(("GOMODCACHE", str(inside / "path/pkg/mod")))
-        return tuple(folders)
+        return _caches(workspace)
+
+
+def module_settings(work_file: str) -> Environment:
+    """What decides where modules come from, said so that neither the caller's settings nor `go env -w` count.
+
+    GOFLAGS repeats a flag of the command line because an empty one would mean `whatever go env -w said`.
+    """
+    return (
+        ("LC_ALL", "C"),
+        ("GOFLAGS", "-buildvcs=false"),
+        ("GOTOOLCHAIN", "local"),
+        ("GOWORK", work_file),
+        ("GO111MODULE", "on"),
+    )
+
+
+def proxy(tool: str, workspace: Workspace) -> Proxy:
+    """Asks with the `go` command `tool`."""
+    unset = [word for name in sorted(Go.misled_by & os.environ.keys()) for word in ("-u", name)]
+    go = ("env", *unset, tool) if unset else (tool,)
+    return Proxy(go, (*module_settings("off"), *_caches(workspace)), workspace.cache / "modules")
+
+
+def _version_of(program: str, tool: str, workspace: Workspace) -> str:
+    """The `go` line of the module that has the program; "" where the proxies do not have it."""
+    main = proxy(tool, workspace).main_module(program)
+    return main.go if main else ""
+
+
+def _caches(workspace: Workspace) -> Environment:
+    """Go's own caches stay where Go wants them, if that can be written."""
+    home = os.environ.get("HOME") or ""
+    cache = os.environ.get("XDG_CACHE_HOME") or (home and os.path.join(home, ".cache"))
+    inside = workspace.cache / "go"
+    folders = []
+    if not os.environ.get("GOCACHE") and not (cache and usable(os.path.join(cache, "go-build"))):
+        folders.append(("GOCACHE", str(inside / "build")))
+    path = (os.environ.get("GOPATH") or (home and os.path.join(home, "go"))).split(os.pathsep)[0]
+    if not usable(path):
+        folders.append(("GOPATH", str(inside / "path")))
+        if not os.environ.get("GOMODCACHE"):
+            folders.append(("GOMODCACHE", str(inside / "path/pkg/mod")))
+    return tuple(folders)
 
 
 def numbers(version: str) -> tuple[int, ...]:

@@ -16,6 +16,12 @@ from recipes.model import Environment, Platform
 from recipes.support.shell import which
 from recipes.support.workspace import Workspace
 
+_LFS64 = "-D_LARGEFILE64_SOURCE"
+"""For `off64_t`, `pread64` and the like: glibc gives them with _GNU_SOURCE, musl no longer does.
+
+Source: musl's release notes of 1.2.4.
+"""
+
 
 class Zig(CompilerType, CgoCompiler):
     name: ToolchainName = "zig"
@@ -81,4 +87,5 @@ class Zig(CompilerType, CgoCompiler):
         return zig.c, zig.identity
 
     def cgo_environment(self, c: tuple[str, ...], platform: Platform) -> Iterable[tuple[str, tuple[str, ...]]]:
-        return [(name, (c[0], driver, *self.target(platform))) for name, driver in (("CC", "cc"), ("CXX", "c++"))]
+        drivers = (("CC", "cc"), ("CXX", "c++"))
+        return [(name, (c[0], driver, *self.target(platform), _LFS64)) for name, driver in drivers]

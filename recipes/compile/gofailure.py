@@ -1,0 +1,37 @@
+"""What `go` said when it failed: the line that tells why, without the list of what it downloaded."""
+
+from __future__ import annotations
+
+import re
+
+from recipes.errors import CommandFailed, shortened
+
+_PROGRESS = re.compile(r"go: (downloading|finding|added|upgraded) ")
+_TOO_OLD = re.compile(r"requires go >= (\S+)")
+_INCOMPLETE = re.compile(r"listed in go\.work file: open |replacement directory \S+ does not exist")
+
+
+def go_failed(what: str, output: str) -> CommandFailed:
+    """The error for `what`, whose command printed `output`.
+
+    The compiler's messages of a package stand below its path, after `#`. The go command's own begin with `go: `, and
+    go on in lines that are indented, the last of which is the cause.
+    """
+    lines = [line for line in output.splitlines() if line.strip() and not _PROGRESS.match(line)]
+    message = "\n".join(lines)
+    why = next((number for number, line in enumerate(lines) if not line.startswith("# ")), None)
+    if why is None:
+        return CommandFailed(f"{what} failed", output=message)
+    last = why + 1
+    while last < len(lines) and lines[last].startswith("\t"):
+        last += 1
+    told = " ".join(line.strip() for line in lines[why:last]).removeprefix("go: ")
+    return CommandFailed(f"{what} failed: {shortened(told, 400)}", _hint(told), message)
+
+
+def _hint(told: str) -> str:
+    if newer := _TOO_OLD.search(told):
+        return f"install Go {newer[1]} or a later one"
+    if _INCOMPLETE.search(told):
+        return "a part of its repository is missing: build a clone, or module/path@version from the proxy"
+    return ""
