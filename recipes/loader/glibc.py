@@ -17,6 +17,7 @@ from recipes.elf.dynamic import Dynamic, Import, NeededVersion
 from recipes.loader.glibcpaths import LinkMap, absolute, machine_of, own_paths, release_number, runpath, system_folders
 from recipes.loader.loading import Loading, Problem, ProblemCode
 from recipes.loader.objects import LoadAttempt, Object, Objects, cut_within_a_page
+from recipes.loader.words import words_of_glibc
 from recipes.model import Library, Searched
 
 _LEVEL_BITS = {2: 2, 4: 3, 8: 4}
@@ -164,7 +165,7 @@ class GlibcLoader:
         self._add(library)
         if library.name not in self._missed:
             self._missed.add(library.name)
-            text = f"{refused.text}: {_words(refused.errno)}" if refused.errno else refused.text
+            text = f"{refused.text}: {words_of_glibc(refused.errno)}" if refused.errno else refused.text
             message = f"{self._argv0}: error while loading shared libraries: {refused.what}: {text}"
             told = self._doubts if refused.doubtful else self._problems
             told.append(
@@ -479,12 +480,6 @@ def _refusal(opened: LoadAttempt, path: str, library: Library, bits: int) -> _Re
         return _Refusal(library, "library-missing", library.name, text, 0, evidence)
     text = "cannot open shared object file"
     return _Refusal(library, "library-missing", library.name, text, opened.errno, evidence)
-
-
-def _words(number: int) -> str:
-    """The loader has words for few of the system's errors. Source: glibc, `elf/dl-minimal.c`, `__strerror_r`."""
-    worded = (errno.ENOMEM, errno.EINVAL, errno.ENOENT, errno.EPERM, errno.EIO, errno.EACCES)
-    return os.strerror(number) if number in worded else f"Error {number}"
 
 
 def preload_list(content: bytes) -> list[str]:

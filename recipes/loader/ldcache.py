@@ -95,7 +95,7 @@ def _old_entries(data: bytes, order: str, strings: int) -> LdCache:
     found: dict[str, list[Cached]] = {}
     names = _Names(data, strings)
     for flags, key, value in struct.iter_unpack(order + _OLD_ENTRY, memoryview(data)[_OLD_HEADER:strings]):
-        _add(found, names, key, value, Cached("", flags))
+        _add(found, names, key, value, flags)
     return _frozen(found)
 
 
@@ -114,9 +114,9 @@ def _new_entries(data: bytes, order: str, start: int) -> LdCache:
     for flags, key, value, _, hardware in struct.iter_unpack(order + _NEW_ENTRY, table):
         upper = hardware >> 32
         if upper & ~_ISA_LEVELS != _NAMED_HWCAP:
-            _add(found, names, key, value, Cached("", flags, hardware=hardware))
+            _add(found, names, key, value, flags, hardware=hardware)
         elif (index := hardware & 0xFFFFFFFF) < len(hwcaps):
-            _add(found, names, key, value, Cached("", flags, hwcaps[index], level=1 + (upper & _ISA_LEVELS)))
+            _add(found, names, key, value, flags, hwcap=hwcaps[index], level=1 + (upper & _ISA_LEVELS))
     return _frozen(found)
 
 
@@ -152,10 +152,20 @@ class _Names:
         return os.fsdecode(self._data[at:end]) if end >= 0 and self._budget >= 0 else None
 
 
-def _add(found: dict[str, list[Cached]], names: _Names, key: int, value: int, entry: Cached) -> None:
+def _add(
+    found: dict[str, list[Cached]],
+    names: _Names,
+    key: int,
+    value: int,
+    flags: int,
+    *,
+    hwcap: str = "",
+    hardware: int = 0,
+    level: int = 1,
+) -> None:
     name, path = names.text(key), names.text(value)
     if name and path:
-        found.setdefault(name, []).append(entry._replace(path=path))
+        found.setdefault(name, []).append(Cached(path, flags, hwcap, hardware, level))
 
 
 def _frozen(found: dict[str, list[Cached]]) -> LdCache:

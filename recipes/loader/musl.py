@@ -16,6 +16,7 @@ from recipes.elf.dynamic import Dynamic
 from recipes.loader.glibcpaths import absolute
 from recipes.loader.loading import Loading, Problem
 from recipes.loader.objects import SIGBUS, Object, Objects, cut_within_a_page
+from recipes.loader.words import words_of_musl
 from recipes.model import Library, Searched
 
 _RESERVED = ("c.", "pthread.", "rt.", "m.", "dl.", "util.", "xnet.")
@@ -28,7 +29,6 @@ _FAILURES = {
     errno.EACCES: "not readable by the image's user; skipped",
     errno.ELOOP: "a loop of links",
 }
-_WORDS = {0: "No error information", errno.ELOOP: "Symbolic link loop"}
 _MOST_MAPS = 4096
 _PATH_FILE = re.compile(rb"/etc/ld-musl-[A-Za-z0-9_.-]{1,32}\.path\0")
 # Since 1.2.4 these are no symbols any more but names that the loader alone knows, with 64 behind them.
@@ -77,7 +77,8 @@ class MuslLoader:
                 searched: list[Searched] = []
                 found = self._load(name, dso, searched)
                 if found is None and not self._dead:
-                    message = f"Error loading shared library {name}: {self._words()} (needed by {dso.name})"
+                    why = words_of_musl(self._errno)  # of what failed last, which may be about another library
+                    message = f"Error loading shared library {name}: {why} (needed by {dso.name})"
                     code = "library-broken" if searched and self._is_there(searched[-1]) else "library-missing"
                     self._problems.append(Problem(code, message, f"{dso.name} needs {name}", name, dso.name))  # type: ignore[arg-type]  # two of its codes
                 path = None if found is None else found.name
@@ -222,10 +223,6 @@ class MuslLoader:
         if not error and self._objects.root.is_folder(file):
             self._errno = errno.EISDIR
         return file, os.fsdecode(self._objects.settings(file).partition(b"\0")[0])
-
-    def _words(self) -> str:
-        """musl's %m: of the last call that failed, maybe about another library. Source: `src/errno/__strerror.h`."""
-        return _WORDS.get(self._errno) or os.strerror(self._errno)
 
     def _is_there(self, step: Searched) -> bool:
         return step.found not in (*_FAILURES.values(), "not set")

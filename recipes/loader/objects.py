@@ -167,7 +167,7 @@ class Objects:
             return LoadAttempt(None, "an ELF file for another system", strange)
         if kind not in (2, 3):
             return LoadAttempt(None, "not a library", "only ET_DYN and ET_EXEC can be loaded")
-        if library and (error := _broken_table(start, self.root.reader(path).size, like)):
+        if library and (error := _broken_table(start, entry.size, like)):
             return LoadAttempt(None, "a broken ELF file", error)
         found = self.load(path)
         if isinstance(found, str):

@@ -234,6 +234,19 @@ def test_what_has_no_slash_in_front_starts_in_the_working_folder(
     assert not starts(small, "/elsewhere", env)
 
 
+def test_loops_of_links_where_something_is_started(small: Small) -> None:
+    """The kernel tells of a script's interpreter, and the loader, called as a program, of what it is to load."""
+    small.program().put("/run", b"#!/loop\n").at("/run").chmod(0o755)
+    small.at("/loop").symlink_to("loop")
+    root = RootFs.from_directory(small.folder)
+    (script,) = judge_entry(root, ("/run",), AMD64).findings
+    (called,) = judge_entry(root, (LOADER, "/loop"), AMD64).findings
+    enter = (need_tool("unshare"), "--map-root-user", "--root", str(small.folder))
+    assert script.message == "exec /run: too many levels of symbolic links"
+    assert shell.run(Command((*enter, "/run"))).stderr.decode().strip().endswith(": Too many levels of symbolic links")
+    assert called.message == shell.run(Command((*enter, LOADER, "/loop"))).stderr.decode().strip()
+
+
 def test_a_relative_interpreter(small: Small) -> None:
     """The kernel looks for it from the working folder, too."""
     small.program(flags=(f"-Wl,--dynamic-linker={LOADER.removeprefix('/')}",)).at("/srv").mkdir()
