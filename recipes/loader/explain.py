@@ -23,6 +23,8 @@ from recipes.rootfs.root import RootFs
 
 _MUSL_PATH = re.compile(rb"/etc/ld-musl-([A-Za-z0-9_.-]{1,32})\.path\0")
 
+_OF_THE_STARTER = ("LD_LIBRARY_PATH", "LD_PRELOAD", "LD_DEBUG", "LD_TRACE_LOADED_OBJECTS")
+
 
 def explain(
     program: Reader | Dynamic,
@@ -52,17 +54,27 @@ def explain(
     loader = _open_interpreter(objects, dynamic, path, workdir)
     if isinstance(loader, Problem):
         return Loading("unknown", (Library(dynamic.interpreter, None, path, ()),), (loader,))
-    settings = dict(env)
+    secure = root.lends_rights(absolute(path, workdir))
+    # Whoever starts such a program is not to choose what it loads. Source: ld.so(8), "secure-execution mode".
+    settings = {name: value for name, value in dict(env).items() if not (secure and name in _OF_THE_STARTER)}
     kind = _kind(objects, loader)
     if kind == "glibc":
         levels = [name.removeprefix("x86-64-") for name in row_of(platform.architecture).hwcaps]
         level = 2 + levels.index(platform.variant) if platform.variant in levels else 1
         started = GlibcLoader(
-            objects, dynamic, loader, path=path, argv0=argv0 or path, level=level, env=settings, workdir=workdir
+            objects,
+            dynamic,
+            loader,
+            path=path,
+            argv0=argv0 or path,
+            level=level,
+            env=settings,
+            workdir=workdir,
+            secure=secure,
         )
         return started.run(checks=checks)
     if kind == "musl":
-        return MuslLoader(objects, dynamic, loader, path=path, env=settings, workdir=workdir).run()
+        return MuslLoader(objects, dynamic, loader, path=path, env=settings, workdir=workdir, secure=secure).run()
     where = Searched(dynamic.interpreter, "PT_INTERP", "neither glibc's loader nor musl's")
     return Loading("unknown", (Library(dynamic.interpreter, loader.path, path, (where,)),))
 

@@ -41,6 +41,7 @@ class GlibcLoader:
         level: int,
         env: Mapping[str, str],
         workdir: str,
+        secure: bool = False,
     ) -> None:
         self._objects = objects
         self._workdir = workdir
@@ -48,7 +49,7 @@ class GlibcLoader:
         self._env = env
         folders = system_folders(objects.content(loader.path))
         self._release = release_number(objects.release(loader))
-        self._machine = machine_of(folders, level, program.machine, self._release)
+        self._machine = machine_of(folders, level, program.machine, self._release, secure)
         origin = posixpath.dirname(objects.root.resolve(path) or path) or "/"
         self._program = LinkMap("", {""}, program, None, origin, path)
         interpreter = program.interpreter or loader.path
@@ -124,6 +125,9 @@ class GlibcLoader:
         """The libraries that an object needs, and those that stand in for it."""
         for name, optional in (*((name, False) for name in asking.dynamic.needed), *asking.dynamic.filters):
             path = self._machine.expand(name, asking.origin)
+            if path != name and self._machine.secure:
+                self._forbid(name, asking)
+                continue
             if name and not path:
                 continue  # the loader passes over a name with a token that has no value
             found = self._find(path, asking)
@@ -131,6 +135,12 @@ class GlibcLoader:
                 yield found
             elif not optional or found.death:
                 self._miss(found)
+
+    def _forbid(self, name: str, asking: LinkMap) -> None:
+        text = f"{name}: DST not allowed in SUID/SGID programs"
+        message = f"{self._argv0}: error while loading shared libraries: {text}"
+        evidence = f"{asking.shown} needs {name}, and runs with the rights of another user or group"
+        self._problems.append(Problem("library-missing", message, evidence, name, asking.shown))
 
     def _find(self, name: str, asking: LinkMap) -> LinkMap | _Refusal:
         for known in self._maps:

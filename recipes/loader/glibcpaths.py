@@ -53,25 +53,39 @@ class Machine:
     """the marks that an entry of ld.so.cache may have"""
     level: int
     platform: str
+    secure: bool
+    """whether the program runs with the rights of another user or group than who starts it"""
 
-    def expand(self, text: str, origin: str) -> str:
-        """Replace $ORIGIN, $LIB and $PLATFORM; "" where the last has no value: the loader then drops the whole path."""
+    def expand(self, text: str, origin: str, *, of_program: bool = False) -> str:
+        """Replace $ORIGIN, $LIB and $PLATFORM; "" where that cannot be: the loader then drops the whole path.
+
+        `of_program`: it is a search path of the program's own. Source: glibc, `_dl_dst_substitute`.
+        """
         if "$" not in text:
             return text
+        expanded = self._expanded(text, origin)
+        origins = [match for match in _TOKEN.finditer(text) if self.secure and "ORIGIN" in match[0]]
+        if not origins:
+            return expanded
+        alone = len(origins) == 1 and origins[0].start() == 0 and text[origins[0].end() :][:1] in ("", "/")
+        trusted = not of_program or f"{posixpath.normpath(expanded)}/".startswith(self.system_folders)
+        return expanded if alone and trusted else ""
+
+    def _expanded(self, text: str, origin: str) -> str:
         first = self.system_folders[0].strip("/").removeprefix("usr/")
         values = {"ORIGIN": origin, "LIB": first, "PLATFORM": self.platform}
         if not self.platform and any("PLATFORM" in token for token in _TOKEN.findall(text)):
             return ""
         return _TOKEN.sub(lambda match: values[match[1] or match[2]], text)
 
-    def split(self, text: str, origin: str, separators: str) -> tuple[str, ...]:
+    def split(self, text: str, origin: str, separators: str, *, of_program: bool = False) -> tuple[str, ...]:
         """The folders of a search path, each ending in a slash, each once; an empty one is the working folder.
 
         Source: glibc, `fillin_rpath`.
         """
         if not text:
             return ()
-        parts = ((part, self.expand(part, origin)) for part in re.split(f"[{separators}]", text))
+        parts = ((part, self.expand(part, origin, of_program=of_program)) for part in re.split(f"[{separators}]", text))
         return tuple(dict.fromkeys(path.rstrip("/") + "/" if part else "" for part, path in parts if path or not part))
 
 
@@ -81,7 +95,9 @@ def release_number(text: str) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=64)
-def machine_of(system_folders: tuple[str, ...], level: int, number: int, release: tuple[int, ...]) -> Machine:
+def machine_of(
+    system_folders: tuple[str, ...], level: int, number: int, release: tuple[int, ...], secure: bool = False
+) -> Machine:
     """What a loader of a release of glibc knows on a CPU of that level and ELF number.
 
     Source: glibc, `_dl_important_hwcaps`, which knows glibc-hwcaps from 2.33 and the older names up to 2.36;
@@ -91,7 +107,7 @@ def machine_of(system_folders: tuple[str, ...], level: int, number: int, release
     names = [*row.legacy_hwcaps, *filter(None, (row.at_platform,)), "tls"] if release < (2, 37) else []
     marks = sum(row.legacy_hwcaps.values()) | row.platform_mark | _TLS_MARK if release < (2, 40) else 0
     hwcaps = row.hwcaps[: level - 1][::-1] if release >= (2, 33) else ()
-    return Machine(system_folders, hwcaps, _together(names), marks, level, row.at_platform)
+    return Machine(system_folders, hwcaps, _together(names), marks, level, row.at_platform, secure)
 
 
 def _together(names: Sequence[str]) -> tuple[str, ...]:
@@ -139,7 +155,9 @@ def runpath(machine: Machine, asking: LinkMap) -> tuple[str, ...]:
 def _folders(machine: Machine, asked: LinkMap, tag: str, text: str | None) -> tuple[str, ...]:
     if tag not in asked.folders:
         ignored = text is None or (tag == "RPATH" and asked.dynamic.runpath is not None)
-        asked.folders[tag] = () if ignored or text is None else machine.split(text, asked.origin, ":")
+        asked.folders[tag] = (
+            () if ignored or text is None else machine.split(text, asked.origin, ":", of_program=asked.object is None)
+        )
     return asked.folders[tag]
 
 

@@ -49,11 +49,20 @@ class MuslLoader:
     """One program's start. Use `run`."""
 
     def __init__(
-        self, objects: Objects, program: Dynamic, loader: Object, *, path: str, env: Mapping[str, str], workdir: str
+        self,
+        objects: Objects,
+        program: Dynamic,
+        loader: Object,
+        *,
+        path: str,
+        env: Mapping[str, str],
+        workdir: str,
+        secure: bool = False,
     ) -> None:
         self._objects = objects
         self._workdir = workdir
         self._env = env
+        self._secure = secure
         self._interpreter = program.interpreter or loader.path
         self._program = _Dso(path, None, -1, program, None, None)
         self._loader = _Dso(self._interpreter, None, -1, loader.dynamic, loader, None)
@@ -201,6 +210,8 @@ class MuslLoader:
         """The path with $ORIGIN replaced; None where it has any other token, which has musl ignore all of it."""
         if "$" not in text:
             return text
+        if self._secure and (dso is self._program or not dso.name.startswith("/")):
+            return None  # who starts it may have made a link to it
         path = dso.name
         if dso is self._program:
             path = self._objects.root.resolve(path) or path

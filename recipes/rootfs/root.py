@@ -132,6 +132,17 @@ class RootFs:
         entry = self.stat(path)
         return entry is not None and self._account.may(entry, 4)
 
+    def lends_rights(self, path: str) -> bool:
+        """Whether a file that the account executes runs with the rights of another user or group.
+
+        Source: Linux, fs/exec.c, `bprm_fill_uid`.
+        """
+        entry = self.stat(path)
+        if entry is None or entry.kind != "file":
+            return False
+        group = entry.mode & 0o2010 == 0o2010 and entry.gid != self._account.gid
+        return group or (bool(entry.mode & 0o4000) and entry.uid != self._account.uid)
+
     def barrier(self, path: str) -> str:
         """The folder on the way that the account may not pass; "" where there is none."""
         barriers: list[str] = []

@@ -358,6 +358,17 @@ def test_how_long_a_name_may_be(length: int, searched: bool) -> None:
     assert told(loading) == [f"Error loading shared library {name}: {why} (needed by /app)"]
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o4755])
+def test_rights_that_a_program_lends(mode: int) -> None:
+    """Who starts a set-user-ID program does not choose what it loads: variables do not count, nor where it stands."""
+    library = make_elf(entry=0, names=((SONAME, b"liba.so"),))
+    asking = program(b"liba.so", b"libb.so", names=((RUNPATH, b"$ORIGIN/own"),))
+    files = {"/app": asking, "/env/liba.so": library, "/own/libb.so": library}
+    loading = loading_of(files, asking, {"LD_LIBRARY_PATH": "/env"}, closed={"/app": mode})
+    found = [library.path for library in loading.libraries]
+    assert found == ([None, None] if mode == 0o4755 else ["/env/liba.so", "/own/libb.so"])
+
+
 def test_an_error_before_the_first_open() -> None:
     """musl says what the last failed open said; with its list of folders there and no search, there was none."""
     loading = loading_of({PATH_FILE: b"/lib\n"}, program(b"x" * 300))
