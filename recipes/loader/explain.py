@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from recipes.architecture import architecture as row_of
@@ -17,7 +18,7 @@ from recipes.loader.glibc import GlibcLoader
 from recipes.loader.glibcpaths import absolute
 from recipes.loader.loading import LoaderKind, Loading, Problem
 from recipes.loader.musl import MuslLoader
-from recipes.loader.objects import Object, Objects, objects_of
+from recipes.loader.objects import Object, Objects, cut_within_a_page, objects_of
 from recipes.model import Environment, Library, Platform, Searched
 from recipes.rootfs.root import RootFs
 
@@ -58,6 +59,9 @@ def explain(
     # Whoever starts such a program is not to choose what it loads. Source: ld.so(8), "secure-execution mode".
     settings = {name: value for name, value in dict(env).items() if not (secure and name in _OF_THE_STARTER)}
     kind = _kind(objects, loader)
+    if kind == "unknown":
+        where = Searched(dynamic.interpreter, "PT_INTERP", "neither glibc's loader nor musl's")
+        return Loading("unknown", (Library(dynamic.interpreter, loader.path, path, (where,)),))
     if kind == "glibc":
         levels = [name.removeprefix("x86-64-") for name in row_of(platform.architecture).hwcaps]
         level = 2 + levels.index(platform.variant) if platform.variant in levels else 1
@@ -72,11 +76,12 @@ def explain(
             workdir=workdir,
             secure=secure,
         )
-        return started.run(checks=checks)
-    if kind == "musl":
-        return MuslLoader(objects, dynamic, loader, path=path, env=settings, workdir=workdir, secure=secure).run()
-    where = Searched(dynamic.interpreter, "PT_INTERP", "neither glibc's loader nor musl's")
-    return Loading("unknown", (Library(dynamic.interpreter, loader.path, path, (where,)),))
+        loading = started.run(checks=checks)
+    else:
+        loading = MuslLoader(objects, dynamic, loader, path=path, env=settings, workdir=workdir, secure=secure).run()
+    if not loader.cut:
+        return loading
+    return replace(loading, doubts=(cut_within_a_page(loader, dynamic.interpreter, path), *loading.doubts))
 
 
 def loader_kind(root: RootFs, interpreter: str) -> LoaderKind:

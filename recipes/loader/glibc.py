@@ -6,18 +6,17 @@ Source: glibc 2.31 to 2.41, `elf/dl-load.c`, `elf/dl-deps.c`, `elf/dl-version.c`
 from __future__ import annotations
 
 import errno
-import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from recipes.architecture import of_elf_machine
 from recipes.elf.dynamic import Dynamic, Import, NeededVersion
 from recipes.loader.glibcpaths import LinkMap, absolute, machine_of, own_paths, release_number, runpath, system_folders
 from recipes.loader.loading import Loading, Problem, ProblemCode
 from recipes.loader.objects import LoadAttempt, Object, Objects, cut_within_a_page
-from recipes.loader.words import words_of_glibc
+from recipes.loader.preload import PRELOAD_FILE, preloads
+from recipes.loader.refusal import Refusal, refusal_of
 from recipes.model import Library, Searched
 
 _LEVEL_BITS = {2: 2, 4: 3, 8: 4}
@@ -107,19 +106,16 @@ class GlibcLoader:
 
     def _preloaded(self) -> Iterator[LinkMap]:
         """What LD_PRELOAD and /etc/ld.so.preload name; one that cannot be loaded is passed over with a warning."""
-        named = re.split("[ :]", self._env.get("LD_PRELOAD", ""))
-        listed = preload_list(self._objects.settings("/etc/ld.so.preload"))
-        for where, names in (("LD_PRELOAD", named), ("/etc/ld.so.preload", listed)):
-            for name in filter(None, names):
-                path = self._machine.expand(name, self._program.origin) if "/" in name else name
-                found = self._find(path, self._program)
-                if isinstance(found, _Refusal) and found.death:
-                    self._miss(found)
-                elif isinstance(found, _Refusal):
-                    message = f"ERROR: ld.so: object '{name}' from {where} cannot be preloaded ({found.text}): ignored."
-                    self._warnings.append(message)
-                elif found not in (self._program, self._loader):
-                    yield found
+        for where, name in preloads(self._env.get("LD_PRELOAD", ""), self._objects.settings(PRELOAD_FILE)):
+            path = self._machine.expand(name, self._program.origin) if "/" in name else name
+            found = self._find(path, self._program)
+            if isinstance(found, Refusal) and found.death:
+                self._miss(found)
+            elif isinstance(found, Refusal):
+                message = f"ERROR: ld.so: object '{name}' from {where} cannot be preloaded ({found.text}): ignored."
+                self._warnings.append(message)
+            elif found not in (self._program, self._loader):
+                yield found
 
     def _wanted_by(self, asking: LinkMap) -> Iterator[LinkMap]:
         """The libraries that an object needs, and those that stand in for it."""
@@ -142,7 +138,7 @@ class GlibcLoader:
         evidence = f"{asking.shown} needs {name}, and runs with the rights of another user or group"
         self._problems.append(Problem("library-missing", message, evidence, name, asking.shown))
 
-    def _find(self, name: str, asking: LinkMap) -> LinkMap | _Refusal:
+    def _find(self, name: str, asking: LinkMap) -> LinkMap | Refusal:
         for known in self._maps:
             if known.answers_to(name):
                 known.names.add(name)
@@ -153,7 +149,7 @@ class GlibcLoader:
                 return known
         opened, path, searched = self._search(name, asking)
         if opened.object is None:
-            return _refusal(opened, path, Library(name, None, asking.shown, searched), asking.dynamic.bits)
+            return refusal_of(opened, path, Library(name, None, asking.shown, searched), asking.dynamic.bits)
         self._add(Library(name, path, asking.shown, searched))
         for known in self._maps:
             if known.object is not None and known.object.inode == opened.object.inode:
@@ -169,18 +165,15 @@ class GlibcLoader:
     def _add(self, library: Library) -> None:
         self._libraries.setdefault((library.name, library.path), library)
 
-    def _miss(self, refused: _Refusal) -> None:
+    def _miss(self, refused: Refusal) -> None:
         """A library that is needed: the loader ends with the first, here each is told once."""
         library = refused.library
         self._add(library)
         if library.name not in self._missed:
             self._missed.add(library.name)
-            text = f"{refused.text}: {words_of_glibc(refused.errno)}" if refused.errno else refused.text
-            message = f"{self._argv0}: error while loading shared libraries: {refused.what}: {text}"
+            message = refused.death or f"{self._argv0}: error while loading shared libraries: {refused.sentence}"
             told = self._doubts if refused.doubtful else self._problems
-            told.append(
-                Problem(refused.code, refused.death or message, refused.evidence, library.name, library.needed_by)
-            )
+            told.append(Problem(refused.code, message, refused.evidence, library.name, library.needed_by))
 
     def _at(self, path: str) -> str:
         return absolute(path, self._workdir)
@@ -463,50 +456,6 @@ class GlibcLoader:
                 message = f"{known.name}: CPU ISA level is lower than required"
                 evidence = f"the note GNU_PROPERTY_X86_ISA_1_NEEDED of {known.name} asks for x86-64-v{level}"
                 yield Problem("cpu-level", message, evidence, known.name, known.shown, level)
-
-
-class _Refusal(NamedTuple):
-    """Why no library comes of a name: the loader's words, what they speak of, and the number of the system's error."""
-
-    library: Library
-    code: ProblemCode
-    what: str
-    text: str
-    errno: int
-    evidence: str
-    death: str = ""
-    doubtful: bool = False
-
-
-def _refusal(opened: LoadAttempt, path: str, library: Library, bits: int) -> _Refusal:
-    evidence = f"{library.needed_by} needs {library.name}"
-    if opened.error:
-        what = library.name if opened.nameless else path
-        evidence += f", and {path} is {opened.found}"
-        death, doubtful = opened.death, bool(opened.death) and opened.doubtful
-        return _Refusal(library, "library-broken", what, opened.error, opened.errno, evidence, death, doubtful)
-    if opened.other_class:
-        text = f"wrong ELF class: ELFCLASS{96 - bits}"
-        return _Refusal(library, "library-missing", library.name, text, 0, evidence)
-    text = "cannot open shared object file"
-    return _Refusal(library, "library-missing", library.name, text, opened.errno, evidence)
-
-
-def preload_list(content: bytes) -> list[str]:
-    """The names in an ld.so.preload.
-
-    A comment ends with its line. After one, the loader looks for the next in as many bytes from the start of the file
-    as are left behind it, so that it may take a later one for names. Source: glibc, `elf/rtld.c`, `dl_main`.
-    """
-    data, rest = bytearray(content), len(content)
-    while (at := data.find(b"#", 0, rest)) >= 0:
-        newline = data.find(b"\n", at + 1, rest)
-        end = newline if newline >= 0 else rest
-        data[at:end] = b" " * (end - at)
-        rest -= end
-    *names, last = re.split(rb"[ :\t\n]", data)
-    before = b" ".join(names).partition(b"\0")[0]  # the last name is read by itself, with no end but the file's
-    return [os.fsdecode(name) for name in (*before.split(b" "), last.partition(b"\0")[0]) if name]
 
 
 def _lacking(asking: Dynamic, offered: Sequence[Dynamic]) -> list[Import]:

@@ -135,13 +135,14 @@ class RootFs:
     def lends_rights(self, path: str) -> bool:
         """Whether a file that the account executes runs with the rights of another user or group.
 
-        Source: Linux, fs/exec.c, `bprm_fill_uid`.
+        Not asked of root: engines with a user namespace of root alone ignore the marks of all other accounts, and
+        others have little to lend to it. Source: Linux, fs/exec.c, `bprm_fill_uid`.
         """
         entry = self.stat(path)
-        if entry is None or entry.kind != "file":
+        if self._account.uid == 0 or entry is None or entry.kind != "file":
             return False
-        group = entry.mode & 0o2010 == 0o2010 and entry.gid != self._account.gid
-        return group or (bool(entry.mode & 0o4000) and entry.uid != self._account.uid)
+        of_group = entry.mode & 0o2010 == 0o2010 and entry.gid != self._account.gid
+        return of_group or (bool(entry.mode & 0o4000) and entry.uid != self._account.uid)
 
     def barrier(self, path: str) -> str:
         """The folder on the way that the account may not pass; "" where there is none."""

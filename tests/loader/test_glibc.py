@@ -354,6 +354,22 @@ def test_a_library_that_is_cut_where_it_may_not_matter(small: Small) -> None:
     assert started(small).exit_code == 135
 
 
+def test_a_loader_that_is_cut_within_its_last_page(small: Small) -> None:
+    """The kernel maps it; whether that matters, no file tells."""
+    small.program()
+    whole = small.at(LOADER).read_bytes()
+    with FileReader(small.at(LOADER)) as reader:
+        end = max(each.offset + each.file_size for each in read_header(reader).segments if each.type == PT_LOAD)
+    small.put(LOADER, whole[: end - 4])
+    loading = small.loading()
+    assert (loading.loader, loading.problems) == ("glibc", ())
+    assert [doubt.needed_by for doubt in loading.doubts] == ["/app"]
+    assert started(small).exit_code in (0, 139)
+    small.put(LOADER, whole[:4096])
+    assert [problem.message for problem in small.loading().problems] == ["Segmentation fault (exit code 139)"]
+    assert started(small).exit_code == 139
+
+
 def test_a_library_in_which_no_symbol_has_a_version(of_release: tuple[Small, tuple[int, ...]], tmp_path: Path) -> None:
     """Up to glibc 2.40 the loader ends where it finds in it what is wanted in a version of it."""
     small, release = of_release
