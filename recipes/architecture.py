@@ -2,8 +2,8 @@
 
 A CPU is added here, and nowhere else. Rows without compilers are those whose programs are only read.
 Sources: OCI image-spec, "Image Index" (Go's names); System V gABI, "e_machine", and its supplements for each processor;
-glibc, sysdeps/*/dl-cache.h and sysdeps/generic/ldconfig.h; `go help environment`; Meson, "Reference tables";
-Debian, "Multiarch/Tuples".
+glibc, sysdeps/*/dl-cache.h, sysdeps/generic/ldconfig.h and, of 2.36, sysdeps/*/dl-procinfo.h and dl-hwcap.h; Linux,
+ELF_PLATFORM in arch/*/include/asm/elf.h; `go help environment`; Meson, "Reference tables"; Debian, "Multiarch/Tuples".
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import NamedTuple
 _NO_VARIANTS = {"": ""}
 _PLAIN: Mapping[str, tuple[str, ...]] = {"": ()}
 _NO_FLAGS: Mapping[tuple[int, int], tuple[int, ...]] = {}
+_NO_HWCAPS: Mapping[str, int] = {}
 # By EF_PPC64_ABI: 1 and 2 are ELFv1 and ELFv2.
 _PPC64_CACHE_FLAGS = {(64, abi): (0x0503,) for abi in (0, 1, 2)}
+_PPC64_HWCAPS = {"dfp": 1 << 10, "altivec": 1 << 28}
 # EF_MIPS_ABI2 (n32), EF_MIPS_NAN2008, EF_MIPS_FP64.
 _MIPS_ABI_MASK = 0x20 | 0x400 | 0x200
 _MIPS_CACHE_FLAGS = {
@@ -42,7 +44,11 @@ class Architecture(NamedTuple):  # which takes half the time of a frozen datacla
     """What it runs on some CPUs."""
 
     at_platform: str = ""
-    """What the kernel tells the loader in AT_PLATFORM, on a baseline CPU."""
+    """What the kernel tells the loader in AT_PLATFORM, on a baseline CPU; "" where it gives none."""
+    legacy_hwcaps: Mapping[str, int] = _NO_HWCAPS
+    """What a baseline CPU has of what glibc up to 2.36 called important: the names, in the order of their bits."""
+    platform_mark: int = 0
+    """The bit of `at_platform` in the ld.so.cache of such a glibc."""
     copy_relocation: int | None = None
     """R_*_COPY."""
     hwcaps: tuple[str, ...] = ()
@@ -70,7 +76,7 @@ _ROWS = (
     Architecture(
         name="amd64", elf_machine=62, bits=64, machines=("x86_64",), default_variant="v1", also_runs=("386",),
         at_platform="x86_64", copy_relocation=5, cache_flags={(64, 0): (0x0303,), (32, 0): (0x0803,)},
-        hwcaps=("x86-64-v2", "x86-64-v3", "x86-64-v4"),
+        hwcaps=("x86-64-v2", "x86-64-v3", "x86-64-v4"), legacy_hwcaps={"x86_64": 1 << 1},
         zig="x86_64-linux-musl", gnu="x86_64-linux-gnu", meson_family="x86_64", debian="amd64", qemu="x86_64",
         zig_cpus={"": (), "v1": (), **{f"v{level}": (f"-mcpu=x86_64_v{level}",) for level in (2, 3, 4)}},
         go_variable="GOAMD64", go_levels={"": "v1", "v1": "v1", "v2": "v2", "v3": "v3", "v4": "v4"},
@@ -85,12 +91,14 @@ _ROWS = (
     Architecture(
         name="386", elf_machine=3, bits=32, machines=("i686", "i386"),
         at_platform="i686", copy_relocation=5, cache_flags={(32, 0): (0x0003,)},
+        legacy_hwcaps={"sse2": 1 << 0}, platform_mark=1 << 49,
         zig="x86-linux-musl", gnu="i686-linux-gnu", meson_family="x86", debian="i386", qemu="i386",
         go_variable="GO386", go_levels={"": "sse2"},
     ),
     Architecture(
         name="arm", elf_machine=40, bits=32, machines=("armv7l",), default_variant="v7",
         at_platform="v7l", copy_relocation=20, abi_mask=0x600, unmarked_fits=True,  # EF_ARM_ABI_FLOAT_*
+        legacy_hwcaps={"vfp": 1 << 6},
         cache_flags={(32, 0x400): (0x0003, 0x0903), (32, 0x200): (0x0003, 0x0B03), (32, 0): (0x0003, 0x0B03)},
         zig="arm-linux-musleabihf", gnu="arm-linux-gnueabihf", meson_family="arm", debian="armhf", qemu="arm",
         zig_cpus={"": (), "v6": ("-mcpu=arm1176jzf_s",), "v7": (), "v8": ()},
@@ -98,7 +106,7 @@ _ROWS = (
     ),
     Architecture(
         name="riscv64", elf_machine=243, bits=64, machines=("riscv64",),
-        at_platform="riscv64", copy_relocation=4, abi_mask=6,  # EF_RISCV_FLOAT_ABI
+        copy_relocation=4, abi_mask=6,  # EF_RISCV_FLOAT_ABI
         cache_flags={(64, 4): (0x1003,), (64, 0): (0x0F03,)},
         zig="riscv64-linux-musl", gnu="riscv64-linux-gnu", meson_family="riscv64", debian="riscv64", qemu="riscv64",
         go_variable="GORISCV64", go_levels={"": "rva20u64"},
@@ -107,23 +115,25 @@ _ROWS = (
         name="ppc64le", elf_machine=21, bits=64, machines=("ppc64le",),
         hwcaps=("power9", "power10"),
         at_platform="power8", copy_relocation=19, abi_mask=3, unmarked_fits=True, cache_flags=_PPC64_CACHE_FLAGS,
+        legacy_hwcaps=_PPC64_HWCAPS, platform_mark=1 << 45,
         zig="powerpc64le-linux-musl", gnu="powerpc64le-linux-gnu", meson_family="ppc64", debian="ppc64el",
         qemu="ppc64le", go_variable="GOPPC64", go_levels={"": "power8"},
     ),
     Architecture(
         name="s390x", elf_machine=22, bits=64, little_endian=False, machines=("s390x",),
         at_platform="z900", copy_relocation=9, cache_flags={(64, 0): (0x0403,)},
-        hwcaps=("z13", "z14", "z15", "z16"),
+        hwcaps=("z13", "z14", "z15", "z16"), legacy_hwcaps={"zarch": 1 << 1}, platform_mark=1 << 33,
         zig="s390x-linux-musl", gnu="s390x-linux-gnu", meson_family="s390x", debian="s390x", qemu="s390x",
     ),
     Architecture(
         name="loong64", elf_machine=258, bits=64, machines=("loongarch64",),
-        copy_relocation=4, cache_flags={(64, 0): (0x1203,)},
+        at_platform="loongarch", copy_relocation=4, cache_flags={(64, 0): (0x1203,)},
         zig="loongarch64-linux-musl", meson_family="loongarch64", qemu="loongarch64",
     ),
     Architecture(
         name="ppc64", elf_machine=21, bits=64, little_endian=False,
-        copy_relocation=19, abi_mask=3, unmarked_fits=True, cache_flags=_PPC64_CACHE_FLAGS, qemu="ppc64",
+        at_platform="power8", copy_relocation=19, abi_mask=3, unmarked_fits=True, cache_flags=_PPC64_CACHE_FLAGS,
+        legacy_hwcaps=_PPC64_HWCAPS, platform_mark=1 << 45, qemu="ppc64",
     ),
     Architecture(
         name="mips64le", elf_machine=8, bits=64,

@@ -33,7 +33,7 @@ DT_BIND_NOW, DT_FLAGS, DT_FLAGS_1 = 24, 30, 0x6FFFFFFB
 DT_RELR, DT_AUXILIARY, DT_FILTER = 36, 0x7FFFFFFD, 0x7FFFFFFF
 DT_GNU_HASH, DT_VERSYM = 0x6FFFFEF5, 0x6FFFFFF0
 DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
-DT_MIPS_SYMTABNO, DT_MIPS_GOTSYM = 0x70000011, 0x70000013
+DT_MIPS_SYMTABNO, DT_MIPS_GOTSYM, DT_MIPS_XHASH = 0x70000011, 0x70000013, 0x70000036
 DF_BIND_NOW = 0x8
 DF_1_NOW, DF_1_NODEFLIB, DF_1_PIE = 0x1, 0x800, 0x08000000
 
@@ -103,6 +103,7 @@ class Dynamic:
     versions_needed: tuple[NeededVersion, ...] = ()
     versions_defined: frozenset[str] = frozenset()
     has_version_definitions: bool = False
+    has_symbol_versions: bool = False
     isa_needed: int = 0
     kernel_needed: tuple[int, int, int] | None = None
     imports: tuple[Import, ...] = field(default=(), repr=False)
@@ -166,6 +167,7 @@ def read_dynamic(reader: Reader, header: Header | None = None, *, symbols: bool 
         versions_needed=versions,
         versions_defined=frozenset(definitions.values()),
         has_version_definitions=DT_VERDEF in tags,
+        has_symbol_versions=DT_VERSYM in tags,
     )
     if not symbols or DT_SYMTAB not in tags:
         return dynamic
@@ -438,6 +440,10 @@ class _Symbols:
                 if word & 1:
                     return first, last
             raise TruncatedElf("a chain of the hash table does not end", hint="copy or build it again")
+        if DT_MIPS_XHASH in tags and DT_HASH not in tags:
+            return 0, tags.get(
+                DT_MIPS_SYMTABNO, 0
+            )  # it sorts the symbols beside their table, of which any may be there
         if DT_HASH in tags:
             # s390x and alpha write 8-byte words here; no 32-bit count is 0 where there are symbols.
             _, count = memory.unpack(

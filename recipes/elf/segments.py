@@ -22,6 +22,8 @@ PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = 1, 2, 3, 4
 PT_GNU_STACK, PT_GNU_RELRO = 0x6474E551, 0x6474E552
 PT_GNU_PROPERTY = 0x6474E553
 ET_EXEC, ET_DYN = 2, 3
+PF_W = 2
+SMALLEST_PAGE = 4096
 
 _OTHER_TYPES = {1: "an object file", 4: "a core dump"}
 # Linux refuses more bytes of program headers than this, and a longer interpreter path.
@@ -91,6 +93,18 @@ class BytesReader:
 
     def read_at(self, offset: int, length: int) -> bytes:
         return self.data[offset : offset + length]
+
+
+class MappedReader:
+    """A file as it looks once it is mapped: what is left of its last page is zeros."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.size = -(-reader.size // SMALLEST_PAGE) * SMALLEST_PAGE
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        wanted = max(min(length, self.size - offset), 0)
+        return self._reader.read_at(offset, wanted).ljust(wanted, b"\0")
 
 
 class FileHeader(NamedTuple):
@@ -170,6 +184,26 @@ class Header:
             address, length = address + size, length - size
 
 
+def lost_pages(header: Header, size: int, page: int) -> tuple[str, bool]:
+    """What of a file that was cut to `size` bytes cannot be mapped, in words; and whether every loader touches that.
+
+    Both C libraries clear what follows a segment's data in its last page, and read the dynamic segment: a page behind
+    the end of the file then ends the process. Source: glibc, `_dl_map_segments`; musl, `map_library`.
+    """
+    mapped = -(-size // page) * page
+    lost = [each for each in header.segments if each.type == PT_LOAD and each.offset + each.file_size > mapped]
+    if not lost:
+        return "", False
+    cleared = any(
+        each.memory_size > each.file_size and (each.offset + each.file_size) % page and each.flags & PF_W
+        for each in lost
+    )
+    dynamic = header.segment(PT_DYNAMIC)
+    start = next((at for at, _ in header.pieces(dynamic.address, 1)), 0) if dynamic else 0
+    end = max(each.offset + each.file_size for each in lost)
+    return f"cut: a segment ends at byte {end}, the file at byte {size}", cleared or start >= mapped
+
+
 def read_exactly(reader: Reader, offset: int, length: int, what: str) -> bytes:
     """Raises: TruncatedElf where the file does not hold all of it; nothing is allocated in that case."""
     if offset < 0 or length < 0 or offset + length > reader.size:
@@ -214,8 +248,8 @@ def read_file_header(reader: Reader) -> FileHeader:
     )
 
 
-def read_header(reader: Reader) -> Header:
-    """Read and check the headers of a program or shared library.
+def read_header(reader: Reader, *, whole: bool = True) -> Header:
+    """Read and check the headers of a program or shared library; not `whole`: what they tell of may lie behind its end.
 
     Raises: NotElf (also for an ELF file of a kind that is never run, such as an object file), TruncatedElf.
     """
@@ -233,7 +267,7 @@ def read_header(reader: Reader) -> Header:
     for segment in segments:
         # The others are not read before the program runs, and some not even then.
         decisive = segment.type in (PT_LOAD, PT_INTERP)
-        if decisive and segment.file_size and segment.offset + segment.file_size > reader.size:
+        if whole and decisive and segment.file_size and segment.offset + segment.file_size > reader.size:
             raise TruncatedSegment(
                 f"the file is truncated: a segment ends at byte {segment.offset + segment.file_size}, "
                 f"the file at byte {reader.size}",

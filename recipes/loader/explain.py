@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from recipes.architecture import architecture as row_of
@@ -17,11 +18,13 @@ from recipes.loader.glibc import GlibcLoader
 from recipes.loader.glibcpaths import absolute
 from recipes.loader.loading import LoaderKind, Loading, Problem
 from recipes.loader.musl import MuslLoader
-from recipes.loader.objects import Object, Objects, objects_of
+from recipes.loader.objects import Object, Objects, cut_within_a_page, objects_of
 from recipes.model import Environment, Library, Platform, Searched
 from recipes.rootfs.root import RootFs
 
 _MUSL_PATH = re.compile(rb"/etc/ld-musl-([A-Za-z0-9_.-]{1,32})\.path\0")
+
+_OF_THE_STARTER = ("LD_LIBRARY_PATH", "LD_PRELOAD", "LD_DEBUG", "LD_TRACE_LOADED_OBJECTS")
 
 
 def explain(
@@ -52,19 +55,33 @@ def explain(
     loader = _open_interpreter(objects, dynamic, path, workdir)
     if isinstance(loader, Problem):
         return Loading("unknown", (Library(dynamic.interpreter, None, path, ()),), (loader,))
-    settings = dict(env)
+    secure = root.lends_rights(absolute(path, workdir))
+    # Whoever starts such a program is not to choose what it loads. Source: ld.so(8), "secure-execution mode".
+    settings = {name: value for name, value in dict(env).items() if not (secure and name in _OF_THE_STARTER)}
     kind = _kind(objects, loader)
+    if kind == "unknown":
+        where = Searched(dynamic.interpreter, "PT_INTERP", "neither glibc's loader nor musl's")
+        return Loading("unknown", (Library(dynamic.interpreter, loader.path, path, (where,)),))
     if kind == "glibc":
         levels = [name.removeprefix("x86-64-") for name in row_of(platform.architecture).hwcaps]
         level = 2 + levels.index(platform.variant) if platform.variant in levels else 1
         started = GlibcLoader(
-            objects, dynamic, loader, path=path, argv0=argv0 or path, level=level, env=settings, workdir=workdir
+            objects,
+            dynamic,
+            loader,
+            path=path,
+            argv0=argv0 or path,
+            level=level,
+            env=settings,
+            workdir=workdir,
+            secure=secure,
         )
-        return started.run(checks=checks)
-    if kind == "musl":
-        return MuslLoader(objects, dynamic, loader, path=path, env=settings, workdir=workdir).run()
-    where = Searched(dynamic.interpreter, "PT_INTERP", "neither glibc's loader nor musl's")
-    return Loading("unknown", (Library(dynamic.interpreter, loader.path, path, (where,)),))
+        loading = started.run(checks=checks)
+    else:
+        loading = MuslLoader(objects, dynamic, loader, path=path, env=settings, workdir=workdir, secure=secure).run()
+    if not loader.cut:
+        return loading
+    return replace(loading, doubts=(cut_within_a_page(loader, dynamic.interpreter, path), *loading.doubts))
 
 
 def loader_kind(root: RootFs, interpreter: str) -> LoaderKind:

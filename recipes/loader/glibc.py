@@ -5,20 +5,24 @@ Source: glibc 2.31 to 2.41, `elf/dl-load.c`, `elf/dl-deps.c`, `elf/dl-version.c`
 
 from __future__ import annotations
 
+import errno
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from recipes.architecture import of_elf_machine
 from recipes.elf.dynamic import Dynamic, Import, NeededVersion
-from recipes.loader.glibcpaths import LinkMap, Machine, absolute, own_paths, runpath, system_folders
+from recipes.loader.glibcpaths import LinkMap, absolute, machine_of, own_paths, release_number, runpath, system_folders
 from recipes.loader.loading import Loading, Problem, ProblemCode
-from recipes.loader.objects import LoadAttempt, Object, Objects
+from recipes.loader.objects import LoadAttempt, Object, Objects, cut_within_a_page
+from recipes.loader.preload import PRELOAD_FILE, preloads
+from recipes.loader.refusal import Refusal, refusal_of
 from recipes.model import Library, Searched
 
 _LEVEL_BITS = {2: 2, 4: 3, 8: 4}
 _MOST_MAPS = 4096
 _RELR = "GLIBC_ABI_DT_RELR"
+_BARE_LIBRARIES_SERVE = (2, 41)
 _EARLY_INIT = "__libc_early_init"
 
 
@@ -36,12 +40,15 @@ class GlibcLoader:
         level: int,
         env: Mapping[str, str],
         workdir: str,
+        secure: bool = False,
     ) -> None:
         self._objects = objects
         self._workdir = workdir
         self._argv0 = argv0
         self._env = env
-        self._machine = Machine(system_folders(objects.content(loader.path)), level, program.machine)
+        folders = system_folders(objects.content(loader.path))
+        self._release = release_number(objects.release(loader))
+        self._machine = machine_of(folders, level, program.machine, self._release, secure)
         origin = posixpath.dirname(objects.root.resolve(path) or path) or "/"
         self._program = LinkMap("", {""}, program, None, origin, path)
         interpreter = program.interpreter or loader.path
@@ -55,6 +62,7 @@ class GlibcLoader:
         self._later: list[Problem] = []
         self._doubts: list[Problem] = []
         self._warnings: list[str] = []
+        self._bare: dict[tuple[LinkMap, str, LinkMap], None] = {}
 
     def run(self, *, checks: bool = True) -> Loading:
         """Without `checks` only which libraries are loaded, and from where, whatever is told of them."""
@@ -70,8 +78,9 @@ class GlibcLoader:
             self._check_versions()
             self._check_relocations()
             levels = tuple(self._levels())
-            if not self._problems:  # it gives up before it looks for symbols
+            if not self._problems and not self._doubts:  # it gives up before it looks for symbols
                 self._check_symbols()
+                self._check_bare_libraries()
             if not self._problems:
                 self._check_releases()
         printing = self._told_to_print() if checks else None
@@ -97,37 +106,39 @@ class GlibcLoader:
 
     def _preloaded(self) -> Iterator[LinkMap]:
         """What LD_PRELOAD and /etc/ld.so.preload name; one that cannot be loaded is passed over with a warning."""
-        listed = re.sub(r"#.*", "", self._objects.text("/etc/ld.so.preload") or "")
-        for where, text in (("LD_PRELOAD", self._env.get("LD_PRELOAD", "")), ("/etc/ld.so.preload", listed)):
-            for name in filter(None, re.split(r"[ :\t\n]", text)):
-                found, why = self._try(name, self._program)
-                if found is None:
-                    self._warnings.append(
-                        f"ERROR: ld.so: object '{name}' from {where} cannot be preloaded ({why}): ignored."
-                    )
-                elif found not in (self._program, self._loader):
-                    yield found
+        for where, name in preloads(self._env.get("LD_PRELOAD", ""), self._objects.settings(PRELOAD_FILE)):
+            path = self._machine.expand(name, self._program.origin) if "/" in name else name
+            found = self._find(path, self._program)
+            if isinstance(found, Refusal) and found.death:
+                self._miss(found)
+            elif isinstance(found, Refusal):
+                message = f"ERROR: ld.so: object '{name}' from {where} cannot be preloaded ({found.text}): ignored."
+                self._warnings.append(message)
+            elif found not in (self._program, self._loader):
+                yield found
 
     def _wanted_by(self, asking: LinkMap) -> Iterator[LinkMap]:
         """The libraries that an object needs, and those that stand in for it."""
         for name, optional in (*((name, False) for name in asking.dynamic.needed), *asking.dynamic.filters):
-            found = self._try(name, asking)[0] if optional else self._map(name, asking)
-            if found is not None:
+            path = self._machine.expand(name, asking.origin)
+            if path != name and self._machine.secure:
+                self._forbid(name, asking)
+                continue
+            if name and not path:
+                continue  # the loader passes over a name with a token that has no value
+            found = self._find(path, asking)
+            if isinstance(found, LinkMap):
                 yield found
+            elif not optional or found.death:
+                self._miss(found)
 
-    def _try(self, name: str, asking: LinkMap) -> tuple[LinkMap | None, str]:
-        """`_map` for what may be absent: that is not a problem by itself then, and the second value says why."""
-        name = self._machine.expand(name, asking.origin)
-        told = len(self._problems)
-        found = self._map(name, asking)
-        if found is not None or len(self._problems) == told:
-            return found, ""
-        self._libraries.pop((name, None), None)
-        self._missed.discard(name)
-        return None, self._problems.pop().message.rpartition(f"{name}: ")[2]
+    def _forbid(self, name: str, asking: LinkMap) -> None:
+        text = f"{name}: DST not allowed in SUID/SGID programs"
+        message = f"{self._argv0}: error while loading shared libraries: {text}"
+        evidence = f"{asking.shown} needs {name}, and runs with the rights of another user or group"
+        self._problems.append(Problem("library-missing", message, evidence, name, asking.shown))
 
-    def _map(self, name: str, asking: LinkMap) -> LinkMap | None:
-        name = self._machine.expand(name, asking.origin)
+    def _find(self, name: str, asking: LinkMap) -> LinkMap | Refusal:
         for known in self._maps:
             if known.answers_to(name):
                 known.names.add(name)
@@ -138,9 +149,7 @@ class GlibcLoader:
                 return known
         opened, path, searched = self._search(name, asking)
         if opened.object is None:
-            self._add(Library(name, None, asking.shown, searched))
-            self._missing(name, asking, opened, path)
-            return None
+            return refusal_of(opened, path, Library(name, None, asking.shown, searched), asking.dynamic.bits)
         self._add(Library(name, path, asking.shown, searched))
         for known in self._maps:
             if known.object is not None and known.object.inode == opened.object.inode:
@@ -149,27 +158,22 @@ class GlibcLoader:
         origin = posixpath.dirname(self._at(path))
         found = LinkMap(path, {name}, opened.object.dynamic, opened.object, origin, path, asking)
         self._maps.append(found)
+        if opened.object.cut:
+            self._doubts.append(cut_within_a_page(opened.object, name, asking.shown))
         return found
 
     def _add(self, library: Library) -> None:
         self._libraries.setdefault((library.name, library.path), library)
 
-    def _missing(self, name: str, asking: LinkMap, opened: LoadAttempt, path: str) -> None:
-        text, what, code = "cannot open shared object file: No such file or directory", name, "library-missing"
-        if opened.error:
-            text, what, code = opened.error, name if opened.nameless else path, "library-broken"
-        elif opened.denied:
-            text = "cannot open shared object file: Permission denied"
-        elif opened.loop:
-            text = "cannot open shared object file: Error 40"  # ELOOP: the loader has words for few errors
-        elif opened.other_class:
-            text = f"wrong ELF class: ELFCLASS{96 - asking.dynamic.bits}"
-        if name in self._missed:
-            return
-        self._missed.add(name)
-        message = f"{self._argv0}: error while loading shared libraries: {what}: {text}"
-        evidence = f"{asking.shown} needs {name}" + (f", and {path} is {opened.found}" if opened.error else "")
-        self._problems.append(Problem(code, message, evidence, name, asking.shown))  # type: ignore[arg-type]  # two of its codes
+    def _miss(self, refused: Refusal) -> None:
+        """A library that is needed: the loader ends with the first, here each is told once."""
+        library = refused.library
+        self._add(library)
+        if library.name not in self._missed:
+            self._missed.add(library.name)
+            message = refused.death or f"{self._argv0}: error while loading shared libraries: {refused.sentence}"
+            told = self._doubts if refused.doubtful else self._problems
+            told.append(Problem(refused.code, message, refused.evidence, library.name, library.needed_by))
 
     def _at(self, path: str) -> str:
         return absolute(path, self._workdir)
@@ -179,6 +183,8 @@ class GlibcLoader:
     def _search(self, name: str, asking: LinkMap) -> tuple[LoadAttempt, str, tuple[Searched, ...]]:
         if "/" in name:
             opened = self._objects.open(self._at(name), self._loader.dynamic)
+            if opened.errno == errno.ENOENT:
+                opened = opened._replace(errno=self._objects.error_of(self._at(name)) or errno.ENOENT)
             return opened, self._at(name), (Searched(self._at(name), "its name is a path", opened.found),)
         folders = tuple(self._folders(asking))
         sparing = asking.dynamic.no_default_lib
@@ -200,8 +206,7 @@ class GlibcLoader:
         self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool
     ) -> tuple[LoadAttempt, str, tuple[Searched, ...]]:
         searched: list[Searched] = []
-        other_class = denied = loop = False
-        ended = ""
+        other_class, number, ended, last = False, errno.ENOENT, "", ""
         for path, why in self._candidates(name, folders, sparing, searched):
             if why == ended:
                 continue
@@ -210,10 +215,18 @@ class GlibcLoader:
             if opened.object is not None or opened.error:
                 return opened, path, tuple(searched)
             other_class |= opened.other_class
-            denied, loop = opened.denied, opened.loop  # errno is that of the last try
-            ended = why if loop else ""
-        failed = LoadAttempt(None, "no such file", other_class=other_class, denied=denied, loop=loop)
+            number, last = opened.errno, path  # the message has that of the last try
+            if number == errno.ELOOP and self._ends_list(path):
+                ended = why
+        number = self._objects.error_of(self._at(last)) or number
+        failed = LoadAttempt(None, "no such file", other_class=other_class, errno=number)
         return failed, "", tuple(searched)
+
+    def _ends_list(self, path: str) -> bool:
+        """Whether a loop of links at a path ends the search in this list of folders, and no other list's: it does not
+        where the folder itself is not there. Source: glibc, `open_path`.
+        """
+        return not path.startswith("/") or self._objects.root.is_folder(posixpath.dirname(path))
 
     def _candidates(
         self, name: str, folders: tuple[tuple[str, tuple[str, ...]], ...], sparing: bool, searched: list[Searched]
@@ -230,10 +243,20 @@ class GlibcLoader:
 
     def _in_folders(self, name: str, folders: tuple[str, ...], why: str) -> Iterator[tuple[str, str]]:
         for folder in folders:
-            if self._machine.hwcaps and self._objects.root.exists(self._at(folder) + "glibc-hwcaps"):
-                for hwcap in self._machine.hwcaps:
-                    yield f"{folder}glibc-hwcaps/{hwcap}/{name}", why
+            for below in self._subfolders(self._at(folder)):
+                yield f"{folder}{below}{name}", why
             yield folder + name, why
+
+    def _subfolders(self, folder: str) -> tuple[str, ...]:
+        """Those for some CPUs alone, which come before the folder itself, as far as they can hold anything."""
+        key = (folder, self._machine)
+        known = self._objects.subfolders.get(key)
+        if known is None:
+            root, hwcaps = self._objects.root, self._machine.hwcaps
+            better = [f"glibc-hwcaps/{hwcap}/" for hwcap in hwcaps if root.exists(folder + "glibc-hwcaps")]
+            older = [below for below in self._machine.legacy if root.is_folder(folder + below)]
+            known = self._objects.subfolders[key] = (*better, *older)
+        return known
 
     def _cached(self, name: str, sparing: bool, searched: list[Searched]) -> Iterator[tuple[str, str]]:
         where = "/etc/ld.so.cache"
@@ -243,7 +266,16 @@ class GlibcLoader:
             return
         loader = self._loader.dynamic
         row = of_elf_machine(loader.machine)
-        path = cache.find(name, row.name, loader.bits, self._machine.hwcaps, e_flags=loader.flags)
+        machine = self._machine
+        path = cache.find(
+            name,
+            row.name,
+            loader.bits,
+            machine.hwcaps,
+            e_flags=loader.flags,
+            hardware=machine.cache_hardware,
+            level=machine.level,
+        )
         if path is None:
             searched.append(Searched(where, "ld.so.cache", f"names no {name}"))
         elif sparing and path.startswith(self._machine.system_folders):
@@ -297,9 +329,9 @@ class GlibcLoader:
     def _lacks_version(self, asking: LinkMap, need: NeededVersion, offering: LinkMap) -> None:
         start = f"{self._argv0}: {offering.shown}: "
         if not offering.dynamic.has_version_definitions:
-            warning = f"{start}no version information available (required by {self._called(asking)})"
-            if warning not in self._warnings:
-                self._warnings.append(warning)
+            self._warnings.append(f"{start}no version information available (required by {self._called(asking)})")
+            if not offering.dynamic.has_symbol_versions:
+                self._bare[asking, need.file, offering] = None
             return
         message = f"version `{need.name}' not found (required by {self._called(asking)})"
         if need.weak:
@@ -350,6 +382,32 @@ class GlibcLoader:
                 self._problems.append(problem)
             if when_called:
                 self._later.append(self._lacks_symbols("symbol-undefined-later", asking, when_called))
+
+    def _check_bare_libraries(self) -> None:
+        """Symbols that are wanted in a version, of a library in which no symbol has one.
+
+        Up to glibc 2.40 the loader takes that for an inconsistency. Source: glibc, `check_match`.
+        """
+        if self._release >= _BARE_LIBRARIES_SERVE:
+            return
+        for asking, file, bare in self._bare:
+            places = [known for known in self._maps if known is not asking or asking is not self._program]
+            refused = [
+                symbol
+                for symbol in self._symbols_of(asking).imports
+                if symbol.file == file and self._first_answer(symbol, places) is bare
+            ]
+            if refused:
+                first = min(refused, key=lambda symbol: symbol.lazy)
+                message = "Inconsistency detected by ld.so: dl-lookup.c: check_match: Assertion "
+                message += "`version->filename == NULL || ! _dl_name_match_p (version->filename, map)' failed!"
+                evidence = f"{asking.shown} needs {first.name} in a version, and {bare.shown} has it without any"
+                problem = Problem("symbol-undefined", message, evidence, first.name, asking.shown)
+                later = first.lazy and not asking.dynamic.bind_now and not self._env.get("LD_BIND_NOW")
+                (self._later if later else self._problems).append(problem)
+
+    def _first_answer(self, symbol: Import, places: Sequence[LinkMap]) -> LinkMap | None:
+        return next((known for known in places if self._symbols_of(known).answers(symbol)), None)
 
     def _check_releases(self) -> None:
         """Loader and libc share structures that no version guards: both have to be of one release.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -19,6 +19,7 @@ _TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-
 # Of printable characters, and nothing of that kind before it: so each byte of a hostile file is looked at once.
 _FOLDERS = re.compile(rb"(?<![!-~])(?:/(?:[!-.0-9;-~]++/)++\0)+")
 _OTHERS_DEFAULT = ("/lib64/", "/usr/lib64/")
+_TLS_MARK = 1 << 63
 
 
 @dataclass(slots=True, eq=False)
@@ -39,33 +40,82 @@ class LinkMap:
         return name in self.names or name == self.name or (name == self.dynamic.soname and name != "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Machine:
-    """What the loader knows without looking: its built-in folders, and the CPU that it runs on."""
+    """What the loader knows without looking: its built-in folders, and the CPU that it runs on. See `machine_of`."""
 
     system_folders: tuple[str, ...]
+    hwcaps: tuple[str, ...]
+    """the glibc-hwcaps folders that it uses, the best first"""
+    legacy: tuple[str, ...]
+    """the folders beneath one of a search path that come before it, in a release that has them"""
+    cache_hardware: int
+    """the marks that an entry of ld.so.cache may have"""
     level: int
-    number: int
+    platform: str
+    secure: bool
+    """whether the program runs with the rights of another user or group than who starts it"""
 
-    @property
-    def hwcaps(self) -> tuple[str, ...]:
-        """The glibc-hwcaps folders that it uses, the best first."""
-        return of_elf_machine(self.number).hwcaps[: self.level - 1][::-1]
+    def expand(self, text: str, origin: str, *, of_program: bool = False) -> str:
+        """Replace $ORIGIN, $LIB and $PLATFORM; "" where that cannot be: the loader then drops the whole path.
 
-    def expand(self, text: str, origin: str) -> str:
-        """Replace $ORIGIN, $LIB and $PLATFORM."""
+        `of_program`: it is a search path of the program's own. Source: glibc, `_dl_dst_substitute`.
+        """
+        if "$" not in text:
+            return text
+        expanded = self._expanded(text, origin)
+        origins = [match for match in _TOKEN.finditer(text) if self.secure and "ORIGIN" in match[0]]
+        if not origins:
+            return expanded
+        alone = len(origins) == 1 and origins[0].start() == 0 and text[origins[0].end() :][:1] in ("", "/")
+        trusted = not of_program or f"{posixpath.normpath(expanded)}/".startswith(self.system_folders)
+        return expanded if alone and trusted else ""
+
+    def _expanded(self, text: str, origin: str) -> str:
         first = self.system_folders[0].strip("/").removeprefix("usr/")
-        # On newer CPUs of Intel alone it is "haswell"; no image can count on whose CPU it meets.
-        platform = of_elf_machine(self.number).at_platform
-        values = {"ORIGIN": origin, "LIB": first, "PLATFORM": platform}
+        values = {"ORIGIN": origin, "LIB": first, "PLATFORM": self.platform}
+        if not self.platform and any("PLATFORM" in token for token in _TOKEN.findall(text)):
+            return ""
         return _TOKEN.sub(lambda match: values[match[1] or match[2]], text)
 
-    def split(self, text: str, origin: str, separators: str) -> tuple[str, ...]:
-        """The folders of a search path, each ending in a slash, each once; an empty one is the working folder."""
+    def split(self, text: str, origin: str, separators: str, *, of_program: bool = False) -> tuple[str, ...]:
+        """The folders of a search path, each ending in a slash, each once; an empty one is the working folder.
+
+        Source: glibc, `fillin_rpath`.
+        """
         if not text:
             return ()
-        parts = (self.expand(part, origin) for part in re.split(f"[{separators}]", text))
-        return tuple(dict.fromkeys(part.rstrip("/") + "/" if part else "./" for part in parts))
+        parts = ((part, self.expand(part, origin, of_program=of_program)) for part in re.split(f"[{separators}]", text))
+        return tuple(dict.fromkeys(path.rstrip("/") + "/" if part else "" for part, path in parts if path or not part))
+
+
+def release_number(text: str) -> tuple[int, ...]:
+    """A release such as "2.36" to compare with others; () for "", which is older than any that names itself."""
+    return tuple(map(int, text.split("."))) if text else ()
+
+
+@lru_cache(maxsize=64)
+def machine_of(
+    system_folders: tuple[str, ...], level: int, number: int, release: tuple[int, ...], secure: bool = False
+) -> Machine:
+    """What a loader of a release of glibc knows on a CPU of that level and ELF number.
+
+    Source: glibc, `_dl_important_hwcaps`, which knows glibc-hwcaps from 2.33 and the older names up to 2.36;
+    `search_cache`, which knows these up to 2.39.
+    """
+    row = of_elf_machine(number)
+    names = [*row.legacy_hwcaps, *filter(None, (row.at_platform,)), "tls"] if release < (2, 37) else []
+    marks = sum(row.legacy_hwcaps.values()) | row.platform_mark | _TLS_MARK if release < (2, 40) else 0
+    hwcaps = row.hwcaps[: level - 1][::-1] if release >= (2, 33) else ()
+    return Machine(system_folders, hwcaps, _together(names), marks, level, row.at_platform, secure)
+
+
+def _together(names: Sequence[str]) -> tuple[str, ...]:
+    """Each choice of the names as a path, the last name first, in the loader's order: from all of them to the first."""
+    chosen = range(2 ** len(names) - 1, 0, -1)
+    return tuple(
+        "".join(f"{names[at]}/" for at in reversed(range(len(names))) if choice >> at & 1) for choice in chosen
+    )
 
 
 @lru_cache(maxsize=16)
@@ -105,7 +155,9 @@ def runpath(machine: Machine, asking: LinkMap) -> tuple[str, ...]:
 def _folders(machine: Machine, asked: LinkMap, tag: str, text: str | None) -> tuple[str, ...]:
     if tag not in asked.folders:
         ignored = text is None or (tag == "RPATH" and asked.dynamic.runpath is not None)
-        asked.folders[tag] = () if ignored or text is None else machine.split(text, asked.origin, ":")
+        asked.folders[tag] = (
+            () if ignored or text is None else machine.split(text, asked.origin, ":", of_program=asked.object is None)
+        )
     return asked.folders[tag]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from recipes.architecture import architecture as row_of
 
@@ -18,42 +19,59 @@ _OLD_HEADER, _NEW_HEADER = 16, 48
 _OLD_ENTRY, _NEW_ENTRY = "iII", "iIIIQ"  # flags, name, path; and: kernel version, hardware
 _EXTENSION_MAGIC, _HWCAPS_SECTION = 0xEAA42174, 1
 _NAMED_HWCAP = 1 << 30  # of the upper half: the lower half is an index into the extension's names
-_IGNORED_HWCAPS = 1 << 63  # TLS, which every machine has
+_ISA_LEVELS = 0x3FF  # of the upper half: what the file's own note asks for
 _MOST_SECTIONS = 64
 _LONGEST = 4096
 
 _PLAIN_ELF = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Cached:
-    """One entry. `hwcap` is the name of a glibc-hwcaps folder, "" for the baseline; `path` is as ldconfig wrote it."""
+class Cached(NamedTuple):
+    """One entry. `hwcap` is the name of a glibc-hwcaps folder, "" for none; `path` is as ldconfig wrote it.
+
+    `hardware` are the marks of what older releases of glibc had folders for, and `level` is the x86-64 level.
+    """
 
     path: str
     flags: int
     hwcap: str = ""
+    hardware: int = 0
+    level: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class LdCache:
-    """The entries by name, in the order of the file; those of other hardware than a baseline machine's are left out."""
+    """The entries by name, in the order of the file."""
 
     entries: dict[str, tuple[Cached, ...]]
 
     def find(
-        self, name: str, architecture: str, bits: int, hwcaps: tuple[str, ...] = (), *, e_flags: int = 0
+        self,
+        name: str,
+        architecture: str,
+        bits: int,
+        hwcaps: tuple[str, ...] = (),
+        *,
+        e_flags: int = 0,
+        hardware: int = 0,
+        level: int = 1,
     ) -> str | None:
         """The path that the loader tries for `name`. `hwcaps` are the folders this machine uses, the best first;
-        `e_flags` are those of the loader's own file.
+        `e_flags` are those of the loader's own file, `hardware` the marks of older kinds that it takes.
+
+        Source: glibc, `search_cache`.
         """
         row = row_of(architecture)
-        wanted = {_PLAIN_ELF, *row.cache_flags.get((bits, e_flags & row.abi_mask), (0,))}
+        flags = row.cache_flags.get((bits, e_flags & row.abi_mask), (0,))
+        wanted = {_PLAIN_ELF, *flags}
         fitting = [entry for entry in self.entries.get(name, ()) if entry.flags in wanted]
         for hwcap in hwcaps:
             for entry in fitting:
-                if entry.hwcap == hwcap:
+                if entry.hwcap == hwcap and entry.level <= level:
                     return entry.path
-        return next((entry.path for entry in fitting if not entry.hwcap), None)
+        plain = [entry for entry in fitting if not entry.hwcap and not entry.hardware & ~hardware]
+        # The first with the loader's own mark ends the search; of others the last counts.
+        return next((entry.path for entry in plain if entry.flags == flags[0]), plain[-1].path if plain else None)
 
 
 def read_ldcache(data: bytes, *, little_endian: bool = True) -> LdCache:
@@ -77,7 +95,7 @@ def _old_entries(data: bytes, order: str, strings: int) -> LdCache:
     found: dict[str, list[Cached]] = {}
     names = _Names(data, strings)
     for flags, key, value in struct.iter_unpack(order + _OLD_ENTRY, memoryview(data)[_OLD_HEADER:strings]):
-        _add(found, names, key, value, flags, "")
+        _add(found, names, key, value, flags)
     return _frozen(found)
 
 
@@ -94,15 +112,11 @@ def _new_entries(data: bytes, order: str, start: int) -> LdCache:
     found: dict[str, list[Cached]] = {}
     table = memoryview(data)[first : first + 24 * count]
     for flags, key, value, _, hardware in struct.iter_unpack(order + _NEW_ENTRY, table):
-        hwcap = ""
-        if hardware >> 32 == _NAMED_HWCAP:
-            index = hardware & 0xFFFFFFFF
-            if index >= len(hwcaps):
-                continue
-            hwcap = hwcaps[index]
-        elif hardware & ~_IGNORED_HWCAPS:
-            continue  # the hardware names of before glibc 2.33, none of which a baseline machine has
-        _add(found, names, key, value, flags, hwcap)
+        upper = hardware >> 32
+        if upper & ~_ISA_LEVELS != _NAMED_HWCAP:
+            _add(found, names, key, value, flags, hardware=hardware)
+        elif (index := hardware & 0xFFFFFFFF) < len(hwcaps):
+            _add(found, names, key, value, flags, hwcap=hwcaps[index], level=1 + (upper & _ISA_LEVELS))
     return _frozen(found)
 
 
@@ -138,10 +152,20 @@ class _Names:
         return os.fsdecode(self._data[at:end]) if end >= 0 and self._budget >= 0 else None
 
 
-def _add(found: dict[str, list[Cached]], names: _Names, key: int, value: int, flags: int, hwcap: str) -> None:
+def _add(
+    found: dict[str, list[Cached]],
+    names: _Names,
+    key: int,
+    value: int,
+    flags: int,
+    *,
+    hwcap: str = "",
+    hardware: int = 0,
+    level: int = 1,
+) -> None:
     name, path = names.text(key), names.text(value)
     if name and path:
-        found.setdefault(name, []).append(Cached(path, flags, hwcap))
+        found.setdefault(name, []).append(Cached(path, flags, hwcap, hardware, level))
 
 
 def _frozen(found: dict[str, list[Cached]]) -> LdCache:

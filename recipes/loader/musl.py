@@ -5,6 +5,8 @@ It knows no versions and checks no machine; it compares names. Source: musl 1.2.
 
 from __future__ import annotations
 
+import errno
+import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -13,17 +15,20 @@ from dataclasses import dataclass
 from recipes.elf.dynamic import Dynamic
 from recipes.loader.glibcpaths import absolute
 from recipes.loader.loading import Loading, Problem
-from recipes.loader.objects import Object, Objects
+from recipes.loader.objects import SIGBUS, Object, Objects, cut_within_a_page
+from recipes.loader.words import words_of_musl
 from recipes.model import Library, Searched
 
 _RESERVED = ("c.", "pthread.", "rt.", "m.", "dl.", "util.", "xnet.")
 _DEFAULT_PATH = "/lib:/usr/local/lib:/usr/lib"
 _NAME_MAX = 255
 _LONGEST_64 = 15
-_ABSENT = "no such file"
-_ENOENT = "No such file or directory"
-_DENIED = "not readable by the image's user; skipped"
-_EACCES = "Permission denied"
+_FAILURES = {
+    errno.ENOENT: "no such file",
+    errno.ENOTDIR: "no such file",
+    errno.EACCES: "not readable by the image's user; skipped",
+    errno.ELOOP: "a loop of links",
+}
 _MOST_MAPS = 4096
 _PATH_FILE = re.compile(rb"/etc/ld-musl-[A-Za-z0-9_.-]{1,32}\.path\0")
 # Since 1.2.4 these are no symbols any more but names that the loader alone knows, with 64 behind them.
@@ -44,19 +49,31 @@ class MuslLoader:
     """One program's start. Use `run`."""
 
     def __init__(
-        self, objects: Objects, program: Dynamic, loader: Object, *, path: str, env: Mapping[str, str], workdir: str
+        self,
+        objects: Objects,
+        program: Dynamic,
+        loader: Object,
+        *,
+        path: str,
+        env: Mapping[str, str],
+        workdir: str,
+        secure: bool = False,
     ) -> None:
         self._objects = objects
         self._workdir = workdir
         self._env = env
+        self._secure = secure
         self._interpreter = program.interpreter or loader.path
         self._program = _Dso(path, None, -1, program, None, None)
         self._loader = _Dso(self._interpreter, None, -1, loader.dynamic, loader, None)
         self._dsos = [self._program]
         self._libraries: dict[tuple[str, str | None], Library] = {}
         self._problems: list[Problem] = []
-        self._errno = "No error information"  # what musl's %m says as long as no open has failed
-        self._system_path, self._system_why = self._read_system_path(objects.content(loader.path))
+        self._doubts: list[Problem] = []
+        self._dead = False
+        self._errno = 0
+        self._loader_path = loader.path
+        self._system: tuple[str, str] | None = None
 
     def run(self) -> Loading:
         for name in filter(None, re.split(r"[ \t\n\r\f\v:]", self._env.get("LD_PRELOAD", ""))):
@@ -68,17 +85,19 @@ class MuslLoader:
             for name in dso.dynamic.needed:
                 searched: list[Searched] = []
                 found = self._load(name, dso, searched)
-                if found is None:
-                    why = self._why(searched)
+                if found is None and not self._dead:
+                    why = words_of_musl(self._errno)  # of what failed last, which may be about another library
                     message = f"Error loading shared library {name}: {why} (needed by {dso.name})"
                     code = "library-broken" if searched and self._is_there(searched[-1]) else "library-missing"
                     self._problems.append(Problem(code, message, f"{dso.name} needs {name}", name, dso.name))  # type: ignore[arg-type]  # two of its codes
                 path = None if found is None else found.name
                 if searched or found is self._loader:
                     self._add(Library(name, path, dso.name, tuple(searched)))
-        self._relocate()
+        if not self._dead and not self._doubts:
+            self._relocate()
         self._check_relocations()
-        return Loading("musl", tuple(self._libraries.values()), tuple(self._problems))
+        libraries, doubts = tuple(self._libraries.values()), tuple(self._doubts)
+        return Loading("musl", libraries, tuple(self._problems), doubts=doubts)
 
     # ── which objects ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -94,8 +113,11 @@ class MuslLoader:
             self._look(self._at(name), "its name is a path", looked)
         else:
             known = next((dso for dso in self._dsos[1:] if dso.short == name), None)
-            if known is not None or not name or len(name) > _NAME_MAX:
+            if known is not None or len(name) > _NAME_MAX:
                 return known
+            if not name:
+                self._errno = errno.EINVAL
+                return None
             found = self._search(name, asking, looked)
             if found is None:
                 return None
@@ -109,7 +131,10 @@ class MuslLoader:
 
     def _open(self, path: str, asking: _Dso | None, looked: list[Searched], *, searched_for: bool) -> _Dso | None:
         entry = self._objects.root.stat(self._at(path))
-        if entry is None or entry.kind != "file" or not self._objects.may_open(self._at(path)):
+        if entry is None or not self._objects.may_open(self._at(path)):
+            return None
+        if entry.kind != "file":
+            self._errno = errno.EISDIR if entry.kind == "dir" else errno.ENOEXEC
             return None
         known = next((dso for dso in self._dsos if dso.inode == entry.inode), None)
         if known is not None:
@@ -118,18 +143,32 @@ class MuslLoader:
             return known
         loaded = self._objects.load(self._at(path))
         if isinstance(loaded, str) or len(self._dsos) >= _MOST_MAPS:
-            looked[-1] = Searched(looked[-1].path, looked[-1].why, "not a library")
+            self._errno = errno.ENOEXEC
+            lost, certain = self._objects.lost(self._at(path)) if isinstance(loaded, str) else ("", False)
+            looked[-1] = Searched(looked[-1].path, looked[-1].why, lost or "not a library")
+            if lost:
+                self._die_of(path, lost, certain, asking or self._program)
             return None
         if (loaded.dynamic.bits, loaded.dynamic.machine) != (self._program.dynamic.bits, self._program.dynamic.machine):
             # musl does not look, maps it, and dies somewhere on the way: the same verdict, whatever it says.
+            self._errno = errno.ENOEXEC
             looked[-1] = Searched(looked[-1].path, looked[-1].why, "an ELF file for another machine")
             return None
         if {"__libc_start_main", "stdin"} <= self._objects.symbols(loaded).exports:
             return self._itself()  # a second libc is never loaded
+        if loaded.cut:
+            self._doubts.append(cut_within_a_page(loaded, path, (asking or self._program).name))
         short = posixpath.basename(path) if searched_for else None
         found = _Dso(path, short, loaded.inode, loaded.dynamic, loaded, asking)
         self._dsos.append(found)
         return found
+
+    def _die_of(self, path: str, lost: str, certain: bool, asking: _Dso) -> None:
+        """A library that cannot be mapped whole: who touches the rest dies, and nothing is known of what comes then."""
+        self._dead = True
+        evidence = f"{asking.name} needs {path}, which is {lost}"
+        told = self._problems if certain else self._doubts
+        told.append(Problem("library-broken", SIGBUS, evidence, path, asking.name))
 
     def _at(self, path: str) -> str:
         return absolute(path, self._workdir)
@@ -142,15 +181,18 @@ class MuslLoader:
                 path = f"{folder}/{name}"
                 if self._look(path, why, looked):
                     return path
+                if self._errno == errno.ELOOP:
+                    return None  # unlike other errors it ends the search
         return None
 
     def _look(self, path: str, why: str, looked: list[Searched]) -> bool:
         """Whether anything can be opened there."""
-        found = self._found(self._at(path))
-        looked.append(Searched(path, why, found))
-        if found in (_ABSENT, _DENIED):
-            self._errno = _ENOENT if found == _ABSENT else _EACCES
-        return found not in (_ABSENT, _DENIED)
+        error = self._objects.error_of(self._at(path))
+        entry = self._objects.root.stat(self._at(path))
+        found = "found" if entry is None or entry.kind == "file" else f"a {entry.kind}"
+        looked.append(Searched(path, why, _FAILURES.get(error, found)))
+        self._errno = error or self._errno
+        return not error
 
     def _places(self, asking: _Dso | None) -> Iterator[tuple[str, str]]:
         yield "LD_LIBRARY_PATH", self._env.get("LD_LIBRARY_PATH", "")
@@ -160,12 +202,16 @@ class MuslLoader:
             if expanded:
                 yield f"{'RPATH' if asking.dynamic.runpath is None else 'RUNPATH'} of {asking.name}", expanded
             asking = asking.needed_by
-        yield self._system_why, self._system_path
+        if self._system is None:
+            self._system = self._read_system_path()
+        yield self._system
 
     def _expand(self, text: str, dso: _Dso) -> str | None:
         """The path with $ORIGIN replaced; None where it has any other token, which has musl ignore all of it."""
         if "$" not in text:
             return text
+        if self._secure and (dso is self._program or not dso.name.startswith("/")):
+            return None  # who starts it may have made a link to it
         path = dso.name
         if dso is self._program:
             path = self._objects.root.resolve(path) or path
@@ -173,36 +219,24 @@ class MuslLoader:
         replaced = re.sub(r"\$(?:ORIGIN|\{ORIGIN\})", "\0", text)
         return None if "$" in replaced else replaced.replace("\0", origin)
 
-    def _read_system_path(self, loader: bytes) -> tuple[str, str]:
-        match = _PATH_FILE.search(loader)
+    def _read_system_path(self) -> tuple[str, str]:
+        """Why it looks there, and the folders: those of a file, read when it is first wanted.
+
+        One that cannot be read leaves no folders, unless it is not there.
+        """
+        match = _PATH_FILE.search(self._objects.content(self._loader_path))
         prefix = self._interpreter.rsplit("/", 2)[0] if self._interpreter.startswith("/") else ""
         file = prefix + match[0].rstrip(b"\0").decode() if match else ""
-        if file and not self._objects.may_open(file):
-            self._errno = _EACCES
-            return "", file
-        if file and self._objects.root.exists(file):
-            return self._objects.text(file) or "", file
-        self._errno = _ENOENT
-        return _DEFAULT_PATH, "built-in folder"
-
-    def _found(self, path: str) -> str:
-        if not self._objects.may_open(path):
-            return _DENIED
-        entry = self._objects.root.stat(path)
-        if entry is None:
-            return _ABSENT
-        return "found" if entry.kind == "file" else f"a {entry.kind}"
-
-    def _why(self, searched: list[Searched]) -> str:
-        """musl's %m: of the last open that failed, which may be that of another library."""
-        if searched and searched[-1].found == _DENIED:
-            return _EACCES
-        if not searched or searched[-1].found in (_ABSENT, "not set"):
-            return self._errno
-        return "Is a directory" if searched[-1].found == "a dir" else "Exec format error"
+        error = self._objects.error_of(file) if file else errno.ENOENT
+        self._errno = error or self._errno
+        if error == errno.ENOENT:
+            return "built-in folder", _DEFAULT_PATH
+        if not error and self._objects.root.is_folder(file):
+            self._errno = errno.EISDIR
+        return file, os.fsdecode(self._objects.settings(file).partition(b"\0")[0])
 
     def _is_there(self, step: Searched) -> bool:
-        return step.found not in (_ABSENT, _DENIED, "not set")
+        return step.found not in (*_FAILURES.values(), "not set")
 
     # ── whether they fit ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -210,7 +244,7 @@ class MuslLoader:
         """Libraries first, the program last. The program's own symbols serve the libraries, as in every ELF program."""
         others = [self._exports(dso) for dso in self._dsos[1:]]
         own = self._program.dynamic.exports
-        only_loader = self._names_with_64() if self._loader in self._dsos else frozenset()
+        only_loader = self._names_with_64()
         for dso in (*self._dsos[1:], self._program):
             if dso is self._loader:
                 continue

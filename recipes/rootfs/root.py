@@ -132,6 +132,18 @@ class RootFs:
         entry = self.stat(path)
         return entry is not None and self._account.may(entry, 4)
 
+    def lends_rights(self, path: str) -> bool:
+        """Whether a file that the account executes runs with the rights of another user or group.
+
+        Not asked of root: engines with a user namespace of root alone ignore the marks of all other accounts, and
+        others have little to lend to it. Source: Linux, fs/exec.c, `bprm_fill_uid`.
+        """
+        entry = self.stat(path)
+        if self._account.uid == 0 or entry is None or entry.kind != "file":
+            return False
+        of_group = entry.mode & 0o2010 == 0o2010 and entry.gid != self._account.gid
+        return of_group or (bool(entry.mode & 0o4000) and entry.uid != self._account.uid)
+
     def barrier(self, path: str) -> str:
         """The folder on the way that the account may not pass; "" where there is none."""
         barriers: list[str] = []

@@ -5,6 +5,7 @@ Source: runc's messages as Docker shows them.
 
 from __future__ import annotations
 
+import errno
 import posixpath
 import shlex
 from dataclasses import replace
@@ -91,9 +92,11 @@ def _loaded(launch: Launch, loader: str, argv: tuple[str, ...]) -> Verdict | Non
         return None
     if not root.exists(program) or not root.may_read(program):
         denied = root.exists(program) or root.barrier(program)
-        why = "Permission denied" if denied else "No such file or directory"
+        number = errno.EACCES if denied else errno.ELOOP if root.is_loop(program) else errno.ENOENT
         evidence = f"the entry point has {argv[0]} load {name}, which the image's user cannot open"
-        return fails("entry-missing", evidence, complaint_of_loader(argv[0], name, why), "add it, or correct the path")
+        return fails(
+            "entry-missing", evidence, complaint_of_loader(argv[0], name, number), "add it, or correct the path"
+        )
     if not is_its_own(root, loader, program, workdir):
         return None
     verdict = judge_program(replace(launch, env=settings), program)
@@ -150,8 +153,13 @@ def _missing(launch: Launch, argv: tuple[str, ...]) -> Verdict:
             message,
             "name it with its whole path, or add it",
         )
-    file = _file_on_the_way(launch.root, absolute(name, launch.workdir))
-    message = f'exec: "{name}": stat {name}: {"not a directory" if file else "no such file or directory"}'
+    path = absolute(name, launch.workdir)
+    file = _file_on_the_way(launch.root, path)
+    message = f'exec: "{name}": stat {name}: '
+    if launch.root.is_loop(path):
+        evidence = f"the entry point {name} is a loop of links"
+        return fails("entry-missing", evidence, f"{message}too many levels of symbolic links", "correct the links")
+    message += "not a directory" if file else "no such file or directory"
     if file:
         evidence = f"the entry point {name} takes {file} for a folder"
         return fails("entry-missing", evidence, message, "correct the path")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from recipes.elf.segments import read_header, read_interpreter
 from recipes.errors import NotElf, TruncatedElf
 from recipes.loader.glibcpaths import absolute
+from recipes.loader.words import words_of_glibc, words_of_musl
 from recipes.model import Environment
 from recipes.verdict.subject import Root
 
@@ -62,10 +63,11 @@ def is_its_own(root: Root, loader: str, program: str, workdir: str) -> bool:
     return _content(root, absolute(interpreter, workdir)) == _content(root, loader)
 
 
-def complaint_of_loader(loader: str, program: str, why: str) -> str:
-    """What the loader, called as `loader`, writes where it cannot open the program."""
+def complaint_of_loader(loader: str, program: str, number: int) -> str:
+    """What the loader, called as `loader`, writes where opening the program fails with Linux's error of that number."""
     if is_musl(loader):
-        return f"{loader}: cannot load {program}: {why}"
+        return f"{loader}: cannot load {program}: {words_of_musl(number)}"
+    why = words_of_glibc(number)
     return f"{program}: error while loading shared libraries: {program}: cannot open shared object file: {why}"
 
 

@@ -78,6 +78,10 @@ def _refused(launch: Launch, script: str, path: str, line: bytes) -> Verdict | N
     if barrier:
         evidence = f"{path} starts with #!{interpreter}, and {barrier} keeps the image's user from it"
         return fails("not-executable", evidence, f"exec {script}: permission denied", "give the folder mode 0755")
+    if root.is_loop(interpreter):
+        evidence = f"{path} starts with #!{interpreter}, which is a loop of links"
+        message = f"exec {script}: too many levels of symbolic links"
+        return fails("script-interpreter-missing", evidence, message, "correct the links")
     if not root.exists(interpreter):
         fix = f"add {interpreter}, or make the entry point a program"
         if interpreter.endswith("\r"):

@@ -156,10 +156,10 @@ def load(subject: Subject) -> Loading:
     if subject.facts.interpreter is None:
         return Loading()
     interpreter = absolute(subject.facts.interpreter, subject.workdir)
-    looped = isinstance(subject.root, RootFs) and subject.root.is_loop(interpreter)
-    if not (looped or subject.root.exists(interpreter) or subject.root.barrier(interpreter)):
+    root = subject.root
+    if not (root.exists(interpreter) or root.is_loop(interpreter) or root.barrier(interpreter)):
         return Loading((_interpreter_missing(subject, subject.facts.interpreter),))
-    if not isinstance(subject.root, RootFs):
+    if not isinstance(root, RootFs):
         return Loading(known=False)
     found = _explain(subject, subject.platform)
     better = _on_better_machines(subject, found)

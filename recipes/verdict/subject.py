@@ -23,6 +23,9 @@ class Root(Protocol):
 
     def is_folder(self, path: str) -> bool: ...
 
+    def is_loop(self, path: str) -> bool:
+        """Whether a path leads to nothing because its links lead on and on."""
+
     def mode(self, path: str) -> int:
         """The permission bits; 0 where there is nothing."""
 

@@ -16,6 +16,7 @@ from recipes.elf.dynamic import (
     DT_JMPREL,
     DT_MIPS_GOTSYM,
     DT_MIPS_SYMTABNO,
+    DT_MIPS_XHASH,
     DT_PLTREL,
     DT_PLTRELSZ,
     DT_REL,
@@ -240,6 +241,20 @@ def test_mips_looks_up_the_global_entries_of_its_got(bits: int) -> None:
     )
     found = {symbol.name: symbol.lazy for symbol in read_dynamic(BytesReader(data)).imports}
     assert found == {"variable": False, "function": True, "planned": False}
+
+
+def test_mips_libraries_with_a_hash_table_of_their_own() -> None:
+    """DT_MIPS_XHASH alone: any symbol of the table may be found through it, and DT_MIPS_SYMTABNO says how many."""
+    names = b"lost\0here\0there"
+    symbols = [struct.pack("<IIIBBH", at, value, 0, 0x12, 0, section) for at, value, section in (
+        (0, 0, 0), (1, 0, 0), (6, 0x10000, 5), (11, 0x10000, 5),
+    )]  # fmt: skip
+    tables = ((DT_SYMTAB, b"".join(symbols)), (DT_MIPS_XHASH, struct.pack("<4I", 1, 2, 1, 0)))
+    numbers = ((DT_MIPS_SYMTABNO, len(symbols)), (DT_MIPS_GOTSYM, len(symbols)))
+    data = make_elf(bits=32, machine=8, entry=0, names=((SONAME, names),), numbers=numbers, tables=tables)
+    dynamic = read_dynamic(BytesReader(data))
+    assert dynamic.exports == {"here", "there"}
+    assert dynamic.answers(Import("here", weak=False))
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["in DT_RELASZ", "apart"])

@@ -7,6 +7,7 @@ that the loader does too.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import struct
@@ -23,6 +24,7 @@ from recipes.elf.segments import PT_DYNAMIC, PT_LOAD, PT_NOTE, FileReader, read_
 from recipes.loader.explain import explain, loader_kind
 from recipes.loader.loading import Loading
 from recipes.model import Command, Level, Platform, Status, Verdict
+from recipes.rootfs.accounts import Account
 from recipes.rootfs.root import RootFs
 from recipes.support import shell
 from recipes.verdict.entry import judge_entry
@@ -232,6 +234,58 @@ def test_what_has_no_slash_in_front_starts_in_the_working_folder(
     assert starts(small, "/srv", env)
     small.at("/elsewhere").mkdir()
     assert not starts(small, "/elsewhere", env)
+
+
+@pytest.mark.parametrize(
+    ("env", "flags", "place"),
+    [
+        ({"LD_LIBRARY_PATH": "/opt"}, (), "/opt"),
+        ({"LD_PRELOAD": "/opt/libpre.so"}, (), LIB),
+        ({}, ("-Wl,-rpath,/opt",), "/opt"),
+        ({}, ("-Wl,-rpath,$ORIGIN/../opt",), "/opt"),
+        ({}, ("-Wl,-rpath,$ORIGIN/../$LIB/own",), f"{LIB}/own"),
+        ({}, ("-Wl,-rpath,/$ORIGIN/../$LIB/own",), f"{LIB}/own"),
+    ],
+)
+@pytest.mark.parametrize("mode", [0o755, 0o4755, 0o2755, 0o2745])
+def test_rights_that_a_program_lends(
+    small: Small, env: dict[str, str], flags: tuple[str, ...], place: str, mode: int
+) -> None:
+    """Who starts a set-user-ID program does not choose what it loads, neither by variables nor by where it stands."""
+    need(os.geteuid() == 0, "root, to start a program as another user")
+    a = small.library("liba.so")
+    small.program(a, flags=flags).put(f"{place}/liba.so", a).put("/opt/libpre.so", small.library("libpre.so"))
+    small.put("/bin/app", small.at("/app")).at("/bin/app").chmod(mode)
+    small.folder.chmod(0o755)
+    root = RootFs.from_directory(small.folder).seen_by(Account(65532, 65532))
+    with FileReader(small.at("/app")) as reader:
+        loading = explain(reader, root, env=env, platform=AMD64, path="/bin/app")
+    code = "import os, sys; os.chroot(sys.argv[1]); os.setgroups([]); os.setgid(65532); os.setuid(65532)"
+    code += "; os.execve('/bin/app', ['/bin/app'], dict(each.split('=', 1) for each in sys.argv[2:]))"
+    words = [f"{name}={value}" for name, value in env.items()]
+    small.at("/proc").mkdir()  # where the loader reads what $ORIGIN is
+    enter = (need_tool("unshare"), "--mount", "sh", "-c", 'mount --bind /proc "$4/proc" && exec "$0" "$@"')
+    done = shell.run(Command((*enter, sys.executable, "-IS", "-c", code, str(small.folder), *words)))
+    assert done.stderr.decode().splitlines() == [problem.message for problem in loading.problems]
+    assert (done.exit_code == 0) == (loading.problems == ())
+    if mode == 0o755:
+        assert loading.problems == ()
+    if "LD_PRELOAD" in env:
+        loaded = "/opt/libpre.so" in {library.path for library in loading.libraries}
+        assert loaded is not bool(mode & 0o4000 or mode & 0o2010 == 0o2010)
+
+
+def test_loops_of_links_where_something_is_started(small: Small) -> None:
+    """The kernel tells of a script's interpreter, and the loader, called as a program, of what it is to load."""
+    small.program().put("/run", b"#!/loop\n").at("/run").chmod(0o755)
+    small.at("/loop").symlink_to("loop")
+    root = RootFs.from_directory(small.folder)
+    (script,) = judge_entry(root, ("/run",), AMD64).findings
+    (called,) = judge_entry(root, (LOADER, "/loop"), AMD64).findings
+    enter = (need_tool("unshare"), "--map-root-user", "--root", str(small.folder))
+    assert script.message == "exec /run: too many levels of symbolic links"
+    assert shell.run(Command((*enter, "/run"))).stderr.decode().strip().endswith(": Too many levels of symbolic links")
+    assert called.message == shell.run(Command((*enter, LOADER, "/loop"))).stderr.decode().strip()
 
 
 def test_a_relative_interpreter(small: Small) -> None:
@@ -486,15 +540,15 @@ def test_versions(small: Small, tmp_path: Path) -> None:
 
 
 def test_versions_of_a_library_without_any(small: Small, tmp_path: Path) -> None:
-    """A library that defines no versions at all serves: there is a warning, and the program runs."""
+    """A library that defines no versions at all serves: there is a warning for each version, and the program runs."""
     new = versioned(small, tmp_path, "V_1 { f; }; V_2 { g; };")
     source = "int f(void); int g(void); int main(void) { return f() + g() - 3; }"
     small.program(new, source=source).put(f"{LIB}/libv.so", small.library("libv.so", source=VERSIONED))
     loading = small.agrees()
     assert loading.problems == ()
-    assert loading.warnings == (f"/app: {LIB}/libv.so: no version information available (required by /app)",)
+    assert loading.warnings == 2 * (f"/app: {LIB}/libv.so: no version information available (required by /app)",)
     run = shell.run(Command((need_tool("unshare"), "--map-root-user", "--root", str(small.folder), "/app")))
-    assert (run.exit_code, set(run.stderr.decode().splitlines())) == (0, set(loading.warnings))
+    assert (run.exit_code, tuple(run.stderr.decode().splitlines())) == (0, loading.warnings)
 
 
 def test_weak_versions(small: Small, tmp_path: Path) -> None:

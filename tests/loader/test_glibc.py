@@ -6,7 +6,10 @@ writes, for classes, byte orders and CPUs of which there is no loader here.
 
 from __future__ import annotations
 
+import re
+import shutil
 import struct
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,8 +19,9 @@ import pytest
 from recipes.architecture import ARCHITECTURES
 from recipes.elf.facts import read_elf
 from recipes.elf.markers import examine
-from recipes.elf.segments import PT_DYNAMIC, BytesReader, FileReader, read_header
+from recipes.elf.segments import PT_DYNAMIC, PT_LOAD, BytesReader, FileReader, read_header
 from recipes.loader.explain import explain, loader_kind
+from recipes.loader.glibcpaths import machine_of, release_number
 from recipes.loader.loading import Loading, Problem
 from recipes.model import Command, Library, Platform, Searched
 from recipes.rootfs.accounts import Account
@@ -41,6 +45,7 @@ from tests.loader.test_explain import (
     starts,
     versioned,
 )
+from tests.need import need_tool
 from tests.oracle.roots import root as assembled
 
 FOLDERS = (LIB, f"/usr{LIB}", "/lib", "/usr/lib")
@@ -108,10 +113,10 @@ def test_the_search_of_nodefaultlib(small: Small) -> None:
     assert search_of(small.agrees(), "liba.so.1")[-1] == ("/usr/lib/liba.so.1", "ld.so.cache", "found")
 
 
-def cache_of(name: str, path: str, flags: int = 0x0303) -> bytes:
-    """An ld.so.cache of glibc's own format with one entry."""
+def cache_of(name: str, path: str, flags: int = 0x0303, marks: int = 0) -> bytes:
+    """An ld.so.cache of glibc's own format with one entry; `marks` are those of hardware."""
     names = f"{name}\0{path}\0".encode()
-    entry = struct.pack("<iIIIQ", flags, 72, 72 + len(name) + 1, 0, 0)
+    entry = struct.pack("<iIIIQ", flags, 72, 72 + len(name) + 1, 0, marks)
     return b"glibc-ld.so.cache1.1" + struct.pack("<IIB3xI12x", 1, len(names), 2, 0) + entry + names
 
 
@@ -166,6 +171,230 @@ def test_what_the_user_may_not_read() -> None:
         assert ("/lib/liba.so", "built-in folder", denied) in search_of(loading, "liba.so")
         text = "liba.so: cannot open shared object file: No such file or directory"
         assert [problem.message.endswith(text) for problem in loading.problems] == [True] * (folder == "/opt")
+
+
+LOADERS = {"bullseye-cc": "", "cc": "2.36", "trixie-musl": "2.41"}
+"""Roots with a loader of glibc, and the release that it names."""
+
+
+@pytest.fixture(params=LOADERS)
+def of_release(small: Small, request: pytest.FixtureRequest) -> tuple[Small, tuple[int, ...]]:
+    """A root with the loader and the libc of a release of glibc."""
+    folder = assembled(request.param)
+    for path in (LOADER, f"{LIB}/libc.so.6"):
+        small.put(path, RootFs.from_directory(folder).read(path))
+        small.at(path).chmod(0o755)
+    return small, release_number(LOADERS[request.param])
+
+
+def test_folders_of_older_releases_for_some_hardware(of_release: tuple[Small, tuple[int, ...]]) -> None:
+    """Up to 2.36 the loader looks beneath each folder for what its hardware is called, and for tls, in this order."""
+    small, release = of_release
+    a = small.library("liba.so")
+    for folder, flags in (("/opt", runpath("/opt")), (f"/usr{LIB}", ())):
+        small.program(a, flags=flags)
+        for below in ("", "/x86_64", "/tls", "/tls/x86_64"):
+            small.put(f"{folder}{below}/liba.so", a)
+            known = release < (2, 37) or not below
+            assert small.finds("liba.so") == (f"{folder}{below}/liba.so" if known else f"{folder}/liba.so")
+        shutil.rmtree(small.at(folder))
+
+
+@pytest.mark.parametrize(
+    ("marks", "last"), [(0, (9,)), (1 << 63, (2, 39)), (2, (2, 39)), (1 << 63 | 2, (2, 39)), (1, ())]
+)
+def test_entries_of_the_cache_for_some_hardware(
+    of_release: tuple[Small, tuple[int, ...]], marks: int, last: tuple[int, ...]
+) -> None:
+    """Up to 2.39 the loader takes those whose marks a CPU has: of x86-64 that is its own, and that of tls."""
+    small, release = of_release
+    a = small.library("liba.so")
+    small.program(a).put("/opt/liba.so", a).put("/etc/ld.so.cache", cache_of("liba.so", "/opt/liba.so", marks=marks))
+    assert small.finds("liba.so") == ("/opt/liba.so" if release <= last and last else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "release", "below"),
+    [
+        ("amd64", (2, 36), ["tls/x86_64/x86_64/", "tls/x86_64/", "tls/x86_64/", "tls/", "x86_64/x86_64/"]),
+        ("386", (), ["tls/i686/sse2/", "tls/i686/", "tls/sse2/", "tls/", "i686/sse2/", "i686/", "sse2/"]),
+        ("arm64", (2, 36), ["tls/aarch64/", "tls/", "aarch64/"]),
+        ("riscv64", (2, 36), ["tls/"]),
+        ("mipsle", (2, 36), ["tls/"]),
+        ("ppc64le", (2, 36), ["tls/power8/altivec/dfp/", "tls/power8/altivec/", "tls/power8/dfp/", "tls/power8/"]),
+        ("amd64", (2, 37), []),
+    ],
+)
+def test_the_names_of_each_cpu(name: str, release: tuple[int, ...], below: list[str]) -> None:
+    """All choices of the names, the last name first: what a counter of bits gives that goes down."""
+    found = machine_of((), 1, ARCHITECTURES[name].elf_machine, release).legacy
+    assert list(found[: len(below)]) == below
+    assert bool(found) is bool(below)
+
+
+def test_what_an_empty_folder_makes_of_a_name(small: Small) -> None:
+    """It has no slash, unlike that of the working folder under its own name."""
+    small.program(small.library("liba.so")).put("/liba.so", b"text" * 20)
+    for folders, path in (
+        (":", "liba.so"),
+        ("/none;", "liba.so"),
+        (".", "./liba.so"),
+        ("./", "./liba.so"),
+        ("/", "/liba.so"),
+    ):
+        env = {"LD_LIBRARY_PATH": folders}
+        (problem,) = small.loading(env).problems
+        assert problem.message == f"/app: error while loading shared libraries: {path}: invalid ELF header"
+        assert started(small, env).stderr.decode().strip() == problem.message
+
+
+def test_a_folder_that_is_a_loop_of_links(small: Small) -> None:
+    """It is as one that is not there; a loop under the library's own name ends the search in that list."""
+    a = small.library("liba.so")
+    small.program(a, flags=runpath("/loop:/opt")).put("/opt/liba.so", a).at("/loop").symlink_to("loop")
+    assert small.finds("liba.so") == "/opt/liba.so"
+    small.at("/loop").unlink()
+    small.at("/loop").mkdir()
+    small.at("/loop/liba.so").symlink_to("liba.so")
+    assert small.finds("liba.so") is None
+
+
+def test_a_path_through_a_file(small: Small) -> None:
+    """The loader has no words for that error."""
+    small.program(small.library("liba.so", soname="/app/liba.so"))
+    (problem,) = small.agrees().problems
+    assert problem.message.endswith("/app/liba.so: cannot open shared object file: Error 20")
+    assert started(small).stderr.decode().strip() == problem.message
+
+
+def test_a_token_that_has_no_value() -> None:
+    """Linux tells the loader of no platform on RISC-V: a path with it is dropped, and so is a library."""
+    build = partial(make_elf, machine=243)
+    names = ((RPATH, b"/a/$PLATFORM:/b:${PLATFORM}"),)
+    program = build(interpreter=b"/ld.so", needed=(b"$PLATFORM/liba.so", b"libb.so"), names=names, flags_1=PIE)
+    loading = loading_of(program, glibc_root({}, build=build), "linux/riscv64")
+    assert [library.name for library in loading.libraries] == ["libb.so"]
+    assert loading.libraries[0].searched[0].path == "/b/libb.so"
+    assert loading.libraries[0].searched[1].why == "LD_LIBRARY_PATH"
+
+
+UNLOADABLE = {
+    "/opt/none.so": None,
+    "/opt/short.so": b"short",
+    "/opt/text.so": b"text" * 20,
+    "/opt/text.so/none.so": None,
+    "/opt/$ORIGIN/none.so": None,
+    "/opt/other.so": make_elf(bits=32, machine=3, entry=0, names=((SONAME, b"other.so"),)),
+    "/opt/system.so": b"\x7fELF\2\1\1\x09" + bytes(8) + b"\3\0\x3e\0\1" + bytes(60),
+    "/opt/machine.so": b"\x7fELF\2\1\1\x09" + bytes(8) + b"\3\0\xb7\0\1" + bytes(60),
+}
+
+
+def test_the_words_for_what_cannot_be_preloaded(small: Small) -> None:
+    """Those of the loader, without the system's; only a space and a colon part the names of the variable."""
+    small.program().at("/opt/folder.so").mkdir(parents=True)
+    for path, content in UNLOADABLE.items():
+        if content is not None:
+            small.put(path, content)
+    small.at("/opt/loop.so").symlink_to("loop.so")
+    for name in (*UNLOADABLE, "/opt/folder.so", "/opt/loop.so", "/app", "libnone.so", "/a\t/b\n/c", "/a /b:/c::  /d"):
+        env = {"LD_PRELOAD": name}
+        assert started(small, env).stderr.decode() == "".join(f"{line}\n" for line in small.loading(env).warnings)
+        assert small.loading(env).warnings or name == "/app"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"# c1\n/p1 /p2:/p3\t/p4 # x /p5\n  /p6\n/p7#y\n",
+        b"/p1\r\n/p2\r\n",
+        b"/p1 /p2",
+        b"# only a comment",
+        b"/p1\n/p2 # last",
+        b"",
+        b"/p1\0/p2\n/p3 /p4\0/p5",
+        b"# one\n# two\n# three\n/p1\n",
+    ],
+)
+def test_the_list_of_what_is_preloaded(small: Small, content: bytes) -> None:
+    """As the loader reads it: with the comments that it finds, and a last name that no line ends."""
+    small.program().put("/etc/ld.so.preload", content)
+    assert started(small).stderr.decode() == "".join(f"{line}\n" for line in small.loading().warnings)
+
+
+@pytest.mark.parametrize("by", ["need", "preload"])
+def test_a_library_without_its_last_page(small: Small, by: str) -> None:
+    """The loader maps it, clears what follows its data, and dies of that: no word is said."""
+    library = small.library("liba.so", source="int data[4099] = {1}; int more[999];")
+    small.program(*([library] if by == "need" else [])).put(f"{LIB}/liba.so", library)
+    env = {"LD_PRELOAD": "liba.so"} if by == "preload" else {}
+    assert started(small, env).exit_code == 0
+    cut = library.read_bytes()
+    small.put(f"{LIB}/liba.so", cut[:12288])
+    (problem,) = small.loading(env).problems
+    assert (problem.code, problem.message) == ("library-broken", "Bus error (exit code 135)")
+    assert f"{LIB}/liba.so is cut: a segment ends at byte" in problem.evidence
+    assert (started(small, env).exit_code, started(small, env).stderr) == (135, b"")
+
+
+def test_a_library_that_is_cut_where_it_may_not_matter(small: Small) -> None:
+    """In its sections it does not; within its last page, what is lost reads as 0; without all pages it is fatal."""
+    library = small.library("liba.so", source="int data[4099] = {1}; int more[999];")
+    whole = library.read_bytes()
+    with FileReader(library) as reader:
+        end = max(each.offset + each.file_size for each in read_header(reader).segments if each.type == PT_LOAD)
+    small.program(library).put(f"{LIB}/liba.so", whole[:end])
+    assert (small.agrees().problems, small.loading().doubts) == ((), ())
+    small.put(f"{LIB}/liba.so", whole[: end - 4])
+    (doubt,) = small.agrees().doubts
+    assert doubt.evidence.endswith(f"and {LIB}/liba.so is cut: the end of its last page reads as zeros")
+    assert small.loading().problems == ()
+    assert started(small).exit_code == 0
+    small.put(f"{LIB}/liba.so", whole[:4096])
+    assert started(small).exit_code == 135
+
+
+def test_a_loader_that_is_cut_within_its_last_page(small: Small) -> None:
+    """The kernel maps it; whether that matters, no file tells."""
+    small.program()
+    whole = small.at(LOADER).read_bytes()
+    with FileReader(small.at(LOADER)) as reader:
+        end = max(each.offset + each.file_size for each in read_header(reader).segments if each.type == PT_LOAD)
+    small.put(LOADER, whole[: end - 4])
+    loading = small.loading()
+    assert (loading.loader, loading.problems) == ("glibc", ())
+    assert [doubt.needed_by for doubt in loading.doubts] == ["/app"]
+    assert started(small).exit_code in (0, 139)
+    small.put(LOADER, whole[:4096])
+    assert [problem.message for problem in small.loading().problems] == ["Segmentation fault (exit code 139)"]
+    assert started(small).exit_code == 139
+
+
+def test_a_library_in_which_no_symbol_has_a_version(of_release: tuple[Small, tuple[int, ...]], tmp_path: Path) -> None:
+    """Up to glibc 2.40 the loader ends where it finds in it what is wanted in a version of it."""
+    small, release = of_release
+    new = versioned(small, tmp_path, "V_1 { f; }; V_2 { g; };")
+    bare = small.library("libv.so", source="int f(void) { return 1; } int g(void) { return 2; }", flags=("-nostdlib",))
+    source = """int f(void); int g(void);
+        void _start(void) { __asm__ volatile("syscall" :: "a"(60), "D"(f() + g() - 3)); }"""
+    small.put(f"{LIB}/libv.so", bare)
+    for when in ("now", "lazy"):
+        small.program(new, source=source, flags=("-nostdlib", "-nostartfiles", f"-Wl,-z,{when}"))
+        loading, done = small.loading(), started(small)
+        told = loading.problems if when == "now" else loading.later
+        assert [problem.code for problem in told] == ["symbol-undefined"] * (release < (2, 41))
+        lines = [re.sub(r"(dl-lookup.c: )\d+: ", r"\1", line) for line in done.stderr.decode().splitlines()]
+        assert lines == [*loading.warnings, *(problem.message for problem in told)]
+        assert done.exit_code == (127 if told else 0)
+
+
+def started(small: Small, env: Mapping[str, str] | None = None) -> shell.Completed:
+    """What comes of /app in its root, where nothing but /app has this environment."""
+    code = "import os, sys; os.chroot(sys.argv[1]); os.chdir('/')"
+    code += "; os.execve('/app', ['/app'], dict(each.split('=', 1) for each in sys.argv[2:]))"
+    words = [f"{name}={value}" for name, value in (env or {}).items()]
+    enter = (need_tool("unshare"), "--map-root-user", sys.executable, "-IS", "-c", code)
+    return shell.run(Command((*enter, str(small.folder), *words)))
 
 
 def test_libraries_that_need_each_other(small: Small) -> None:
@@ -483,13 +712,17 @@ def test_the_level_of_the_loader_and_of_libraries_for_other_cpus(small: Small) -
 
 I386 = "/lib/ld-linux.so.2"
 NAMES = b"\0/lib/i386-linux-gnu/\0/usr/lib/i386-linux-gnu/\0/lib/\0/usr/lib/\0"
+BANNER = b"\0ld.so (small) stable release version %s.\n\0"
 
 
 def glibc_root(
-    files: Mapping[str, bytes], interpreter: str = "/ld.so", build: Callable[..., bytes] = make_elf
+    files: Mapping[str, bytes],
+    interpreter: str = "/ld.so",
+    build: Callable[..., bytes] = make_elf,
+    release: bytes = b"2.41",
 ) -> RootFs:
-    """A root with these files, and a loader that is glibc's by what it defines."""
-    loader = build(names=((SONAME, b"ld.so"),), exports=(b"_rtld_global",)) + NAMES
+    """A root with these files, and a loader that is glibc's by what it defines; without a release it is an old one."""
+    loader = build(names=((SONAME, b"ld.so"),), exports=(b"_rtld_global",)) + NAMES + (release and BANNER % release)
     return RootFs(Files({interpreter: loader, **files}))
 
 
@@ -556,7 +789,16 @@ def _with(data: bytes, at: int, value: int) -> bytes:
     [
         (make_elf(kind=1), "only ET_DYN and ET_EXEC can be loaded", "not a library"),
         (_with(make_elf(), 5, 2), "ELF file data encoding not little-endian", "an ELF file of the other byte order"),
-        (b"\x7fELF" + b"\2\1\1" + bytes(9) + struct.pack("<HH", 3, 62) + bytes(44), None, "a broken ELF file"),
+        (b"\x7fELF" + b"\2\1\1" + bytes(9) + struct.pack("<HH", 3, 62) + bytes(44),
+         "ELF file version does not match current one", "an ELF file for another system"),
+        (_with(make_elf(), 6, 2), "ELF file version ident does not match current one",
+         "an ELF file for another system"),
+        (_with(make_elf(), 7, 64), "ELF file OS ABI invalid", "an ELF file for another system"),
+        (_with(make_elf(), 8, 1), "ELF file ABI version invalid", "an ELF file for another system"),
+        (_with(make_elf(), 9, 1), "nonzero padding in e_ident", "an ELF file for another system"),
+        (_with(make_elf(), 54, 32), "ELF file's phentsize not the expected size", "a broken ELF file"),
+        (_with(make_elf(), 56, 0), "object file has no loadable segments", "a broken ELF file"),
+        (_with(make_elf(), 36, 1), "cannot read file data", "a broken ELF file"),
         (b"text" * 16, "invalid ELF header", "not an ELF file"),
         (b"text" * 15 + b"123", "file too short", "a file of 63 bytes"),
         (make_elf(names=((SONAME, b"a"),), flags_1=PIE), "cannot dynamically load position-independent executable",
@@ -672,7 +914,7 @@ def test_paths_that_are_split() -> None:
     root = glibc_root({})
     steps = loading_of(program, root, "linux/amd64", {"LD_LIBRARY_PATH": "/d;/e:/d"}).libraries[0].searched
     assert [step.path for step in steps if step.why == "RPATH of /app"] == [
-        "/a/liba.so", ";/b/liba.so", "./liba.so", "c/liba.so",
+        "/a/liba.so", ";/b/liba.so", "liba.so", "c/liba.so",
     ]  # fmt: skip
     assert [step.path for step in steps if step.why == "LD_LIBRARY_PATH"] == ["/d/liba.so", "/e/liba.so"]
     assert loading_of(program, glibc_root({"/c/liba.so": LIBRARY}), "linux/amd64").libraries[0].path == "c/liba.so"

@@ -211,10 +211,32 @@ def test_the_mark_of_the_byte_order(order: str, mark: int, used: bool) -> None:
     assert listed(data, little_endian=order == "<") == ([("/a", "")] if used else [])
 
 
-def test_hardware_that_a_baseline_machine_has_not() -> None:
-    """Entries of the legacy hardware names are passed over, but for the bit that means TLS; those after them count."""
-    entries = (("liba.so", "/sse2", 1 << 26), ("liba.so", "/tls", TLS), ("liba.so", "/both", TLS | 1))
-    assert listed(new_cache(*entries)) == [("/tls", "")]
+def test_marks_of_hardware() -> None:
+    """Entries with marks that the machine has not are passed over, up to all of them; those after them count."""
+    entries = (("liba.so", "/both", TLS | 2), ("liba.so", "/avx512_1", 4), ("liba.so", "/tls", TLS))
+    cache = read_ldcache(new_cache(*entries, ("liba.so", "/plain", 0)))
+    found = {marks: cache.find("liba.so", "amd64", 64, hardware=marks) for marks in (TLS | 2, TLS, 2, 0)}
+    assert found == {TLS | 2: "/both", TLS: "/tls", 2: "/plain", 0: "/plain"}
+
+
+def test_what_the_file_in_a_hwcaps_folder_asks_for() -> None:
+    """ldconfig writes its own level beside the folder: an entry above that of the CPU is passed over."""
+    entries = (("liba.so", "/three", NAMED | 3 << 32 | 0), ("liba.so", "/two", NAMED | 1 << 32 | 0))
+    cache = read_ldcache(new_cache(*entries, hwcaps=("x86-64-v2",)))
+    found = [cache.find("liba.so", "amd64", 64, ("x86-64-v2",), level=level) for level in (2, 4)]
+    assert found == ["/two", "/three"]
+
+
+def test_the_last_entry_without_the_loaders_own_mark() -> None:
+    """It takes the first with its mark; of those that only fit, the last."""
+    entries = (("liba.so", "/one", 0), ("liba.so", "/two", 0), ("liba.so", "/three", 0))
+    for marks, path in (((1, 1, 1), "/three"), ((1, 0x303, 0x303), "/two"), ((0x303, 1, 1), "/one")):
+        data = new_cache(*entries)
+        for (_, where, _), mark in zip(entries, marks, strict=True):
+            at = data.index(where.encode() + b"\0")
+            entry = data.index(struct.pack("<I", at)) - 8
+            data = data[:entry] + struct.pack("<i", mark) + data[entry + 4 :]
+        assert read_ldcache(data).find("liba.so", "amd64", 64) == path
 
 
 def test_a_folder_that_the_extension_does_not_name() -> None:

@@ -12,13 +12,15 @@ import pytest
 from recipes.elf.segments import BytesReader
 from recipes.loader.explain import explain
 from recipes.loader.loading import Loading, Problem
-from recipes.model import Library, Platform
+from recipes.model import Command, Library, Platform
 from recipes.rootfs.accounts import Account
 from recipes.rootfs.root import RootFs
+from recipes.support import shell
 from tests.compilers import Compilers
 from tests.elf.fixtures.make import PIE, RPATH, RUNPATH, SONAME, make_elf
 from tests.loader.modes import Modes
 from tests.loader.test_explain import BARE, MUSL, PACKED, START, Small, bare, rpath, runpath
+from tests.need import need_tool
 from tests.oracle.roots import root as assembled
 
 ABSENT = "No such file or directory"
@@ -234,6 +236,88 @@ def test_packed_relocations_of_a_library(musl: Small) -> None:
     assert [problem.code for problem in musl.loading().problems] == ["library-missing"]
 
 
+LEAVES = 'void _start(void) { __asm__("mov $60, %eax; xor %edi, %edi; syscall"); }'
+"""A program without a C library that ends at once."""
+
+
+@pytest.mark.parametrize("kind", ["folder", "empty", "loop", "dangling", "nul", "below a file"])
+def test_a_list_of_folders_that_is_not_a_file_of_folders(musl: Small, kind: str) -> None:
+    """Only one that is not there leaves the built-in folders; the error of another is told, if it is the last."""
+    a, b = bare(musl, "liba.so"), bare(musl, "libb.so")
+    musl.program(a, b, flags=BARE, source=LEAVES).put("/lib/liba.so", a).put("/lib/libb.so", b)
+    file = musl.at(PATH_FILE)
+    file.parent.mkdir()
+    if kind == "folder":
+        file.mkdir()
+    elif kind == "below a file":
+        file.parent.rmdir()
+        file.parent.write_bytes(b"")
+    elif kind in ("loop", "dangling"):
+        file.symlink_to(file.name if kind == "loop" else "/nowhere")
+    else:
+        file.write_bytes({"empty": b"", "nul": b"/nowhere\n\0/lib\n"}[kind])
+    found = ["/lib/liba.so", "/lib/libb.so"] if kind == "dangling" else []
+    for env in ({}, {"LD_LIBRARY_PATH": "/none"}):
+        loading = musl.agrees(env)
+        assert [library.path for library in loading.libraries if library.path] == found
+        done = _start(musl, env)
+        assert (done.exit_code, done.stderr.decode().splitlines()) == (0 if found else 127, told(loading))
+
+
+def test_a_loop_of_links_ends_the_search(musl: Small) -> None:
+    """Other files that cannot be opened do not; nor does a folder that is a file."""
+    a = bare(musl, "liba.so")
+    musl.program(a, flags=(*BARE, *runpath("/app:/loop")), source=LEAVES).put("/lib/liba.so", a)
+    musl.at("/loop").mkdir()
+    assert musl.finds("liba.so") == "/lib/liba.so"
+    musl.at("/loop/liba.so").symlink_to("liba.so")
+    assert told(musl.agrees()) == ["Error loading shared library liba.so: Symbolic link loop (needed by /app)"]
+    assert _start(musl, {}).stderr.decode().splitlines() == told(musl.loading())
+    musl.program(bare(musl, "liba.so", soname="/app/liba.so"), flags=BARE, source=LEAVES)
+    assert told(musl.agrees()) == ["Error loading shared library /app/liba.so: Not a directory (needed by /app)"]
+
+
+def test_names_with_64_of_a_program_without_libc(musl: Small) -> None:
+    """A newer musl answers them from its loader, whether anybody needs libc or not; other names it does not."""
+    musl.put(MUSL, (assembled("trixie-musl") / MUSL.lstrip("/")).resolve())
+    source = f"extern char open64, creat; char *volatile uses[] = {{&open64, &creat}}; {LEAVES}"
+    musl.program(flags=BARE, source=source)
+    assert [problem.library for problem in musl.agrees().problems] == ["creat"]
+    musl.program(flags=BARE, source=source.replace(", creat", "").replace(", &creat", ""))
+    assert _start(musl, {}).exit_code == 0
+    assert musl.agrees().problems == ()
+
+
+@pytest.mark.parametrize("by", ["need", "preload"])
+def test_a_library_without_its_last_page(musl: Small, by: str) -> None:
+    """musl maps it, clears what follows its data, and dies of that."""
+    library = bare(musl, "liba.so", source="int data[4099] = {1}; int more[999];")
+    musl.program(*([library] if by == "need" else []), flags=BARE, source=LEAVES)
+    env = {"LD_PRELOAD": "liba.so"} if by == "preload" else {}
+    musl.put("/lib/liba.so", library)
+    assert _start(musl, env).exit_code == 0
+    musl.put("/lib/liba.so", library.read_bytes()[:8192])
+    (problem,) = musl.loading(env).problems
+    assert (problem.code, problem.message) == ("library-broken", "Bus error (exit code 135)")
+    assert _start(musl, env).exit_code == 135
+
+
+def test_a_library_without_pages_that_it_may_not_need(musl: Small) -> None:
+    """Where nothing has to be cleared, only who uses what is lost dies: that is not certain."""
+    library = bare(musl, "liba.so", source="int data[4096] = {1};")
+    musl.program(library, flags=BARE, source=LEAVES).put("/lib/liba.so", library.read_bytes()[:16384])
+    loading = musl.loading()
+    assert loading.problems == ()
+    (doubt,) = loading.doubts
+    assert (doubt.code, doubt.message) == ("library-broken", "Bus error (exit code 135)")
+    assert _start(musl, {}).exit_code == 0
+
+
+def _start(musl: Small, env: Mapping[str, str]) -> shell.Completed:
+    enter = (need_tool("unshare"), "--map-root-user", "--root", str(musl.folder), "/app")
+    return shell.run(Command(enter), environment=env)
+
+
 # ── files that no compiler of this machine writes ────────────────────────────────────────────────────────────────────
 
 LOADER = make_elf(entry=0, exports=(b"puts",)) + b"\0/etc/ld-musl-x86_64.path\0"
@@ -269,9 +353,20 @@ def test_how_long_a_name_may_be(length: int, searched: bool) -> None:
     name = ("lib" + "x" * length)[:length]
     loading = loading_of({}, program(name.encode()))
     assert bool(loading.libraries) is searched
-    assert told(loading) == [
-        f"Error loading shared library {name}: {ABSENT} (needed by /app)"
-    ]  # the list of folders could not be opened either
+    # Without a search nothing was opened, not even the list of folders.
+    why = ABSENT if searched else "No error information"
+    assert told(loading) == [f"Error loading shared library {name}: {why} (needed by /app)"]
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o4755])
+def test_rights_that_a_program_lends(mode: int) -> None:
+    """Who starts a set-user-ID program does not choose what it loads: variables do not count, nor where it stands."""
+    library = make_elf(entry=0, names=((SONAME, b"liba.so"),))
+    asking = program(b"liba.so", b"libb.so", names=((RUNPATH, b"$ORIGIN/own"),))
+    files = {"/app": asking, "/env/liba.so": library, "/own/libb.so": library}
+    loading = loading_of(files, asking, {"LD_LIBRARY_PATH": "/env"}, closed={"/app": mode})
+    found = [library.path for library in loading.libraries]
+    assert found == ([None, None] if mode == 0o4755 else ["/env/liba.so", "/own/libb.so"])
 
 
 def test_an_error_before_the_first_open() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from recipes.elf.dynamic import read_dynamic
 from recipes.elf.segments import BytesReader
-from recipes.loader.glibcpaths import Machine
+from recipes.loader.glibcpaths import machine_of
 from recipes.loader.objects import objects_of
 from recipes.rootfs.root import RootFs
 from tests.elf.fixtures.make import SONAME, make_elf
@@ -27,7 +27,8 @@ from tests.elf.fixtures.make import SONAME, make_elf
 )
 def test_each_cpu_has_its_own_hwcaps_folders(machine: int, level: int, folders: tuple[str, ...]) -> None:
     """Those of its level and below, the best first."""
-    assert Machine((), level, machine).hwcaps == folders
+    assert machine_of((), level, machine, (2, 33)).hwcaps == folders
+    assert machine_of((), level, machine, ()).hwcaps == ()  # of before there were any
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,9 @@ CASES = (
     Case("/link/", no_file("/link/", "not a directory")),
     Case("app/", no_file("app/", "not a directory"), workdir="/bin"),
     Case("/app/more", no_file("/app/more", "not a directory")),
+    Case("/loop", no_file("/loop", "too many levels of symbolic links")),
+    Case("loop/app", no_file("loop/app", "too many levels of symbolic links")),
+    Case("loop", missing("loop"), path="/"),
     Case("/folder/", denied("/folder/")),
     Case("/", denied("/")),
     Case("opt/text", denied("opt/text")),
@@ -118,6 +121,7 @@ def folder(tmp_path: Path, compilers: Compilers) -> Path:
         (root / name).chmod(0o644 if name.startswith(("etc", "opt/t")) else 0o755)
     (root / "folder").mkdir()
     (root / "link").symlink_to("app")
+    (root / "loop").symlink_to("loop")
     (root / "closed").chmod(0o700)
     return root
 

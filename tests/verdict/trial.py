@@ -47,6 +47,9 @@ class FolderRoot:
     def is_folder(self, path: str) -> bool:
         return self._at(path).is_dir()
 
+    def is_loop(self, path: str) -> bool:
+        return False
+
     def mode(self, path: str) -> int:
         return self._at(path).stat().st_mode & 0o7777 if self.exists(path) else 0
 
