@@ -55,7 +55,13 @@ def folders_beside(root: RootFs, path: str) -> tuple[str, ...]:
         and len({packages[name].source for name, files in lists.items() if name in packages and _has(files, folder)})
         <= _SHARED_BY
     ]
-    return tuple(folder.decode(errors="surrogateescape") for folder in own)
+    return tuple(_towards(folder.decode(errors="surrogateescape"), path) for folder in own)
+
+
+def _towards(folder: str, path: str) -> str:
+    """The folder; or, where the program stands deeper in it, that one in it: /usr/lib/jvm holds one for each Java."""
+    inside, deeper, _ = path.removeprefix(f"{folder}/").partition("/")
+    return f"{folder}/{inside}" if deeper and path.startswith(f"{folder}/") else folder
 
 
 def _family(packages: dict[str, _Package], owner: str) -> set[str]:

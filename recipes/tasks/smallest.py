@@ -9,6 +9,7 @@ from invoke.tasks import task
 
 from recipes import errors
 from recipes.support import console
+from recipes.support.printable import shell_word
 from recipes.tasks.common import (
     COMMON,
     MANY,
@@ -85,17 +86,22 @@ def bundle(
         ensure_assembler()
     running = choose_engine(engine, project, run=run)
     home = home_of(project, sample, asked=reference) if run else None
-    rows = []
+    rows, hints = [], []
+    wanted = bundling.Wanted(from_, tuple(dlopen), tuple(with_))
     for where in platforms_of(platform):
         if sample.language == "binary":
             program = pipeline.take_program(project, sample, where)
         else:
             how = choose_recipe(project, sample, where, recipe) if recipe else bundling.dynamic_recipe(sample.language)
             program = pipeline.build_program(project, sample, how, where)
-        base = bundling.make(project, program, bundling.Wanted(from_, tuple(dlopen), tuple(with_)))
+        base = bundling.make(project, program, wanted)
         row = pipeline.package_and_run(project, program, base, running, run=run)
         rows.append(home.compared(row) if home is not None else row)
-    return finish(project, rows, engine, format)
+        if rows[-1].runs is False and not with_:
+            folders = bundling.own_folders(project, program, wanted)
+            more = " ".join(f"--with {shell_word(folder)}" for folder in folders)
+            hints.append(f"with it came more than libraries; to take that along: {more}" if folders else "")
+    return finish(project, rows, engine, format, hints=hints)
 
 
 @task(

@@ -74,6 +74,18 @@ def make(project: Project, program: Program, wanted: Wanted | None = None) -> Ba
     return make_base(closure, along, root, source, program.platform, project.store, project.compression)
 
 
+def own_folders(project: Project, program: Program, wanted: Wanted) -> tuple[str, ...]:
+    """Folders that came with a program that somebody else has built, as far as the root's packages tell: where it may
+    have modules, plugins and helpers that no list of libraries names.
+    """
+    from recipes.rootfs.packages import folders_beside
+
+    if program.sample.language != "binary":
+        return ()
+    root, _, path = _open(project, wanted.source or machine_root(program), program)
+    return tuple(folder for folder in folders_beside(root, path) if root.is_folder(folder))
+
+
 def dynamic_recipe(language: Language) -> Recipe:
     """The usual recipe for the language that does not promise a static program."""
     return next(recipe for recipe in by_rank(language) if not recipe.static)

@@ -72,8 +72,14 @@ class Search:
         if program.facts.interpreter is None:
             yield self._try(f"{how} on scratch", program, partial(BaseImage, "scratch", "scratch", self.platform))
             return
-        own = partial(bundle.make, self.project, program, self.wanted)
-        yield self._try(f"{how} on {BUNDLE}", program, own)
+        wanted = self.wanted or bundle.Wanted()
+        own = self._try(f"{how} on {BUNDLE}", program, partial(bundle.make, self.project, program, wanted))
+        yield own
+        folders = () if own.row is None or wanted.along else bundle.own_folders(self.project, program, wanted)
+        if folders:
+            more = replace(wanted, along=folders)
+            name = f"{how} on {BUNDLE} with {', '.join(folders)}"
+            yield self._try(name, program, partial(bundle.make, self.project, program, more))
         found: list[BaseImage] = []
         for name, base in self._bases():
             if isinstance(base, errors.RecipeError):

@@ -59,6 +59,15 @@ def test_a_folder_of_many_is_nobodys_own(tmp_path: Path) -> None:
     assert folders_beside(found, "/usr/bin/it") == ("/usr/lib/it",)
 
 
+def test_a_program_that_stands_in_such_a_folder(tmp_path: Path) -> None:
+    """Several versions may be side by side there, each with a folder of its own."""
+    found = root(tmp_path, it_core="/usr/lib/it/v1/bin/it /usr/lib/it/v1/lib/a /usr/lib/it/v1.conf")
+    assert folders_beside(found, "/usr/lib/it/v1/bin/it") == ("/usr/lib/it/v1",)
+    assert folders_beside(root(tmp_path / "b", it_core="/usr/lib/it/it /usr/lib/it/a"), "/usr/lib/it/it") == (
+        "/usr/lib/it",
+    )
+
+
 def test_a_place_from_before_bin_was_a_link(tmp_path: Path) -> None:
     """dpkg wrote /bin/it down, and the file is /usr/bin/it now."""
     found = root(tmp_path, it_core="/bin /bin/it /usr/lib/it /usr/lib/it/a")

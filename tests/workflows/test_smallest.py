@@ -9,14 +9,16 @@ import pytest
 
 from recipes.bases import specs
 from recipes.compile.recipe import RECIPES, by_rank
-from recipes.model import Platform
+from recipes.model import Platform, RunStatus
 from recipes.pipeline import Project
-from recipes.samples.reader import load
+from recipes.run.local import LocalEngine
+from recipes.samples.reader import load, prebuilt
 from recipes.support.workspace import Workspace
 from recipes.workflows.bundle import Wanted
+from recipes.workflows.home import home_of
 from recipes.workflows.smallest import Search, telling_line
 from tests.cli import add, call
-from tests.need import need_tool
+from tests.need import need, need_tool
 from tests.schemas import read
 from tests.workflows.test_bundle import compile_to
 
@@ -117,8 +119,6 @@ def test_bases_come_last_and_by_size(workspace: Workspace, monkeypatch: pytest.M
     (workspace.root / "pyproject.toml").write_text("[tool.fromscratch.bases]\n" + "\n".join(lines) + "\n")
     monkeypatch.setattr(specs, "_built_in", dict)
     program = compile_to(tmp_path / "program", "int main(void) { return 0; }")
-    from recipes.samples.reader import prebuilt
-
     (tmp_path / "empty").mkdir()
     search = Search(
         Project.at(workspace.root), Platform.host(), None, wanted=Wanted(source=f"rootfs:{tmp_path / 'empty'}")
@@ -193,3 +193,26 @@ def test_files(shared_project: Path, tmp_path: Path) -> None:
     dynamic = compile_to(tmp_path / "dynamic", "int main(void) { return 0; }")
     assert searched(shared_project, str(static))[:2] == (0, [("as it is on scratch", None)])
     assert searched(shared_project, str(dynamic), "--from=rootfs:/")[:2] == (0, [("as it is on bundle", None)])
+
+
+@pytest.mark.slow
+def test_what_came_with_a_program_is_tried_before_any_base(workspace: Workspace) -> None:
+    """A program that lacks its own modules ends otherwise than at home: with its package's folders it does not."""
+    need(Path("/usr/bin/perl").exists() and Path("/var/lib/dpkg/status").exists(), "Debian's perl")
+    here = Project.at(workspace.root)
+    sample = prebuilt("/usr/bin/perl", ("-e", "use List::Util; print 1"))
+    search = Search(
+        here,
+        Platform.host(),
+        LocalEngine(here.workspace, here.roots),
+        home=home_of(here, sample, asked=False),
+    )
+    first, second = search.candidates(sample)
+    if first.row is None or first.row.run is None or first.row.run.status is RunStatus.NOT_RUN:
+        need(False, "namespaces")
+    assert "not as at home" in first.rejected_because
+    assert second.name.startswith("as it is on bundle with /usr/lib/")
+    assert not second.rejected_because
+    assert second.row is not None
+    assert second.row.run is not None
+    assert second.row.run.stdout == "1"
