@@ -10,7 +10,7 @@ import functools
 import os
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -59,6 +59,13 @@ TEMP_MAKERS = (
     *("mkdtemp", "mktemp"),
 )
 LOCALE_SETTERS = ("setlocale", "newlocale")
+# What several of them share is looked for first: most data has none of it.
+_SHARED = {
+    name: part
+    for part in (b"__nss_", b"/tmp")
+    for name, text in (*_STRINGS.items(), *_TEMP_FOLDERS.items())
+    if part in text
+}
 _UTF8 = b".UTF-8\0"
 _LOCALE = re.compile(rb"(?:C|[a-z]{2,3}_[A-Z]{2})\.UTF-8")
 _LONGEST_LOCALE = 16
@@ -141,8 +148,9 @@ def examine_reader(reader: Reader) -> Traits:
         speaks = not calls.isdisjoint(LOCALE_SETTERS)
         held = _find_strings(reader, header, folders, locales=speaks) if folders or speaks else _Held()
         return Traits(header, dynamic, go, strings=frozenset(held.names), stack=size, locales=tuple(held.locales))
-    held = _find_strings(reader, header, {**_STRINGS, **_TEMP_FOLDERS}, locales=True)
     symbols, weak = _read_symbols(reader, header)
+    folders = {} if symbols.isdisjoint(TEMP_MAKERS) else _TEMP_FOLDERS
+    held = _find_strings(reader, header, {**_STRINGS, **folders}, locales=True)
     libc: Literal["glibc", "musl"] | None = None
     if "glibc" in held.names:
         libc = "glibc"
@@ -162,15 +170,39 @@ class _Held:
 
 
 def _find_strings(reader: Reader, header: Header, wanted: Mapping[str, bytes], *, locales: bool) -> _Held:
+    """What is wanted of the loaded data; code only where the linker did not keep it apart."""
+    held = _Held()
+    apart = sum(segment.type == PT_LOAD for segment in header.segments) > 2
+    for start, end in header.loaded(lambda segment: not (apart and segment.flags & 1)):
+        done = held.names if held.openssl else held.names - {"openssl"}
+        missing = {name: text for name, text in wanted.items() if name not in done}
+        found = _scan(reader, [(start, end)], missing, locales=locales)
+        # Files that it embeds are seldom, and looking for them costs as much as looking for a string.
+        if found != _Held() and (inside := embedded_files(reader, start, end)):
+            own = zip((start, *(last for _, last in inside)), (*(first for first, _ in inside), end), strict=True)
+            seen = {*found.names, "openssl"} if found.openssl else found.names
+            again = {name: missing[name] for name in seen}
+            found = _scan(reader, own, again, locales=bool(found.locales))
+        held.names |= found.names
+        held.openssl = held.openssl or found.openssl
+        held.locales.update(found.locales)
+    return held
+
+
+def _scan(reader: Reader, places: Iterable[tuple[int, int]], wanted: Mapping[str, bytes], *, locales: bool) -> _Held:
     missing, held = dict(wanted), _Held()
-    for chunk in _loaded_data(reader, header):
-        for name in [name for name, text in missing.items() if text in chunk]:
-            held.names.add(name)
-            del missing[name]
-        if "openssl" in wanted and held.openssl is None and (end := chunk.find(_CERT_FILE)) > 0:
-            start = chunk.rfind(b"\0", 0, end) + 1
-            held.openssl = os.fsdecode(chunk[start:end]) if chunk[start : start + 1] == b"/" else None
-        held.locales.update(dict.fromkeys(_locales(chunk)) if locales else {})
+    for start, end in places:
+        for at in range(start, end, CHUNK):
+            chunk = reader.read_at(at, min(CHUNK + _OVERLAP, end - at))
+            rare = {each for name in missing if (each := _SHARED.get(name))}
+            absent = {each for each in rare if each not in chunk}
+            for name in [name for name, text in missing.items() if _SHARED.get(name) not in absent and text in chunk]:
+                held.names.add(name)
+                del missing[name]
+            if "openssl" in wanted and held.openssl is None and (last := chunk.find(_CERT_FILE)) > 0:
+                first = chunk.rfind(b"\0", 0, last) + 1
+                held.openssl = os.fsdecode(chunk[first:last]) if chunk[first : first + 1] == b"/" else None
+            held.locales.update(dict.fromkeys(_locales(chunk)) if locales else {})
     return held
 
 
@@ -182,19 +214,6 @@ def _locales(chunk: bytes) -> Iterator[str]:
         if _LOCALE.fullmatch(chunk, start, last):
             yield chunk[start:last].decode()
         end = chunk.find(_UTF8, last)
-
-
-def _loaded_data(reader: Reader, header: Header) -> Iterator[bytes]:
-    """The loaded data in overlapping chunks, without files that it embeds; code only where the linker did not keep it
-    apart.
-    """
-    apart = sum(segment.type == PT_LOAD for segment in header.segments) > 2
-    for start, end in header.loaded(lambda segment: not (apart and segment.flags & 1)):
-        reached = start
-        for first, last in (*embedded_files(reader, start, end), (end, end)):
-            for at in range(reached, first, CHUNK):
-                yield reader.read_at(at, min(CHUNK + _OVERLAP, first - at))
-            reached = last
 
 
 def _read_symbols(reader: Reader, header: Header) -> tuple[frozenset[str], frozenset[str]]:

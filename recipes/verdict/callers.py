@@ -17,7 +17,7 @@ _RUN_TIMES = ("libc.", "libstdc++.", "libc++.")
 
 class _Loaded(NamedTuple):
     name: str
-    imports: frozenset[str]
+    imports: set[str]
     exports: frozenset[str]
     direct: bool
     """whether the program itself calls something of it"""
@@ -50,11 +50,11 @@ class Callers:
     def _read(self) -> Iterator[_Loaded]:
         """The loader's rules have read the symbols already."""
         objects = objects_of(self._root)
-        called = frozenset(symbol.name for symbol in self._program.imports)
+        called = {symbol.name for symbol in self._program.imports}
         for library in self._libraries:
             found = objects.load(library.path) if library.path and self._root.is_file(library.path) else ""
             if not isinstance(found, str):
                 dynamic = objects.symbols(found)
-                imports = frozenset(symbol.name for symbol in dynamic.imports)
+                imports = {symbol.name for symbol in dynamic.imports}
                 direct = not library.name.startswith(_RUN_TIMES) and not called.isdisjoint(dynamic.exports)
                 yield _Loaded(library.name, imports, dynamic.exports, direct)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recipes.elf.markers import TEMP_MAKERS
+from recipes.elf.markers import TEMP_MAKERS, Traits
 from recipes.verdict.subject import Evidence, Subject
 
 # Where Go and OpenSSL look. Source: crypto/x509/root_linux.go; OpenSSL's OPENSSLDIR as the distributions set it.
@@ -94,20 +94,22 @@ def c_temp_files(subject: Subject) -> Evidence | None:
         return None
     named = bool(subject.env.get("TMPDIR")) and subject.root.is_folder(subject.env["TMPDIR"])
     functions = (*_TEMP_FILES, *(() if named else ("tempnam",)))
-    call = program.imports(*functions)
+    call, maker = _called(program, *functions), _called(program, *TEMP_MAKERS)
     known = {"tmpfile": "%.*s/%.*sXXXXXX", "musl-tmpfile": "/tmp/tmpfile_XXXXXX"}
-    marker = next((text for name, text in known.items() if name in program.strings), None)
+    marker = next((text for name, text in known.items() if name in program.strings), "")
+    if maker and not call and marker == known["tmpfile"]:
+        marker = ""  # in glibc they share it
     evidence = f"it calls {call}" if call else f"the string {marker}" if marker else ""
     sure = bool(evidence)
-    if not sure and not named:
-        maker = program.imports(*TEMP_MAKERS) or next((name for name in TEMP_MAKERS if name in program.symbols), "")
-        evidence = (
-            f"it calls {maker} and has the string /tmp"
-            if maker and not program.strings.isdisjoint(("/tmp", "/tmp/"))
-            else ""
-        )
+    if maker and not (sure or named or program.strings.isdisjoint(("/tmp", "/tmp/"))):
+        evidence = f"it calls {maker} and has the string /tmp"
     evidence = evidence or subject.library_calls(*functions)
     return Evidence(f"{evidence}, and no /tmp in the image", "No such file or directory", sure) if evidence else None
+
+
+def _called(program: Traits, *names: str) -> str:
+    """The first of `names` that a program imports, or, as a static one, has inside; "" for none."""
+    return program.imports(*names) or next((name for name in names if name in program.symbols), "")
 
 
 def sqlite_temp_files(subject: Subject) -> Evidence | None:
@@ -127,9 +129,7 @@ def c_shell(subject: Subject) -> Evidence | None:
     program = subject.traits
     if program.go or subject.has_any("/bin/sh"):
         return None
-    call = program.imports("system", "popen") or next(
-        (name for name in ("system", "popen") if name in program.symbols), ""
-    )
+    call = _called(program, "system", "popen")
     # In static glibc execvp names the shell too, but only system() has what system(NULL) tries it with.
     inside = program.names_file("/bin/sh") or {"/bin/sh", "exit-0"} <= program.strings
     evidence = (
