@@ -59,6 +59,8 @@ TEMP_MAKERS = (
     *("mkdtemp", "mktemp"),
 )
 LOCALE_SETTERS = ("setlocale", "newlocale")
+# In a program with glibc these say nothing: it has the paths for more than one purpose.
+_NOT_GLIBC = frozenset(("glibc", "musl", "musl-tmpfile", "/etc/passwd", "/etc/group", "/etc/services"))
 # What several of them share is looked for first: most data has none of it.
 _SHARED = {
     name: part
@@ -175,14 +177,17 @@ def _find_strings(reader: Reader, header: Header, wanted: Mapping[str, bytes], *
     apart = sum(segment.type == PT_LOAD for segment in header.segments) > 2
     for start, end in header.loaded(lambda segment: not (apart and segment.flags & 1)):
         done = held.names if held.openssl else held.names - {"openssl"}
-        missing = {name: text for name, text in wanted.items() if name not in done}
+        past = _NOT_GLIBC if "glibc" in done else frozenset()
+        missing = {name: text for name, text in wanted.items() if name not in done | past}
         found = _scan(reader, [(start, end)], missing, locales=locales)
         # Files that it embeds are seldom, and looking for them costs as much as looking for a string.
         if found != _Held() and (inside := embedded_files(reader, start, end)):
-            own = zip((start, *(last for _, last in inside)), (*(first for first, _ in inside), end), strict=True)
+            own = list(zip((start, *(last for _, last in inside)), (*(first for first, _ in inside), end), strict=True))
             seen = {*found.names, "openssl"} if found.openssl else found.names
-            again = {name: missing[name] for name in seen}
-            found = _scan(reader, own, again, locales=bool(found.locales))
+            again = _scan(reader, own, {name: missing[name] for name in seen}, locales=bool(found.locales))
+            # Another's glibc has hidden what this one has in its place.
+            hidden = "glibc" in found.names - again.names
+            found = _scan(reader, own, missing, locales=locales) if hidden else again
         held.names |= found.names
         held.openssl = held.openssl or found.openssl
         held.locales.update(found.locales)
@@ -194,6 +199,9 @@ def _scan(reader: Reader, places: Iterable[tuple[int, int]], wanted: Mapping[str
     for start, end in places:
         for at in range(start, end, CHUNK):
             chunk = reader.read_at(at, min(CHUNK + _OVERLAP, end - at))
+            if "glibc" in missing and missing["glibc"] in chunk:
+                held.names.add("glibc")
+                missing = {name: text for name, text in missing.items() if name not in _NOT_GLIBC}
             rare = {each for name in missing if (each := _SHARED.get(name))}
             absent = {each for each in rare if each not in chunk}
             for name in [name for name, text in missing.items() if _SHARED.get(name) not in absent and text in chunk]:

@@ -60,6 +60,17 @@ def test_an_embedded_program_is_not_its_own(compilers: Compilers, keyword: str, 
         assert needs(examine(compilers.stripped(outer))) == plain
 
 
+def test_a_c_library_of_an_embedded_program(compilers: Compilers) -> None:
+    """A program with musl's strings that embeds one with glibc keeps all of its own, wherever they stand."""
+    inner = compilers.c(programs.HELLO_C, "-static", "-O2")
+    held = 'const char texts[] = "No error information\\0/etc/passwd\\0/etc/services\\0x";'
+    data = f'__asm__(".pushsection .rodata\\n .incbin \\"{inner}\\"\\n .popsection");'
+    for source in (f"{held} {data}", f"{data} {held}"):
+        found = examine(compilers.c(f"{source} void _start(void) {{}}", "-static", "-nostdlib"))
+        assert found.libc == "musl"
+        assert found.strings == {"musl", "/etc/passwd", "/etc/services"}
+
+
 def test_what_stands_behind_an_embedded_program_is_its_own(compilers: Compilers) -> None:
     """The search goes on where the embedded file ends."""
     inner = compilers.c(programs.HELLO_C, "-static", "-O2")
