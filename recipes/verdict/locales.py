@@ -45,7 +45,7 @@ def c_locale(subject: Subject) -> Evidence | None:
     if not names or any(_has_locale(subject, name) for name in (*names, *([wanted] if _is_utf8(wanted) else []))):
         return None
     evidence = f"it names the locale {' or '.join(names[:3])}, which the image lacks"
-    return Evidence(evidence, "no error that is always the same: the program stays in the locale C", sure=False)
+    return Evidence(evidence, "no error of glibc's: setlocale returns NULL, and the locale is C", sure=False)
 
 
 def _is_utf8(name: str) -> bool:

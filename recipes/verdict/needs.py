@@ -117,9 +117,8 @@ def sqlite_temp_files(subject: Subject) -> Evidence | None:
     program = subject.traits
     call = program.imports("sqlite3_open", "sqlite3_open_v2", "sqlite3_open16")
     folders = (subject.env.get("SQLITE_TMPDIR", ""), subject.env.get("TMPDIR", ""), "/var/tmp", "/usr/tmp", "/tmp")
-    if not (call or "sqlite" in program.strings) or any(
-        folder and subject.root.is_folder(folder) for folder in folders
-    ):
+    known = any(folder and subject.root.is_folder(folder) for folder in folders)
+    if known or not (call or "sqlite" in program.strings):
         return None
     evidence = f"it calls {call}" if call else "the string SQLITE_TMPDIR"
     return Evidence(f"{evidence}, and no /tmp in the image", "disk I/O error", sure=False)
@@ -132,9 +131,8 @@ def c_shell(subject: Subject) -> Evidence | None:
     call = _called(program, "system", "popen")
     # In static glibc execvp names the shell too, but only system() has what system(NULL) tries it with.
     inside = program.names_file("/bin/sh") or {"/bin/sh", "exit-0"} <= program.strings
-    evidence = (
-        f"it calls {call}" if call else "the string /bin/sh" if inside else subject.library_calls("system", "popen")
-    )
+    evidence = f"it calls {call}" if call else "the string /bin/sh" if inside else ""
+    evidence = evidence or subject.library_calls("system", "popen")
     if not evidence:
         return None
     returned = "-1" if subject.is_musl else "32512, exit code 127"
