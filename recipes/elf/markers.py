@@ -164,11 +164,15 @@ def examine_reader(reader: Reader) -> Traits:
 
 @dataclass(slots=True)
 class _Held:
-    """What was found in a program's data so far; `locales` has its keys in order."""
+    """What was found in a program's data, and before which place; `locales` has its keys in order."""
 
     names: set[str] = field(default_factory=set)
     openssl: str | None = None
     locales: dict[str, None] = field(default_factory=dict)
+    before: int = 0
+
+    def count(self) -> int:
+        return len(self.names) + len(self.locales) + (self.openssl is not None)
 
 
 def _find_strings(reader: Reader, header: Header, wanted: Mapping[str, bytes], *, locales: bool) -> _Held:
@@ -181,7 +185,7 @@ def _find_strings(reader: Reader, header: Header, wanted: Mapping[str, bytes], *
         missing = {name: text for name, text in wanted.items() if name not in done | past}
         found = _scan(reader, [(start, end)], missing, locales=locales)
         # Files that it embeds are seldom, and looking for them costs as much as looking for a string.
-        if found != _Held() and (inside := embedded_files(reader, start, end)):
+        if inside := embedded_files(reader, start, end, before=found.before):
             own = list(zip((start, *(last for _, last in inside)), (*(first for first, _ in inside), end), strict=True))
             seen = {*found.names, "openssl"} if found.openssl else found.names
             again = _scan(reader, own, {name: missing[name] for name in seen}, locales=bool(found.locales))
@@ -198,7 +202,7 @@ def _scan(reader: Reader, places: Iterable[tuple[int, int]], wanted: Mapping[str
     missing, held = dict(wanted), _Held()
     for start, end in places:
         for at in range(start, end, CHUNK):
-            chunk = reader.read_at(at, min(CHUNK + _OVERLAP, end - at))
+            chunk, known = reader.read_at(at, min(CHUNK + _OVERLAP, end - at)), held.count()
             if "glibc" in missing and missing["glibc"] in chunk:
                 held.names.add("glibc")
                 missing = {name: text for name, text in missing.items() if name not in _NOT_GLIBC}
@@ -211,6 +215,8 @@ def _scan(reader: Reader, places: Iterable[tuple[int, int]], wanted: Mapping[str
                 first = chunk.rfind(b"\0", 0, last) + 1
                 held.openssl = os.fsdecode(chunk[first:last]) if chunk[first : first + 1] == b"/" else None
             held.locales.update(dict.fromkeys(_locales(chunk)) if locales else {})
+            if held.count() > known:
+                held.before = at + len(chunk)
     return held
 
 
