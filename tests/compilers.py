@@ -45,10 +45,21 @@ class Compilers:
         return made_once(self.folder / key, lambda folder: _run(folder, *argv)) / "app"
 
     def go(self, source: str, *flags: str, env: tuple[tuple[str, str], ...] = ()) -> Path:
-        mine = Path(sys.executable).with_name("go")
-        tool = str(mine) if mine.exists() else need_tool("go")
         settings = (("CGO_ENABLED", "0"), ("GOFLAGS", "-mod=mod"), ("GO111MODULE", "off"), *env)
-        return self._build((tool, "build", *flags), source, ".go", settings)
+        return self._build((_go(), "build", *flags), source, ".go", settings)
+
+    def go_embedding(self, source: str, data: bytes, *flags: str) -> Path:
+        """A program with a file `data` beside its source, for go:embed; in a module, as that asks for."""
+        key = hashlib.sha256(repr((source, data, flags)).encode()).hexdigest()[:16]
+
+        def make(folder: Path) -> None:
+            (folder / "main.go").write_text(source)
+            (folder / "data").write_bytes(data)
+            (folder / "go.mod").write_text("module example.org/embeds\n\ngo 1.16\n")
+            environment = (("CGO_ENABLED", "0"), ("GOFLAGS", "-mod=mod"), ("GOTOOLCHAIN", "local"))
+            shell.check(Command((_go(), "build", *flags, "-o", "app"), folder, environment), timeout=300)
+
+        return made_once(self.folder / key, make) / "app"
 
     def zig(self, source: str, target: str, *flags: str, language: str = "cc") -> Path:
         need(_has_module("ziglang"), "ziglang")
@@ -61,6 +72,11 @@ class Compilers:
 
     def warnings(self, program: Path) -> tuple[str, ...]:
         return tuple(program.with_name("warnings").read_text().splitlines())
+
+
+def _go() -> str:
+    mine = Path(sys.executable).with_name("go")
+    return str(mine) if mine.exists() else need_tool("go")
 
 
 def _run(folder: Path, *argv: str) -> None:

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from recipes.elf.search import is_embedded, occurrences
 from recipes.elf.segments import PT_LOAD, Header, Reader
 
 _BUILD_INFO = b"\xff Go buildinf:"
@@ -17,9 +18,7 @@ _STRINGS_INLINE = 2
 _FRAME = 16
 _MOST_INFO_BYTES = 1 << 20
 _MOST_NAME_BYTES = 64 << 20
-_CHUNK = 1 << 20
 _STUB = b"Binary was compiled with 'CGO_ENABLED=0'"
-_EXECUTABLE, _WRITABLE = 1, 2
 # Go 1.20 and later, Go 1.18 and 1.19; the header is the same in both.
 _PCLNTAB = (0xFFFFFFF1, 0xFFFFFFF0)
 # Bytes of the smallest instruction, as debug/gosym takes them: one CPU's has changed from one Go to the next.
@@ -69,14 +68,17 @@ def read_go(reader: Reader, header: Header) -> GoFacts | None:
             name, _, value = rest.partition("=")
             settings[name] = value.strip('"')
     without_cgo = settings.get("CGO_ENABLED") != "1"
-    stub = without_cgo and any(True for _ in _occurrences(reader, header, _STUB, 1, writable=False))
+    stubs = occurrences(reader, header, _STUB, 1, writable=False) if without_cgo else ()
+    stub = any(not is_embedded(reader, header, at, writable=False) for at in stubs)
     return GoFacts(version, path, module, settings, _find_names(reader, header), stub)
 
 
 def _find_build_info(reader: Reader, header: Header) -> tuple[str, str] | None:
     """The version and the module information. They stand in writable data, at a multiple of 16."""
-    for at in _occurrences(reader, header, _BUILD_INFO, 16, writable=True):
-        if (start := reader.read_at(at, 32)) and len(start) == 32 and start[15] & _STRINGS_INLINE:
+    for at in occurrences(reader, header, _BUILD_INFO, 16, writable=True):
+        start = reader.read_at(at, 32)
+        whole = len(start) == 32 and bool(start[15] & _STRINGS_INLINE)
+        if whole and not is_embedded(reader, header, at, writable=True):
             version, after = _inline_string(reader, at + 32)
             info, _ = _inline_string(reader, after)
             if version:
@@ -101,12 +103,14 @@ def _inline_string(reader: Reader, at: int) -> tuple[bytes, int]:
 
 def _find_names(reader: Reader, header: Header) -> bytes:
     """The names of the program's own pclntab: data that it embeds, such as another Go program, can hold one too."""
-    first = None
+    others = []
     for table, at, size in _tables(reader, header):
         if _is_pointed_to(reader, header, table):
             return b"\0" + reader.read_at(at, size)
-        first = first or (at, size)
-    return b"\0" + reader.read_at(*first) if first else b""
+        others.append((at, size))
+    if len(others) > 1:
+        others = [each for each in others if not is_embedded(reader, header, each[0], writable=False)]
+    return b"\0" + reader.read_at(*others[0]) if others else b""
 
 
 def _is_pointed_to(reader: Reader, header: Header, at: int) -> bool:
@@ -117,7 +121,7 @@ def _is_pointed_to(reader: Reader, header: Header, at: int) -> bool:
     segment = next(each for each in header.segments if each.type == PT_LOAD and 0 <= at - each.offset < each.file_size)
     width = header.bits // 8
     pointer = struct.pack(header.order + ("Q" if width == 8 else "I"), segment.address + at - segment.offset)
-    return any(True for _ in _occurrences(reader, header, pointer, width, writable=True))
+    return any(True for _ in occurrences(reader, header, pointer, width, writable=True))
 
 
 def _tables(reader: Reader, header: Header) -> Iterator[tuple[int, int, int]]:
@@ -126,30 +130,10 @@ def _tables(reader: Reader, header: Header) -> Iterator[tuple[int, int, int]]:
     size = 8 + struct.calcsize(form)
     for magic in _PCLNTAB:
         start = struct.pack(header.order + "I", magic) + b"\0\0"
-        for at in _occurrences(reader, header, start, 4, writable=False):
+        for at in occurrences(reader, header, start, 4, writable=False):
             raw = reader.read_at(at, size)
             if len(raw) < size or raw[6] not in _QUANTA or raw[7] != header.bits // 8:
                 continue
             functions, _, _, names, units, *_ = struct.unpack_from(form, raw, 8)
             if 0 < functions < 1 << 26 and 0 < names < units and units - names <= _MOST_NAME_BYTES:
                 yield at, at + names, units - names
-
-
-def _occurrences(reader: Reader, header: Header, what: bytes, align: int, *, writable: bool) -> Iterator[int]:
-    """File offsets of `what` in the loaded data, at multiples of `align`. At most one chunk is in memory.
-
-    With `writable`, only data that can be written to is searched; otherwise all but code, where code is kept apart.
-    """
-    if writable:
-        ranges = list(header.loaded(lambda segment: bool(segment.flags & _WRITABLE)))
-    else:
-        data = header.loaded(lambda segment: bool(segment.flags & _WRITABLE) or not segment.flags & _EXECUTABLE)
-        ranges = list(data) or list(header.loaded())
-    for start, end in ranges:
-        for at in range(start, end, _CHUNK):
-            chunk = reader.read_at(at, min(_CHUNK + len(what) - 1, end - at))
-            found = chunk.find(what)
-            while found >= 0:
-                if (at + found) % align == 0:
-                    yield at + found
-                found = chunk.find(what, found + 1)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from recipes.elf.dynamic import Dynamic, read_dynamic
 from recipes.elf.golang import GoFacts, read_go
+from recipes.elf.search import CHUNK, embedded_files
 from recipes.elf.segments import (
     PT_GNU_STACK,
     PT_INTERP,
@@ -34,7 +36,6 @@ _STRINGS = {
     "services": b"__nss_services_lookup2",
     "protocols": b"__nss_protocols_lookup2",
     "hosts": b"__nss_hosts_lookup2",
-    "nsswitch": b"/etc/nsswitch.conf",
     "zoneinfo": b"/usr/share/zoneinfo",
     "iostream": b"basic_string",
     "named-locale": b"locale::locale null not valid",
@@ -49,11 +50,29 @@ _STRINGS = {
     "glibc": b"GLIBC_TUNABLES",
     "musl": b"No error information",
     "openssl": b"SSL_CERT_FILE",
-    "gcc-unwind": b"libgcc_s.so.1",
+    "sqlite": b"SQLITE_TMPDIR\0",
 }
+# Decisive beside a call that takes a path: "/tmp/x.XXXXXX", or the folder alone.
+_TEMP_FOLDERS = {"/tmp": b"\0/tmp\0", "/tmp/": b"/tmp/"}
+TEMP_MAKERS = (
+    *("mkstemp", "mkstemp64", "mkostemp", "mkostemp64", "mkstemps", "mkstemps64", "mkostemps", "mkostemps64"),
+    *("mkdtemp", "mktemp"),
+)
+LOCALE_SETTERS = ("setlocale", "newlocale")
+# In a program with glibc these say nothing: it has the paths for more than one purpose.
+_NOT_GLIBC = frozenset(("glibc", "musl", "musl-tmpfile", "/etc/passwd", "/etc/group", "/etc/services"))
+# What several of them share is looked for first: most data has none of it.
+_SHARED = {
+    name: part
+    for part in (b"__nss_", b"/tmp")
+    for name, text in (*_STRINGS.items(), *_TEMP_FOLDERS.items())
+    if part in text
+}
+_UTF8 = b".UTF-8\0"
+_LOCALE = re.compile(rb"(?:C|[a-z]{2,3}_[A-Z]{2})\.UTF-8")
+_LONGEST_LOCALE = 16
 _MUSL_START = b"__init_libc"
 _CERT_FILE = b"/cert.pem\0"
-_CHUNK = 1 << 20
 _OVERLAP = 512
 _SHT_SYMTAB = 2
 _MOST_SYMBOL_BYTES = 24 << 20
@@ -63,9 +82,9 @@ _MOST_SYMBOL_BYTES = 24 << 20
 class Traits:
     """What a file gives away: all that the rules ask about it, read once and good for every base.
 
-    `strings` are keys of the marker table, `openssl_dir` is what OpenSSL was configured with. `symbols` are what a
-    file that is not stripped defines, `weak` what it refers to weakly and does not define. `stack` is the size in
-    PT_GNU_STACK, None without one.
+    `strings` are keys of the marker tables, `openssl_dir` is what OpenSSL was configured with, `locales` are the names
+    of UTF-8 locales that it holds. `symbols` are what a file that is not stripped defines, `weak` what it refers to
+    weakly and does not define. `stack` is the size in PT_GNU_STACK, None without one.
     """
 
     header: Header = field(repr=False)
@@ -77,6 +96,11 @@ class Traits:
     symbols: frozenset[str] = field(default=frozenset(), repr=False)
     weak: frozenset[str] = frozenset()
     stack: int | None = None
+    locales: tuple[str, ...] = ()
+    imported: frozenset[str] = field(default=frozenset(), init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "imported", frozenset(symbol.name for symbol in self.dynamic.imports))
 
     @property
     def is_static(self) -> bool:
@@ -91,6 +115,8 @@ class Traits:
 
     def imports(self, *names: str) -> str | None:
         """The first of `names` that the loader has to find for it."""
+        if self.imported.isdisjoint(names):
+            return None
         return next((symbol.name for symbol in self.dynamic.imports if symbol.name in names), None)
 
 
@@ -119,35 +145,89 @@ def examine_reader(reader: Reader) -> Traits:
     go = read_go(reader, header)
     if header.segment(PT_INTERP) is not None or (go and go.settings.get("CGO_ENABLED") != "1"):
         # What a dynamic program uses is in its imports, and what a Go program uses in its function names.
-        return Traits(header, dynamic, go, stack=size)
-    found, openssl = _find_strings(reader, header)
+        calls = {symbol.name for symbol in dynamic.imports} if go is None else set()
+        folders = {} if calls.isdisjoint(TEMP_MAKERS) else _TEMP_FOLDERS
+        speaks = not calls.isdisjoint(LOCALE_SETTERS)
+        held = _find_strings(reader, header, folders, locales=speaks) if folders or speaks else _Held()
+        return Traits(header, dynamic, go, strings=frozenset(held.names), stack=size, locales=tuple(held.locales))
     symbols, weak = _read_symbols(reader, header)
+    folders = {} if symbols.isdisjoint(TEMP_MAKERS) else _TEMP_FOLDERS
+    held = _find_strings(reader, header, {**_STRINGS, **folders}, locales=True)
     libc: Literal["glibc", "musl"] | None = None
-    if "glibc" in found:
+    if "glibc" in held.names:
         libc = "glibc"
-    elif "musl" in found or _MUSL_START.decode() in symbols:
+    elif "musl" in held.names or _MUSL_START.decode() in symbols:
         libc = "musl"
-    return Traits(header, dynamic, go, libc, found, openssl, symbols, weak, size)
+    found = frozenset(held.names)
+    return Traits(header, dynamic, go, libc, found, held.openssl, symbols, weak, size, tuple(held.locales))
 
 
-def _find_strings(reader: Reader, header: Header) -> tuple[frozenset[str], str | None]:
-    missing, found, openssl = dict(_STRINGS), set(), None
-    for chunk in _loaded_data(reader, header):
-        for name in [name for name, text in missing.items() if text in chunk]:
-            found.add(name)
-            del missing[name]
-        if openssl is None and (end := chunk.find(_CERT_FILE)) > 0:
-            start = chunk.rfind(b"\0", 0, end) + 1
-            openssl = os.fsdecode(chunk[start:end]) if chunk[start : start + 1] == b"/" else None
-    return frozenset(found), openssl
+@dataclass(slots=True)
+class _Held:
+    """What was found in a program's data, and before which place; `locales` has its keys in order."""
+
+    names: set[str] = field(default_factory=set)
+    openssl: str | None = None
+    locales: dict[str, None] = field(default_factory=dict)
+    before: int = 0
+
+    def count(self) -> int:
+        return len(self.names) + len(self.locales) + (self.openssl is not None)
 
 
-def _loaded_data(reader: Reader, header: Header) -> Iterator[bytes]:
-    """The loaded data in overlapping chunks; code only where the linker did not keep it apart."""
+def _find_strings(reader: Reader, header: Header, wanted: Mapping[str, bytes], *, locales: bool) -> _Held:
+    """What is wanted of the loaded data; code only where the linker did not keep it apart."""
+    held = _Held()
     apart = sum(segment.type == PT_LOAD for segment in header.segments) > 2
     for start, end in header.loaded(lambda segment: not (apart and segment.flags & 1)):
-        for at in range(start, end, _CHUNK):
-            yield reader.read_at(at, min(_CHUNK + _OVERLAP, end - at))
+        done = held.names if held.openssl else held.names - {"openssl"}
+        past = _NOT_GLIBC if "glibc" in done else frozenset()
+        missing = {name: text for name, text in wanted.items() if name not in done | past}
+        found = _scan(reader, [(start, end)], missing, locales=locales)
+        # Files that it embeds are seldom, and looking for them costs as much as looking for a string.
+        if inside := embedded_files(reader, start, end, before=found.before):
+            own = list(zip((start, *(last for _, last in inside)), (*(first for first, _ in inside), end), strict=True))
+            seen = {*found.names, "openssl"} if found.openssl else found.names
+            again = _scan(reader, own, {name: missing[name] for name in seen}, locales=bool(found.locales))
+            # Another's glibc has hidden what this one has in its place.
+            hidden = "glibc" in found.names - again.names
+            found = _scan(reader, own, missing, locales=locales) if hidden else again
+        held.names |= found.names
+        held.openssl = held.openssl or found.openssl
+        held.locales.update(found.locales)
+    return held
+
+
+def _scan(reader: Reader, places: Iterable[tuple[int, int]], wanted: Mapping[str, bytes], *, locales: bool) -> _Held:
+    missing, held = dict(wanted), _Held()
+    for start, end in places:
+        for at in range(start, end, CHUNK):
+            chunk, known = reader.read_at(at, min(CHUNK + _OVERLAP, end - at)), held.count()
+            if "glibc" in missing and missing["glibc"] in chunk:
+                held.names.add("glibc")
+                missing = {name: text for name, text in missing.items() if name not in _NOT_GLIBC}
+            rare = {each for name in missing if (each := _SHARED.get(name))}
+            absent = {each for each in rare if each not in chunk}
+            for name in [name for name, text in missing.items() if _SHARED.get(name) not in absent and text in chunk]:
+                held.names.add(name)
+                del missing[name]
+            if "openssl" in wanted and held.openssl is None and (last := chunk.find(_CERT_FILE)) > 0:
+                first = chunk.rfind(b"\0", 0, last) + 1
+                held.openssl = os.fsdecode(chunk[first:last]) if chunk[first : first + 1] == b"/" else None
+            held.locales.update(dict.fromkeys(_locales(chunk)) if locales else {})
+            if held.count() > known:
+                held.before = at + len(chunk)
+    return held
+
+
+def _locales(chunk: bytes) -> Iterator[str]:
+    end = chunk.find(_UTF8)
+    while end >= 0:
+        last = end + len(_UTF8) - 1
+        start = chunk.rfind(b"\0", max(0, last - _LONGEST_LOCALE), last) + 1
+        if _LOCALE.fullmatch(chunk, start, last):
+            yield chunk[start:last].decode()
+        end = chunk.find(_UTF8, last)
 
 
 def _read_symbols(reader: Reader, header: Header) -> tuple[frozenset[str], frozenset[str]]:

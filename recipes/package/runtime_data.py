@@ -34,9 +34,11 @@ ANSWERS: dict[str, Need] = {
     "unknown-user": "users",
     "nss-services": "services",
     "nss-protocols": "protocols",
+    "go-protocols": "protocols",
     "nss-modules": "nsswitch",
     "go-temp-files": "tmp",
     "c-temp-files": "tmp",
+    "sqlite-temp-files": "tmp",
 }
 """The code of a finding → the data that answers it. A finding that is not here has another answer than data."""
 

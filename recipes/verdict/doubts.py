@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from recipes.verdict.needs import is_musl
+from recipes.verdict.locales import has_converters
 from recipes.verdict.subject import Evidence, Subject
 
 _MARCH = re.compile(r"-m(?:arch|cpu)=(\S+)")
@@ -30,8 +30,7 @@ def static_iconv(subject: Subject) -> Evidence | None:
     known = "iconv_open" in program.symbols and "iostream" not in program.strings
     if program.libc != "glibc" or not (known or asking):
         return None
-    folders = ("/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu")
-    if subject.has_entries(*(f"{folder}/gconv" for folder in folders)):
+    if has_converters(subject):
         return None
     evidence = f"{asking} calls iconv_open" if asking else "the symbol iconv_open"
     return Evidence(f"{evidence}, and no gconv folder in the image", "iconv_open: Invalid argument")
@@ -66,7 +65,7 @@ def musl_malloc(subject: Subject) -> Evidence | None:
     program = subject.traits
     threads = program.imports("pthread_create") or "pthread_create" in program.symbols
     allocates = program.imports("malloc") or "__malloc_context" in program.symbols
-    if not (is_musl(subject) and threads and allocates):
+    if not (subject.is_musl and threads and allocates):
         return None
     return Evidence(
         "musl's own malloc in a program with threads", "no error: allocation in threads is many times slower"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from recipes.model import Finding, Level
-from recipes.verdict import doubts, needs
+from recipes.verdict import doubts, goneeds, locales, needs, nss
 from recipes.verdict.subject import Evidence, Subject
 
 
@@ -31,7 +31,7 @@ RULES = (
     Rule(
         "go-tls-roots",
         _NEEDS,
-        needs.go_tls_roots,
+        goneeds.tls_roots,
         "add a CA bundle at /etc/ssl/certs/ca-certificates.crt, or import golang.org/x/crypto/x509roots/fallback",
     ),
     Rule(
@@ -46,24 +46,37 @@ RULES = (
         needs.gnutls_tls_roots,
         "add a CA bundle at the path that GnuTLS was built with, such as /etc/ssl/certs/ca-certificates.crt",
     ),
-    Rule("go-time-zones", _NEEDS, needs.go_time_zones, "add /usr/share/zoneinfo, or build with -tags timetzdata"),
-    Rule("c-time-zones", _NEEDS, needs.c_time_zones, "add /usr/share/zoneinfo, or keep to UTC"),
-    Rule("go-users", _NEEDS, needs.go_users, "add /etc/passwd and /etc/group, or set USER in the image"),
-    Rule("nss-users", _NEEDS, needs.nss_users, "add /etc/passwd and /etc/group"),
-    Rule("nss-services", _NEEDS, needs.nss_services, "use a port number, or add /etc/services"),
-    Rule("nss-protocols", _NEEDS, needs.nss_protocols, "use the protocol's number, or add /etc/protocols"),
-    Rule("nss-modules", _NEEDS, needs.nss_modules, "keep /etc/nsswitch.conf to files and dns, or link with musl"),
     Rule(
-        "go-temp-files", _NEEDS, needs.go_temp_files, "add /tmp with mode 1777, or set TMPDIR to a folder that is there"
+        "go-time-zones",
+        _NEEDS,
+        goneeds.time_zones,
+        "add /usr/share/zoneinfo, or build with -tags timetzdata; nothing, if UTC is all that it loads",
+    ),
+    Rule("c-time-zones", _NEEDS, needs.c_time_zones, "add /usr/share/zoneinfo, or keep to UTC"),
+    Rule("go-users", _NEEDS, goneeds.users, "add /etc/passwd and /etc/group, or set USER in the image"),
+    Rule("nss-users", _NEEDS, nss.users, "add /etc/passwd and /etc/group"),
+    Rule("nss-services", _NEEDS, nss.services, "use a port number, or add /etc/services"),
+    Rule("nss-protocols", _NEEDS, nss.protocols, "use the protocol's number, or add /etc/protocols"),
+    Rule("nss-modules", _NEEDS, nss.modules, "keep /etc/nsswitch.conf to files and dns, or link with musl"),
+    Rule(
+        "go-temp-files",
+        _NEEDS,
+        goneeds.temp_files,
+        "add /tmp with mode 1777, or set TMPDIR to a folder that is there; nothing, if it names folders of its own",
     ),
     Rule("c-temp-files", _NEEDS, needs.c_temp_files, "add /tmp with mode 1777"),
+    Rule("sqlite-temp-files", _POSSIBLE, needs.sqlite_temp_files, "add /tmp with mode 1777, or set SQLITE_TMPDIR"),
     Rule("c-shell", _NEEDS, needs.c_shell, "add a shell at /bin/sh, or start the program itself: posix_spawn"),
+    Rule("go-child-processes", _NEEDS, goneeds.child_processes, "add the programs that it starts, on the image's PATH"),
+    Rule("go-cgo-stub", _NEEDS, goneeds.cgo_stub, "build it with cgo: the recipe go-cgo-static"),
+    Rule("go-plugins", _NEEDS, goneeds.plugins, "plugins need cgo and a dynamic program: link the code in instead"),
+    Rule("named-locale", _NEEDS, locales.named_locale, 'use the locale "C", or link with musl'),
     Rule(
-        "go-child-processes", _NEEDS, needs.go_child_processes, "add the programs that it starts, on the image's PATH"
+        "c-locale",
+        _NEEDS,
+        locales.c_locale,
+        "add the locale's folder below /usr/lib/locale, such as Debian's C.utf8 with LANG=C.UTF-8, or link with musl",
     ),
-    Rule("go-cgo-stub", _NEEDS, needs.go_cgo_stub, "build it with cgo: the recipe go-cgo-static"),
-    Rule("go-plugins", _NEEDS, needs.go_plugins, "plugins need cgo and a dynamic program: link the code in instead"),
-    Rule("named-locale", _NEEDS, needs.named_locale, 'use the locale "C", or link with musl'),
     Rule("terminfo", _NEEDS, needs.terminfo, "add the terminal's entry, such as /usr/share/terminfo/x/xterm"),
     Rule(
         "musl-thread-stack",
@@ -74,6 +87,8 @@ RULES = (
     Rule("pid1-signals", _NEEDS, needs.pid1_signals, "install a handler for SIGTERM, or run the container with --init"),
     Rule("static-dlopen", _POSSIBLE, doubts.static_dlopen, "link the code in, or use a base with the same glibc"),
     Rule("static-iconv", _POSSIBLE, doubts.static_iconv, "link with musl, or add glibc's gconv folder"),
+    Rule("iconv-modules", _POSSIBLE, locales.iconv_modules, "keep to UTF-8, or add glibc's gconv folder"),
+    Rule("go-protocols", _POSSIBLE, goneeds.protocols, "use the protocol's number, or add /etc/protocols"),
     Rule("cpu-flags", _POSSIBLE, doubts.cpu_flags, "compile without -march, or for the baseline"),
     Rule(
         "weak-pthread", _POSSIBLE, doubts.weak_pthread, "link with -Wl,--whole-archive -lpthread -Wl,--no-whole-archive"
@@ -89,6 +104,5 @@ def find_hazards(subject: Subject) -> Iterator[Finding]:
     for rule in RULES:
         evidence = rule.check(subject)
         if evidence is not None:
-            yield Finding(
-                level=rule.level, code=rule.code, evidence=evidence.seen, message=evidence.message, fix=rule.fix
-            )
+            level = rule.level if evidence.sure else _POSSIBLE
+            yield Finding(level=level, code=rule.code, evidence=evidence.seen, message=evidence.message, fix=rule.fix)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from recipes.elf.markers import Traits
 from recipes.model import Command, ElfFacts, Environment, Finding, Level, Library, Platform, Status, Verdict
+from recipes.rootfs.root import RootFs
 from recipes.verdict import startup
+from recipes.verdict.callers import Callers
 from recipes.verdict.hazards import find_hazards
 from recipes.verdict.linkermap import asked_for
 from recipes.verdict.subject import Root, Subject
@@ -49,7 +51,8 @@ def judge(
     if refused is not None:
         return _verdict((*before, refused), known=refused.level is Level.CERTAIN)
     loading = startup.load(subject)
-    subject = replace(subject, libraries=loading.libraries)
+    if isinstance(seen, RootFs):
+        subject = replace(subject, callers=Callers(seen, traits.dynamic, loading.libraries))
     doubts = (startup.closed_top(subject), startup.cpu_level(subject))
     findings = (*before, *loading.findings, *(finding for finding in doubts if finding), *find_hazards(subject))
     return _verdict(findings, loading.libraries, known=loading.known)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from recipes.elf.dynamic import Dynamic
 from recipes.elf.markers import Traits
 from recipes.elf.segments import Reader
 from recipes.errors import BadInput
-from recipes.loader.objects import objects_of
-from recipes.model import Command, ElfFacts, Library, Platform
+from recipes.model import Command, ElfFacts, Platform
 from recipes.rootfs.accounts import Account
-from recipes.rootfs.root import RootFs
+from recipes.verdict.callers import Callers
 
 
 class Root(Protocol):
@@ -53,10 +51,14 @@ class Root(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """How a hazard shows: `seen` is what gave it away, `message` what the user would see."""
+    """How a hazard shows: `seen` is what gave it away, `message` what the user would see.
+
+    `sure` False: the program holds what it takes, and may never come to it. Then the finding is only possible.
+    """
 
     seen: str
     message: str
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Subject:
     """`env`, `user` and `workdir` are the image's, `entry` is where the program stands in it.
 
     `warnings`, `commands` and `asked_for` (see `linkermap`) are what is known of the build, where we have made it.
-    `libraries` are what the loader found.
+    `callers` are the libraries that the loader found.
     """
 
     traits: Traits
@@ -80,31 +82,25 @@ class Subject:
     workdir: str = "/"
     argv0: str = ""
     """what the program is called, if not `entry`"""
-    libraries: tuple[Library, ...] = ()
+    callers: Callers | None = None
+
+    @property
+    def is_musl(self) -> bool:
+        interpreter = self.traits.dynamic.interpreter
+        return self.traits.libc == "musl" or (interpreter is not None and "/ld-musl-" in interpreter)
 
     def calls(self, *names: str) -> str:
-        """The first of `names` that the program or a library of it calls, and which does; "" where none does.
-
-        A library that offers one of them itself does not count: that it calls another is how it works.
-        """
+        """The first of `names` that the program or any library of it calls, in words; "" where none does."""
         own = self.traits.imports(*names)
-        if own:
-            return f"it calls {own}"
-        for library, dynamic in self._loaded():
-            call = next((symbol.name for symbol in dynamic.imports if symbol.name in names), "")
-            if call and dynamic.exports.isdisjoint(names):
-                return f"its library {library} calls {call}"
-        return ""
+        return f"it calls {own}" if own else self._library_calls(names, direct=False)
 
-    def _loaded(self) -> Iterator[tuple[str, Dynamic]]:
-        """The libraries, with their symbols: the loader's rules have read them already."""
-        if not isinstance(self.root, RootFs):
-            return
-        objects = objects_of(self.root)
-        for library in self.libraries:
-            found = objects.load(library.path) if library.path and self.root.is_file(library.path) else ""
-            if not isinstance(found, str):
-                yield library.name, objects.symbols(found)
+    def library_calls(self, *names: str) -> str:
+        """The same for the libraries that the program itself calls. That it makes them do this is only possible."""
+        return self._library_calls(names, direct=True)
+
+    def _library_calls(self, names: tuple[str, ...], *, direct: bool) -> str:
+        library, call = self.callers.first(*names, direct=direct) if self.callers else ("", "")
+        return f"its library {library} calls {call}" if call else ""
 
     def has_any(self, *paths: str) -> bool:
         """Whether the root has one of the files; "" does not count: it comes from a variable that is not set."""

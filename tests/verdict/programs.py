@@ -30,6 +30,9 @@ GO_LOOK_PATH = _go("fmt os os/exec", '_, e := exec.LookPath("child")\ncheck(e)')
 GO_START = _go("fmt os", '_, e := os.StartProcess("/bin/child", nil, &os.ProcAttr{})\ncheck(e)')
 GO_TEMP_FILE = _go("fmt os", '_, e := os.CreateTemp("", "x")\ncheck(e)')
 GO_TEMP_FOLDER = _go("fmt os", '_, e := os.MkdirTemp("", "x")\ncheck(e)')
+GO_TEMP_NAME = _go("fmt os", 'check(os.WriteFile(os.TempDir()+"/x", nil, 0o600))')
+GO_LISTEN_IP = _go("fmt net os", "_, e := net.ListenIP(os.Args[len(os.Args)-1], nil)\ncheck(e)")
+GO_DIAL = _go("fmt net os", '_, e := net.Dial("udp", "127.0.0.1:9")\ncheck(e)')
 GO_EXEC = _go("fmt os os/exec", 'check(exec.Command("child").Run())')
 GO_PLUGIN = _go("fmt os plugin", '_, e := plugin.Open("/x.so")\ncheck(e)')
 _STUB = "Binary was compiled with 'CGO_ENABLED=0', the driver requires cgo to work. This is a stub"
@@ -102,6 +105,18 @@ int main(int count, char **args) {
     return 1;
 }
 """
+C_SERVICE_NAME = r"""
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+int main(int count, char **args) {
+    errno = 0;
+    if (getservbyname(count > 1 ? args[1] : "http", "tcp")) return 0;
+    puts(strerror(errno));
+    return 1;
+}
+"""
 C_ZONE = r"""
 #include <stdio.h>
 #include <time.h>
@@ -156,6 +171,46 @@ C_SPAWN = r"""
 int main(int count, char **args) {
     pid_t child;
     return count > 1 && (execvp(args[1], args + 1) || posix_spawnp(&child, args[1], 0, 0, args + 1, 0));
+}
+"""
+C_LOCALE = r"""
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+int main(void) {
+    if (!setlocale(LC_ALL, "")) printf("setlocale returns NULL: ");
+    puts(nl_langinfo(CODESET));
+}
+"""
+C_UTF8 = r"""
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+int main(void) {
+    if (!setlocale(LC_ALL, "en_US.UTF-8") && !setlocale(LC_ALL, "C.UTF-8")) setlocale(LC_ALL, "");
+    puts(nl_langinfo(CODESET));
+}
+"""
+C_MKSTEMP = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+const char *folder = "/tmp/";
+int main(void) {
+    char name[99];
+    strcat(strcpy(name, folder), "XXXXXX");
+    if (mkstemp(name) >= 0) return 0;
+    perror("mkstemp");
+    return 1;
+}
+"""
+C_TEMPNAM = r"""
+#include <stdio.h>
+#include <stdlib.h>
+int main(void) {
+    if (tempnam(0, "x")) return 0;
+    perror("tempnam");
+    return 1;
 }
 """
 CPP_LOCALE = r"""
@@ -244,6 +299,25 @@ C_LIBRARY_CALLER = "int verify(void);\nint main(void) { return verify(); }\n"
 C_CURSES = """
 #include <ncurses.h>
 int main(void) { initscr(); endwin(); return 0; }
+"""
+C_SETUPTERM = """
+#include <curses.h>
+#include <term.h>
+int main(void) { setupterm(0, 1, 0); return 0; }
+"""
+C_SQLITE = r"""
+#include <sqlite3.h>
+#include <stdio.h>
+int main(void) {
+    sqlite3 *data;
+    char *error = 0;
+    sqlite3_open(":memory:", &data);
+    sqlite3_exec(data, "pragma temp_store=1; pragma cache_size=1; create temp table t(a);"
+        "with recursive c(x) as (select 1 union all select x+1 from c where x<20000)"
+        "insert into t select x || hex(zeroblob(100)) from c;", 0, 0, &error);
+    if (error) puts(error);
+    return error != 0;
+}
 """
 C_GNUTLS = r"""
 #include <gnutls/gnutls.h>

@@ -15,11 +15,13 @@ from recipes.model import Command, ImageSettings, Level, Platform, RuntimeData, 
 from recipes.package import runtime_data
 from recipes.rootfs.root import RootFs
 from recipes.support import shell
+from recipes.verdict import nsswitch
 from recipes.verdict.hazards import RULES
 from recipes.verdict.judge import judge
 from tests.compilers import Compilers
 from tests.need import need, need_tool
 from tests.verdict import programs
+from tests.verdict.test_libraries import with_libraries
 from tests.verdict.trial import Trial
 
 STATIC = ("-static", "-O2")
@@ -150,6 +152,32 @@ def test_go_temp_files(compilers: Compilers, tmp_path: Path, argument: str, sour
     assert trial.run().exit_code == 0
 
 
+def test_go_temp_folder_by_name(compilers: Compilers, tmp_path: Path) -> None:
+    """os.TempDir alone: what the program does with the name is not known, so it is only possible."""
+    trial = Trial(tmp_path / "root", compilers.go(programs.GO_TEMP_NAME, SMALL))
+    finding = trial.predicted("go-temp-files")
+    assert finding.level is Level.POSSIBLE
+    assert finding.message.replace("<name>", "x") == trial.output().strip()
+    assert trial.add(TMP).codes() == set()
+    assert trial.run().exit_code == 0
+
+
+def test_go_protocols(compilers: Compilers, tmp_path: Path) -> None:
+    """Sockets for a protocol by name; Go knows the usual ones; a program that dials UDP says nothing."""
+    trial = Trial(tmp_path / "root", compilers.go(programs.GO_LISTEN_IP, SMALL))
+    finding = trial.predicted("go-protocols")
+    assert finding.level is Level.POSSIBLE
+    assert finding.message in trial.output("ip4:ospf")
+    assert finding.message not in trial.output("ip4:udp")
+    answer = RuntimeData(runtime_data.ANSWERS["go-protocols"], "")
+    for entry in runtime_data.files([answer], ImageSettings(), RootFs.from_layers(())):
+        assert isinstance(entry.source, bytes)
+        trial.add(entry.path, entry.source)
+    assert trial.codes() == set()
+    assert finding.message not in trial.output("ip4:ospf")
+    assert "go-protocols" not in Trial(tmp_path / "dial", compilers.go(programs.GO_DIAL, SMALL)).codes()
+
+
 @pytest.mark.parametrize(
     ("source", "program"),
     [(programs.GO_EXEC, "child"), (programs.GO_LOOK_PATH, "child"), (programs.GO_START, "/bin/child")],
@@ -251,6 +279,40 @@ def test_other_nss_modules(compilers: Compilers, tmp_path: Path) -> None:
     assert "libnss_systemd.so.2" in opened
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "passwd: db files ldap",
+        "passwd db ldap",
+        "passwd : db ldap",
+        "passwd:db[NOTFOUND=continue UNAVAIL=continue TRYAGAIN=continue]ldap",
+        "passwd: db [UNAVAIL=return] ldap",
+        "passwd: db [!UNAVAIL=continue] ldap",
+        "passwd: db [ unavail = Continue ] ldap",
+        "passwd: db #ldap",
+        "#passwd: db",
+        "passwd: db [BOGUS=return]",
+        "passwd: db [UNAVAIL=return",
+        "passwd: db []",
+        "passwd: [UNAVAIL=return] db",
+        "passwd: ldap\npasswd: db",
+        "passwd: db\ngroup: files [x]",
+        "passwd: db\nsudoers: files [x]",
+    ],
+)
+def test_the_modules_that_glibc_asks_for(compilers: Compilers, tmp_path: Path, line: str) -> None:
+    """What glibc's loader says that it looks for is what the file is read as."""
+    trial = with_libraries(Trial(tmp_path / "root", compilers.c(programs.C_USER)))
+    trial.add("/etc/nsswitch.conf", f"{line}\n".encode())
+    told = trial.output("nobody-here", env=(("LD_DEBUG", "libs"),))
+    asked = list(dict.fromkeys(re.findall(r"find library=libnss_(\S+)\.so\.2", told)))
+    read = nsswitch.line_for(f"{line}\n", "passwd")
+    modules = [service.module for service in read.services if service.module != "files"] if read else []
+    assert asked == modules[: len(asked)]
+    assert bool(asked) is bool(modules)
+    assert len(asked) == len(modules) or "unavail" in (read.services[0].ends_on if read else ())
+
+
 def _opened(trial: Trial, *args: str) -> str:
     """What strace saw it open; "" where there is no strace."""
     strace = shutil.which("strace")
@@ -285,6 +347,26 @@ def test_c_time_without_a_zone(compilers: Compilers, tmp_path: Path) -> None:
     assert static.output(env=zone) == "22:13 Europe\n"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "platform"),
+    [
+        ("arm-linux-gnueabihf.2.34", "linux/arm/v7"),
+        ("arm-linux-musleabihf", "linux/arm/v7"),
+        ("x86-linux-gnu.2.34", "linux/386"),
+    ],
+)
+def test_names_of_64_bit_time(compilers: Compilers, tmp_path: Path, target: str, platform: str) -> None:
+    """32-bit programs call other functions for the same: each of them is known."""
+    flags = ("-dynamic", "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64")
+    for number, source in enumerate((programs.C_ZONE, programs.C_CTIME, programs.C_ZONE_R)):
+        trial = Trial(tmp_path / str(number), compilers.zig(source, target, *flags))
+        called = {symbol.name for symbol in examine(trial.program).dynamic.imports}
+        assert any(name.endswith(("64", "64_r")) for name in called), called
+        finding = trial.predicted("c-time-zones", env=(("TZ", "Europe/Berlin"),), platform=platform)
+        assert finding.evidence.startswith("it calls __")
+
+
 def test_c_time_as_text(compilers: Compilers, tmp_path: Path) -> None:
     """ctime prints local time too."""
     assert "c-time-zones" in Trial(tmp_path / "dynamic", compilers.c(programs.C_CTIME)).codes()
@@ -300,6 +382,47 @@ def test_c_temp_files(compilers: Compilers, tmp_path: Path) -> None:
     trial.add(TMP)
     assert "c-temp-files" not in trial.codes()
     assert trial.run().exit_code == 0
+
+
+@pytest.mark.parametrize("flags", [STATIC, ()])
+def test_temp_files_by_name(compilers: Compilers, tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """mkstemp in a program that names /tmp is possible; without that name it says nothing."""
+    trial = with_libraries(Trial(tmp_path / "root", compilers.c(programs.C_MKSTEMP, *flags)))
+    finding = trial.predicted("c-temp-files")
+    assert finding.level is Level.POSSIBLE
+    assert finding.message in trial.output()
+    assert trial.add(TMP).codes() == set()
+    assert trial.run().exit_code == 0
+    other = compilers.c(programs.C_MKSTEMP.replace("/tmp/", "/data/tmp"), *flags)
+    assert Trial(tmp_path / "other", other).codes() <= {"interpreter-missing"}
+
+
+def test_temp_files_where_tmpdir_leads(compilers: Compilers, tmp_path: Path) -> None:
+    """tempnam takes TMPDIR, if that is a folder; tmpfile does not."""
+    mine = (("TMPDIR", "/mine"),)
+    trial = with_libraries(Trial(tmp_path / "root", compilers.c(programs.C_TEMPNAM)))
+    assert trial.predicted("c-temp-files", env=mine).level is Level.NEEDS_DATA
+    assert trial.predicted("c-temp-files", env=mine).message in trial.output(env=mine)
+    assert trial.add("/mine/").codes(env=mine) == set()
+    assert trial.run(env=mine).exit_code == 0
+    other = with_libraries(Trial(tmp_path / "other", compilers.c(programs.C_TEMP))).add("/mine/")
+    assert other.predicted("c-temp-files", env=mine).message in other.output(env=mine)
+
+
+def test_sqlite_temp_files(compilers: Compilers, tmp_path: Path) -> None:
+    """SQLite that may write nowhere cannot sort much; each of its folders answers it."""
+    need(Path("/usr/include/sqlite3.h").exists(), "SQLite's headers and static library")
+    program = compilers.linked_late(programs.C_SQLITE, "-static", "-lsqlite3", "-lm")
+    trial = Trial(tmp_path / "root", program)
+    finding = trial.predicted("sqlite-temp-files")
+    assert finding.level is Level.POSSIBLE
+    dynamic = Trial(tmp_path / "dynamic", compilers.linked_late(programs.C_SQLITE, "-lsqlite3"))
+    assert dynamic.predicted("sqlite-temp-files").evidence == "it calls sqlite3_open, and no /tmp in the image"
+    for folder, env in (("/tmp/", ()), ("/var/tmp/", ()), ("/mine/", (("SQLITE_TMPDIR", "/mine"),))):
+        answered = Trial(tmp_path / folder.replace("/", "_"), program)
+        assert "sqlite-temp-files" in answered.codes(env=env)
+        assert "sqlite-temp-files" not in answered.add(folder).codes(env=env)
+        assert answered.run(env=env).exit_code == 0
 
 
 def test_c_shell(compilers: Compilers, tmp_path: Path) -> None:
@@ -409,6 +532,17 @@ def test_terminfo(compilers: Compilers, tmp_path: Path) -> None:
     trial.add("/usr/share/terminfo/x/xterm", entry.read_bytes())
     assert "terminfo" not in trial.codes()
     assert trial.run(env=terminal).exit_code == 0
+
+
+def test_setupterm(compilers: Compilers, tmp_path: Path) -> None:
+    """A program that asks for an entry by itself may go on without; this one leaves the words to curses."""
+    need(Path("/usr/include/term.h").exists(), "ncurses' headers")
+    trial = Trial(tmp_path / "root", compilers.linked_late(programs.C_SETUPTERM, "-ltinfo"))
+    _add_libraries(trial, trial.program)
+    finding = trial.predicted("terminfo")
+    assert finding.level is Level.POSSIBLE
+    assert finding.evidence == "it calls setupterm, and no terminfo in the image"
+    assert finding.message in trial.output(env=(("TERM", "xterm"),))
 
 
 def test_named_locale(compilers: Compilers, tmp_path: Path) -> None:

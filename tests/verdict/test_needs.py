@@ -233,11 +233,12 @@ def test_openssl_in_its_own_folder(compilers: Compilers, tmp_path: Path) -> None
     assert code not in trial.codes(env=(("SSL_CERT_FILE", "/named"),))
 
 
-@pytest.mark.parametrize("database", ["passwd", "group", "services", "hosts"])
+@pytest.mark.parametrize("database", ["passwd", "group", "services", "protocols", "hosts"])
 def test_other_modules_of_each_database(compilers: Compilers, tmp_path: Path, database: str) -> None:
     """The line of a database that the program asks; a static program alone has its own glibc for them."""
     trial = Trial(tmp_path / "root", defining(compilers, strings=(GLIBC, f"__nss_{database}_lookup2")))
-    trial.add("/etc/passwd").add("/etc/services").add("/etc/nsswitch.conf", f"{database}: dns myhostname\n".encode())
+    trial.add("/etc/passwd").add("/etc/services").add("/etc/protocols")
+    trial.add("/etc/nsswitch.conf", f"{database}: dns myhostname\n".encode())
     finding = only(trial, "nss-modules")
     assert finding.evidence == f"/etc/nsswitch.conf of the image: '{database}: dns myhostname'"
     assert finding.message == "libnss_myhostname.so.2 is loaded at run time where it exists, else skipped; no error"
@@ -250,21 +251,46 @@ def test_other_modules_of_each_database(compilers: Compilers, tmp_path: Path, da
     ("line", "odd"),
     [
         ("passwd: files dns", ""),
-        ("passwd: files [NOTFOUND=return] dns", ""),
         ("passwd: files [!UNAVAIL=return SUCCESS=continue] dns", ""),
         ("passwd:", ""),
         ("  passwd :\tfiles\tldap sss", "ldap"),
-        ("passwd files ldap", ""),
+        ("passwd files ldap", "ldap"),
         ("#passwd: ldap", ""),
         ("passwd_compat: ldap", ""),
+        # An action of several words, and one that stands close to its module.
+        ("passwd: files [NOTFOUND=continue UNAVAIL=continue TRYAGAIN=continue] dns", ""),
+        ("passwd: files[SUCCESS=return NOTFOUND=continue UNAVAIL=return]ldap", "ldap"),
+        ("passwd: files [ notfound = Continue ] ldap", "ldap"),
+        # What comes behind an answer that ends the look-up is never asked: there is an /etc/passwd.
+        ("passwd: files [NOTFOUND=return] ldap", ""),
+        ("passwd: files [!UNAVAIL=return] ldap", ""),
+        ("passwd: files [UNAVAIL=return] ldap", "ldap"),
+        ("passwd: dns [NOTFOUND=return] ldap", "ldap"),
+        ("passwd: dns [!SUCCESS=return] ldap", ""),
+        # Since 2.33 a # ends no line.
+        ("passwd: files #ldap", "#ldap"),
+        # The last line counts, and a line that is wrong spoils the file.
+        ("passwd: ldap\npasswd: files", ""),
+        ("passwd: ldap\ngroup: files [FOUND=return]", ""),
+        ("passwd: ldap [NOTFOUND=return", ""),
+        ("passwd: ldap []", ""),
+        ("passwd: ldap\nsudoers: files [FOUND=return]", "ldap"),
+        ("passwd: files [NOTFOUND=continue] [UNAVAIL=return] ldap", ""),
     ],
 )
 def test_lines_of_nsswitch(compilers: Compilers, tmp_path: Path, line: str, odd: str) -> None:
-    """Modules are the words that are not an action in brackets; the first that is not built in is named."""
+    """Modules are the words that are not an action in brackets; the first that is asked and not built in is named."""
     trial = Trial(tmp_path / "root", defining(compilers, strings=(GLIBC, "__nss_passwd_lookup2"))).add("/etc/passwd")
     trial.add("/etc/nsswitch.conf", f"{line}\n".encode())
     messages = [finding.message.partition(" ")[0] for finding in trial.verdict().findings]
     assert messages == ([f"libnss_{odd}.so.2"] if odd else [])
+
+
+def test_an_action_without_the_file(compilers: Compilers, tmp_path: Path) -> None:
+    """Without /etc/passwd the module `files` is unavailable, which is not the same as that it finds nothing."""
+    trial = Trial(tmp_path / "root", defining(compilers, strings=(GLIBC, "__nss_passwd_lookup2")))
+    trial.add("/etc/nsswitch.conf", b"passwd: files [NOTFOUND=return] ldap\n")
+    assert trial.codes() == {"nss-users", "nss-modules"}
 
 
 # ── musl ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
