@@ -163,7 +163,8 @@ class Sample:
 
     `args` and `stdin` are for the trial run and no part of the image. `expect` None: it has to start, and that is all.
     `libraries` are static libraries of its own, (name, sources) in link order; `include` are folders for headers.
-    `target` names the product of a build system that makes several programs, `options` are handed to it as they are.
+    `target` names the product of a build system that makes several programs, `options` are handed to it as they are;
+    `alternatives` are the build systems whose files are there too, for where `build` fails.
     For Go, `package` is the one to build (`./cmd/x`), `module` what the module proxy is asked for
     (`example.org/x/cmd/y@v1.2.3`), and `stamps` are string variables to set (`main.version`).
     """
@@ -183,6 +184,7 @@ class Sample:
     build: BuildSystem = "sources"
     target: str = ""
     options: tuple[str, ...] = ()
+    alternatives: tuple[BuildSystem, ...] = ()
     package: str = "."
     module: str = ""
     stamps: Environment = ()
@@ -205,6 +207,14 @@ class Command:
         return line if self.cwd is None or self.cwd == Path.cwd() else f"(cd {shell_word(str(self.cwd))} && {line})"
 
 
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What a project's own `install` has put where: `tree` is a folder that stands for /, `program` the path in it."""
+
+    program: str
+    tree: Path
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
     """How a program came about. That of one that was built elsewhere holds nothing."""
@@ -218,6 +228,8 @@ class Build:
     cached: bool = False
     seconds: float = 0.0
     """Wall time that the commands took when they ran."""
+    installed: Installed | None = None
+    """Where the project itself installs the program, and what else; None where it does not."""
 
 
 # ── what the file says ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -17,6 +17,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
+from recipes.compile import failure
 from recipes.compile import pick as picking
 from recipes.compile import record as records
 from recipes.compile.depfile import parse
@@ -30,10 +31,10 @@ from recipes.compile.recipe import RECIPES, Recipe
 from recipes.compile.record import BuildRecord, StepResult
 from recipes.compile.step import Step
 from recipes.compile.toolchains import TOOLCHAINS
-from recipes.errors import CommandFailed, RecipeError
-from recipes.model import Build, Platform, Program, Sample
+from recipes.errors import CommandFailed, RecipeError, ToolMissing
+from recipes.model import Build, Installed, Platform, Program, Sample
 from recipes.support import shell
-from recipes.support.console import note, quote
+from recipes.support.console import activity, note, quote
 from recipes.support.workspace import Workspace, keep, keeping, make_folder, open_locked, write_atomically
 
 _NOWHERE: Recorded = ("", "", (0, 0, 0, 0))
@@ -48,43 +49,70 @@ def build(
 ) -> Program:
     """Carry out the recipe's plan as far as needed, `jobs` commands side by side. Those that run are echoed to stderr.
 
-    Raises: ToolMissing, CommandFailed with the compiler's whole message, BadInput.
+    Where the sample's build system fails and it has another one, that is tried too.
+    Raises: ToolMissing, CommandFailed with the compiler's message, BadInput.
     """
-    jobs = max(1, jobs)
-    planned = plan(sample, recipe, platform, workspace, jobs)
-    known = _current(planned, workspace)
-    if known is not None:
-        return _finished(planned, known, workspace, cached=True)
+    plans: list[Plan] = []
+    first: RecipeError | None = None
+    for variant in _variants(sample):
+        try:
+            planned = plan(variant, recipe, platform, workspace, max(1, jobs))
+        except ToolMissing as error:
+            first = first or error
+            continue
+        known = _current(planned, workspace)
+        if known is not None:
+            return _finished(planned, known, workspace, cached=True)
+        plans.append(planned)
+    for planned in plans:
+        if first is not None:
+            note(f"{sample.name}: {first.message}; trying {planned.sample.build}")
+        try:
+            return _build(planned, workspace, jobs, echo)
+        except CommandFailed as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
+def _variants(sample: Sample) -> tuple[Sample, ...]:
+    """The sample, and the same with each of the other build systems that it has."""
+    return (sample, *(replace(sample, build=system, alternatives=()) for system in sample.alternatives))
+
+
+def _build(planned: Plan, workspace: Workspace, jobs: int, echo: bool) -> Program:
     make_folder(planned.work)
     with _alone(planned) as lock:
         known = _current(planned, workspace)  # another process may have built it while we waited
         if known is not None:
             return _finished(planned, known, workspace, cached=True)
-        if planned.runs_build_files:
-            where = str(planned.sample.folder)
-            note(f"note: building {where!r} with {planned.sample.build} runs the commands that its build files name")
-        made = _carry_out(planned, workspace, jobs, echo, lock)
+        carry_out = _carry_out_tree if planned.atomic else _carry_out
+        made = carry_out(planned, workspace, jobs, echo, lock)
     return _finished(planned, made, workspace, cached=False)
 
 
 def smaller(program: Program, workspace: Workspace) -> Iterator[Program]:
     """What static recipes have made of the same sample as it is now, where that is smaller; the smallest first."""
-    sample = program.sample
-    cells = ((recipe, cell(sample, recipe.name, program.platform, workspace)) for recipe in RECIPES.values())
-    known = [(records.read(work), recipe) for recipe, work in cells if recipe.static]
-    for record, recipe in sorted(known, key=lambda pair: pair[0].size):
-        if recipe.language != sample.language or not 0 < record.size < program.size:
+    sample, platform = program.sample, program.platform
+    found = []
+    for recipe in RECIPES.values():
+        work = cell(sample, recipe.name, platform, workspace)
+        if not recipe.static or recipe.language != sample.language or not records.is_there(work):
             continue
-        with contextlib.suppress(RecipeError):  # what cannot be built now is no advice
-            planned = plan(sample, recipe, program.platform, workspace)
-            if records.all_unchanged(planned, record, Files()) and _is_kept(workspace, record):
-                yield _finished(planned, record, workspace, cached=True)
+        for variant in _variants(sample):
+            with contextlib.suppress(RecipeError):  # what cannot be built now is no advice
+                planned = plan(variant, recipe, platform, workspace)
+                record = _current(planned, workspace)
+                if record is not None and record.steps[planned.steps[-1].title].size < program.size:
+                    found.append(_finished(planned, record, workspace, cached=True))
+    yield from sorted(found, key=lambda other: other.size)
 
 
 def _current(planned: Plan, workspace: Workspace) -> BuildRecord | None:
     """The record, where it speaks of exactly this plan and these files, and the program is there."""
     record, files, now = records.read(planned.work), Files(), time.time_ns()
-    if not record.sha256 or not _is_kept(workspace, record):
+    product = record.product(planned)
+    if product is None or not _is_kept(workspace, product):
         return None
     if not records.all_unchanged(planned, record, files):
         return None
@@ -111,30 +139,72 @@ def _alone(planned: Plan) -> Iterator[int]:
 
 
 def _carry_out(planned: Plan, workspace: Workspace, jobs: int, echo: bool, lock: int) -> BuildRecord:
+    """Those steps whose inputs have changed."""
     steps = [step for step in planned.steps if not step.is_folder]
-    old = BuildRecord() if planned.atomic else records.read(planned.work)
+    old = records.read(planned.work)
     record = BuildRecord({step.title: old.steps[step.title] for step in steps if step.title in old.steps})
 
     def make(step: Step) -> None:
-        if step.product is not None:
-            earlier = list(record.steps.values())
-            record.steps[step.title] = picking.pick(planned, step, step.product, earlier, echo)
-        else:
-            record.steps[step.title] = _make(planned, step, workspace, echo, lock)
+        record.steps[step.title] = _make(planned, step, workspace, echo, lock)
 
     for _, group in groupby(steps, lambda step: step.stage):
         files = Files()
-        waiting = [step for step in group if planned.atomic or not records.unchanged(planned, step, record, files)]
+        waiting = [step for step in group if not records.unchanged(planned, step, record, files)]
         try:
             _side_by_side(make, waiting, jobs)
         finally:
             if waiting:
                 records.write(planned.work, record)
-    product = record.steps[steps[-1].title]
-    record.sha256, record.size = product.output[1], product.output[2][0]
-    linker_map = steps[-1].linker_map
-    record.mapped = linker_map is not None and linker_map.is_file()
-    _keep(planned, record, workspace)
+    return _completed(planned, record, workspace)
+
+
+def _carry_out_tree(planned: Plan, workspace: Workspace, jobs: int, echo: bool, lock: int) -> BuildRecord:
+    """All steps, or where their tree is still there the last one alone, which picks another program from it."""
+    record, last = records.read(planned.work), planned.steps[-1]
+    product = last.product
+    assert product is not None
+    if not records.tree_unchanged(planned, record, Files()):
+        if planned.runs_build_files:
+            where = str(planned.sample.folder)
+            note(f"note: building {where!r} with {planned.sample.build} runs the commands that its build files name")
+        record = _make_tree(planned, workspace, echo, lock)
+        files = Files()
+        record.programs = tuple(_look(files, path) for path in picking.made(product))
+    record.complete = False
+    records.write(planned.work, record)
+
+    def make_target(step: Step) -> None:
+        _make(planned, step, workspace, echo, lock)
+
+    record.steps[last.title] = picking.pick(planned, last, product, record, make_target, echo)
+    return _completed(planned, record, workspace)
+
+
+def _make_tree(planned: Plan, workspace: Workspace, echo: bool, lock: int) -> BuildRecord:
+    """Every step but the last one. Raises: CommandFailed."""
+    record = BuildRecord()
+    records.write(planned.work, record)  # what an older one speaks of is about to go
+    failed = False
+    for step in planned.steps[:-1]:
+        if step.is_folder:
+            continue
+        try:
+            made = _not_made(planned, step) if failed else _make(planned, step, workspace, echo, lock)
+        except CommandFailed as error:
+            failed = step.makes_all and bool(planned.sample.target)
+            if not failed and not step.optional:
+                raise
+            tried = f"trying {planned.sample.target} alone" if failed else "going on without it"
+            note(f"{error.message}; {tried}")
+            made = replace(_not_made(planned, step), failed=failed)
+        record.steps[step.title] = made
+    return record
+
+
+def _completed(planned: Plan, record: BuildRecord, workspace: Workspace) -> BuildRecord:
+    product = record.steps[planned.steps[-1].title]
+    _keep(planned, product, workspace)
+    record.complete = True
     records.write(planned.work, record)
     return record
 
@@ -162,8 +232,7 @@ def _side_by_side(make: Callable[[Step], None], steps: list[Step], jobs: int) ->
 def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int) -> StepResult:
     if step.text is not None:
         write_atomically(step.output, os.fsencode(step.text), 0o755 if step.is_script else 0o644)
-        key, now = records.key(planned, step), time.time_ns()
-        return StepResult(key=key, checked=now, output=_NOWHERE, seconds=0.0)
+        return _not_made(planned, step)
     if not planned.atomic:
         for path in (step.output, step.depfile, step.linker_map):
             if path is not None:  # ar adds to what is there, and what is there may belong to another source
@@ -171,13 +240,16 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
     if step.remark:
         note(step.remark)
     started = time.time_ns()
-    with _first_link(planned, step, workspace):
-        done = shell.run(step.command, echo=echo, pass_fds=(lock,))
+    with _first_link(planned, step, workspace), _shown(planned, step, echo) as watch:
+        done = shell.run(step.command, echo=echo, pass_fds=(lock,), watch=watch)
     message = (done.stderr if step.map_on_stdout else done.stderr + done.stdout).decode(errors="replace")
     if done.exit_code != 0 and planned.sample.build == "go":
         raise go_failed(f"{planned.sample.name}: {step.title}", message)
     if done.exit_code != 0:
-        raise picking.wrong_target(planned, message) or CommandFailed(
+        if planned.atomic:
+            wrong = picking.wrong_target(planned, step, message)
+            raise wrong or failure.of_project(planned, step, done, workspace)
+        raise CommandFailed(
             f"{planned.sample.name}: {step.title} failed (exit code {done.exit_code})",
             f"the command was: {step.command}",
             message,
@@ -206,7 +278,21 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
         inputs=inputs,
         warnings=warnings,
         sound=sound,
+        mapped=step.linker_map is not None and step.linker_map.is_file(),
     )
+
+
+def _not_made(planned: Plan, step: Step) -> StepResult:
+    """Of a step whose result is nowhere looked at."""
+    key, now = records.key(planned, step), time.time_ns()
+    return StepResult(key=key, checked=now, output=_NOWHERE, seconds=0.0)
+
+
+def _shown(planned: Plan, step: Step, echo: bool) -> contextlib.AbstractContextManager[Callable[[bytes], None] | None]:
+    """What a build system says is long, and shown line by line in one place."""
+    if not (planned.atomic and step.links and echo):
+        return contextlib.nullcontext()
+    return activity(f"{planned.sample.name}: {step.title}")
 
 
 def _inputs(planned: Plan, step: Step) -> Iterator[str]:
@@ -289,25 +375,26 @@ def _keep_saying(program: str, platform: Platform, over: threading.Event) -> Non
 # ── what is kept ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _is_kept(workspace: Workspace, record: BuildRecord) -> bool:
-    path = kept_program(workspace, record.sha256)
-    return is_there(path, record.size) and (not record.mapped or path.with_name("app.map").is_file())
+def _is_kept(workspace: Workspace, product: StepResult) -> bool:
+    path = kept_program(workspace, product.sha256)
+    return is_there(path, product.size) and (not product.mapped or path.with_name("app.map").is_file())
 
 
-def _keep(planned: Plan, record: BuildRecord, workspace: Workspace) -> None:
+def _keep(planned: Plan, product: StepResult, workspace: Workspace) -> None:
     """Copy the program (and its linker map) to where it never changes again."""
-    step, place = planned.steps[-1], kept_program(workspace, record.sha256)
-    if step.linker_map is not None and record.mapped:
+    step, place = planned.steps[-1], kept_program(workspace, product.sha256)
+    if step.linker_map is not None and product.mapped:
         copy(step.linker_map, place.with_name("app.map"), 0o644)
-    if not _is_kept(workspace, record):
+    if not _is_kept(workspace, product):
         copy(step.output, place, 0o755)
-        if sha256(place) != record.sha256:  # changed after it was looked at, by another program
+        if sha256(place) != product.sha256:  # changed after it was looked at, by another program
             place.unlink(missing_ok=True)
             raise RecipeError(f"{str(step.output)!r} changed while it was being copied", hint="build again")
 
 
 def _finished(planned: Plan, record: BuildRecord, workspace: Workspace, *, cached: bool) -> Program:
-    path = kept_program(workspace, record.sha256)
+    product = record.steps[planned.steps[-1].title]
+    path = kept_program(workspace, product.sha256)
     made = [record.steps[step.title] for step in planned.steps if not step.is_folder]
     # The last step of an atomic plan has taken over what the others said about its program.
     speaking = made[-1:] if planned.atomic else made
@@ -318,9 +405,17 @@ def _finished(planned: Plan, record: BuildRecord, workspace: Workspace, *, cache
         recipe=planned.recipe.name,
         commands=commands,
         warnings=tuple(warning for each in speaking for warning in each.warnings),
-        linker_map=path.with_name("app.map") if record.mapped else None,
+        linker_map=path.with_name("app.map") if product.mapped else None,
         toolchain=str(planned.toolchain),
         cached=cached,
         seconds=sum(each.seconds for each in made),
+        installed=_installed(planned, product),
     )
-    return finished(path, record.sha256, planned.sample, planned.platform, workspace, how)
+    return finished(path, product.sha256, planned.sample, planned.platform, workspace, how)
+
+
+def _installed(planned: Plan, product: StepResult) -> Installed | None:
+    wanted = planned.steps[-1].product
+    if not product.installed or wanted is None or wanted.installed is None:
+        return None
+    return Installed(product.installed, wanted.installed)

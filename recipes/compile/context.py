@@ -47,6 +47,11 @@ class BuildContext:
         return self.work / "tools"
 
     @property
+    def installed(self) -> Path:
+        """The folder that stands for / when a project installs itself."""
+        return self.work / "install"
+
+    @property
     def foreign(self) -> bool:
         """Whether what is built cannot be run here."""
         return self.platform != Platform.host()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from recipes.model import Platform, Sample
@@ -12,7 +13,12 @@ from recipes.support.workspace import Workspace
 
 
 def cell(sample: Sample, recipe: str, platform: Platform, workspace: Workspace) -> Path:
-    """Where this combination is built: always the same place, and no other combination's."""
+    """Where this combination is built: always the same place, and no other combination's.
+
+    What a build system makes is built there as a whole, whichever of its programs is wanted.
+    """
+    if sample.target:
+        sample = replace(sample, name=sample.folder.name or "root")
     return sample_folder(workspace.build / "work", sample, workspace) / recipe / str(platform).replace("/", "-")
 
 

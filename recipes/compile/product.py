@@ -3,51 +3,115 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from recipes.compile.files import sha256
+from recipes.compile.naming import declared_names
 from recipes.errors import BadInput, unknown
 
 _NO_PRODUCTS = frozenset({"CMakeFiles", "meson-private", "meson-info", "_deps", "autom4te.cache", ".deps", ".git"})
 """Folders where build systems try their compilers out, keep books, or build what they have downloaded."""
 
+_ASIDE = ("test", "example", "sample", "demo", "bench", "conf", "helper", "contrib", "fuzz")
+"""How the names of folders begin in which a project keeps programs that are not what it is about."""
+
+_ON_PATH = ("bin", "sbin")
+
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """The program wanted from the folder `tree`: the one called `target`, or lying there; "" is the only one.
+    """The program wanted from the folder `tree`: the one called `target`, or lying there; "" is the project's own.
 
-    `machine` is its e_machine: tools that a build makes for its own use run on another CPU. `alone` says that nothing
-    but `target` was built, so that the only program is it, whatever it is called.
+    `machine` is its e_machine: tools that a build makes for its own use run on another CPU. `installed` is the folder
+    that stands for / where the project has installed itself, `names` what it may be called, the best first.
     """
 
     tree: Path
     target: str
     machine: int
-    alone: bool = False
+    installed: Path | None = None
+    names: tuple[str, ...] = ()
 
 
-def find(product: Product, name: str) -> Path:
-    """The program, relative to the tree. Raises: BadInput that lists the programs of the sample `name`."""
-    found = programs(product.tree, product.machine)
-    if not product.target:
-        if len(found) == 1:
-            return found[0]
-        if not found:
-            raise BadInput(
-                f"the build of {name} made no program for this platform", hint="does it build only a library?"
-            )
-        raise BadInput(f"{name} makes {len(found)} programs: {_listed(found)}", hint="choose one with --target")
-    if Path(product.target) in found:
-        return Path(product.target)
-    named = [path for path in found if path.name == product.target]
-    if len(named) == 1:
-        return named[0]
-    if named:
-        raise BadInput(f"{name} makes several {product.target}: {_listed(named)}", hint="give the path with --target")
-    if product.alone and len(found) == 1:
-        return found[0]
-    raise no_such(name, product.target, [str(path) for path in found])
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One program, under all its names: equal files are one.
+
+    `paths` are relative to the tree, the first of them counts; `installed` are absolute paths, as on a machine where
+    the project is installed.
+    """
+
+    paths: tuple[Path, ...]
+    installed: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        return self.paths[0]
+
+    def is_called(self, name: str) -> bool:
+        return any(path.name == name for path in (*self.paths, *map(Path, self.installed)))
+
+    def lies_at(self, target: str) -> bool:
+        return Path(target) in self.paths or target in self.installed
+
+    def place(self, name: str = "") -> str:
+        """Where it is installed, under this name if it has it there; "" where it is not."""
+        named = [path for path in self.installed if os.path.basename(path) == name]
+        return next(iter((*named, *self.installed)), "")
+
+    @property
+    def is_on_path(self) -> bool:
+        return any(Path(path).parent.name in _ON_PATH for path in self.installed)
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether it is a test, an example or the like: it is not installed for users, and lies in such a folder."""
+        return not self.is_on_path and all(
+            any(part.lower().startswith(_ASIDE) for part in path.parts[:-1]) for path in self.paths
+        )
+
+
+def find(product: Product, name: str, among: Iterable[Candidate] | None = None) -> Candidate:
+    """The program. Raises: BadInput that lists the programs of the sample `name`."""
+    found = tuple(candidates(product) if among is None else among)
+    return _named(product.target, found, name) if product.target else _own(product, found, name)
+
+
+def named(target: str, found: Sequence[Candidate]) -> list[Candidate]:
+    """Those that lie at the path `target`; else those that are called so."""
+    return [each for each in found if each.lies_at(target)] or [each for each in found if each.is_called(target)]
+
+
+def _named(target: str, found: Sequence[Candidate], name: str) -> Candidate:
+    fitting = named(target, found)
+    if len(fitting) > 1:
+        raise BadInput(f"{name} makes several {target}: {_listed(fitting)}", hint="give the path with --target")
+    if not fitting:
+        raise no_such(name, target, [str(each.path) for each in found])
+    return fitting[0]
+
+
+def _own(product: Product, found: Sequence[Candidate], name: str) -> Candidate:
+    """The program that the project is about: each rule in turn, until one leaves exactly one."""
+    if not found:
+        raise BadInput(f"the build of {name} made no program for this platform", hint="does it build only a library?")
+    wanted = [each for each in found if not each.is_aside] or list(found)
+    for called in dict.fromkeys((*product.names, *declared_names(product.tree))):
+        fitting = [each for each in wanted if each.is_called(called)]
+        fitting = [each for each in fitting if each.is_on_path] or fitting
+        if len(fitting) == 1:
+            return fitting[0]
+    on_path = [each for each in wanted if each.is_on_path]
+    for left in (wanted, on_path):
+        if len(left) == 1:
+            return left[0]
+    listed = on_path or wanted
+    raise BadInput(
+        f"{name} makes {len(listed)} programs: {_listed(listed)}",
+        hint="choose one with --target: what is built already is not built again",
+    )
 
 
 def no_such(name: str, target: str, known: Sequence[str]) -> BadInput:
@@ -55,16 +119,54 @@ def no_such(name: str, target: str, known: Sequence[str]) -> BadInput:
     return BadInput(f"{name} makes no program {target!r}; it makes {', '.join(known) or 'none'}", near)
 
 
+def candidates(product: Product) -> tuple[Candidate, ...]:
+    """The programs of the tree, sorted; and those that are only where they were installed."""
+    found = _merged(product.tree, programs(product.tree, product.machine))
+    if product.installed is None:
+        return tuple(found.values())
+    for path in programs(product.installed, product.machine):
+        places = tuple(f"/{each}" for each in (path, *_links(product.installed, path)))
+        content = sha256(product.installed / path)
+        # Installing may change a file: it is stripped, or its RUNPATH is taken out.
+        same = content if content in found else _only_one_called(path.name, found)
+        if same is None:
+            found[content] = Candidate((Path(os.path.relpath(product.installed / path, product.tree)),), places)
+        else:
+            found[same] = replace(found[same], installed=(*found[same].installed, *places))
+    return tuple(found.values())
+
+
 def programs(tree: Path, machine: int) -> tuple[Path, ...]:
-    """The programs below `tree`, sorted; one that has several names (hard links) under the first of them."""
+    """The programs below `tree`, sorted, each name of each."""
     from recipes.elf.kind import kind_of
 
-    found: dict[tuple[int, int], Path] = {}
-    for path in sorted(_files(tree)):
-        status = path.stat()
-        if status.st_mode & 0o111 and kind_of(path) == ("program", machine):
-            found.setdefault((status.st_dev, status.st_ino), path.relative_to(tree))
-    return tuple(found.values())
+    found = (path for path in sorted(_files(tree)) if path.stat().st_mode & 0o111)
+    return tuple(path.relative_to(tree) for path in found if kind_of(path) == ("program", machine))
+
+
+def _merged(tree: Path, paths: Iterable[Path]) -> dict[str, Candidate]:
+    """By content. What lies nearest to the top comes first: a build system's own folders are deeper."""
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(sha256(tree / path), []).append(path)
+    return {
+        content: Candidate(tuple(sorted(same, key=lambda path: (len(path.parts), path))))
+        for content, same in found.items()
+    }
+
+
+def _only_one_called(name: str, found: dict[str, Candidate]) -> str | None:
+    fitting = [content for content, each in found.items() if each.is_called(name)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _links(root: Path, program: Path) -> Iterator[Path]:
+    """The symbolic links of the same folder that lead to `program`."""
+    with os.scandir((root / program).parent) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_symlink())
+    for name in names:
+        if os.readlink((root / program).with_name(name)) in (program.name, f"./{program.name}", f"/{program}"):
+            yield program.with_name(name)
 
 
 def _files(tree: Path) -> Iterator[Path]:
@@ -76,6 +178,6 @@ def _files(tree: Path) -> Iterator[Path]:
                 yield path
 
 
-def _listed(paths: Sequence[Path]) -> str:
-    shown = ", ".join(str(path) for path in paths[:40])
-    return f"{shown} and {len(paths) - 40} more" if len(paths) > 40 else shown
+def _listed(found: Sequence[Candidate]) -> str:
+    shown = ", ".join(str(each.path) for each in found[:40])
+    return f"{shown} and {len(found) - 40} more" if len(found) > 40 else shown

@@ -12,7 +12,7 @@ from recipes.compile.plan import Plan
 from recipes.compile.step import Step
 from recipes.support.records import keep_value, kept_value, write_value
 
-_VERSION = 3
+_VERSION = 4
 """Of what a key is made of: a step with another one is done again."""
 
 
@@ -32,17 +32,41 @@ class StepResult:
     sound: bool = True
     argv: tuple[str, ...] = ()
     """The command, where it was known only when it was run."""
+    mapped: bool = False
+    """Whether it has left a linker's map of its output."""
+    installed: str = ""
+    """Where the project itself installs the output."""
+    failed: bool = False
+    """It did not come to its end: only a program that is asked for by name may have been made in spite of that."""
+
+    @property
+    def sha256(self) -> str:
+        return self.output[1]
+
+    @property
+    def size(self) -> int:
+        return self.output[2][0]
 
 
 @dataclass(slots=True)
 class BuildRecord:
-    """What is known of a cell: its steps by title, and the program that the last one made ("" if none is there)."""
+    """What is known of a cell: its steps by title. `complete` says that the last one is as new as those before it.
+
+    `programs` are those in the tree that the steps of an atomic plan have left, before anything was made in addition.
+    """
 
     steps: dict[str, StepResult] = field(default_factory=dict)
-    sha256: str = ""
-    size: int = 0
-    mapped: bool = False
-    """Whether the linker's map of the program is kept beside it."""
+    complete: bool = False
+    programs: tuple[Recorded, ...] = ()
+
+    def product(self, planned: Plan) -> StepResult | None:
+        """What is known of the plan's last step, which makes the program; None before it was completed."""
+        return self.steps.get(planned.steps[-1].title) if self.complete else None
+
+
+def is_there(work: Path) -> bool:
+    """Whether anything was ever built there."""
+    return _place(work).is_file()
 
 
 def read(work: Path) -> BuildRecord:
@@ -66,8 +90,22 @@ def _place(work: Path) -> Path:
 
 def all_unchanged(planned: Plan, record: BuildRecord, files: Files) -> bool:
     """Whether the whole plan would make what it made before. What lies between its steps need not be there."""
+    return _all_same(planned, planned.steps, record, files)
+
+
+def tree_unchanged(planned: Plan, record: BuildRecord, files: Files) -> bool:
+    """Whether what the steps before the last one of an atomic plan have left is what they would make, and still there.
+
+    Which program the last one takes from it does not matter.
+    """
+    if not _all_same(planned, planned.steps[:-1], record, files):
+        return False
+    return all(files.unchanged(entry, record.steps[planned.steps[-2].title].checked) for entry in record.programs)
+
+
+def _all_same(planned: Plan, steps: tuple[Step, ...], record: BuildRecord, files: Files) -> bool:
     between = {str(step.output) for step in planned.steps if not planned.atomic}
-    return all(_same(planned, step, record, files, between) for step in planned.steps if not step.is_folder)
+    return all(_same(planned, step, record, files, between) for step in steps if not step.is_folder)
 
 
 def unchanged(planned: Plan, step: Step, record: BuildRecord, files: Files) -> bool:
@@ -81,6 +119,8 @@ def unchanged(planned: Plan, step: Step, record: BuildRecord, files: Files) -> b
 def _same(planned: Plan, step: Step, record: BuildRecord, files: Files, skip: set[str]) -> bool:
     made = record.steps.get(step.title)
     if step.always_run or made is None or not made.sound or made.key != key(planned, step):
+        return False
+    if made.failed and not planned.sample.target:
         return False
     return all(files.unchanged(entry, made.checked) for entry in made.inputs if entry[0] not in skip)
 

@@ -40,14 +40,20 @@ class Step:
     """What the user is told when it is done."""
     jobs_flag: str = ""
     """The word that says how much the command does at once: no part of what it makes."""
+    optional: bool = False
+    """Where it fails, a line says so, and what it has made until then counts."""
+    makes_all: bool = False
+    """It makes what the project makes by default. Where it fails, what is asked for by name may still be made."""
     product: Product | None = None
     """It copies the program that is found when the steps before it are done; its command names it only then."""
+    target_step: Step | None = None
+    """Beside `product`: the command that makes its target, where the steps before it have not."""
 
     @property
     def pasted(self) -> str:
         """The step as it can be pasted into a shell."""
         if self.text is None:
-            return str(self.command)
+            return f"{self.command} || :" if self.optional else str(self.command)
         name = shell_word(str(self.output))
         made_executable = f"\nchmod +x -- {name}" if self.is_script else ""
         return f"cat > {name} <<'END OF FILE'\n{self.text}END OF FILE{made_executable}"

@@ -145,7 +145,16 @@ def _read_project(folder: Path, name: str, settings: _Settings, build: BuildSyst
     """A sample that its own build system builds: its files are that system's business."""
     settings.without(("libraries", "include"), f"is for loose sources, and this is built by {build}")
     settings.without(_GO_KEYS, f"is for Go, and this is built by {build}")
-    return _sample(folder, name, settings, "c++", (), build=build, target=target or settings.text("target"))
+    return _sample(
+        folder,
+        name,
+        settings,
+        "c++",
+        (),
+        build=build,
+        target=target or settings.text("target"),
+        alternatives=_alternatives(folder, settings, build),
+    )
 
 
 def _read_sources(folder: Path, name: str, settings: _Settings) -> Sample:
@@ -269,6 +278,17 @@ def _build_system(folder: Path, settings: _Settings) -> BuildSystem:
     if any(settings.has(key) for key in ("sources", "libraries", "include")):
         return "sources"
     return next((system for system, marks in _MARKS.items() if any(mark in files for mark in marks)), "sources")
+
+
+def _alternatives(folder: Path, settings: _Settings, build: BuildSystem) -> tuple[BuildSystem, ...]:
+    """The other build systems that configure this project; none where the sample says how it is built."""
+    if settings.text("build") or settings.has("options"):
+        return ()
+    files = _files(folder)
+    configuring = {system: marks for system, marks in _MARKS.items() if system != "make"}
+    return tuple(
+        system for system, marks in configuring.items() if system != build and any(mark in files for mark in marks)
+    )
 
 
 def _files(folder: Path) -> list[str]:

@@ -9,14 +9,19 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from recipes.errors import shortened
 from recipes.support import printable
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
+
+_SILENCE = 30.0
+"""After so many seconds a line says that a long job still goes on."""
 
 _lock = threading.RLock()
 _live: Progress | None = None
@@ -70,6 +75,13 @@ def progress(title: str, total: int, unit: str = "") -> Iterator[Advance]:
     if quiet or not is_terminal():
         yield lambda step: None
         return
+    with _task(title, total or None, bytes=unit == "bytes") as (display, task):
+        yield lambda step: display.advance(task, step)
+
+
+@contextmanager
+def _task(title: str, total: int | None, **fields: bool) -> Iterator[tuple[Progress, TaskID]]:
+    """One line of the live display, which is there while any has one."""
     global _live
     with _lock:
         owner = _live is None
@@ -77,15 +89,48 @@ def progress(title: str, total: int, unit: str = "") -> Iterator[Advance]:
             _live = _display()
             _live.start()
         display = _live
-        task = display.add_task(printable.line(title), total=total or None, bytes=unit == "bytes")
+        task = display.add_task(printable.line(title), total=total, **fields)
     try:
-        yield lambda step: display.advance(task, step)
+        yield display, task
     finally:
         with _lock:
             display.remove_task(task)
             if owner:
                 display.stop()
                 _live = None
+
+
+@contextmanager
+def activity(title: str) -> Iterator[Callable[[bytes], None]]:
+    """Show that something long goes on while the block runs; call the yielded function with what it writes.
+
+    A terminal shows the last line that was written, and the time, in place; anything else gets a line now and then.
+    """
+    last, started, over = [title], time.monotonic(), threading.Event()
+
+    def watch(data: bytes) -> None:
+        lines = data.decode(errors="replace").split("\n")
+        last[0] = next((line.strip() for line in reversed(lines) if line.strip()), last[0])
+
+    def keep_saying() -> None:
+        while not over.wait(_SILENCE):
+            note(f"{title}, {time.monotonic() - started:.0f} s: {shortened(last[0], 100)}")
+
+    def keep_showing() -> None:
+        if over.wait(1):  # what is short needs no display
+            return
+        with _task(title, None, written=True) as (display, task):
+            while not over.wait(0.2):
+                display.update(task, description=f"{title}: {printable.line(shortened(last[0], 60))}")
+
+    shown = not quiet and is_terminal()
+    thread = threading.Thread(target=keep_showing if shown else keep_saying, daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        over.set()
+        thread.join()
 
 
 def _display() -> Progress:
@@ -95,6 +140,8 @@ def _display() -> Progress:
 
     class Amount(ProgressColumn):
         def render(self, task: Task) -> Text:
+            if task.fields.get("written"):
+                return Text("")
             total = "?" if task.total is None else f"{task.total:.0f}"
             if not task.fields.get("bytes"):
                 return Text(f"{task.completed:.0f}/{total}")

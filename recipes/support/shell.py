@@ -15,7 +15,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -68,11 +68,13 @@ def run(
     environment: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
     program: str | None = None,
+    watch: Callable[[bytes], None] | None = None,
 ) -> Completed:
     """Run `command` to its end, or end it at `timeout` seconds or `output_limit` bytes per stream.
 
     `environment` replaces the caller's; `command.env` goes on top of it. What was written before a limit is kept.
-    `program` is the file that is executed, where that is not the first word's.
+    `program` is the file that is executed, where that is not the first word's. `watch` is told what it writes, in
+    pieces, as they come.
     Raises: ToolMissing where the program is missing or not executable; CommandFailed where it cannot be started;
     KeyboardInterrupt while everything is being stopped.
     """
@@ -83,7 +85,7 @@ def run(
             if echo:
                 note(str(command))
             deadline = None if timeout is None else started + timeout
-            stdout, stderr, stopped = _converse(process, stdin, deadline, output_limit)
+            stdout, stderr, stopped = _converse(process, stdin, deadline, output_limit, watch)
             code = process.wait()
         finally:
             _kill(process)
@@ -186,7 +188,11 @@ def at_most(jobs: int) -> Iterator[None]:
 
 
 def _converse(
-    process: subprocess.Popen[bytes], stdin: bytes, deadline: float | None, limit: int | None
+    process: subprocess.Popen[bytes],
+    stdin: bytes,
+    deadline: float | None,
+    limit: int | None,
+    watch: Callable[[bytes], None] | None,
 ) -> tuple[bytes, bytes, str]:
     """Feed stdin and collect both outputs until they close; returns them and the limit that was met, if any.
 
@@ -232,6 +238,8 @@ def _converse(
                     selector.unregister(stream)
                     continue
                 chunks[stream] += data
+                if watch is not None:
+                    watch(data)
                 if limit is not None and len(chunks[stream]) > limit:
                     del chunks[stream][limit:]
                     stopped = "output limit"

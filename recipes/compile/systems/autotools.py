@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recipes.compile.context import BuildContext
 from recipes.compile.step import Step
-from recipes.compile.systems import make, project, wrapper
+from recipes.compile.systems import extras, make, project, wrapper
 from recipes.compile.systems.buildtools import require
 from recipes.compile.systems.protocol import PlannedSteps
 
@@ -14,10 +14,10 @@ def steps(context: BuildContext) -> PlannedSteps:
 
     Raises: ToolMissing, BadInput.
     """
-    its_own = [_configure(context), make.run(context)]
+    its_own = [_configure(context), *make.run(context)]
     if not (context.sample.folder / "configure").exists():
         its_own.insert(0, _make_configure(context))
-    return project.planned(context, its_own, project.product_in(context, context.source))
+    return project.planned(context, its_own, context.source, make.target(context, options=False))
 
 
 def _make_configure(context: BuildContext) -> Step:
@@ -27,18 +27,17 @@ def _make_configure(context: BuildContext) -> Step:
 
 
 def _configure(context: BuildContext) -> Step:
-    compiler, recipe = context.compiler, context.recipe
+    compiler, recipe, folder = context.compiler, context.recipe, context.sample.folder
     flags = " ".join(flag for flag in recipe.compile_flags if flag.startswith("-O"))
     variables = [f"CC={wrapper.CC}", f"CXX={wrapper.CXX}", f"AR={wrapper.AR}", f"RANLIB={wrapper.RANLIB}"]
     # Without any, Autoconf would take -g -O2. The recipe's other flags are in its compiler: libtool would not hand
     # all of them on.
     variables += [f"CFLAGS={flags}", f"CXXFLAGS={flags}", "LDFLAGS="]
-    if recipe.static and not compiler.brings_its_own_libc:
-        variables.append("PKG_CONFIG=pkg-config --static")
     argv: tuple[str, ...]
     if _is_autoconf(context):
         host = [f"--host={compiler.triple(context.platform)}"] if context.foreign else []
-        argv = ("./configure", "--disable-shared", "--enable-static", *host, *variables, *context.sample.options)
+        argv = ("./configure", "--disable-shared", "--enable-static", *extras.of_configure(folder), *host, *variables)
+        argv = (*argv, *context.sample.options)
     else:  # a script of the project's own: only the environment is sure to be understood
         argv = (*variables, "./configure", *context.sample.options)
     return project.run(context, "configure", context.source, *argv, output=context.source / "configure")

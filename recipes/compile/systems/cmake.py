@@ -6,7 +6,7 @@ Source: cmake-toolchains(7); CMAKE_PROJECT_INCLUDE in cmake-variables(7).
 from __future__ import annotations
 
 from recipes.compile.context import BuildContext
-from recipes.compile.systems import project, wrapper
+from recipes.compile.systems import extras, project, wrapper
 from recipes.compile.systems.buildtools import require
 from recipes.compile.systems.protocol import PlannedSteps
 
@@ -27,8 +27,10 @@ def steps(context: BuildContext) -> PlannedSteps:
         "BUILD_SHARED_LIBS": "OFF",
         "BUILD_TESTING": "OFF",
     }
+    settings |= dict.fromkeys(extras.of_cmake(context.sample.folder), "OFF")
     words = [f"-D{name}={value}" for name, value in settings.items()]
     configure = (cmake, "-G", "Ninja", "-S", ".", "-B", str(context.build), *words, *context.sample.options)
+    build, target_step = project.ninja(context, ninja)
     its_own = (
         project.write(context, "toolchain.cmake", _toolchain(context)),
         project.write(context, "project.cmake", _project(context)),
@@ -40,11 +42,10 @@ def steps(context: BuildContext) -> PlannedSteps:
             output=context.build / "build.ninja",
             inputs=(cmake, ninja),
         ),
-        project.ninja(context, ninja),
+        build,
+        project.install(context, context.build, cmake, "--install", "."),
     )
-    return project.planned(
-        context, its_own, project.product_in(context, context.build, alone=bool(context.sample.target))
-    )
+    return project.planned(context, its_own, context.build, target_step)
 
 
 def _toolchain(context: BuildContext) -> str:

@@ -14,13 +14,31 @@ from recipes.compile.systems.protocol import PlannedSteps
 
 def steps(context: BuildContext) -> PlannedSteps:
     """Built in the copy itself. Raises: ToolMissing, BadInput."""
-    return project.planned(
-        context, [run(context, *context.sample.options)], project.product_in(context, context.source)
+    return project.planned(context, run(context, *context.sample.options), context.source, target(context))
+
+
+def run(context: BuildContext, *words: str) -> tuple[Step, ...]:
+    """The build itself, and the installation; `words` may set variables and name goals, which are all that is built."""
+    goals = [word for word in words if not word.startswith("-") and "=" not in word]
+    argv = _make(context)
+    build = project.run(
+        context, "build", context.source, *argv, *words, output=context.source, inputs=argv[:1], makes_all=True
     )
+    if goals:
+        return (build,)
+    where = f"DESTDIR={context.installed}"
+    return (build, project.install(context, context.source, *argv, *words, where, "install"))
 
 
-def run(context: BuildContext, *words: str) -> Step:
-    """The build itself; `words` may set variables and name goals."""
-    make = require("make", context.sample.name)
-    tools = (f"CC={wrapper.CC}", f"CXX={wrapper.CXX}")
-    return project.run(context, "build", context.source, make, *tools, *words, output=context.source, inputs=(make,))
+def target(context: BuildContext, *, options: bool = True) -> Step | None:
+    """What makes the program that is asked for by name."""
+    name = context.sample.target
+    if not name:
+        return None
+    settings = [word for word in context.sample.options if word.startswith("-") or "=" in word] if options else []
+    words = (*_make(context), *settings, name)
+    return project.run(context, f"build {name}", context.source, *words, output=context.source)
+
+
+def _make(context: BuildContext) -> tuple[str, ...]:
+    return (require("make", context.sample.name), f"CC={wrapper.CC}", f"CXX={wrapper.CXX}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recipes.compile.context import BuildContext
-from recipes.compile.systems import project, wrapper
+from recipes.compile.systems import extras, project, wrapper
 from recipes.compile.systems.buildtools import require
 from recipes.compile.systems.protocol import PlannedSteps
 
@@ -17,9 +17,11 @@ def steps(context: BuildContext) -> PlannedSteps:
         "-Dbuildtype=plain",
         "-Ddefault_library=static",
         f"-Dprefer_static={'true' if context.recipe.static else 'false'}",
+        *(f"-D{name}={value}" for name, value in extras.of_meson(context.sample.folder)),
     )
     file = f"--{'cross' if context.foreign else 'native'}-file={context.work / name}"
     configure = (f"NINJA={ninja}", meson, "setup", file, *settings, *context.sample.options, str(context.build), ".")
+    build, target_step = project.ninja(context, ninja)
     its_own = (
         project.write(context, name, _machine_file(context)),
         project.run(
@@ -30,11 +32,10 @@ def steps(context: BuildContext) -> PlannedSteps:
             output=context.build / "build.ninja",
             inputs=(meson, ninja),
         ),
-        project.ninja(context, ninja),
+        build,
+        project.install(context, context.build, meson, "install", "--no-rebuild"),
     )
-    return project.planned(
-        context, its_own, project.product_in(context, context.build, alone=bool(context.sample.target))
-    )
+    return project.planned(context, its_own, context.build, target_step)
 
 
 def _machine_file(context: BuildContext) -> str:

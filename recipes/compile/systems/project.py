@@ -8,6 +8,7 @@ what an older build left. `cmake`, `meson`, `autotools` and `make` beside this f
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -17,13 +18,16 @@ from recipes.architecture import architecture
 from recipes.compile.context import BuildContext
 from recipes.compile.environment import source_date
 from recipes.compile.files import NO_INPUTS, listed, walk
+from recipes.compile.naming import given_names
 from recipes.compile.paths import built_in
 from recipes.compile.product import Product
 from recipes.compile.step import Step, write_step
+from recipes.compile.systems import confined as confine
 from recipes.compile.systems import wrapper
 from recipes.compile.systems.protocol import PlannedSteps
 from recipes.errors import BadInput
 from recipes.model import Command, Platform
+from recipes.support.shell import which
 
 _KEPT = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "ZIG_GLOBAL_CACHE_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -34,14 +38,19 @@ _NAMED = 5
 _SAME_TIME = 1_000_000_000
 """Seconds since 1970: old enough, and none of the first ones, which `make` and Ninja have another meaning for."""
 
+_FOLDERS = ("source", "build", "tools", "install", "home")
+
 _UNUSABLE = frozenset(":;\"'`\\$#%&|<>*?\n\r\t")
 """PATH cannot hold a colon; CMake, gcc's LTO and make's rules read quotes and the like in a path as syntax."""
 
 
-def planned(context: BuildContext, its_own: Sequence[Step], product: Product) -> PlannedSteps:
-    """Copy, configure and build, pick: each stage after the one before, none by itself.
+def planned(
+    context: BuildContext, its_own: Sequence[Step], tree: Path, target_step: Step | None = None
+) -> PlannedSteps:
+    """Copy, configure and build, install, pick: each stage after the one before, none by itself.
 
-    `its_own` are the steps of the build system, after which `product` can be found.
+    `its_own` are the steps of the build system, after which the programs are in `tree`; the one that is asked for by
+    name is made by `target_step` where it is not among them. Nothing before the last step depends on which that is.
     Raises: BadInput for a name that a build system cannot cope with.
     """
     work = context.work
@@ -51,12 +60,20 @@ def planned(context: BuildContext, its_own: Sequence[Step], product: Product) ->
             f"{str(work)!r} has {odd[0]!r} in its name, and {context.sample.build} projects cannot be built there",
             hint="move the project to a folder with a plainer name",
         )
+    product = Product(
+        tree,
+        context.sample.target,
+        architecture(context.platform.architecture).elf_machine,
+        context.installed,
+        given_names(context.sample.folder),
+    )
     picked = f"{os.path.relpath(product.tree, work)}/{product.target or 'PROGRAM'}"
     pick = Step(
         title="pick the program",
         command=Command(("cp", "--", picked, "app"), work),
         output=work / "app",
         product=product,
+        target_step=target_step,
         linker_map=work / "app.map",
     )
     everything = (*_copy(context), *_tools(context), *its_own, pick)
@@ -69,7 +86,15 @@ def planned(context: BuildContext, its_own: Sequence[Step], product: Product) ->
 
 
 def run(
-    context: BuildContext, title: str, cwd: Path, *argv: str, output: Path, inputs: Sequence[str] = (), jobs: str = ""
+    context: BuildContext,
+    title: str,
+    cwd: Path,
+    *argv: str,
+    output: Path,
+    inputs: Sequence[str] = (),
+    jobs: str = "",
+    makes_all: bool = False,
+    optional: bool = False,
 ) -> Step:
     """A step of the build system; `inputs` are its own programs, `jobs` is the word that says how many it runs at once.
 
@@ -87,23 +112,38 @@ def run(
         inputs=tuple(Path(path) for path in inputs),
         links=True,
         jobs_flag=jobs,
+        makes_all=makes_all,
+        optional=optional,
     )
 
 
-def ninja(context: BuildContext, program: str) -> Step:
-    """Build what was configured. Ninja takes how much it does at once from its command line alone."""
-    jobs = f"-j{context.jobs}"
-    argv = (program, jobs, *([context.sample.target] if context.sample.target else []))
-    return run(context, "build", context.build, *argv, output=context.build / "build.ninja", jobs=jobs)
+def install(context: BuildContext, cwd: Path, *argv: str) -> Step:
+    """The project's own `install`, into a folder that stands for /: it tells which programs there are for users, where
+    they are to be, and what belongs to them.
+
+    It is kept from writing anywhere else, as not every Makefile knows DESTDIR. Source: GNU Coding Standards, 7.2.4.
+    """
+    home, temporary = context.work / "home", os.environ.get("TMPDIR", "/tmp")
+    confined = (sys.executable, "-I", "-S", confine.__file__, str(context.work), temporary, "--")
+    settings = (f"HOME={home}", f"DESTDIR={context.installed}")
+    return run(context, "install", cwd, *settings, *confined, *argv, output=context.installed, optional=True)
+
+
+def ninja(context: BuildContext, program: str) -> tuple[Step, Step | None]:
+    """Build what was configured; and what else is asked for by name.
+
+    Ninja takes how much it does at once from its command line alone.
+    """
+    jobs, target = f"-j{context.jobs}", context.sample.target
+    output = context.build / "build.ninja"
+    everything = run(context, "build", context.build, program, jobs, output=output, jobs=jobs, makes_all=True)
+    if not target:
+        return everything, None
+    return everything, run(context, f"build {target}", context.build, program, jobs, target, output=output, jobs=jobs)
 
 
 def write(context: BuildContext, name: str, text: str) -> Step:
     return write_step(context.work / name, text)
-
-
-def product_in(context: BuildContext, tree: Path, *, alone: bool = False) -> Product:
-    """The program that the sample's target names, once `tree` is built."""
-    return Product(tree, context.sample.target, architecture(context.platform.architecture).elf_machine, alone)
 
 
 def processor(platform: Platform) -> tuple[str, str, str]:
@@ -148,9 +188,9 @@ def _copy(context: BuildContext) -> Iterator[Step]:
     left_out = [path.relative_to(folder) for path in (ours, built, *by_content) if path.is_relative_to(folder)]
     patterns = [f"--exclude={name}" for name in (*sorted(NO_INPUTS), *_LEFT_OVER)]
     exact = ["--no-wildcards", "--anchored", *(f"--exclude=./{name}" for name in sorted(left_out))]
-    clear = ("rm", "-rf", "--", "source", "build", "tools", archive.name)
+    clear = ("rm", "-rf", "--", *_FOLDERS, archive.name)
     yield Step(title="clear", command=Command(clear, work), output=work)
-    made = Command(("mkdir", "--", "source", "build", "tools"), work)
+    made = Command(("mkdir", "--", *_FOLDERS), work)
     yield Step(title="make folders", command=made, output=work)
     own = (("TAR_OPTIONS", ""),)  # the caller's are read before ours
     tar = ("tar", "--create", f"--file={archive}", f"--mtime=@{_SAME_TIME}", *patterns, *exact, "./")
@@ -185,17 +225,24 @@ def _remark(left_over: list[str]) -> str:
 
 
 def _tools(context: BuildContext) -> Iterator[Step]:
-    toolchain, target = context.toolchain, context.compiler.target(context.platform)
-    archivers = context.compiler.archivers(toolchain)
-    for name, driver in ((wrapper.CC, toolchain.c), (wrapper.CXX, toolchain.argv)):
+    toolchain, compiler = context.toolchain, context.compiler
+    archivers = compiler.archivers(toolchain)
+    for names, driver in ((wrapper.C_NAMES, toolchain.c), (wrapper.CXX_NAMES, toolchain.argv)):
         script = wrapper.script(
             context.recipe,
-            context.compiler,
-            (*driver, *target),
+            compiler,
+            (*driver, *compiler.target(context.platform)),
             context.work,
             archivers_know_lto=archivers.know_lto,
         )
-        yield write(context, f"tools/{name}", script)
+        # What a project compiles for its own use is called by the usual names, and has to run here.
+        for name in names[: 1 if context.foreign else None]:
+            yield write(context, f"tools/{name}", script)
     for prefix in ("", "gcc-"):
         yield write(context, f"tools/{prefix}{wrapper.AR}", wrapper.forward(archivers.archiver))
         yield write(context, f"tools/{prefix}{wrapper.RANLIB}", wrapper.forward(archivers.ranlib))
+    if context.foreign:
+        yield write(context, "tools/strip", wrapper.STRIP)
+    pkg_config = which("pkg-config")
+    if pkg_config and context.recipe.static and not compiler.brings_its_own_libc:
+        yield write(context, "tools/pkg-config", wrapper.forward((pkg_config, "--static")))

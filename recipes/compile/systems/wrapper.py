@@ -18,6 +18,10 @@ from recipes.compile.recipe import Recipe
 from recipes.compile.toolchains.protocol import CompilerType
 
 CC, CXX = "recipe-cc", "recipe-c++"
+C_NAMES = (CC, "cc", "gcc", "clang", "c99", "c89", "c11", "c17")
+CXX_NAMES = (CXX, "c++", "g++", "clang++")
+"""Those that build systems are told, and those that a Makefile may call all the same."""
+
 AR, RANLIB = "ar", "ranlib"
 """Under their usual names, found on PATH: a Makefile's `AR = ar rcu` cannot be replaced by one word."""
 
@@ -72,3 +76,15 @@ def forward(argv: tuple[str, ...]) -> str:
     and would find the script again.
     """
     return f'#!/bin/sh\nPATH=${{PATH#*:}} exec {shlex.join(argv)} "$@"\n'
+
+
+STRIP = """\
+#!/bin/sh
+# The recipe's linker strips already, and this machine's `strip` may not know the other CPU: at most a copy is wanted.
+out='' input='' previous=''
+for word; do
+    case $previous in -o) out=$word ;; *) case $word in -*) ;; *) input=$word ;; esac ;; esac
+    previous=$word
+done
+[ -z "$out" ] || [ "$out" = "$input" ] || exec cp -- "$input" "$out"
+"""

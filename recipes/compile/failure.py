@@ -1,0 +1,76 @@
+"""A project's build that failed: the line that tells why, what would help, and the whole output in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from recipes.compile import missing
+from recipes.compile.paths import slug
+from recipes.compile.plan import Plan
+from recipes.compile.step import Step
+from recipes.compile.toolchains import compiler
+from recipes.errors import CommandFailed, shortened
+from recipes.support.shell import Completed
+from recipes.support.workspace import Workspace, write_atomically
+
+_CONFIGURING = re.compile(r"^configure: error: |^CMake Error|^\S*meson\.build:\d+:\d+: ERROR: |^ERROR: ")
+_BUILDING = re.compile(
+    r"fatal error: |\berror: |undefined reference to |multiple definition of |cannot find -l|No rule to make target"
+)
+_CALLING = re.compile(r": (command not found|not found|No such file or directory|Permission denied)$")
+_GIVING_UP = re.compile(r"^g?make(\[\d+\])?: \*\*\* ")
+_AFTER = 8
+"""So many lines after the telling one are shown: a compiler quotes the source there."""
+
+
+def of_project(planned: Plan, step: Step, done: Completed, workspace: Workspace) -> CommandFailed:
+    """The error for a step of a build system, whose whole output is in a file by then."""
+    output = (done.stderr + done.stdout).decode(errors="replace")
+    lines = output.splitlines()
+    at = telling(lines)
+    why = _whole(lines, at) if lines else f"exit code {done.exit_code}"
+    log = _keep_log(planned, step, output, workspace)
+    library = missing.advice(output, why, own_libc=compiler(planned.recipe.toolchain).brings_its_own_libc)
+    where = f"the whole output is in {str(log)!r}"
+    return CommandFailed(
+        f"{planned.sample.name}: {step.title} failed: {shortened(why, 300)}",
+        f"{library}; {where}" if library else where,
+        "\n".join(lines[at : at + _AFTER]),
+    )
+
+
+def telling(lines: Sequence[str]) -> int:
+    """The index of the line that says why, in what a build system wrote; the last one where none looks like that."""
+    for pattern in (_CONFIGURING, _BUILDING):
+        for number, line in enumerate(lines):
+            if pattern.search(line):
+                return number
+    for pattern in (_CALLING, _GIVING_UP):
+        for number in range(len(lines) - 1, -1, -1):
+            if pattern.search(lines[number]):
+                return number
+    return max((number for number, line in enumerate(lines) if line.strip()), default=0)
+
+
+def _whole(lines: Sequence[str], at: int) -> str:
+    """The line; CMake says on the next ones what it is about."""
+    if not lines[at].startswith("CMake Error"):
+        return lines[at].strip()
+    more = [line.strip() for line in lines[at + 1 : at + 6]]
+    rest = more[more[0] == "" :] if more else []
+    text = " ".join(rest[: rest.index("")] if "" in rest else rest)
+    return f"{lines[at].strip()} {text}".strip()
+
+
+def _keep_log(planned: Plan, step: Step, output: str, workspace: Workspace) -> Path:
+    """The output, and what `configure` has noted of its tests, which is where its reasons are."""
+    cell = "-".join(planned.work.relative_to(workspace.build / "work").parts)
+    path = workspace.build / "logs" / f"{slug(cell)}.log"
+    text = f"$ {step.command}\n{output}"
+    with contextlib.suppress(OSError):
+        text += "\n\nconfig.log:\n" + (planned.work / "source/config.log").read_text(errors="replace")
+    write_atomically(path, text.encode("utf-8", "surrogateescape"), sync=False)
+    return path

@@ -1,0 +1,132 @@
+"""A library that a build did not find: which package of Debian's has it, and whether it has a static archive.
+
+What is installed is asked of dpkg; what is not, of apt's list of names, where a library's headers and archive are in a
+package that is mostly called `lib…-dev`. Source: Debian Policy, 8.3 and 8.4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from recipes.errors import RecipeError
+from recipes.model import Command
+from recipes.support import shell
+
+_HEADER = re.compile(r"fatal error: '?([\w./+-]+\.h(?:pp|xx|h)?)'?(?:: No such file| file not found)")
+_LINKED = re.compile(r"cannot find -l([\w.+-]+)|library not found for -l([\w.+-]+)|system library '([\w.+-]+)'")
+_MODULE = re.compile(
+    r"No package '([\w.+-]+)' found|Package '([\w.+-]+)', required by|Package ([\w.+-]+) was not found"
+    r"|Dependency \"?([\w.+-]+)\"? not found|Dependency lookup for ([\w.+-]+) with"
+)
+_CMAKE = re.compile(r"Could NOT find (\w+)|Could not find a package configuration file provided by \"(\w+)\"")
+_IN_WORDS = re.compile(r"\b([\w/+-]+\.h)\b|-l([\w.+-]+)|\b(lib[a-z][\w.+-]*\w)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """What was looked for, as it was called; `stems` are what the library may be called."""
+
+    what: str
+    stems: tuple[str, ...]
+    is_linked: bool = False
+
+
+def advice(output: str, why: str, *, own_libc: bool) -> str:
+    """One sentence about the library that is missing; "" where none seems to be.
+
+    `why` is the line that says why the build failed, `own_libc` that the compiler uses no library of this machine.
+    """
+    found = _find(output, why)
+    if found is None:
+        return ""
+    if own_libc:
+        return (
+            f"{found.what} is not part of the project, and this recipe uses none of this machine's libraries: "
+            "the gcc-* recipes do"
+        )
+    try:
+        return _of_debian(found)
+    except RecipeError:  # no dpkg or no apt: another system, whose names are not known
+        return f"{found.what} is missing: install the package that has its header and its static archive"
+
+
+def _find(output: str, why: str) -> _Missing | None:
+    for pattern, make in ((_HEADER, _header), (_LINKED, _linked), (_MODULE, _module), (_CMAKE, _module)):
+        match = pattern.search(output)
+        if match is not None:
+            return make(_first(match))
+    match = _IN_WORDS.search(why) if re.match(r"configure: error: |CMake Error|.*ERROR: ", why) else None
+    if match is None:
+        return None
+    return _header(match[1]) if match[1] else _module(_first(match))
+
+
+def _first(match: re.Match[str]) -> str:
+    return next(text for text in match.groups() if text)
+
+
+def _header(name: str) -> _Missing:
+    path = PurePosixPath(name)
+    return _Missing(name, tuple(_plain(part) for part in (path.stem, *path.parts[:-1])))
+
+
+def _linked(name: str) -> _Missing:
+    return _Missing(f"lib{name}.a", (_plain(name),), is_linked=True)
+
+
+def _module(name: str) -> _Missing:
+    return _Missing(name, (_plain(name),))
+
+
+def _plain(name: str) -> str:
+    return name.lower().removeprefix("lib").replace("_", "-")
+
+
+def _of_debian(missing: _Missing) -> str:
+    for stem in missing.stems:
+        owner = _owner(f"*/lib{stem}.so") if missing.is_linked else ""
+        if owner and not _archives(owner):
+            return (
+                f"Debian's {owner} has no static archive of lib{stem}: `invoke smallest` puts the shared library "
+                "beside the program"
+            )
+    names = sorted({name for stem in missing.stems for name in _packages(stem)}, key=lambda name: (len(name), name))
+    if not names:
+        return f"{missing.what} is missing; no package of Debian's is called like it"
+    name = names[0]
+    installed = _archives(name)
+    if installed is not None:
+        has = f"has {', '.join(installed)}" if installed else "has no static archive"
+        return f"{missing.what} is missing, though Debian's {name} is installed; it {has}"
+    return (
+        f"{missing.what} is missing: Debian's {name} is called like it "
+        "(whether it has a static archive is known once it is installed)"
+    )
+
+
+def _owner(pattern: str) -> str:
+    """The installed package that has a file like this."""
+    lines = _ask("dpkg", "-S", pattern)
+    return lines[0].partition(":")[0].partition(",")[0] if lines else ""
+
+
+def _archives(package: str) -> list[str] | None:
+    """The static libraries in an installed package; None where it is not installed."""
+    lines = _ask("dpkg", "-L", package)
+    return [PurePosixPath(line).name for line in lines if line.endswith(".a")] if lines else None
+
+
+def _packages(stem: str) -> Iterator[str]:
+    """The packages for development whose name says that they are for the library `stem`, in whatever version."""
+    fitting = re.compile(rf"(lib)?{re.escape(stem)}[\d.-]*[a-z]?-dev")
+    for prefix in (f"lib{stem}", stem):
+        yield from (name for name in _ask("apt-cache", "pkgnames", prefix) if fitting.fullmatch(name))
+
+
+def _ask(*argv: str) -> list[str]:
+    """The lines of the answer; none where it is no. Raises: ToolMissing."""
+    done = shell.run(Command(argv, env=(("LC_ALL", "C"),)), timeout=20)
+    return done.stdout.decode(errors="replace").splitlines() if done.exit_code == 0 else []

@@ -1,0 +1,59 @@
+"""What a project is called, so that the program of that name can be told from the others that it makes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+_VERSION = re.compile(r"[-_ ]v?\d[^-_ ]*$|(?<=\D)[\d.]+$")
+"""A version behind a separator, or digits that end the name."""
+
+_SOURCE = re.compile(r"^Source:[ \t]*(\S+)", re.MULTILINE)
+_CONFIGURE = re.compile(r"^PACKAGE_(?:TARNAME|NAME)='([^']+)'", re.MULTILINE)
+_CMAKE = re.compile(r"^CMAKE_PROJECT_NAME:STATIC=(.+)$", re.MULTILINE)
+
+
+def given_names(folder: Path) -> tuple[str, ...]:
+    """The folder's name, as it is and without a version; and Debian's for the source package, where it says one."""
+    debian = [match[1] for match in _SOURCE.finditer(_text(folder / "debian/control"))][:1]
+    return tuple(dict.fromkeys(plain for name in (folder.name, *debian) for plain in _plain(name)))
+
+
+def declared_names(*trees: Path) -> tuple[str, ...]:
+    """What the project calls itself, once it is configured in one of `trees`: for Autoconf, CMake and Meson."""
+    found: dict[str, None] = {}
+    for tree in trees:
+        written = (
+            *_CONFIGURE.findall(_text(tree / "configure")),
+            *_CMAKE.findall(_text(tree / "CMakeCache.txt")),
+            *_meson(tree / "meson-info/intro-projectinfo.json"),
+        )
+        found.update((plain, None) for name in written for plain in _plain(name))
+    return tuple(found)
+
+
+def _plain(name: str) -> Iterator[str]:
+    """`lua5.4-5.4.4` is also `lua5.4` and `lua`."""
+    while name:
+        yield name
+        yield name.lower()
+        shorter = _VERSION.sub("", name)
+        if shorter == name:
+            return
+        name = shorter
+
+
+def _meson(path: Path) -> tuple[str, ...]:
+    try:
+        return (str(json.loads(_text(path))["descriptive_name"]),)
+    except (ValueError, KeyError, TypeError):
+        return ()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
