@@ -241,7 +241,7 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
         note(step.remark)
     started = time.time_ns()
     with _first_link(planned, step, workspace), _shown(planned, step, echo) as watch:
-        done = shell.run(step.command, echo=echo, pass_fds=(lock,), watch=watch)
+        done = shell.run(step.command, echo=echo, pass_fds=(lock,), watch=watch, merged=planned.atomic)
     message = (done.stderr if step.map_on_stdout else done.stderr + done.stdout).decode(errors="replace")
     if done.exit_code != 0 and planned.sample.build == "go":
         raise go_failed(f"{planned.sample.name}: {step.title}", message)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recipes.compile import missing
+from recipes.compile.naming import patches_of
 from recipes.compile.paths import slug
 from recipes.compile.plan import Plan
 from recipes.compile.step import Step
@@ -16,29 +17,46 @@ from recipes.errors import CommandFailed, shortened
 from recipes.support.shell import Completed
 from recipes.support.workspace import Workspace, write_atomically
 
-_CONFIGURING = re.compile(r"^configure: error: |^CMake Error|^\S*meson\.build:\d+:\d+: ERROR: |^ERROR: ")
+_CONFIGURING = re.compile(r"^\S*configure\S*: error: |^CMake Error|^\S*meson\.build:\d+:\d+: ERROR: |^ERROR: ")
 _BUILDING = re.compile(
-    r"fatal error: |\berror: |undefined reference to |multiple definition of |cannot find -l|No rule to make target"
+    r"fatal error: |\berror: (?!ld returned)|undefined reference to |multiple definition of |cannot find -l"
+    r"|attempted static link of dynamic object|No rule to make target"
 )
 _CALLING = re.compile(r": (command not found|not found|No such file or directory|Permission denied)$")
 _GIVING_UP = re.compile(r"^g?make(\[\d+\])?: \*\*\* ")
-_AFTER = 8
-"""So many lines after the telling one are shown: a compiler quotes the source there."""
+_BEFORE, _AFTER = 12, 8
+"""So many lines before and after the telling one are shown. A compiler quotes the source after it; what `configure` and
+`make` say when they give up mostly follows the reason."""
 
 
 def of_project(planned: Plan, step: Step, done: Completed, workspace: Workspace) -> CommandFailed:
     """The error for a step of a build system, whose whole output is in a file by then."""
-    output = (done.stderr + done.stdout).decode(errors="replace")
+    output = (done.stdout + done.stderr).decode(errors="replace")
     lines = output.splitlines()
     at = telling(lines)
     why = _whole(lines, at) if lines else f"exit code {done.exit_code}"
     log = _keep_log(planned, step, output, workspace)
-    library = missing.advice(output, why, own_libc=compiler(planned.recipe.toolchain).brings_its_own_libc)
-    where = f"the whole output is in {str(log)!r}"
+    advice = (
+        missing.advice(lines, why, own_libc=compiler(planned.recipe.toolchain).brings_its_own_libc),
+        _patched(planned.sample.folder),
+        f"the whole output is in {str(log)!r}",
+    )
+    shown = lines[at if _BUILDING.search(why) else max(0, at - _BEFORE) : at + _AFTER]
     return CommandFailed(
         f"{planned.sample.name}: {step.title} failed: {shortened(why, 300)}",
-        f"{library}; {where}" if library else where,
-        "\n".join(lines[at : at + _AFTER]),
+        "; ".join(filter(None, advice)),
+        "\n".join(line for line in shown if not line.startswith("checking ")),
+    )
+
+
+def _patched(folder: Path) -> str:
+    """What Debian's patches may have to do with it."""
+    patches = patches_of(folder)
+    if not patches:
+        return ""
+    return (
+        f"this is Debian's source package, whose {len(patches)} patches may count on what debian/rules sets: "
+        "`dpkg-source --skip-patches -x` unpacks the project's own files"
     )
 
 

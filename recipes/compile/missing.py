@@ -7,7 +7,7 @@ package that is mostly called `lib…-dev`. Source: Debian Policy, 8.3 and 8.4.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -22,7 +22,10 @@ _MODULE = re.compile(
     r"|Dependency \"?([\w.+-]+)\"? not found|Dependency lookup for ([\w.+-]+) with"
 )
 _CMAKE = re.compile(r"Could NOT find (\w+)|Could not find a package configuration file provided by \"(\w+)\"")
-_IN_WORDS = re.compile(r"\b([\w/+-]+\.h)\b|-l([\w.+-]+)|\b(lib[a-z][\w.+-]*\w)\b")
+_NOT_CONFIGURED = re.compile(r"configure\S*: error: |^CMake Error|ERROR: ")
+_IN_WORDS = re.compile(r"\b([\w/+-]+\.h)\b|-l([\w.+-]+)|\b(lib[a-z][\w.+-]*\w)\b|\b([A-Za-z]\w+) (?:library|headers)\b")
+_TAIL = 40
+"""A `configure` that gives up says what it has not found in so many lines, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +37,42 @@ class _Missing:
     is_linked: bool = False
 
 
-def advice(output: str, why: str, *, own_libc: bool) -> str:
-    """One sentence about the library that is missing; "" where none seems to be.
+def advice(lines: Sequence[str], why: str, *, own_libc: bool) -> str:
+    """One sentence about the libraries that are missing; "" where none seems to be.
 
-    `why` is the line that says why the build failed, `own_libc` that the compiler uses no library of this machine.
+    `lines` are the whole output, `why` is the one that says why the build failed; `own_libc`: the compiler uses no
+    library of this machine.
     """
-    found = _find(output, why)
-    if found is None:
+    found = tuple(_find(lines, why))
+    if not found:
         return ""
     if own_libc:
         return (
-            f"{found.what} is not part of the project, and this recipe uses none of this machine's libraries: "
+            f"{found[0].what} is not part of the project, and this recipe uses none of this machine's libraries: "
             "the gcc-* recipes do"
         )
     try:
-        return _of_debian(found)
+        return "; ".join(dict.fromkeys(map(_of_debian, found)))
     except RecipeError:  # no dpkg or no apt: another system, whose names are not known
-        return f"{found.what} is missing: install the package that has its header and its static archive"
+        return f"{found[0].what} is missing: install the package that has its header and its static archive"
 
 
-def _find(output: str, why: str) -> _Missing | None:
-    for pattern, make in ((_HEADER, _header), (_LINKED, _linked), (_MODULE, _module), (_CMAKE, _module)):
+def _find(lines: Sequence[str], why: str) -> Iterator[_Missing]:
+    output = "\n".join(lines)
+    for pattern, make in ((_HEADER, _header), (_LINKED, _linked), (_MODULE, _module)):
         match = pattern.search(output)
         if match is not None:
-            return make(_first(match))
-    match = _IN_WORDS.search(why) if re.match(r"configure: error: |CMake Error|.*ERROR: ", why) else None
-    if match is None:
-        return None
-    return _header(match[1]) if match[1] else _module(_first(match))
+            yield make(_first(match))
+            return
+    if not _NOT_CONFIGURED.search(why):
+        return
+    match = _CMAKE.search(why) or _IN_WORDS.search(why)
+    if match is not None:
+        yield _header(match[1]) if match[1] and match[1].endswith(".h") else _module(_first(match))
+        return
+    for line in lines[-_TAIL:]:
+        if not line.startswith("checking ") and (match := _IN_WORDS.search(line)) and match[1]:
+            yield _header(match[1])
 
 
 def _first(match: re.Match[str]) -> str:

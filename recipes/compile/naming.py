@@ -1,4 +1,4 @@
-"""What a project is called, so that the program of that name can be told from the others that it makes."""
+"""What a source tree says about itself: what the project is called, and what Debian has made of it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ def declared_names(*trees: Path) -> tuple[str, ...]:
         )
         found.update((plain, None) for name in written for plain in _plain(name))
     return tuple(found)
+
+
+def patches_of(folder: Path) -> tuple[Path, ...]:
+    """The patches in one of Debian's source packages, applied when it was unpacked. Source: dpkg-source(1), "3.0"."""
+    lines = (line.split("#")[0].split() for line in _text(folder / "debian/patches/series").splitlines())
+    return tuple(folder / "debian/patches" / words[0] for words in lines if words)
 
 
 def _plain(name: str) -> Iterator[str]:

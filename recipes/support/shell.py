@@ -69,18 +69,21 @@ def run(
     pass_fds: Sequence[int] = (),
     program: str | None = None,
     watch: Callable[[bytes], None] | None = None,
+    merged: bool = False,
 ) -> Completed:
     """Run `command` to its end, or end it at `timeout` seconds or `output_limit` bytes per stream.
 
     `environment` replaces the caller's; `command.env` goes on top of it. What was written before a limit is kept.
     `program` is the file that is executed, where that is not the first word's. `watch` is told what it writes, in
-    pieces, as they come.
+    pieces, as they come; `merged` gives all of that as stdout, in one order.
     Raises: ToolMissing where the program is missing or not executable; CommandFailed where it cannot be started;
     KeyboardInterrupt while everything is being stopped.
     """
     with _slots or contextlib.nullcontext():
         started = time.perf_counter()
-        process = _start(command, os.environ if environment is None else environment, pass_fds, bool(stdin), program)
+        process = _start(
+            command, os.environ if environment is None else environment, pass_fds, bool(stdin), program, merged
+        )
         try:
             if echo:
                 note(str(command))
@@ -100,6 +103,7 @@ def _start(
     pass_fds: Sequence[int],
     has_input: bool,
     program: str | None,
+    merged: bool,
 ) -> subprocess.Popen[bytes]:
     with _running_lock:
         if _stoppers:
@@ -112,7 +116,7 @@ def _start(
                 env={**environment, **dict(command.env)},
                 stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=subprocess.STDOUT if merged else subprocess.PIPE,
                 pass_fds=pass_fds,
                 start_new_session=True,
             )
@@ -198,8 +202,8 @@ def _converse(
 
     Once the process itself has ended, a background child that holds the pipes is not waited for.
     """
-    out, err = cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
-    chunks: dict[IO[bytes], bytearray] = {out: bytearray(), err: bytearray()}
+    out, err = cast(IO[bytes], process.stdout), process.stderr
+    chunks: dict[IO[bytes], bytearray] = {stream: bytearray() for stream in (out, err) if stream is not None}
     pending = memoryview(stdin)
     stopped = ""
     with selectors.DefaultSelector() as selector:
@@ -251,7 +255,7 @@ def _converse(
         if pipe is not None:
             with contextlib.suppress(OSError):
                 pipe.close()
-    return bytes(chunks[out]), bytes(chunks[err]), stopped
+    return bytes(chunks[out]), bytes(chunks[err]) if err is not None else b"", stopped
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from recipes.compile.context import BuildContext
+from recipes.compile.naming import patches_of
 from recipes.compile.step import Step
 from recipes.compile.systems import extras, make, project, wrapper
 from recipes.compile.systems.buildtools import require
 from recipes.compile.systems.protocol import PlannedSteps
+
+_SOURCES = re.compile(rb"^\+\+\+ \S*?(configure\.(ac|in)|Makefile\.am|\.m4)\b", re.MULTILINE)
 
 
 def steps(context: BuildContext) -> PlannedSteps:
@@ -15,7 +21,7 @@ def steps(context: BuildContext) -> PlannedSteps:
     Raises: ToolMissing, BadInput.
     """
     its_own = [_configure(context), *make.run(context)]
-    if not (context.sample.folder / "configure").exists():
+    if not (context.sample.folder / "configure").exists() or _is_outdated(context.sample.folder):
         its_own.insert(0, _make_configure(context))
     return project.planned(context, its_own, context.source, make.target(context, options=False))
 
@@ -24,6 +30,20 @@ def _make_configure(context: BuildContext) -> Step:
     tool, script = require("autoreconf", context.sample.name), context.source / "configure"
     argv = (tool, "--force", "--install")
     return project.run(context, "make configure", context.source, *argv, output=script, inputs=(tool,))
+
+
+def _is_outdated(folder: Path) -> bool:
+    """Whether Debian's patches change what `configure` and the Makefiles are made from: they leave those to the build.
+
+    Source: dh_autoreconf(1).
+    """
+    return _is_made(folder) and any(
+        _SOURCES.search(patch.read_bytes()) for patch in patches_of(folder) if patch.is_file()
+    )
+
+
+def _is_made(folder: Path) -> bool:
+    return (folder / "configure.ac").exists() or (folder / "configure.in").exists()
 
 
 def _configure(context: BuildContext) -> Step:

@@ -10,6 +10,22 @@ from recipes.compile.systems import extras, project, wrapper
 from recipes.compile.systems.buildtools import require
 from recipes.compile.systems.protocol import PlannedSteps
 
+_STATIC_LIBRARIES = """\
+# A library that is asked for as SHARED could not be linked. Most projects make a static one too, with the same file name.
+if(NOT COMMAND _add_library)
+  function(add_library name)
+    set(words ${ARGV})
+    if("SHARED" IN_LIST words AND NOT "IMPORTED" IN_LIST words)
+      list(TRANSFORM words REPLACE "^SHARED$" "STATIC")
+      _add_library(${words})
+      set_target_properties(${name} PROPERTIES ARCHIVE_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/instead-of-shared")
+    else()
+      _add_library(${words})
+    endif()
+  endfunction()
+endif()
+"""
+
 
 def steps(context: BuildContext) -> PlannedSteps:
     """Raises: ToolMissing, BadInput."""
@@ -77,7 +93,7 @@ def _project(context: BuildContext) -> str:
         # -rdynamic, and the -Wl,-Bdynamic behind each static library, would ask for dynamic linking after all.
         lines.append(_set(f"CMAKE_SHARED_LIBRARY_LINK_{language}_FLAGS", ""))
         lines.append(_set(f"CMAKE_EXE_LINK_DYNAMIC_{language}_FLAGS", ""))
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + _STATIC_LIBRARIES
 
 
 def _set(name: str, value: str, more: str = "") -> str:

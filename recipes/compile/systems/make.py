@@ -5,6 +5,8 @@ Source: GNU make manual, "Overriding Variables". CFLAGS is not overridden: a pro
 
 from __future__ import annotations
 
+import re
+
 from recipes.compile.context import BuildContext
 from recipes.compile.step import Step
 from recipes.compile.systems import project, wrapper
@@ -14,7 +16,25 @@ from recipes.compile.systems.protocol import PlannedSteps
 
 def steps(context: BuildContext) -> PlannedSteps:
     """Built in the copy itself. Raises: ToolMissing, BadInput."""
-    return project.planned(context, run(context, *context.sample.options), context.source, target(context))
+    its_own = (*_settings(context), *run(context, *context.sample.options))
+    return project.planned(context, its_own, context.source, target(context))
+
+
+def _settings(context: BuildContext) -> tuple[Step, ...]:
+    """The default settings, where a project is configured as Linux is and nobody has done that.
+
+    Source: the kernel's documentation, "Kconfig make config".
+    """
+    folder = context.sample.folder
+    rules = (folder / "Makefile", folder / "scripts/kconfig/Makefile")
+    if (folder / ".config").exists() or not any((folder / name).is_file() for name in ("Kconfig", "Config.in")):
+        return ()
+    if not any(
+        re.search(r"^defconfig:", path.read_text(errors="replace"), re.MULTILINE) for path in rules if path.is_file()
+    ):
+        return ()
+    argv = (*_make(context), "defconfig")
+    return (project.run(context, "configure", context.source, *argv, output=context.source / ".config"),)
 
 
 def run(context: BuildContext, *words: str) -> tuple[Step, ...]:
