@@ -162,7 +162,8 @@ class Sample:
     """A folder that holds one program. `sources` are relative to `folder`.
 
     `args` and `stdin` are for the trial run and no part of the image. `expect` None: it has to start, and that is all.
-    `libraries` are static libraries of its own, (name, sources) in link order; `include` are folders for headers.
+    `libraries` are static libraries of its own, (name, sources) in link order; `include` are folders for headers,
+    `libs` libraries of this machine, by the names that pkg-config knows.
     `target` names the product of a build system that makes several programs, `options` are handed to it as they are;
     `alternatives` are the build systems whose files are there too, for where `build` fails.
     For Go, `package` is the one to build (`./cmd/x`), `module` what the module proxy is asked for
@@ -181,6 +182,7 @@ class Sample:
     image: ImageSettings = ImageSettings()
     libraries: tuple[tuple[str, tuple[Path, ...]], ...] = ()
     include: tuple[Path, ...] = ()
+    libs: tuple[str, ...] = ()
     build: BuildSystem = "sources"
     target: str = ""
     options: tuple[str, ...] = ()

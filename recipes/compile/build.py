@@ -24,7 +24,7 @@ from recipes.compile.depfile import parse
 from recipes.compile.files import Files, Recorded, sha256, walk
 from recipes.compile.finished import copy, finished, is_there, kept_program
 from recipes.compile.gofailure import go_failed
-from recipes.compile.linker import linker_warnings, project_warnings
+from recipes.compile.linker import linker_warnings, loaded, project_warnings
 from recipes.compile.paths import built_in, cell
 from recipes.compile.plan import Plan, plan
 from recipes.compile.recipe import RECIPES, Recipe
@@ -251,7 +251,7 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
             raise wrong or failure.of_project(planned, step, done, workspace)
         raise CommandFailed(
             f"{planned.sample.name}: {step.title} failed (exit code {done.exit_code})",
-            f"the command was: {step.command}",
+            "; ".join(filter(None, (failure.about_libraries(planned, message), f"the command was: {step.command}"))),
             message,
         )
     if planned.atomic:  # what a build system prints when all goes well is long, and of no use
@@ -298,6 +298,8 @@ def _shown(planned: Plan, step: Step, echo: bool) -> contextlib.AbstractContextM
 def _inputs(planned: Plan, step: Step) -> Iterator[str]:
     """What the step has read. What belongs to the toolchain itself is known by the toolchain's identity."""
     yield from map(str, (*step.inputs, *step.made))
+    if step.loads and step.linker_map is not None:
+        yield from loaded(step.linker_map)
     if step.depfile is None or step.command.cwd is None:
         return
     try:

@@ -60,6 +60,11 @@ def _patched(folder: Path) -> str:
     )
 
 
+def about_libraries(planned: Plan, message: str) -> str:
+    """What is known of a library of this machine that loose sources are linked with, and that was not found."""
+    return missing.advice(message.splitlines(), "", own_libc=False) if planned.sample.libs else ""
+
+
 def telling(lines: Sequence[str]) -> int:
     """The index of the line that says why, in what a build system wrote; the last one where none looks like that."""
     for pattern in (_CONFIGURING, _BUILDING):

@@ -30,6 +30,8 @@ class Step:
     linker_map: Path | None = None
     map_on_stdout: bool = False
     links: bool = False
+    loads: bool = False
+    """It links libraries of this machine: the linker's map says which files these were."""
     is_folder: bool = False
     """It only makes the folder `output`, so that what follows can be pasted."""
     text: str | None = None

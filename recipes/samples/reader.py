@@ -8,6 +8,7 @@
     options = ["-DWITH_TLS=OFF"]          # for cmake, meson setup, configure, make or go build, as they are
     sources = ["main.cpp", "src/*.cpp"]   # guessed: the C and C++ files in the folder itself
     include = ["include"]                 # folders for headers
+    libs = ["zlib", "libpq"]              # libraries of this machine, by their pkg-config names
     args = ["--verbose"]                  # for the trial run, as stdin is
     stdin = "one two\\n"
     expect = "Hello World!\\n"             # the exact stdout; or { stdout = "…", exit_code = 3 }; for a program that
@@ -29,6 +30,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -68,10 +70,19 @@ def names(workspace: Workspace) -> tuple[str, ...]:
         raise BadInput(f"cannot read {str(workspace.samples)!r}: {error.strerror}") from error
 
 
-def load(name_or_path: str, workspace: Workspace, *, target: str = "", package: str = "") -> Sample:
+def load(
+    name_or_path: str,
+    workspace: Workspace,
+    *,
+    target: str = "",
+    package: str = "",
+    build: str = "",
+    options: tuple[str, ...] = (),
+) -> Sample:
     """The sample of that name below samples/, in the folder at that path, or the Go program `module/path@version`.
 
     `target` and `package` override the sample's own; what they choose is part of the name, as it is another program.
+    So does `build`; `options` come after the sample's own.
     Raises: BadInput where there is no such folder, nothing to build in it, or its sample.toml is wrong.
     """
     known = names(workspace)
@@ -85,25 +96,25 @@ def load(name_or_path: str, workspace: Workspace, *, target: str = "", package: 
             is_folder = False
         if not is_folder:
             if _MODULE.fullmatch(name_or_path):
-                return _from_proxy(name_or_path, workspace, target or package)
+                return replace(_from_proxy(name_or_path, workspace, target or package, build), options=options)
             raise unknown("sample", name_or_path, known)
     chosen = [part for part in (target or package).split("/") if part not in ("", ".")]
     name = "-".join((folder.name or "root", *chosen))
-    settings = _Settings.of(folder / SETTINGS)
-    build = _build_system(folder, settings)
-    if build == "go":
+    settings = _Settings.of(folder / SETTINGS).changed(build, options)
+    system = _build_system(folder, settings)
+    if system == "go":
         sample = _read_go(folder, name, settings, package)
-    elif build == "sources":
+    elif system == "sources":
         sample = _read_sources(folder, name, settings)
     else:
-        sample = _read_project(folder, name, settings, build, target)
-    if target and build in ("go", "sources"):
+        sample = _read_project(folder, name, settings, system, target)
+    if target and system in ("go", "sources"):
         raise BadInput(
             f"{folder.name} makes one program, so --target does not apply",
-            hint="for Go it is --package" if build == "go" else "",
+            hint="for Go it is --package" if system == "go" else "",
         )
-    if package and build != "go":
-        raise BadInput(f"--package is for Go, and {folder.name} is built by {build}", hint="use --target")
+    if package and system != "go":
+        raise BadInput(f"--package is for Go, and {folder.name} is built by {system}", hint="use --target")
     return sample
 
 
@@ -143,7 +154,7 @@ def _at_home(file: Path, root: Path) -> tuple[str, str]:
 
 def _read_project(folder: Path, name: str, settings: _Settings, build: BuildSystem, target: str) -> Sample:
     """A sample that its own build system builds: its files are that system's business."""
-    settings.without(("libraries", "include"), f"is for loose sources, and this is built by {build}")
+    settings.without(("libraries", "include", "libs"), f"is for loose sources, and this is built by {build}")
     settings.without(_GO_KEYS, f"is for Go, and this is built by {build}")
     return _sample(
         folder,
@@ -181,11 +192,19 @@ def _read_sources(folder: Path, name: str, settings: _Settings) -> Sample:
     for path in include:
         if not (folder / path).is_dir():
             raise settings.wrong("include", f"names {str(path)!r}, which is not a folder here")
-    return _sample(folder, name, settings, "c++", sources, libraries=libraries, include=include)
+    return _sample(folder, name, settings, "c++", sources, libraries=libraries, include=include, libs=_libs(settings))
+
+
+def _libs(settings: _Settings) -> tuple[str, ...]:
+    names = settings.texts("libs")
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name):
+            raise settings.wrong("libs", f"names {name!r}", hint='write what pkg-config calls it, such as "zlib"')
+    return names
 
 
 def _read_go(folder: Path, name: str, settings: _Settings, package: str) -> Sample:
-    settings.without(("libraries", "include"), "is for C++; Go finds its own packages")
+    settings.without(("libraries", "include", "libs"), "is for C++; Go finds its own packages")
     settings.without(("target",), 'is for C++; Go\'s word for it is "package"')
     if any(re.match(r"--?ldflags(=|$)", option) for option in settings.texts("options")):
         raise settings.wrong(
@@ -218,7 +237,9 @@ def _read_go(folder: Path, name: str, settings: _Settings, package: str) -> Samp
     return _sample(folder, name, settings, "go", sources, build="go", package=chosen)
 
 
-def _from_proxy(module: str, workspace: Workspace, chosen: str) -> Sample:
+def _from_proxy(module: str, workspace: Workspace, chosen: str, build: str) -> Sample:
+    if build not in ("", "go"):
+        raise BadInput(f"{module} is built by go, so --build does not apply")
     if chosen:
         raise BadInput(f"{module} is one package, so --package and --target do not apply")
     # Go's own rule: a program is called after the last element of its path that is no major version.
@@ -275,7 +296,7 @@ def _build_system(folder: Path, settings: _Settings) -> BuildSystem:
         return "go"
     if not language and ("go.mod" in files or any(file.endswith(".go") for file in files)):
         return "go"
-    if any(settings.has(key) for key in ("sources", "libraries", "include")):
+    if any(settings.has(key) for key in ("sources", "libraries", "include", "libs")):
         return "sources"
     return next((system for system, marks in _MARKS.items() if any(mark in files for mark in marks)), "sources")
 
@@ -334,7 +355,7 @@ class _Settings(Table):
     """A `sample.toml`; an absent one is empty."""
 
     KEYS = (
-        *("language", "sources", "include", "libraries", "args", "stdin", "expect", "default_recipe", "image"),
+        *("language", "sources", "include", "libraries", "libs", "args", "stdin", "expect", "default_recipe", "image"),
         *("build", "target", "options", *_GO_KEYS),
     )
 
@@ -354,6 +375,16 @@ class _Settings(Table):
             raise BadInput(f"{str(path)!r} is not valid TOML: {error}") from error
         settings.only(*cls.KEYS)
         return settings
+
+    def changed(self, build: str, options: tuple[str, ...]) -> _Settings:
+        """The same with what the command line says about the build."""
+        values = dict(self.values)
+        if build:
+            values["build"] = build
+        if options:
+            values["options"] = [*self.texts("options"), *options]
+        where = f"{self.where} with --build and --option" if build or options else self.where
+        return type(self)(where, values)
 
     def has(self, key: str) -> bool:
         return key in self.values

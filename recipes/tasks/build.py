@@ -12,6 +12,7 @@ from invoke.tasks import task
 from recipes import errors
 from recipes.support import console
 from recipes.tasks.common import (
+    BUILDING,
     COMMON,
     MANY,
     RUNNING,
@@ -51,9 +52,9 @@ if TYPE_CHECKING:
         "plan": "print the commands and run nothing",
         **TRIAL,
         "platform": COMMON["platforms"],
-        **{name: COMMON[name] for name in ("recipe", "base", "target", "package", "set_", *RUNNING)},
+        **{name: COMMON[name] for name in ("recipe", "base", "target", "package", *BUILDING, "set_", *RUNNING)},
     },
-    iterable=["set_"],
+    iterable=["set_", "option"],
     optional=["serves"],
 )
 @ending_well
@@ -77,6 +78,8 @@ def build_static(
     plan: bool = False,
     target: str = "",
     package: str = "",
+    build: str = "",
+    option: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> int:
     """Build a sample, prove from the file that it is static, package it into scratch, and run it."""
@@ -85,7 +88,7 @@ def build_static(
     one_of("format", format, ("text", "json"))
     project = open_project(c, compression, jobs=jobs, max_blob=max_blob)
     trial = Trial(args, stdin, expect, expect_exit, serves)
-    source = trial.of(load(project, Selection(sample, target, package, set_)))
+    source = trial.of(load(project, Selection(sample, target, package, set_, build=build, options=option)))
     named, wanted = named_recipe(source, recipe), platforms_of(platform)
     if plan:
         for where in wanted:
@@ -159,8 +162,11 @@ def package(
         "verbose": "whole reasons instead of shortened ones",
         **{name: f"{text}; with one sample" for name, text in TRIAL.items()},
         "platform": COMMON["platforms"].replace("which become one index", "each with rows of its own"),
-        **{name: COMMON[name] for name in ("engine", "compression", "jobs", "max_blob", "target", "package")},
+        **{
+            name: COMMON[name] for name in ("engine", "compression", "jobs", "max_blob", "target", "package", *BUILDING)
+        },
     },
+    iterable=["option"],
     optional=["serves"],
 )
 @ending_well
@@ -185,6 +191,8 @@ def compare_sizes(
     verbose: bool = False,
     target: str = "",
     package: str = "",
+    build: str = "",
+    option: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> int:
     """Build samples with every recipe on every base, run them, and print what each choice costs."""
@@ -199,7 +207,8 @@ def compare_sizes(
     table.check_sort(sort)
     project, wanted = open_project(c, compression, jobs=jobs, max_blob=max_blob), platforms_of(platform)
     trial = Trial(args, stdin, expect, expect_exit, serves)
-    programs, broken = _load_all(project, split(samples), target, package, trial)
+    selection = Selection("", target, package, build=build, options=tuple(option))
+    programs, broken = _load_all(project, split(samples), selection, trial)
     chosen_recipes = [find(name) for name in split(recipes)] or list(RECIPES.values())
     for name in {*split(bases)} - {*MADE_HERE}:
         find_base(name, project.workspace)  # a wrong name is told before anything is built
@@ -226,7 +235,7 @@ def compare_sizes(
 
 
 def _load_all(
-    project: Project, named: Sequence[str], target: str, package: str, trial: Trial
+    project: Project, named: Sequence[str], selection: Selection, trial: Trial
 ) -> tuple[Sequence[Sample], Sequence[Unavailable]]:
     """The samples that are named, each once; without names all there are, and those that cannot be loaded.
 
@@ -235,16 +244,18 @@ def _load_all(
     from recipes.samples import reader as sample_folder
 
     one = len(named or sample_folder.names(project.workspace)) == 1
-    if (target or package) and not one:
-        raise errors.BadInput("--target and --package choose a program of one sample", hint="name it with --samples")
+    if selection != Selection("") and not one:
+        raise errors.BadInput(
+            "--target, --package, --build and --option are about one sample", hint="name it with --samples"
+        )
     if trial != Trial() and not one:
         raise errors.BadInput("options for the trial run are for one sample", hint="name it with --samples")
     if not named:
-        found, broken = load_each(project, target, package)
+        found, broken = load_each(project, selection)
         return tuple(map(trial.of, found)), broken
     by_name: dict[str, Sample] = {}
     for name in named:
-        sample = trial.of(load(project, Selection(name, target, package)))
+        sample = trial.of(load(project, replace(selection, sample=name)))
         if by_name.setdefault(sample.name, sample) != sample:
             raise errors.BadInput(
                 f"two samples are called {sample.name!r}, so their images would have one name",

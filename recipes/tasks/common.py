@@ -32,9 +32,14 @@ COMMON = {
     "set_": "a setting of the image, as in [image] of sample.toml: user=0:0, env.LANG=C, needs=none; may be repeated",
     "folder": "a name under samples/ or a path; it is built first, by its own build system where it has one",
     "target": "which program, where the sample's build system makes several",
+    "build": "what builds it: cmake, meson, autotools, make, sources or go (default: what its files say)",
+    "option": "a word for cmake, meson, configure, make or go build, as in --option=-DWITH_TLS=OFF; may be repeated",
     "package": "Go: which main package, for example ./cmd/server",
     "base": "the base image; `invoke bases` lists them, or `bundle`, docker://…, docker-daemon:…, oci:…, rootfs:…",
 }
+
+BUILDING = ("build", "option")
+"""The options of every task that may build a project."""
 
 RUNNING = ("engine", "compression", "jobs", "format", "max_blob")
 """The options of every task that runs what it makes."""
@@ -95,7 +100,7 @@ def _bytes(max_blob: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What the options of a task name: a sample (and which of its programs), its settings, its recipe, its base; and
+    """What the options of a task name: a sample (which of its programs, built how), its settings, recipe and base; and
     for a file the root that it belongs to.
     """
 
@@ -106,6 +111,8 @@ class Selection:
     recipe: str = ""
     base: str = "scratch"
     source: str = ""
+    build: str = ""
+    options: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +162,19 @@ def load(project: Project, selection: Selection) -> Sample:
     """The sample that is meant, with what `--set` changes of its image."""
     from recipes.samples.reader import load
 
-    sample = load(selection.sample, project.workspace, target=selection.target, package=selection.package)
+    sample = load(
+        selection.sample,
+        project.workspace,
+        target=selection.target,
+        package=selection.package,
+        build=selection.build,
+        options=tuple(selection.options),
+    )
     return changed(sample, selection.changes) if selection.changes else sample
 
 
 def load_each(
-    project: Project, target: str = "", package: str = ""
+    project: Project, selection: Selection = Selection("")
 ) -> tuple[tuple[Sample, ...], tuple[Unavailable, ...]]:
     """All samples of the project, and the folders below samples/ that are not samples, with the reason."""
     from recipes.model import Unavailable
@@ -169,7 +183,7 @@ def load_each(
     found, broken = [], []
     for name in names(project.workspace):
         try:
-            found.append(load(project, Selection(name, target, package)))
+            found.append(load(project, replace(selection, sample=name)))
         except errors.RecipeError as error:
             broken.append(Unavailable(name, error.message, error.exit_code))
     return tuple(found), tuple(broken)
@@ -182,9 +196,9 @@ def load_any(project: Project, selection: Selection) -> Sample:
         from recipes.samples.reader import prebuilt
         from recipes.workflows.bundle import folder_of
 
-        if selection.recipe or selection.target or selection.package:
+        if selection.recipe or selection.target or selection.package or selection.build or selection.options:
             raise errors.BadInput(
-                f"{name!r} is a file: there is nothing to build", hint="leave out --recipe, --target and --package"
+                f"{name!r} is a file: there is nothing to build", hint="leave out what says how it is built"
             )
         root = folder_of(project, selection.source) or Path("/")
         return changed(prebuilt(name, root=root), selection.changes)

@@ -12,6 +12,7 @@ from recipes import errors
 from recipes.support import console
 from recipes.support.printable import shell_word
 from recipes.tasks.common import (
+    BUILDING,
     COMMON,
     MANY,
     Selection,
@@ -27,7 +28,7 @@ from recipes.tasks.common import (
 )
 from recipes.tasks.ending import ending_well
 
-_WANTED = ("recipe", "base", "target", "package", "set_", "max_blob")
+_WANTED = ("recipe", "base", "target", "package", *BUILDING, "set_", "max_blob")
 
 
 @task(
@@ -37,7 +38,7 @@ _WANTED = ("recipe", "base", "target", "package", "set_", "max_blob")
         "context": "a new folder for all that `docker build` needs: Dockerfile, program and data",
         **{name: COMMON[name] for name in ("platform", *_WANTED)},
     },
-    iterable=["set_"],
+    iterable=["set_", "option"],
 )
 @ending_well
 def dockerfile(
@@ -49,6 +50,8 @@ def dockerfile(
     context: str = "",
     target: str = "",
     package: str = "",
+    build: str = "",
+    option: Sequence[str] = MANY,
     set_: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> None:
@@ -56,7 +59,9 @@ def dockerfile(
     from recipes.package.dockerfile import render, write_context
 
     project = open_project(c, max_blob=max_blob)
-    image = make_image(project, platform_of(platform), Selection(sample, target, package, set_, recipe, base))
+    image = make_image(
+        project, platform_of(platform), Selection(sample, target, package, set_, recipe, base, build, option)
+    )
     if context:
         write_context(image, project.store, Path(context))
         console.note(f"written: {context}; to build it: docker build {shell_word(context)}")
@@ -111,7 +116,7 @@ def debug(
         "platform": COMMON["platforms"],
         **{name: COMMON[name] for name in ("compression", *_WANTED)},
     },
-    iterable=["set_"],
+    iterable=["set_", "option"],
 )
 @ending_well
 def export(
@@ -124,6 +129,8 @@ def export(
     compression: str = "gzip",
     target: str = "",
     package: str = "",
+    build: str = "",
+    option: Sequence[str] = MANY,
     set_: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> None:
@@ -131,7 +138,7 @@ def export(
     from recipes.oci import archive
 
     project, wanted = open_project(c, compression, max_blob=max_blob), platforms_of(platform)
-    selection = Selection(sample, target, package, set_, recipe, base)
+    selection = Selection(sample, target, package, set_, recipe, base, build, option)
     archive.check_target(to, several=len(wanted) > 1)  # before anything is built
     images, start = make_images(project, wanted, selection)
     archive.export(images, start, project.store, to)
@@ -147,7 +154,7 @@ def export(
         "platform": COMMON["platforms"],
         **{name: COMMON[name] for name in ("compression", "jobs", "format", *_WANTED)},
     },
-    iterable=["set_"],
+    iterable=["set_", "option"],
 )
 @ending_well
 def push(
@@ -164,6 +171,8 @@ def push(
     format: str = "text",  # noqa: A002  # the option's name
     target: str = "",
     package: str = "",
+    build: str = "",
+    option: Sequence[str] = MANY,
     set_: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> None:
@@ -178,7 +187,7 @@ def push(
     project, wanted = open_project(c, compression, jobs=jobs, max_blob=max_blob), platforms_of(platform)
     where = image_name(to.removeprefix("docker://"))
     check_target(where, insecure=insecure)  # before anything is built
-    selection = Selection(sample, target, package, set_, recipe, base)
+    selection = Selection(sample, target, package, set_, recipe, base, build, option)
     _, start = make_images(project, wanted, selection, gate=not force)
     pushed = push_image(project.store, start, where, workspace=project.workspace, jobs=project.jobs, insecure=insecure)
     console.note(report.summary(pushed))

@@ -11,6 +11,7 @@ from recipes import errors
 from recipes.support import console
 from recipes.support.printable import shell_word
 from recipes.tasks.common import (
+    BUILDING,
     COMMON,
     MANY,
     RUNNING,
@@ -43,9 +44,9 @@ from recipes.tasks.finish import finish
         **TRIAL,
         "reference": "compare the run with one on this machine: of a file always done, of sources by a dynamic build",
         "run": "do not run the image",
-        **{name: COMMON[name] for name in ("recipe", "package", "set_", *RUNNING)},
+        **{name: COMMON[name] for name in ("recipe", "package", *BUILDING, "set_", *RUNNING)},
     },
-    iterable=["set_", "dlopen", "with_"],
+    iterable=["set_", "dlopen", "with_", "option"],
     optional=["serves"],
 )
 @ending_well
@@ -64,6 +65,8 @@ def bundle(
     reference: bool = False,
     build_target: str = "",
     package: str = "",
+    build: str = "",
+    option: Sequence[str] = MANY,
     platform: str = "",
     engine: str = "auto",
     compression: str = "gzip",
@@ -81,7 +84,8 @@ def bundle(
     one_of("format", format, ("text", "json"))
     project = open_project(c, compression, jobs=jobs, max_blob=max_blob)
     trial = Trial(args, stdin, expect, expect_exit, serves)
-    sample = trial.of(load_any(project, Selection(target, build_target, package, set_, recipe, source=from_)))
+    selection = Selection(target, build_target, package, set_, recipe, source=from_, build=build, options=option)
+    sample = trial.of(load_any(project, selection))
     if from_.startswith("deb-"):
         ensure_assembler()
     running = choose_engine(engine, project, run=run)
@@ -116,9 +120,9 @@ def bundle(
         **TRIAL,
         "reference": "compare the run with one on this machine: of a file always done, of sources by a dynamic build",
         "run": "do not run the images: take the first whose verdict is `runs`",
-        **{name: COMMON[name] for name in ("package", "set_", *RUNNING)},
+        **{name: COMMON[name] for name in ("package", *BUILDING, "set_", *RUNNING)},
     },
-    iterable=["set_", "dlopen", "with_"],
+    iterable=["set_", "dlopen", "with_", "option"],
     optional=["serves"],
 )
 @ending_well
@@ -136,6 +140,8 @@ def smallest(
     reference: bool = False,
     build_target: str = "",
     package: str = "",
+    build: str = "",
+    option: Sequence[str] = MANY,
     platform: str = "",
     engine: str = "auto",
     compression: str = "gzip",
@@ -154,7 +160,8 @@ def smallest(
     one_of("format", format, ("text", "json"))
     project, where = open_project(c, compression, jobs=jobs, max_blob=max_blob), platform_of(platform)
     trial = Trial(args, stdin, expect, expect_exit, serves)
-    sample = trial.of(load_any(project, Selection(target, build_target, package, set_, source=from_)))
+    selection = Selection(target, build_target, package, set_, source=from_, build=build, options=option)
+    sample = trial.of(load_any(project, selection))
     if not run:
         console.note("nothing is run: the first image whose verdict is `runs` is taken as the smallest")
     search = Search(

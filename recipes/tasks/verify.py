@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ from invoke.tasks import task
 
 from recipes import errors
 from recipes.tasks.common import (
+    BUILDING,
     COMMON,
+    MANY,
     Selection,
     ensure_assembler,
     is_file,
@@ -39,8 +42,9 @@ if TYPE_CHECKING:
         "format": COMMON["format"],
         "verbose": "show for every library where the loader looks",
         "build_target": COMMON["target"],
-        **{name: COMMON[name] for name in ("recipe", "platform", "jobs", "max_blob", "package")},
+        **{name: COMMON[name] for name in ("recipe", "platform", "jobs", "max_blob", "package", *BUILDING)},
     },
+    iterable=["option"],
 )
 @ending_well
 def verify(
@@ -54,6 +58,8 @@ def verify(
     jobs: str = "",
     build_target: str = "",
     package: str = "",
+    build: str = "",
+    option: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> int:
     """Say whether a program will start on a base, what it will lack there, and why: without running it."""
@@ -72,7 +78,8 @@ def verify(
             )
         outcome: verifying.Outcome = (verifying.verify_image(project, target, where),), ()
     else:
-        outcome = _verify_program(project, Selection(target, build_target, package, recipe=recipe), where, named)
+        selection = Selection(target, build_target, package, recipe=recipe, build=build, options=option)
+        outcome = _verify_program(project, selection, where, named)
     found, missing = outcome
     if len(found) == 1 and len(named) < 2 and not missing:
         text = dumps(verdict.document(found[0])) if format == "json" else verdict.render(found[0], verbose)
@@ -94,8 +101,9 @@ def verify(
     help={
         "target": f"{COMMON['folder']}; or a file, which is not executed",
         "build_target": COMMON["target"],
-        **{name: COMMON[name] for name in ("recipe", "platform", "format", "package")},
+        **{name: COMMON[name] for name in ("recipe", "platform", "format", "package", *BUILDING)},
     },
+    iterable=["option"],
 )
 @ending_well
 def inspect(
@@ -106,6 +114,8 @@ def inspect(
     format: str = "text",  # noqa: A002  # the option's name
     build_target: str = "",
     package: str = "",
+    build: str = "",
+    option: Sequence[str] = MANY,
 ) -> None:
     """Say what an ELF file is: linkage, interpreter, libraries needed, hardening, build id."""
     from recipes.report.document import dumps, facts_document
@@ -120,7 +130,7 @@ def inspect(
     else:
         from recipes import pipeline
 
-        sample = load(project, Selection(target, build_target, package))
+        sample = load(project, Selection(target, build_target, package, build=build, options=option))
         facts = pipeline.build_program(project, sample, named_recipe(sample, recipe), where).facts
     show(dumps(facts_document(facts)) if format == "json" else render_facts(target, facts))
 

@@ -11,7 +11,7 @@ from recipes.compile.systems.buildtools import require
 from recipes.compile.systems.protocol import PlannedSteps
 
 _STATIC_LIBRARIES = """\
-# A library that is asked for as SHARED could not be linked. Most projects make a static one too, with the same file name.
+# A library that is asked for as SHARED could not be linked. Most projects make a static one too, of the same name.
 if(NOT COMMAND _add_library)
   function(add_library name)
     set(words ${ARGV})

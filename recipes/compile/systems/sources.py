@@ -11,6 +11,7 @@ from recipes.compile.environment import source_date, unset
 from recipes.compile.files import walk
 from recipes.compile.paths import built_in, slug
 from recipes.compile.step import Step
+from recipes.compile.systems import pkgconfig
 from recipes.compile.systems.protocol import PlannedSteps
 from recipes.languages import C_SUFFIXES, HEADER_SUFFIXES
 from recipes.model import Command, Sample
@@ -32,7 +33,8 @@ def steps(context: BuildContext) -> PlannedSteps:
     def command(cwd: Path, *argv: str) -> Command:
         return Command((*before, *argv), cwd, env)
 
-    objects = _Objects(context, command)
+    libraries = pkgconfig.flags(context)
+    objects = _Objects(context, command, libraries.compile)
     # By output: a source that two libraries share is compiled once.
     members: dict[Path, Step] = {}
     archives: list[Step] = []
@@ -42,7 +44,7 @@ def steps(context: BuildContext) -> PlannedSteps:
         archives.append(_archive(context, library, made, command))
     own = [objects.compile(source) for source in sample.sources]
     everything = (*sample.sources, *(source for _, sources in sample.libraries for source in sources))
-    link = _link(context, _driver(context, everything), own, archives, command)
+    link = _link(context, _driver(context, everything), own, archives, libraries.link, command)
     return PlannedSteps(
         steps=(*members.values(), *own, *archives, link),
         unset=before,
@@ -60,10 +62,11 @@ def _driver(context: BuildContext, sources: tuple[Path, ...]) -> tuple[str, ...]
 class _Objects:
     """Makes the steps that compile one source each; what they have in common is looked up once."""
 
-    def __init__(self, context: BuildContext, command: CommandOf) -> None:
+    def __init__(self, context: BuildContext, command: CommandOf, more: tuple[str, ...]) -> None:
         self._context, self._command = context, command
         self._headers = tuple(sorted(set(_headers(context.sample, built_in(context.work)))))
-        self._include = tuple(word for folder in context.sample.include for word in ("-I", _here(folder)))
+        include = tuple(word for folder in context.sample.include for word in ("-I", _here(folder)))
+        self._include = (*include, *more)
 
     def compile(self, source: Path, *more: str) -> Step:
         context, name = self._context, slug(str(source))
@@ -89,7 +92,12 @@ def _archive(context: BuildContext, library: str, members: list[Step], command: 
 
 
 def _link(
-    context: BuildContext, driver: tuple[str, ...], own: list[Step], archives: list[Step], command: CommandOf
+    context: BuildContext,
+    driver: tuple[str, ...],
+    own: list[Step],
+    archives: list[Step],
+    more: tuple[str, ...],
+    command: CommandOf,
 ) -> Step:
     program, linker_map = context.work / "app", context.work / "app.map"
     printed = context.compiler.prints_linker_map
@@ -97,7 +105,7 @@ def _link(
     names, libraries = [step.output.name for step in own], [step.output.name for step in archives]
     if len(libraries) > 1:  # they may need each other
         libraries = ["-Wl,--start-group", *libraries, "-Wl,--end-group"]
-    argv = (*driver, *context.recipe.link_flags, mapping, "-o", program.name, *names, *libraries)
+    argv = (*driver, *context.recipe.link_flags, mapping, "-o", program.name, *names, *libraries, *more)
     return Step(
         title="link",
         command=command(context.work, *argv),
@@ -107,6 +115,7 @@ def _link(
         linker_map=linker_map,
         map_on_stdout=printed,
         links=True,
+        loads=bool(more),
     )
 
 
