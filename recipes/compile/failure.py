@@ -17,7 +17,7 @@ from recipes.errors import CommandFailed, shortened
 from recipes.support.shell import Completed
 from recipes.support.workspace import Workspace, write_atomically
 
-_CONFIGURING = re.compile(r"^\S*configure\S*: error: |^CMake Error|^\S*meson\.build:\d+:\d+: ERROR: |^ERROR: ")
+_CONFIGURING = re.compile(r"\bconfigure\S*: error: |^CMake Error|^\S*meson\.build:\d+:\d+: ERROR: |^ERROR: ")
 _BUILDING = re.compile(
     r"fatal error: |\berror: (?!ld returned)|undefined reference to |multiple definition of |cannot find -l"
     r"|attempted static link of dynamic object|No rule to make target"
@@ -36,16 +36,13 @@ def of_project(planned: Plan, step: Step, done: Completed, workspace: Workspace)
     at = telling(lines)
     why = _whole(lines, at) if lines else f"exit code {done.exit_code}"
     log = _keep_log(planned, step, output, workspace)
-    advice = (
-        missing.advice(lines, why, own_libc=compiler(planned.recipe.toolchain).brings_its_own_libc),
-        _patched(planned.sample.folder),
-        f"the whole output is in {str(log)!r}",
-    )
+    library = missing.advice(lines, why, own_libc=compiler(planned.recipe.toolchain).brings_its_own_libc)
+    advice = (library or _patched(planned.sample.folder), f"the whole output is in {str(log)!r}")
     shown = lines[at if _BUILDING.search(why) else max(0, at - _BEFORE) : at + _AFTER]
     return CommandFailed(
         f"{planned.sample.name}: {step.title} failed: {shortened(why, 300)}",
         "; ".join(filter(None, advice)),
-        "\n".join(line for line in shown if not line.startswith("checking ")),
+        "\n".join(line for line in shown if line == lines[at] or not line.startswith("checking ")),
     )
 
 
@@ -81,7 +78,7 @@ def telling(lines: Sequence[str]) -> int:
 def _whole(lines: Sequence[str], at: int) -> str:
     """The line; CMake says on the next ones what it is about."""
     if not lines[at].startswith("CMake Error"):
-        return lines[at].strip()
+        return re.sub(r"^checking .*?\.\.\. ", "", lines[at].strip())
     more = [line.strip() for line in lines[at + 1 : at + 6]]
     rest = more[more[0] == "" :] if more else []
     text = " ".join(rest[: rest.index("")] if "" in rest else rest)

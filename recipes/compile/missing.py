@@ -52,7 +52,7 @@ def advice(lines: Sequence[str], why: str, *, own_libc: bool) -> str:
             "the gcc-* recipes do"
         )
     try:
-        return "; ".join(dict.fromkeys(map(_of_debian, found)))
+        return _of_debian(found)
     except RecipeError:  # no dpkg or no apt: another system, whose names are not known
         return f"{found[0].what} is missing: install the package that has its header and its static archive"
 
@@ -96,26 +96,43 @@ def _plain(name: str) -> str:
     return name.lower().removeprefix("lib").replace("_", "-")
 
 
-def _of_debian(missing: _Missing) -> str:
-    for stem in missing.stems:
-        owner = _owner(f"*/lib{stem}.so") if missing.is_linked else ""
-        if owner and not _archives(owner):
+def _of_debian(found: tuple[_Missing, ...]) -> str:
+    """One clause for each package that is known; one for all that have to be installed."""
+    clauses, wanted = [], {}
+    for missing in found:
+        text, package = _package_of(missing)
+        if package:
+            wanted[missing.what] = package
+        else:
+            clauses.append(text)
+    if wanted:
+        names = " and ".join(dict.fromkeys(wanted.values()))
+        clauses.append(
+            f"{', '.join(wanted)}: not found; by its name that is in Debian's {names} "
+            "(whether there is a static archive is known once it is installed)"
+        )
+    return "; ".join(dict.fromkeys(clauses))
+
+
+def _package_of(missing: _Missing) -> tuple[str, str]:
+    """What is known of it; or, where it is not installed, the package that is called like it."""
+    if missing.is_linked:
+        library = missing.what.removesuffix(".a")
+        owner = _owner(f"*/{library}.so")
+        if owner and f"{library}.a" not in (_archives(owner) or ()):
             return (
-                f"Debian's {owner} has no static archive of lib{stem}: `invoke smallest` puts the shared library "
+                f"Debian's {owner} has no static archive of {library}: `invoke smallest` puts the shared library "
                 "beside the program"
-            )
+            ), ""
     names = sorted({name for stem in missing.stems for name in _packages(stem)}, key=lambda name: (len(name), name))
     if not names:
-        return f"{missing.what} is missing; no package of Debian's is called like it"
+        return f"{missing.what} is missing; no package of Debian's is called like it", ""
     name = names[0]
     installed = _archives(name)
     if installed is not None:
         has = f"has {', '.join(installed)}" if installed else "has no static archive"
-        return f"{missing.what} is missing, though Debian's {name} is installed; it {has}"
-    return (
-        f"{missing.what} is missing: Debian's {name} is called like it "
-        "(whether it has a static archive is known once it is installed)"
-    )
+        return f"{missing.what} is missing, though Debian's {name} is installed; it {has}", ""
+    return "", name
 
 
 def _owner(pattern: str) -> str:
