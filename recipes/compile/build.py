@@ -17,7 +17,6 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from recipes.compile import failure
 from recipes.compile import pick as picking
 from recipes.compile import record as records
 from recipes.compile.depfile import parse
@@ -246,6 +245,8 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
     if done.exit_code != 0 and planned.sample.build == "go":
         raise go_failed(f"{planned.sample.name}: {step.title}", message)
     if done.exit_code != 0:
+        from recipes.compile import failure
+
         if planned.atomic:
             wrong = picking.wrong_target(planned, step, message)
             raise wrong or failure.of_project(planned, step, done, workspace)

@@ -60,7 +60,9 @@ def dockerfile(
 
     project = open_project(c, max_blob=max_blob)
     image = make_image(
-        project, platform_of(platform), Selection(sample, target, package, set_, recipe, base, build, option)
+        project,
+        platform_of(platform),
+        Selection(sample, target, package, set_, recipe, base, build=build, options=option),
     )
     if context:
         write_context(image, project.store, Path(context))
@@ -138,7 +140,7 @@ def export(
     from recipes.oci import archive
 
     project, wanted = open_project(c, compression, max_blob=max_blob), platforms_of(platform)
-    selection = Selection(sample, target, package, set_, recipe, base, build, option)
+    selection = Selection(sample, target, package, set_, recipe, base, build=build, options=option)
     archive.check_target(to, several=len(wanted) > 1)  # before anything is built
     images, start = make_images(project, wanted, selection)
     archive.export(images, start, project.store, to)
@@ -187,7 +189,7 @@ def push(
     project, wanted = open_project(c, compression, jobs=jobs, max_blob=max_blob), platforms_of(platform)
     where = image_name(to.removeprefix("docker://"))
     check_target(where, insecure=insecure)  # before anything is built
-    selection = Selection(sample, target, package, set_, recipe, base, build, option)
+    selection = Selection(sample, target, package, set_, recipe, base, build=build, options=option)
     _, start = make_images(project, wanted, selection, gate=not force)
     pushed = push_image(project.store, start, where, workspace=project.workspace, jobs=project.jobs, insecure=insecure)
     console.note(report.summary(pushed))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 
 from recipes.compile import missing
 from recipes.compile.context import BuildContext
@@ -14,19 +13,12 @@ from recipes.model import Command
 from recipes.support import shell
 
 
-@dataclass(frozen=True, slots=True)
-class Flags:
-    """The words for the compiler and for the linker."""
+def flags(context: BuildContext) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The words for the compiler and for the linker that the sample's `libs` take.
 
-    compile: tuple[str, ...] = ()
-    link: tuple[str, ...] = ()
-
-
-def flags(context: BuildContext) -> Flags:
-    """What the sample's `libs` take. Raises: BadInput where the recipe cannot use them; ToolMissing."""
+    Raises: BadInput where the recipe cannot use them; ToolMissing.
+    """
     names, recipe = context.sample.libs, context.recipe
-    if not names:
-        return Flags()
     if context.compiler.brings_its_own_libc:
         raise BadInput(
             f"{context.sample.name} is linked with {', '.join(names)}, and recipe {recipe.name} uses none of this "
@@ -41,7 +33,7 @@ def flags(context: BuildContext) -> Flags:
             "install pkg-config; on Debian the package is pkg-config",
         )
     static = ("--static",) if recipe.static else ()
-    return Flags(_ask(tool, *static, "--cflags", *names), _ask(tool, *static, "--libs", *names))
+    return _ask(tool, *static, "--cflags", *names), _ask(tool, *static, "--libs", *names)
 
 
 def _fitting() -> list[str]:

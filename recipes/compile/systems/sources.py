@@ -11,7 +11,6 @@ from recipes.compile.environment import source_date, unset
 from recipes.compile.files import walk
 from recipes.compile.paths import built_in, slug
 from recipes.compile.step import Step
-from recipes.compile.systems import pkgconfig
 from recipes.compile.systems.protocol import PlannedSteps
 from recipes.languages import C_SUFFIXES, HEADER_SUFFIXES
 from recipes.model import Command, Sample
@@ -33,8 +32,8 @@ def steps(context: BuildContext) -> PlannedSteps:
     def command(cwd: Path, *argv: str) -> Command:
         return Command((*before, *argv), cwd, env)
 
-    libraries = pkgconfig.flags(context)
-    objects = _Objects(context, command, libraries.compile)
+    for_compiler, for_linker = _libraries(context)
+    objects = _Objects(context, command, for_compiler)
     # By output: a source that two libraries share is compiled once.
     members: dict[Path, Step] = {}
     archives: list[Step] = []
@@ -44,12 +43,21 @@ def steps(context: BuildContext) -> PlannedSteps:
         archives.append(_archive(context, library, made, command))
     own = [objects.compile(source) for source in sample.sources]
     everything = (*sample.sources, *(source for _, sources in sample.libraries for source in sources))
-    link = _link(context, _driver(context, everything), own, archives, libraries.link, command)
+    link = _link(context, _driver(context, everything), own, archives, for_linker, command)
     return PlannedSteps(
         steps=(*members.values(), *own, *archives, link),
         unset=before,
         environment_only=frozenset(name for name, _ in caches),
     )
+
+
+def _libraries(context: BuildContext) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The words for compiler and linker that the sample's `libs` take."""
+    if not context.sample.libs:
+        return (), ()
+    from recipes.compile.systems import pkgconfig
+
+    return pkgconfig.flags(context)
 
 
 def _driver(context: BuildContext, sources: tuple[Path, ...]) -> tuple[str, ...]:
