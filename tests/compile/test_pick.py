@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from recipes.compile import plan
-from recipes.compile.pick import pick, wrong_target
+from recipes.compile.pick import made, pick, wrong_target
 from recipes.compile.plan import Plan
 from recipes.compile.recipe import RECIPES
-from recipes.compile.record import StepResult
+from recipes.compile.record import BuildRecord, StepResult
 from recipes.compile.step import Step
 from recipes.compile.systems.buildtools import find
 from recipes.compile.systems.wrapper import MAP, MESSAGES
@@ -54,7 +55,9 @@ def last(planned: Plan) -> tuple[Step, Path]:
 def picked(planned: Plan, earlier: Sequence[StepResult] = ()) -> StepResult:
     step, _ = last(planned)
     assert step.product is not None
-    return pick(planned, step, step.product, list(earlier), echo=False)
+    record = BuildRecord({each.title: made for each, made in zip(planned.steps, earlier, strict=False)})
+    record.programs = tuple((path, "", (0, 0, 0, 0)) for path in made(step.product))
+    return pick(planned, step, step.product, record, lambda step: None, echo=False)
 
 
 def test_the_program_its_map_and_its_warnings(built: Plan) -> None:
@@ -90,8 +93,7 @@ def test_a_program_without_messages_has_those_of_the_build(built: Plan) -> None:
     """It was not linked by the recipe's compiler, or was moved: each warning of the steps before, once."""
     _, program = last(built)
     program.with_name(f"app{MESSAGES}").unlink()
-    earlier = [StepResult(key="", checked=0, output=NOTHING.output, seconds=0.0, warnings=each)
-               for each in ((), ("b", "a"), ("a", "c"))]  # fmt: skip
+    earlier = [replace(NOTHING, warnings=tuple(each)) for each in ("", "ba", "ac")]
     assert picked(built, earlier).warnings == ("b", "a", "c")
 
 
@@ -130,15 +132,15 @@ build data: CUSTOM
         ("", "ninja: error: unknown target ''", False),
     ],
 )
-def test_a_target_that_ninja_does_not_know(
-    workspace: Workspace, built: Plan, target: str, message: str, told: bool
-) -> None:
+def test_a_target_that_ninja_does_not_know(workspace: Workspace, target: str, message: str, told: bool) -> None:
     """The programs among what Ninja knows, and the nearest; whatever else went wrong is not about the target."""
-    need(find("ninja"), "ninja")
+    for tool in ("cmake", "ninja"):
+        need(find(tool), tool)  # type: ignore[arg-type]
+    write(workspace, {"CMakeLists.txt": ""})
     planned = plan(load("app", workspace, target=target), RECIPES["gcc-static"], Platform.host(), workspace)
     (planned.work / "build").mkdir(parents=True)
     (planned.work / "build/build.ninja").write_text(NINJA)
-    error = wrong_target(planned, message)
+    error = wrong_target(planned, planned.steps[-1].target_step or planned.steps[-2], message)
     assert (error is not None) is told
     if error is not None:
         assert "no program 'sever'; it makes server, tool" in error.message

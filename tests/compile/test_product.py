@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from recipes.architecture import architecture
-from recipes.compile.product import Product, find, programs
+from recipes.compile.naming import given_names
+from recipes.compile.product import Candidate, Product, find, programs
 from recipes.errors import BadInput
 from recipes.model import Platform
 from tests.compilers import Compilers
@@ -28,22 +29,31 @@ class Tree:
     """A build folder that is filled by hand."""
 
     def __init__(self, folder: Path, program: Path) -> None:
-        self.folder, self._program = folder, program
+        self.folder, self.installed, self._program = folder, folder.with_name("installed"), program
         folder.mkdir()
 
     def put(self, *names: str, mode: int = 0o755) -> None:
         for name in names:
             place = self.folder / name
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._program, place)
+            place.write_bytes(self._program.read_bytes() + name.encode())  # no two are equal
             place.chmod(mode)
 
-    def found(self, target: str = "", *, alone: bool = False) -> str:
-        return str(find(Product(self.folder, target, HERE, alone), "it"))
+    def install(self, name: str, place: str, more: str = "") -> None:
+        target = self.installed / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((self.folder / name).read_bytes() + more.encode())
+        target.chmod(0o755)
 
-    def error(self, target: str = "", *, alone: bool = False) -> tuple[str, str]:
+    def find(self, target: str = "", names: tuple[str, ...] = ()) -> Candidate:
+        return find(Product(self.folder, target, HERE, self.installed, names), "it")
+
+    def found(self, target: str = "", names: tuple[str, ...] = ()) -> str:
+        return str(self.find(target, names).path)
+
+    def error(self, target: str = "") -> tuple[str, str]:
         with pytest.raises(BadInput) as caught:
-            self.found(target, alone=alone)
+            self.find(target)
         return caught.value.message, caught.value.hint
 
 
@@ -103,7 +113,10 @@ def test_none_at_all(tree: Tree) -> None:
 def test_several_are_listed(tree: Tree) -> None:
     """In the order of their names; a few dozen of them, and how many more there are."""
     tree.put("b", "a/c")
-    assert tree.error() == ("it makes 2 programs: a/c, b", "choose one with --target")
+    assert tree.error() == (
+        "it makes 2 programs: a/c, b",
+        "choose one with --target: what is built already is not built again",
+    )
     tree.put(*(f"many/{number:02}" for number in range(40)))
     message, _ = tree.error()
     assert message.endswith("many/37 and 2 more")
@@ -129,10 +142,77 @@ def test_a_target_that_there_is_not(tree: Tree) -> None:
     assert tree.error("sever") == ("it makes no program 'sever'; it makes client, server", "did you mean 'server'?")
 
 
-def test_what_was_built_alone_may_have_any_name(tree: Tree) -> None:
-    """Where nothing but the target was built, the only program is it; not where there are two."""
-    tree.put("the-client")
-    assert tree.found("client", alone=True) == "the-client"
-    assert "no program 'client'" in tree.error("client")[0]
-    tree.put("another")
-    assert "no program 'client'" in tree.error("client", alone=True)[0]
+# ── which one a project is about ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_equal_files_are_one(tree: Tree) -> None:
+    """zstd is linked in a folder of its own and then copied: that is one program, called after its better place."""
+    tree.put("programs/zstd")
+    (tree.folder / "programs/obj/conf_1").mkdir(parents=True)
+    shutil.copy(tree.folder / "programs/zstd", tree.folder / "programs/obj/conf_1/zstd")
+    assert tree.found() == "programs/zstd"
+    assert tree.found("zstd") == "programs/zstd"
+    assert tree.found("programs/obj/conf_1/zstd") == "programs/zstd"
+
+
+@pytest.mark.parametrize("name", ["lua5.4-5.4.4", "lua-5.4.6", "lua", "LUA_5.4"])
+def test_the_one_that_is_called_like_the_project(tree: Tree, tmp_path: Path, name: str) -> None:
+    """With or without a version in the name of the folder."""
+    tree.put("src/lua", "src/luac", "x/y")
+    assert tree.found(names=given_names(tmp_path / name)) == "src/lua"
+
+
+def test_the_names_that_are_written_down(tree: Tree, tmp_path: Path) -> None:
+    """What Debian calls the source package; what the project is configured as, by each of three build systems."""
+    folder = tmp_path / "somewhere"
+    (folder / "debian").mkdir(parents=True)
+    (folder / "debian/control").write_text("Source: the-tool\nMaintainer: x\n\nPackage: y\n")
+    tree.put("one", "two", "three", "the-tool")
+    assert tree.found(names=given_names(folder)) == "the-tool"
+    for path, text, program in (
+        ("configure", "PACKAGE_NAME='One More'\nPACKAGE_TARNAME='one'\n", "one"),
+        ("CMakeCache.txt", "CMAKE_PROJECT_NAME:STATIC=two\n", "two"),
+        ("meson-info/intro-projectinfo.json", '{"descriptive_name": "three", "version": "1"}', "three"),
+    ):
+        (tree.folder / path).parent.mkdir(exist_ok=True)
+        (tree.folder / path).write_text(text)
+        assert tree.found() == program
+        (tree.folder / path).unlink()
+
+
+def test_what_lies_aside_is_none(tree: Tree) -> None:
+    """Tests, examples and helpers count only where there is nothing else."""
+    tree.put("tests/it", "examples/deep/it")
+    assert tree.error()[0].startswith("it makes 2 programs")
+    tree.put("app")
+    assert tree.found() == "app"
+    assert tree.found("tests/it") == "tests/it"
+
+
+def test_the_only_one_that_is_installed(tree: Tree) -> None:
+    """What a user would call is in bin or sbin; a helper in libexec is not."""
+    tree.put("tool", "generate", "helper")
+    tree.install("tool", "usr/local/sbin/tool")
+    tree.install("helper", "usr/local/libexec/it/helper")
+    chosen = tree.find()
+    assert (str(chosen.path), chosen.place()) == ("tool", "/usr/local/sbin/tool")
+    tree.install("generate", "usr/local/bin/generate")
+    assert tree.error()[0] == "it makes 2 programs: generate, tool"
+
+
+def test_what_is_installed_under_another_name(tree: Tree) -> None:
+    """It may be asked for by that name, by its path there, and by the name of a link to it."""
+    tree.put("src/tool", "other")
+    tree.install("src/tool", "usr/bin/it-tool")
+    (tree.installed / "usr/bin/it").symlink_to("it-tool")
+    for target in ("it-tool", "/usr/bin/it-tool", "tool", "it"):
+        assert tree.found(target) == "src/tool"
+    assert tree.find("it").place("it") == "/usr/bin/it"
+
+
+def test_what_installing_has_changed(tree: Tree) -> None:
+    """A stripped file is the same program: the one that the project installs under this name."""
+    tree.put("src/tool", "other")
+    tree.install("src/tool", "usr/bin/tool", "stripped")
+    chosen = tree.find()
+    assert (str(chosen.path), chosen.installed) == ("src/tool", ("/usr/bin/tool",))

@@ -180,19 +180,20 @@ def test_linker_warnings_of_the_product_alone(workspace: Workspace) -> None:
 
 @pytest.mark.slow
 def test_several_programs(workspace: Workspace) -> None:
-    """More than one program and no word about which: an error that lists them."""
+    """More than one program and none that is called like the project: an error that lists them."""
     with pytest.raises(BadInput, match=r"makes 2 programs: app, tools/resolve"):
-        make(project(workspace, projects.MAKE, "make"), "gcc-static", workspace)
+        make(project(workspace, projects.MAKE, "make", name="other"), "gcc-static", workspace)
+    assert output(make(project(workspace, projects.MAKE, "make"), "gcc-static", workspace)) == "hello\n"
     with pytest.raises(BadInput, match=r"no program 'resolver'; it makes app, tools/resolve"):
         make(load("app", workspace, target="resolver"), "gcc-static", workspace)
 
 
 @pytest.mark.slow
 def test_a_makefile_that_ignores_the_compiler(workspace: Workspace) -> None:
-    """A Makefile that calls gcc by name makes a dynamic program, and a static recipe says so instead of shipping it."""
+    """A Makefile that calls gcc by path makes a dynamic program, and a static recipe says so instead of shipping it."""
     need_tool("make")
-    need_tool("gcc")
-    sample = write(workspace, {"main.c": projects.CMAKE_C["main.c"], "Makefile": "app: main.c\n\tgcc -o app main.c\n"})
+    makefile = f"app: main.c\n\t{need_tool('gcc')} -o app main.c\n"
+    sample = write(workspace, {"main.c": projects.CMAKE_C["main.c"], "Makefile": makefile})
     with pytest.raises(GateFailed, match="promises a static program, but the file is dynamic") as caught:
         build_program(Project.at(workspace.root), sample, RECIPES["gcc-static"], Platform.host())
     assert "Makefile" in caught.value.hint
@@ -217,12 +218,15 @@ def test_options_are_handed_on(workspace: Workspace) -> None:
 
 
 @pytest.mark.slow
-def test_a_failed_build_shows_the_whole_message(workspace: Workspace) -> None:
-    """The compiler's own words are there, whichever stream the build system put them on."""
+def test_a_failed_build_ends_with_the_reason(workspace: Workspace) -> None:
+    """The compiler's own words, whichever stream the build system put them on; all of the output is in a file."""
     files = {**projects.CMAKE_C, "main.c": "int main(void) { return missing; }\n"}
-    with pytest.raises(CommandFailed, match="build failed") as caught:
+    with pytest.raises(CommandFailed, match=r"build failed: .*main\.c:1:\d+: error: .*missing") as caught:
         make(project(workspace, files, "cmake"), "gcc-static", workspace)
     assert "missing" in caught.value.output
+    log = workspace.build / "logs/app-gcc-static-linux-amd64.log"
+    assert caught.value.hint == f"the whole output is in {str(log)!r}"
+    assert "ninja: build stopped" in log.read_text()
 
 
 @pytest.mark.slow

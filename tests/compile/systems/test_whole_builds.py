@@ -1,0 +1,235 @@
+"""Tests of what a project's build is asked for beside its program: installation, other targets, other systems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recipes.compile import plan
+from recipes.compile.recipe import RECIPES
+from recipes.errors import BadInput, CommandFailed
+from recipes.model import Command, Platform
+from recipes.pipeline import Project, build_program
+from recipes.samples.reader import load
+from recipes.support import shell
+from recipes.support.workspace import Workspace
+from tests.compile.programs import make, output, run, write
+from tests.compile.systems import projects
+from tests.need import need_tool
+
+WORD_C = "#include <stdio.h>\nint main(void) { puts(WORD); return 0; }\n"
+COMPILE = "$(CC) -DWORD='\"$@\"' -o $@ main.c"
+
+
+@pytest.fixture
+def tools() -> None:
+    for tool in ("make", "gcc"):
+        need_tool(tool)
+
+
+def commands(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [line for line in capsys.readouterr().err.splitlines() if line.startswith("(cd ")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", ["make", "cmake"])
+def test_another_target_builds_nothing_again(
+    system: str, workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which of them is wanted is asked of the tree that is there: one command copies it."""
+    files = {
+        "main.c": WORD_C,
+        "Makefile": f"all: one two\none two: main.c\n\t{COMPILE}\n",
+        "CMakeLists.txt": "cmake_minimum_required(VERSION 3.10)\nproject(some C)\n"
+        "foreach(word one two)\nadd_executable(${word} main.c)\n"
+        'target_compile_definitions(${word} PRIVATE "WORD=\\"${word}\\"")\nendforeach()\n',
+    }
+    write(workspace, {**files, "sample.toml": f'build = "{system}"\n'})
+    with pytest.raises(BadInput, match="makes 2 programs: one, two") as caught:
+        make(load("app", workspace), "gcc-static", workspace)
+    assert "--target" in caught.value.hint
+    assert len(commands(capsys)) > 3
+    for word in ("one", "two", "one"):
+        assert output(make(load("app", workspace, target=word), "gcc-static", workspace)) == f"{word}\n"
+        (ran,) = commands(capsys)
+        assert ran.endswith(f"/{word} app)")
+    assert make(load("app", workspace, target="one"), "gcc-static", workspace).build.cached
+
+
+@pytest.mark.slow
+def test_a_tree_that_was_changed_is_built_again(workspace: Workspace, tools: None) -> None:
+    """What was picked from is believed only while it is what was built."""
+    write(workspace, {"main.c": WORD_C, "Makefile": f"all: one two\none two: main.c\n\t{COMPILE}\n"})
+    binary = make(load("app", workspace, target="one"), "gcc-static", workspace)
+    (tree,) = (workspace.build / "work").glob("app/gcc-static/*/source")
+    (tree / "two").write_bytes(binary.path.read_bytes())
+    assert output(make(load("app", workspace, target="two"), "gcc-static", workspace)) == "two\n"
+
+
+@pytest.mark.slow
+def test_what_is_not_made_by_default(workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """A target that the project does not make by itself is made in addition, and changes nothing for the others."""
+    files = {"main.c": WORD_C, "Makefile": f"main:\none main special: main.c\n\t{COMPILE}\n"}
+    write(workspace, files)
+    assert output(make(load("app", workspace, target="special"), "gcc-static", workspace)) == "special\n"
+    assert any(line.endswith(" special)") and "make" in line for line in commands(capsys))
+    assert output(make(load("app", workspace), "gcc-static", workspace)) == "main\n"
+    with pytest.raises(BadInput, match="makes no program 'spezial'; it makes main, special") as caught:
+        make(load("app", workspace, target="spezial"), "gcc-static", workspace)
+    assert caught.value.hint == "did you mean 'special'?"
+
+
+@pytest.mark.slow
+def test_a_target_in_a_project_that_does_not_build(
+    workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is asked for by name is made though another part of the project fails; without a name that is an error."""
+    makefile = f"all: bad good\nbad:\n\t@echo bad.c: error: no; exit 1\ngood: main.c\n\t{COMPILE}\n"
+    write(workspace, {"main.c": WORD_C, "Makefile": makefile})
+    sample = load("app", workspace, target="good")
+    for _ in range(2):
+        binary = make(sample, "gcc-static", workspace)
+        assert output(binary) == "good\n"
+    assert binary.build.cached
+    assert "build failed: bad.c: error: no; trying good alone" in capsys.readouterr().err
+    with pytest.raises(CommandFailed, match=r"build failed: bad\.c: error: no"):
+        make(load("app", workspace), "gcc-static", workspace)
+
+
+INSTALL = "install: all\n\tmkdir -p $(DESTDIR)/usr/bin $(DESTDIR)/usr/share/app\n"
+
+
+@pytest.mark.slow
+def test_where_a_program_is_installed(workspace: Workspace, tools: None) -> None:
+    """The project's own `install` says which program is meant, where it is to be, and what belongs to it."""
+    makefile = f"all: one two\none two: main.c\n\t{COMPILE}\n{INSTALL}"
+    makefile += "\tcp two $(DESTDIR)/usr/bin/2\n\techo data > $(DESTDIR)/usr/share/app/data\n"
+    write(workspace, {"main.c": WORD_C, "Makefile": makefile})
+    binary = make(load("app", workspace), "gcc-static", workspace)
+    assert output(binary) == "two\n"
+    installed = binary.build.installed
+    assert installed is not None
+    assert installed.program == "/usr/bin/2"
+    assert (installed.tree / "usr/share/app/data").read_text() == "data\n"
+    assert make(load("app", workspace), "gcc-static", workspace).build.installed == installed
+
+
+@pytest.mark.slow
+def test_an_installation_that_knows_no_other_place(
+    workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Makefile without DESTDIR writes nothing outside of the build, and that is no error."""
+    outside = workspace.root / "outside"
+    outside.mkdir()
+    makefile = f"one: main.c\n\t{COMPILE}\ninstall: one\n\tcp one {outside}/one\n"
+    binary = make(write(workspace, {"main.c": WORD_C, "Makefile": makefile}), "gcc-static", workspace)
+    assert output(binary) == "one\n"
+    assert binary.build.installed is None
+    assert list(outside.iterdir()) == []
+    assert "app: install failed: " in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cc", "gcc", "c99"])
+def test_a_makefile_that_names_the_compiler(name: str, workspace: Workspace, tools: None) -> None:
+    """The usual names are the recipe's compiler too, and pkg-config names what a static program takes."""
+    files = {"main.c": projects.CMAKE_C["main.c"], "Makefile": f"app: main.c\n\t{name} -g -o app main.c\n"}
+    program = build_program(Project.at(workspace.root), write(workspace, files), RECIPES["gcc-static"], Platform.host())
+    assert program.facts.linkage.is_static
+
+
+@pytest.mark.slow
+def test_two_build_systems(workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the first one fails, the other one is tried, and remembered; not where the sample says which it is."""
+    script = '#!/bin/sh\nprintf "app: main.c\\n\\t$CC -o app main.c\\n" > Makefile\n'
+    files = {**projects.CMAKE_C, "CMakeLists.txt": "message(FATAL_ERROR unfinished)\n", "configure": script}
+    write(workspace, files)
+    (workspace.samples / "app/configure").chmod(0o755)
+    sample = load("app", workspace)
+    assert (sample.build, sample.alternatives) == ("cmake", ("autotools",))
+    assert output(make(sample, "gcc-static", workspace)) == "only C\n"
+    assert "unfinished; trying autotools" in capsys.readouterr().err
+    assert make(sample, "gcc-static", workspace).build.cached
+    with pytest.raises(CommandFailed, match=r"configure failed: CMake Error at CMakeLists\.txt:1 .*: unfinished"):
+        make(load("app", workspace, build="cmake"), "gcc-static", workspace)
+
+
+@pytest.mark.slow
+def test_kconfig(workspace: Workspace, tools: None) -> None:
+    """A project that is configured as Linux is gets its default settings; those that are there stay."""
+    makefile = f"-include .config\nall: $(PROGRAM)\n$(PROGRAM): main.c\n\t{COMPILE}\n"
+    makefile += "defconfig:\n\techo PROGRAM=usual > .config\n"
+    files = {"main.c": WORD_C, "Makefile": makefile, "Kconfig": "config PROGRAM\n"}
+    assert output(make(write(workspace, files), "gcc-static", workspace)) == "usual\n"
+    files[".config"] = "PROGRAM=mine\n"
+    assert output(make(write(workspace, files, "other"), "gcc-static", workspace)) == "mine\n"
+
+
+@pytest.mark.slow
+def test_a_patched_source_package_of_debian(workspace: Workspace, tools: None) -> None:
+    """Where a patch has changed what `configure` is made from, it is made again, as Debian's own build does."""
+    for tool in ("autoreconf", "libtoolize"):
+        need_tool(tool)
+    files = {
+        **projects.AUTOTOOLS,
+        "configure": "#!/bin/sh\n# Autoconf\necho configure: error: outdated; exit 1\n",
+        "debian/patches/series": "# a comment\nmore.patch\n",
+        "debian/patches/more.patch": "--- a/Makefile.am\n+++ b/Makefile.am\n@@ -1 +1 @@\n-x\n+y\n",
+    }
+    sample = write(workspace, files)
+    (sample.folder / "configure").chmod(0o755)
+    assert output(make(sample, "gcc-static", workspace)) == "hello\n1.2.3\n"
+
+
+@pytest.mark.slow
+def test_tests_are_switched_off(workspace: Workspace, tools: None) -> None:
+    """A project's own switch for its tests is off by default; --option turns it on."""
+    option = "option(APP_BUILD_TESTS yes ON)\nif(APP_BUILD_TESTS)\nmessage(FATAL_ERROR gmock)\nendif()\n"
+    files = {**projects.CMAKE_C, "CMakeLists.txt": projects.CMAKE_C["CMakeLists.txt"] + option}
+    assert output(make(write(workspace, files), "gcc-static", workspace)) == "only C\n"
+    with pytest.raises(CommandFailed, match="gmock"):
+        make(load("app", workspace, options=("-DAPP_BUILD_TESTS=ON",)), "gcc-static", workspace)
+
+
+@pytest.mark.slow
+def test_a_shared_library_of_a_cmake_project(workspace: Workspace, tools: None) -> None:
+    """A library that is asked for as SHARED is linked statically, also where there is a static one of the same name."""
+    lists = projects.CMAKE_C["CMakeLists.txt"].replace(
+        "add_executable",
+        "add_library(greet SHARED lib/greet.c)\nadd_library(greet_static STATIC lib/greet.c)\n"
+        "set_target_properties(greet_static PROPERTIES OUTPUT_NAME greet)\nadd_executable",
+    )
+    files = {**projects.LIBRARY, "main.c": projects.MAIN_C, "CMakeLists.txt": lists}
+    files["CMakeLists.txt"] += "target_include_directories(only PRIVATE lib)\ntarget_link_libraries(only greet)\n"
+    binary = make(write(workspace, files), "gcc-static", workspace)
+    assert output(binary) == "hello\n"
+    assert binary.facts.linkage.is_static
+
+
+def library(folder: Path, code: int) -> None:
+    """libit.a, whose only function returns `code`, and what pkg-config says about it."""
+    (folder / "include").mkdir(parents=True, exist_ok=True)
+    (folder / "include/it.h").write_text("int it(void);\n")
+    (folder / "it.c").write_text(f"int it(void) {{ return {code}; }}\n")
+    about = f"Name: it\nDescription: -\nVersion: 1\nCflags: -I{folder}/include\nLibs: -L{folder} -lit\n"
+    (folder / "it.pc").write_text(about)
+    shell.check(Command((need_tool("gcc"), "-c", "it.c"), folder))
+    shell.check(Command((need_tool("ar"), "rcs", "libit.a", "it.o"), folder))
+
+
+def test_libraries_of_this_machine(workspace: Workspace, tools: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loose sources link what pkg-config names, and another archive is another build; zig says that it cannot."""
+    need_tool("pkg-config")
+    monkeypatch.setenv("PKG_CONFIG_PATH", str(workspace.root / "installed"))
+    files = {"main.c": "#include <it.h>\nint main(void) { return it(); }\n", "sample.toml": 'libs = ["it"]\n'}
+    for code in (3, 4):
+        library(workspace.root / "installed", code)
+        binary = make(write(workspace, files), "gcc-static", workspace)
+        assert not binary.build.cached
+        assert run(binary).exit_code == code
+        assert make(load("app", workspace), "gcc-static", workspace).build.cached
+    with pytest.raises(BadInput, match="linked with it, and recipe zig-static-small uses none of this machine's"):
+        plan(load("app", workspace), RECIPES["zig-static-small"], Platform.host(), workspace)
+    with pytest.raises(BadInput, match=r"pkg-config: .*'nothing-like-it'"):
+        make(write(workspace, {**files, "sample.toml": 'libs = ["nothing-like-it"]\n'}), "gcc-static", workspace)

@@ -1,0 +1,76 @@
+"""Tests of recipes/compile/failure.py and missing.py: why a build failed, and what would help."""
+
+from __future__ import annotations
+
+import pytest
+
+from recipes.compile.failure import telling
+from recipes.compile.missing import advice
+from tests.need import need_tool
+
+
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [
+        ("checking for x... no\nconfigure: error: libx is required\n  more\n", "configure: error: libx is required"),
+        ("-- ok\nCMake Error at CMakeLists.txt:3 (find_package):\n  Could not\n\n", "CMake Error at CMakeLists.txt:3"),
+        ("Build targets: 3\nmeson.build:4:0: ERROR: Dependency 'x' not found\n", "meson.build:4:0: ERROR: Dependency"),
+        ("cc a.c\na.c:1:10: fatal error: x.h: No such file\ncc b.c\nmake: *** [a.o] Error 1\n", "a.c:1:10: fatal"),
+        (
+            "a.o: in function `main':\na.c:(.text+1): undefined reference to `f'\ncollect2: error: ld returned 1",
+            "a.c:(.text",
+        ),
+        ("collect2: error: ld returned 1\n/usr/bin/ld: cannot find -lx: No such file\n", "/usr/bin/ld: cannot find"),
+        ("sh: 1: xsltproc: not found\nmake: *** [man] Error 127\n", "sh: 1: xsltproc: not found"),
+        ("please give a TARGET\nmake: *** [all] Error 1\n", "make: *** [all] Error 1"),
+        ("one\ntwo\n\n", "two"),
+    ],
+)
+def test_the_line_that_says_why(output: str, why: str) -> None:
+    """Not the last one, where build systems only repeat that something went wrong."""
+    lines = output.splitlines()
+    assert lines[telling(lines)].startswith(why)
+
+
+def told(line: str, *more: str, own_libc: bool = False) -> str:
+    return advice([line, *more], line, own_libc=own_libc)
+
+
+def test_a_compilers_error_is_about_no_library() -> None:
+    """Nothing is said where no library is missing."""
+    assert told("a.c:1:2: error: 'x' undeclared") == ""
+
+
+def test_a_compiler_with_libraries_of_its_own() -> None:
+    """What this machine has installed would not help."""
+    assert "none of this machine's libraries" in told("a.c:1:1: fatal error: x.h: No such file", own_libc=True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a.c:1:10: fatal error: zdoesnotexist.h: No such file or directory",
+        "/usr/bin/ld: cannot find -lzdoesnotexist: No such file or directory",
+        "Package 'zdoesnotexist', required by 'virtual:world', not found",
+        'meson.build:1:0: ERROR: Dependency "zdoesnotexist" not found, tried pkgconfig',
+        "configure: error: libzdoesnotexist is required",
+        "./configure: error: the module requires the zdoesnotexist library.",
+        "CMake Error at x: Could NOT find zdoesnotexist (missing: x)",
+    ],
+)
+def test_a_library_that_nobody_knows(line: str) -> None:
+    """Each way to say that something is missing is understood; that nothing is known of it is said."""
+    need_tool("dpkg")
+    need_tool("apt-cache")
+    assert "zdoesnotexist" in told(line)
+    assert "no package of Debian's is called like it" in told(line)
+
+
+def test_all_headers_that_configure_lists() -> None:
+    """A `configure` that gives up at the end lists everything that it has not found."""
+    need_tool("apt-cache")
+    lines = ("checking for stdio.h... yes", "- Failed to find zdoesnot.h for x.", "- Failed to find zneither.h for y.")
+    text = told("configure.sh: error: Aborting configure run", *lines)
+    assert "zdoesnot.h" in text
+    assert "zneither.h" in text
+    assert "stdio.h" not in text
