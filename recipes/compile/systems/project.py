@@ -123,9 +123,9 @@ def install(context: BuildContext, cwd: Path, *argv: str) -> Step:
 
     It is kept from writing anywhere else, as not every Makefile knows DESTDIR. Source: GNU Coding Standards, 7.2.4.
     """
-    home, temporary = context.work / "home", os.environ.get("TMPDIR", "/tmp")
-    confined = (sys.executable, "-I", "-S", confine.__file__, str(context.work), temporary, "--")
-    settings = (f"HOME={home}", f"DESTDIR={context.installed}")
+    confined = (sys.executable, "-I", "-S", confine.__file__, str(context.work), "--")
+    home = context.work / "home"
+    settings = (f"HOME={home}", f"TMPDIR={home}", "MAKEFLAGS=-j1", f"DESTDIR={context.installed}")
     return run(context, "install", cwd, *settings, *confined, *argv, output=context.installed, optional=True)
 
 
