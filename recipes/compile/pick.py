@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from recipes.compile import record as records
 from recipes.compile.files import sha256, stamp
 from recipes.compile.linker import project_warnings
 from recipes.compile.plan import Plan
-from recipes.compile.product import Candidate, Product, candidates, find, named, no_such, programs
+from recipes.compile.product import Candidate, Product, by_file, candidates, find, named, no_such, programs
 from recipes.compile.record import BuildRecord, StepResult
 from recipes.compile.step import Step
 from recipes.compile.systems.buildtools import find as find_tool
@@ -63,8 +63,9 @@ def pick(
 
 
 def made(product: Product) -> list[str]:
-    """Every program that is there now, by its path."""
-    return [str(product.tree / path) for path in programs(product.tree, product.machine)]
+    """Every program that is there now, by one of its paths."""
+    found = programs(product.tree, product.machine)
+    return [str(product.tree / names[0]) for names in by_file(product.tree, found)]
 
 
 def _choose(
@@ -73,8 +74,7 @@ def _choose(
     found, name = candidates(product), planned.sample.name
     if not product.target:  # what an earlier call had made by name in addition does not count
         known = {path for path, _, _ in record.programs}
-        outside = [each for each in found if each.path.parts[0] == os.pardir]
-        return find(product, name, [*(each for each in found if str(product.tree / each.path) in known), *outside])
+        return find(product, name, [each for each in found if _is_one_of(known, product, each)])
     if step.target_step is not None and not named(product.target, found):
         make_target(step.target_step)
         before = {each.path for each in found}
@@ -84,6 +84,11 @@ def _choose(
         if not named(product.target, found) and len(meant) == 1:
             return meant[0]
     return find(product, name, found)
+
+
+def _is_one_of(known: Collection[str], product: Product, candidate: Candidate) -> bool:
+    """Whether it is among the paths of `known`, or only where the project is installed."""
+    return any(path.parts[0] == os.pardir or str(product.tree / path) in known for path in candidate.paths)
 
 
 def wrong_target(planned: Plan, step: Step, message: str) -> BadInput | None:

@@ -144,11 +144,20 @@ def programs(tree: Path, machine: int) -> tuple[Path, ...]:
     return tuple(path.relative_to(tree) for path in found if kind_of(path) == ("program", machine))
 
 
+def by_file(tree: Path, paths: Iterable[Path]) -> tuple[list[Path], ...]:
+    """The paths of each file: git's has a hundred."""
+    found: dict[tuple[int, int], list[Path]] = {}
+    for path in paths:
+        status = (tree / path).stat()
+        found.setdefault((status.st_dev, status.st_ino), []).append(path)
+    return tuple(found.values())
+
+
 def _merged(tree: Path, paths: Iterable[Path]) -> dict[str, Candidate]:
     """By content. What lies nearest to the top comes first: a build system's own folders are deeper."""
     found: dict[str, list[Path]] = {}
-    for path in paths:
-        found.setdefault(sha256(tree / path), []).append(path)
+    for names in by_file(tree, paths):
+        found.setdefault(sha256(tree / names[0]), []).extend(names)
     return {
         content: Candidate(tuple(sorted(same, key=lambda path: (len(path.parts), path))))
         for content, same in found.items()

@@ -135,7 +135,7 @@ build data: CUSTOM
 def test_a_target_that_ninja_does_not_know(workspace: Workspace, target: str, message: str, told: bool) -> None:
     """The programs among what Ninja knows, and the nearest; whatever else went wrong is not about the target."""
     for tool in ("cmake", "ninja"):
-        need(find(tool), tool)  # type: ignore[arg-type]
+        need(find(tool), tool)
     write(workspace, {"CMakeLists.txt": ""})
     planned = plan(load("app", workspace, target=target), RECIPES["gcc-static"], Platform.host(), workspace)
     (planned.work / "build").mkdir(parents=True)
