@@ -7,6 +7,8 @@ nowhere else; `NO_COLOR` is respected.
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
 import threading
 import time
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 _SILENCE = 30.0
 """After so many seconds a line says that a long job still goes on."""
+
+_BESIDE = 40
+"""So many columns of a terminal the bar takes, and the time."""
+
+_NO_NEWS = re.compile(r"g?make(\[\d+\])?: (Entering|Leaving) directory")
 
 _lock = threading.RLock()
 _live: Progress | None = None
@@ -107,10 +114,11 @@ def activity(title: str) -> Iterator[Callable[[bytes], None]]:
     A terminal shows the last line that was written, and the time, in place; anything else gets a line now and then.
     """
     last, started, over = [title], time.monotonic(), threading.Event()
+    room = max(20, shutil.get_terminal_size().columns - len(title) - _BESIDE)
 
     def watch(data: bytes) -> None:
-        lines = data.decode(errors="replace").split("\n")
-        last[0] = next((line.strip() for line in reversed(lines) if line.strip()), last[0])
+        lines = [line.strip() for line in data.decode(errors="replace").split("\n")]
+        last[0] = next((line for line in reversed(lines) if line and not _NO_NEWS.match(line)), last[0])
 
     def keep_saying() -> None:
         while not over.wait(_SILENCE):
@@ -121,7 +129,7 @@ def activity(title: str) -> Iterator[Callable[[bytes], None]]:
             return
         with _task(title, None, written=True) as (display, task):
             while not over.wait(0.2):
-                display.update(task, description=f"{title}: {printable.line(shortened(last[0], 60))}")
+                display.update(task, description=f"{title}: {printable.line(shortened(last[0], room))}")
 
     shown = not quiet and is_terminal()
     thread = threading.Thread(target=keep_showing if shown else keep_saying, daemon=True)
