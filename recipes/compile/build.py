@@ -24,7 +24,7 @@ from recipes.compile.files import Files, Recorded, sha256, walk
 from recipes.compile.finished import copy, finished, is_there, kept_program
 from recipes.compile.gofailure import go_failed
 from recipes.compile.linker import linker_warnings, loaded, project_warnings
-from recipes.compile.paths import built_in, cell
+from recipes.compile.paths import built_in, cell, log_of
 from recipes.compile.plan import Plan, plan
 from recipes.compile.recipe import RECIPES, Recipe
 from recipes.compile.record import BuildRecord, StepResult
@@ -65,7 +65,7 @@ def build(
         plans.append(planned)
     for planned in plans:
         if first is not None:
-            note(f"{sample.name}: {first.message}; trying {planned.sample.build}")
+            note(f"{first.message}; trying {planned.sample.build}")
         try:
             return _build(planned, workspace, jobs, echo)
         except CommandFailed as error:
@@ -249,12 +249,14 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
 
         if planned.atomic:
             wrong = picking.wrong_target(planned, step, message)
-            raise wrong or failure.of_project(planned, step, done, workspace)
+            raise wrong or failure.of_project(planned, step, done)
         raise CommandFailed(
             f"{planned.sample.name}: {step.title} failed (exit code {done.exit_code})",
             "; ".join(filter(None, (failure.about_libraries(planned, message), f"the command was: {step.command}"))),
             message,
         )
+    if step.makes_all:
+        write_atomically(log_of(planned.work, step.title), done.stdout, sync=False)
     if planned.atomic:  # what a build system prints when all goes well is long, and of no use
         warnings = project_warnings(message) if step.links else ()
     else:

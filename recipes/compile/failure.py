@@ -9,13 +9,13 @@ from pathlib import Path
 
 from recipes.compile import missing
 from recipes.compile.naming import patches_of
-from recipes.compile.paths import slug
+from recipes.compile.paths import log_of
 from recipes.compile.plan import Plan
 from recipes.compile.step import Step
 from recipes.compile.toolchains import compiler
 from recipes.errors import CommandFailed, shortened
 from recipes.support.shell import Completed
-from recipes.support.workspace import Workspace, write_atomically
+from recipes.support.workspace import write_atomically
 
 _CONFIGURING = re.compile(r"\bconfigure\S*: error: |^CMake Error|^\S*meson\.build:\d+:\d+: ERROR: |^ERROR: ")
 _BUILDING = re.compile(
@@ -24,18 +24,17 @@ _BUILDING = re.compile(
 )
 _CALLING = re.compile(r": (command not found|not found|No such file or directory|Permission denied)$")
 _GIVING_UP = re.compile(r"^g?make(\[\d+\])?: \*\*\* ")
-_BEFORE, _AFTER = 12, 8
+_BEFORE, _AFTER = 25, 8
 """So many lines before and after the telling one are shown. A compiler quotes the source after it; what `configure` and
 `make` say when they give up mostly follows the reason."""
 
 
-def of_project(planned: Plan, step: Step, done: Completed, workspace: Workspace) -> CommandFailed:
+def of_project(planned: Plan, step: Step, done: Completed) -> CommandFailed:
     """The error for a step of a build system, whose whole output is in a file by then."""
-    output = (done.stdout + done.stderr).decode(errors="replace")
-    lines = output.splitlines()
+    lines = (done.stdout + done.stderr).decode(errors="replace").splitlines()
     at = telling(lines)
     why = _whole(lines, at) if lines else f"exit code {done.exit_code}"
-    log = _keep_log(planned, step, output, workspace)
+    log = keep_log(planned, step, done.stdout + done.stderr)
     library = missing.advice(lines, why, own_libc=compiler(planned.recipe.toolchain).brings_its_own_libc)
     advice = (library or _patched(planned.sample.folder), f"the whole output is in {str(log)!r}")
     shown = lines[at if _BUILDING.search(why) else max(0, at - _BEFORE) : at + _AFTER]
@@ -85,12 +84,11 @@ def _whole(lines: Sequence[str], at: int) -> str:
     return f"{lines[at].strip()} {text}".strip()
 
 
-def _keep_log(planned: Plan, step: Step, output: str, workspace: Workspace) -> Path:
+def keep_log(planned: Plan, step: Step, output: bytes) -> Path:
     """The output, and what `configure` has noted of its tests, which is where its reasons are."""
-    cell = "-".join(planned.work.relative_to(workspace.build / "work").parts)
-    path = workspace.build / "logs" / f"{slug(cell)}.log"
-    text = f"$ {step.command}\n{output}"
+    text = f"$ {step.command}\n".encode("utf-8", "surrogateescape") + output
     with contextlib.suppress(OSError):
-        text += "\n\nconfig.log:\n" + (planned.work / "source/config.log").read_text(errors="replace")
-    write_atomically(path, text.encode("utf-8", "surrogateescape"), sync=False)
+        text += b"\n\nconfig.log:\n" + (planned.work / "source/config.log").read_bytes()
+    path = log_of(planned.work, step.title)
+    write_atomically(path, text, sync=False)
     return path

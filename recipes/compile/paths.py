@@ -22,6 +22,12 @@ def cell(sample: Sample, recipe: str, platform: Platform, workspace: Workspace) 
     return sample_folder(workspace.build / "work", sample, workspace) / recipe / str(platform).replace("/", "-")
 
 
+def log_of(work: Path, title: str) -> Path:
+    """Where the output of the step `title` of a project's build is kept, of which `work` is the cell."""
+    top = built_in(work)
+    return top / "logs" / f"{slug('-'.join((*work.relative_to(top / 'work').parts, title)))}.log"
+
+
 def built_in(work: Path) -> Path:
     """The whole build folder, from a cell in it: what is made there is not an input of any build."""
     return work.parents[3]

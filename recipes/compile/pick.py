@@ -11,6 +11,7 @@ from pathlib import Path
 from recipes.compile import record as records
 from recipes.compile.files import sha256, stamp
 from recipes.compile.linker import project_warnings
+from recipes.compile.paths import log_of
 from recipes.compile.plan import Plan
 from recipes.compile.product import Candidate, Product, by_file, candidates, find, named, no_such, programs
 from recipes.compile.record import BuildRecord, StepResult
@@ -72,6 +73,11 @@ def _choose(
     planned: Plan, step: Step, product: Product, record: BuildRecord, make_target: Callable[[Step], object]
 ) -> Candidate:
     found, name = candidates(product), planned.sample.name
+    if not found and planned.runs_build_files:
+        raise BadInput(
+            f"the build of {name} made no program for this platform",
+            f"does it build only a library? What it said is in {str(log_of(planned.work, 'build'))!r}",
+        )
     if not product.target:  # what an earlier call had made by name in addition does not count
         known = {path for path, _, _ in record.programs}
         return find(product, name, [each for each in found if _is_one_of(known, product, each)])

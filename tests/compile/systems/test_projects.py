@@ -224,7 +224,7 @@ def test_a_failed_build_ends_with_the_reason(workspace: Workspace) -> None:
     with pytest.raises(CommandFailed, match=r"build failed: .*main\.c:1:\d+: error: .*missing") as caught:
         make(project(workspace, files, "cmake"), "gcc-static", workspace)
     assert "missing" in caught.value.output
-    log = workspace.build / "logs/app-gcc-static-linux-amd64.log"
+    log = workspace.build / "logs/app-gcc-static-linux-amd64-build.log"
     assert caught.value.hint == f"the whole output is in {str(log)!r}"
     assert "ninja: build stopped" in log.read_text()
 
