@@ -73,7 +73,7 @@ def _choose(
     planned: Plan, step: Step, product: Product, record: BuildRecord, make_target: Callable[[Step], object]
 ) -> Candidate:
     found, name = candidates(product), planned.sample.name
-    if not found and planned.runs_build_files:
+    if not (found or product.target) and planned.runs_build_files:
         raise BadInput(
             f"the build of {name} made no program for this platform",
             f"does it build only a library? What it said is in {str(log_of(planned.work, 'build'))!r}",
