@@ -129,7 +129,7 @@ def activity(title: str) -> Iterator[Callable[[bytes], None]]:
             return
         with _task(title, None, written=True) as (display, task):
             while not over.wait(0.2):
-                display.update(task, description=f"{title}: {printable.line(shortened(last[0], room))}")
+                display.update(task, description=printable.line(f"{title}: {shortened(last[0], room)}"))
 
     shown = not quiet and is_terminal()
     thread = threading.Thread(target=keep_showing if shown else keep_saying, daemon=True)

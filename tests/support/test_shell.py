@@ -24,6 +24,15 @@ def test_both_outputs_and_the_exit_code_are_captured() -> None:
     assert (done.stdout, done.stderr, done.exit_code, done.stopped) == (b"out\n", b"err\n", 7, "")
 
 
+def test_both_outputs_in_one_order() -> None:
+    """`merged` has both outputs as a terminal would show them, and `watch` hears all of it while it is written."""
+    code = "import os\nfor n in range(99): os.write(1 + n % 2, b'%d\\n' % n)"
+    heard: list[bytes] = []
+    done = shell.run(python(code), merged=True, watch=heard.append)
+    assert done.stdout == b"".join(b"%d\n" % number for number in range(99))
+    assert (done.stderr, b"".join(heard)) == (b"", done.stdout)
+
+
 def test_large_input_and_output_do_not_deadlock() -> None:
     """A process that reads and writes more than a pipe holds, at the same time, is served."""
     data = os.urandom(3_000_000)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from recipes.compile import plan
 from recipes.compile.recipe import RECIPES
+from recipes.compile.systems import confined as confine
 from recipes.errors import BadInput, CommandFailed
 from recipes.model import Command, Platform
 from recipes.pipeline import Project, build_program
 from recipes.samples.reader import load
 from recipes.support import shell
+from recipes.support.shell import Completed
 from recipes.support.workspace import Workspace
 from tests.compile.programs import make, output, run, write
 from tests.compile.systems import projects
-from tests.need import need_tool
+from tests.need import need, need_tool
 
 WORD_C = "#include <stdio.h>\nint main(void) { puts(WORD); return 0; }\n"
 COMPILE = "$(CC) -DWORD='\"$@\"' -o $@ main.c"
@@ -97,11 +100,45 @@ def test_a_target_in_a_project_that_does_not_build(
         make(load("app", workspace), "gcc-static", workspace)
 
 
+def confined(folder: Path, *argv: str) -> Completed:
+    return shell.run(Command((sys.executable, "-I", "-S", confine.__file__, str(folder), "--", *argv)))
+
+
+@pytest.fixture
+def confinement(tmp_path: Path) -> None:
+    """The kernel can confine a process, or the test ends."""
+    need(confined(tmp_path, "true").exit_code == 0, "a kernel with Landlock")
+
+
+def test_a_confined_process(confinement: None, tmp_path: Path) -> None:
+    """It reads everything, writes below the one folder, and can do nothing else to what is outside."""
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (outside / "there").write_text("as it was")
+    script = f"cat {outside}/there >{inside}/a && mkdir {inside}/b && mv {inside}/a {inside}/b/c && echo >/dev/null"
+    assert confined(inside, "sh", "-c", script).exit_code == 0
+    assert (inside / "b/c").read_text() == "as it was"
+    for words in (
+        f"echo more >>{outside}/there",
+        f"rm {outside}/there",
+        f"mkdir {outside}/new",
+        f"ln -s x {outside}/new",
+        f"mv {inside}/b/c {outside}/new",
+        f"ln {outside}/there {inside}/linked && rm {outside}/there",
+        f"truncate -s 0 {outside}/there",
+    ):
+        assert confined(inside, "sh", "-c", words).exit_code != 0, words
+    assert [path.name for path in outside.iterdir()] == ["there"]
+    assert (outside / "there").read_text() == "as it was"
+    assert confined(inside, str(tmp_path / "none")).exit_code == 127
+
+
 INSTALL = "install: all\n\tmkdir -p $(DESTDIR)/usr/bin $(DESTDIR)/usr/share/app\n"
 
 
 @pytest.mark.slow
-def test_where_a_program_is_installed(workspace: Workspace, tools: None) -> None:
+def test_where_a_program_is_installed(workspace: Workspace, tools: None, confinement: None) -> None:
     """The project's own `install` says which program is meant, where it is to be, and what belongs to it."""
     makefile = f"all: one two\none two: main.c\n\t{COMPILE}\n{INSTALL}"
     makefile += "\tcp two $(DESTDIR)/usr/bin/2\n\techo data > $(DESTDIR)/usr/share/app/data\n"
