@@ -235,9 +235,11 @@ def _tools(context: BuildContext) -> Iterator[Step]:
             context.work,
             archivers_know_lto=archivers.know_lto,
         )
+        first, *usual = names
+        yield write(context, f"tools/{first}", script)
         # What a project compiles for its own use is called by the usual names, and has to run here.
-        for name in names[: 1 if context.foreign else None]:
-            yield write(context, f"tools/{name}", script)
+        for name in usual if not context.foreign else ():
+            yield write(context, f"tools/{name}", wrapper.alias(context.tools / first))
     for prefix in ("", "gcc-"):
         yield write(context, f"tools/{prefix}{wrapper.AR}", wrapper.forward(archivers.archiver))
         yield write(context, f"tools/{prefix}{wrapper.RANLIB}", wrapper.forward(archivers.ranlib))

@@ -78,6 +78,11 @@ def forward(argv: tuple[str, ...]) -> str:
     return f'#!/bin/sh\nPATH=${{PATH#*:}} exec {shlex.join(argv)} "$@"\n'
 
 
+def alias(script: Path) -> str:
+    """A script that is `script` under another name."""
+    return f'#!/bin/sh\nexec {shlex.quote(str(script))} "$@"\n'
+
+
 STRIP = """\
 #!/bin/sh
 # The recipe's linker strips already, and this machine's `strip` may not know the other CPU: at most a copy is wanted.
