@@ -69,6 +69,8 @@ def build(
         try:
             return _build(planned, workspace, jobs, echo)
         except CommandFailed as error:
+            if first is not None:
+                note(error.message)
             first = first or error
     assert first is not None
     raise first
