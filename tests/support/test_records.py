@@ -41,7 +41,7 @@ STEP = StepResult(
     inputs=(("c", "d", (5, 6, 7, 8)),),
     warnings=("w",),
 )
-BUILD = BuildRecord({"compile": STEP, "link": STEP}, "0", 9, mapped=True)
+BUILD = BuildRecord({"compile": STEP, "link": STEP}, complete=True, programs=(("e", "f", (9, 9, 9, 9)),))
 WRONG: list[Any] = [{"surprise": 1}, [[]], 1.5]
 VALUES = [BASE, FACTS, EVERYTHING, LAYER, BUILD]
 
