@@ -15,7 +15,8 @@ _NO_PRODUCTS = frozenset({"CMakeFiles", "meson-private", "meson-info", "_deps", 
 """Folders where build systems try their compilers out, keep books, or build what they have downloaded."""
 
 _ASIDE = ("test", "example", "sample", "demo", "bench", "conf", "helper", "contrib", "fuzz")
-"""How the names of folders begin in which a project keeps programs that are not what it is about."""
+_FROM_OTHERS = ("deps", "third_party", "thirdparty", "3rdparty", "vendor", "external", "subprojects")
+"""How the names of folders begin whose programs are not what a project is about: its own, and other projects'."""
 
 _ON_PATH = ("bin", "sbin")
 
@@ -50,6 +51,10 @@ class Candidate:
     def path(self) -> Path:
         return self.paths[0]
 
+    def under(self, name: str) -> Candidate:
+        """The same, with the path first that has this name."""
+        return replace(self, paths=tuple(sorted(self.paths, key=lambda path: path.name != name)))
+
     def is_called(self, name: str) -> bool:
         return any(path.name == name for path in (*self.paths, *map(Path, self.installed)))
 
@@ -69,7 +74,7 @@ class Candidate:
     def is_aside(self) -> bool:
         """Whether it is a test, an example or the like: it is not installed for users, and lies in such a folder."""
         return not self.is_on_path and all(
-            any(part.lower().startswith(_ASIDE) for part in path.parts[:-1]) for path in self.paths
+            any(part.lower().startswith((*_ASIDE, *_FROM_OTHERS)) for part in path.parts[:-1]) for path in self.paths
         )
 
 
@@ -90,7 +95,7 @@ def _named(target: str, found: Sequence[Candidate], name: str) -> Candidate:
         raise BadInput(f"{name} makes several {target}: {_listed(fitting)}", hint="give the path with --target")
     if not fitting:
         raise no_such(name, target, [str(each.path) for each in found])
-    return fitting[0]
+    return fitting[0].under(Path(target).name)
 
 
 def _own(product: Product, found: Sequence[Candidate], name: str) -> Candidate:
@@ -102,7 +107,7 @@ def _own(product: Product, found: Sequence[Candidate], name: str) -> Candidate:
         fitting = [each for each in wanted if each.is_called(called)]
         fitting = [each for each in fitting if each.is_on_path] or fitting
         if len(fitting) == 1:
-            return fitting[0]
+            return fitting[0].under(called)
     on_path = [each for each in wanted if each.is_on_path]
     for left in (wanted, on_path):
         if len(left) == 1:
@@ -187,6 +192,14 @@ def _files(tree: Path) -> Iterator[Path]:
                 yield path
 
 
+def _with_names(candidate: Candidate) -> str:
+    others = list(dict.fromkeys(path.name for path in candidate.paths if path.name != candidate.path.name))
+    if not others:
+        return str(candidate.path)
+    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    return f"{candidate.path} (also {', '.join(others[:3])}{more})"
+
+
 def _listed(found: Sequence[Candidate]) -> str:
-    shown = ", ".join(str(each.path) for each in found[:40])
+    shown = ", ".join(map(_with_names, found[:40]))
     return f"{shown} and {len(found) - 40} more" if len(found) > 40 else shown

@@ -155,6 +155,16 @@ def test_equal_files_are_one(tree: Tree) -> None:
     assert tree.found("programs/obj/conf_1/zstd") == "programs/zstd"
 
 
+def test_the_names_of_one_program(tree: Tree) -> None:
+    """A copy under another name is listed with the first one, and taken under the name that is asked for."""
+    tree.put("src/server", "src/client")
+    for name in ("check", "sentinel"):
+        shutil.copy(tree.folder / "src/server", tree.folder / "src" / name)
+    assert tree.error()[0] == "it makes 2 programs: src/check (also sentinel, server), src/client"
+    assert tree.found("server") == "src/server"
+    assert tree.found(names=("server",)) == "src/server"
+
+
 @pytest.mark.parametrize("name", ["lua5.4-5.4.4", "lua-5.4.6", "lua", "LUA_5.4"])
 def test_the_one_that_is_called_like_the_project(tree: Tree, tmp_path: Path, name: str) -> None:
     """With or without a version in the name of the folder."""
@@ -182,8 +192,8 @@ def test_the_names_that_are_written_down(tree: Tree, tmp_path: Path) -> None:
 
 def test_what_lies_aside_is_none(tree: Tree) -> None:
     """Tests, examples and helpers count only where there is nothing else."""
-    tree.put("tests/it", "examples/deep/it")
-    assert tree.error()[0].startswith("it makes 2 programs")
+    tree.put("tests/it", "examples/deep/it", "deps/lua/src/lua")
+    assert tree.error()[0].startswith("it makes 3 programs")
     tree.put("app")
     assert tree.found() == "app"
     assert tree.found("tests/it") == "tests/it"
