@@ -129,14 +129,16 @@ PROGRAM = "/app"
 class ImageSettings:
     """What a sample may choose about its image. Source: OCI image-spec, "Image Configuration".
 
-    `path` is where the program stands; `called` is a link to it that is the entry point, "" where there is none.
+    `path` is where the program stands, "" where it says that itself; `called` is a link to it that is the entry point,
+    "" where there is none. `install` takes along what the project installs beside its program.
     `needs` names the data that is added (see `package.runtime_data`); None adds what the verdict says is missing.
     `zones` are the time zones that are meant, () for all; `ca` are certificates that the CA bundle holds beside the
     usual ones.
     """
 
-    path: str = PROGRAM
+    path: str = ""
     called: str = ""
+    install: bool = False
     user: str = "65532:65532"
     workdir: str = "/"
     cmd: tuple[str, ...] = ()
@@ -153,8 +155,12 @@ class ImageSettings:
     ca: tuple[Path, ...] = ()
 
     @property
+    def place(self) -> str:
+        return self.path or PROGRAM
+
+    @property
     def entrypoint(self) -> str:
-        return self.called or self.path
+        return self.called or self.place
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +305,12 @@ class Program:
     @property
     def size(self) -> int:
         return self.facts.size
+
+    @property
+    def place(self) -> str:
+        """Where it stands in an image: where the sample says, else where its own project installs it, else /app."""
+        own = self.build.installed.program if self.build.installed else PROGRAM
+        return self.sample.image.path or own
 
 
 # ── what it is put on ────────────────────────────────────────────────────────────────────────────────────────────────

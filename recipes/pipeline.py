@@ -191,7 +191,7 @@ def judge_on(project: Project, program: Program, base: BaseImage, additions: Add
             warnings=build.warnings,
             commands=build.commands,
             linker_map=build.linker_map,
-            entry=settings.path,
+            entry=settings.place,
             argv0=settings.called,
         )
 
@@ -202,7 +202,7 @@ def judge_on(project: Project, program: Program, base: BaseImage, additions: Add
         "env": env,
         "user": settings.user,
         "workdir": settings.workdir,
-        "path": settings.path,
+        "path": settings.place,
         "called": settings.called,
         "tmp": additions.tmp,
         "build": [build.warnings, [(command.argv, command.env, str(command.cwd)) for command in build.commands]],
@@ -212,7 +212,7 @@ def judge_on(project: Project, program: Program, base: BaseImage, additions: Add
 
 def _with_own_folders(root: RootFs, additions: Additions) -> RootFs:
     """With the folders that the program's layer brings: $ORIGIN may lead through its own."""
-    root = root.with_folder(os.path.dirname(additions.settings.path))
+    root = root.with_folder(os.path.dirname(additions.settings.place))
     return root.with_folder(assemble.TMP.path, assemble.TMP.mode) if additions.tmp else root
 
 
@@ -264,17 +264,34 @@ PROBE = Sample("probe", Path(__file__).parent / "package/probe", "c++", (Path("p
 
 
 def _placed(project: Project, program: Program, base: BaseImage) -> ImageSettings:
-    """The sample's settings, with the program where the base's links lead.
+    """The sample's settings, with the program at its place, which is where the base's links lead.
 
     A layer with /bin/x would put a folder in the place of a base's link from /bin to /usr/bin.
     """
-    settings = program.sample.image
+    settings = replace(program.sample.image, path=program.place)
     if settings.path == PROGRAM or not base.layers:
         return settings
     root = open_root(project, base)
     return replace(
         settings, path=root.standing(settings.path), called=settings.called and root.standing(settings.called)
     )
+
+
+def _tell_left_out(program: Program) -> None:
+    """Say what the program's project installs beside it, where the image has none of it."""
+    installed = program.build.installed
+    if installed is None or program.sample.image.install:
+        return
+    from recipes.package.installed import data_of
+
+    data = data_of(installed)
+    if data:
+        folders = ", ".join(sorted({os.path.dirname(entry.path) for entry in data})[:3])
+        size = sum(entry.size() for entry in data)
+        console.note(
+            f"note: the project installs {len(data)} more files ({size:,} bytes) that the program may read, such as in "
+            f"{folders}: --set install=true takes all along"
+        )
 
 
 def _lacks_tmp(project: Project, base: BaseImage, more: tuple[Layer, ...]) -> bool:
@@ -299,6 +316,11 @@ def _own_files(project: Project, program: Program, settings: ImageSettings) -> t
     entries = settings.files
     if settings.called:
         entries = (*entries, FileEntry(settings.called, None, 0o777, link=settings.path))
+    if settings.install and program.build.installed:
+        from recipes.package.installed import beside
+
+        own = {entry.path for entry in (*entries, FileEntry(settings.path, None, 0))}
+        entries = (*entries, *(entry for entry in beside(program.build.installed) if entry.path not in own))
     if settings.healthcheck and settings.healthcheck.http:
         probe = compiling.build(PROBE, RECIPES["zig-static-small"], program.platform, project.workspace)
         entries = (*entries, FileEntry(settings.healthcheck.test[0], probe.path, 0o755))
@@ -355,6 +377,8 @@ def package_and_run(
     project.store.tag(latest_name(image), image.manifest, platform=image.platform)
     for each in image.additions.runtime_data:
         console.note(f"added {each.need}: {each.reason}")
+    if not program.build.cached:
+        _tell_left_out(program)
     if engine is not None:
         engine.load(image)
     outcome = try_run(project, image, engine) if engine is not None and run else None

@@ -41,7 +41,7 @@ def assemble(
     the program. Nothing is compressed again that was assembled before: a record says which layer a file became.
     """
     additions = additions or Additions()
-    files = (FileEntry(additions.settings.path, program.path, _MODE), *((TMP,) if additions.tmp else ()))
+    files = (FileEntry(additions.settings.place, program.path, _MODE), *((TMP,) if additions.tmp else ()))
     layer = data_layer(files, store, compression, {program.path: program.sha256})
     entrypoint = entrypoint or (additions.settings.entrypoint,)
     image = finish(program, base, layer, store, name=name, additions=additions, entrypoint=entrypoint)

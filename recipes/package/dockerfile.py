@@ -39,7 +39,7 @@ def render(image: Image, program: str = "app") -> str:
         name = _plain(base.name)
         lines.insert(0, f"# The base {name} is not a registry image: load it first, for example with `invoke export`.")
     lines += [f"ADD {_array([name, '/'])}" for name in (*_data_names(image), *([_TMP] if image.additions.tmp else []))]
-    lines.append(f"COPY {_array([program, _escape(settings.path)])}")
+    lines.append(f"COPY {_array([program, _escape(settings.place)])}")
     lines += [f"ENV {_pair(name, value)}" for name, value in settings.env]
     lines += [f"LABEL {_pair(name, value)}" for name, value in settings.labels]
     lines += [f"EXPOSE {port}" for port in settings.ports]

@@ -2,6 +2,7 @@
 
 [image]
 path = "/usr/bin/hello"                  # where the program stands, if not at /app
+install = true                           # take along what the project installs beside its program
 user = "65532:65532"                     # numbers, or names that /etc/passwd has
 workdir = "/"
 cmd = ["--verbose"]
@@ -35,24 +36,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, get_args
 
 from recipes.errors import BadInput, unknown
-from recipes.model import Environment, FileEntry, HealthCheck, ImageSettings, Need
+from recipes.model import PROGRAM, Environment, FileEntry, HealthCheck, ImageSettings, Need
 from recipes.samples.settings import Table, is_absolute, is_text, is_texts
 
 KEYS = (
-    *(
-        "path",
-        "user",
-        "workdir",
-        "cmd",
-        "env",
-        "ports",
-        "volumes",
-        "stop_signal",
-        "healthcheck",
-        "labels",
-        "annotations",
-    ),
-    *("files", "needs", "zones", "ca"),
+    *("path", "install", "user", "workdir", "cmd", "env", "ports", "volumes", "stop_signal"),
+    *("healthcheck", "labels", "annotations", "files", "needs", "zones", "ca"),
 )
 _LISTS = ("cmd", "ports", "volumes", "zones", "ca", "needs")
 _TABLES = ("env", "labels", "annotations", "files", "healthcheck")
@@ -79,12 +68,13 @@ def read(table: Table, locate: Locate, start: ImageSettings | None = None) -> Im
     volumes, workdir = _volumes(table, start.volumes), _workdir(table, start.workdir)
     folders = [*(("volumes", path) for path in volumes), ("workdir", workdir)]
     path, called = _path(table, start)
-    places = {name: "where the program is" for name in (path, called) if name}
+    places = {name: "where the program is" for name in (path or PROGRAM, called) if name}
     _check_places(table, files, folders, {**places, **_probe(health)})
     return replace(
         start,
         path=path,
         called=called,
+        install=_install(table, start.install),
         user=_user(table, start.user),
         workdir=workdir,
         cmd=table.texts("cmd", start.cmd),
@@ -181,9 +171,18 @@ def _volumes(table: Table, start: tuple[str, ...]) -> tuple[str, ...]:
 def _path(table: Table, start: ImageSettings) -> tuple[str, str]:
     """Where the program stands, and what else it is called: no longer that, where another place is given."""
     value = table.text("path", start.path)
+    if "path" not in table.values:
+        return start.path, start.called
     if not _is_plain(value) or _is_kernels_own(value) or _deletes(value):
         raise table.wrong("path", f"is {value!r}", hint='an absolute path of a file, for example "/usr/bin/hello"')
-    return (value, start.called) if "path" not in table.values else (value, "")
+    return value, ""
+
+
+def _install(table: Table, start: bool) -> bool:
+    value = table.values.get("install", start)
+    if value not in (True, False, "true", "false"):
+        raise table.wrong("install", "has to be true or false")
+    return value in (True, "true")
 
 
 def _probe(health: HealthCheck | None) -> dict[str, str]:

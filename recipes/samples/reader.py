@@ -36,7 +36,7 @@ from typing import Any, cast
 
 from recipes.errors import BadInput, unknown
 from recipes.languages import C_SUFFIXES, CPP_SUFFIXES
-from recipes.model import PROGRAM, BuildSystem, Environment, Expect, ImageSettings, Language, Sample
+from recipes.model import BuildSystem, Environment, Expect, ImageSettings, Language, Sample
 from recipes.samples.settings import Table, is_text
 from recipes.support.workspace import Workspace
 
@@ -143,11 +143,11 @@ def _at_home(file: Path, root: Path) -> tuple[str, str]:
     On this machine that is only said of what is installed: other places, such as a home, mean nothing elsewhere.
     """
     if not (file.resolve().is_relative_to(root) and file.parent.resolve().is_relative_to(root)):
-        return PROGRAM, ""
+        return "", ""
     place = file.resolve().relative_to(root)
     called = file.parent.resolve().relative_to(root) / file.name
     if root == _MACHINE and place.parts[0] not in _INSTALLED:
-        return PROGRAM, ""
+        return "", ""
     kept = called != place and (root != _MACHINE or called.parts[0] in _INSTALLED)
     return f"/{place}", f"/{called}" if kept else ""
 

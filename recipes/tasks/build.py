@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         "sample": "a name under samples/, a path to a project, or a Go program as module/path/cmd@version",
         "run": "do not run the image; with --engine local no engine is contacted",
         "plan": "print the commands and run nothing",
+        "install": "take along all that the project installs beside its program, such as its data",
         **TRIAL,
         "platform": COMMON["platforms"],
         **{name: COMMON[name] for name in ("recipe", "base", "target", "package", *BUILDING, "set_", *RUNNING)},
@@ -76,6 +77,7 @@ def build_static(
     set_: Sequence[str] = MANY,
     run: bool = True,
     plan: bool = False,
+    install: bool = False,
     target: str = "",
     package: str = "",
     build: str = "",
@@ -87,8 +89,9 @@ def build_static(
 
     one_of("format", format, ("text", "json"))
     project = open_project(c, compression, jobs=jobs, max_blob=max_blob)
+    changes = (*set_, *(["install=true"] if install else []))
     trial = Trial(args, stdin, expect, expect_exit, serves)
-    source = trial.of(load(project, Selection(sample, target, package, set_, build=build, options=option)))
+    source = trial.of(load(project, Selection(sample, target, package, changes, build=build, options=option)))
     named, wanted = named_recipe(source, recipe), platforms_of(platform)
     if plan:
         for where in wanted:

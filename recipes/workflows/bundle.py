@@ -58,7 +58,7 @@ def make(project: Project, program: Program, wanted: Wanted | None = None) -> Ba
         root,
         program.platform,
         path=path,
-        new_path=program.sample.image.path,
+        new_path=program.place,
         env=(*env, *program.sample.image.env),
         new_env=program.sample.image.env,
         named=wanted.named,
@@ -126,7 +126,7 @@ def _open(project: Project, source: str, program: Program) -> tuple[RootFs, Envi
     if folder is not None:
         return project.roots.of_folder(folder), (), _place(program, folder.resolve())
     base = resolve(source, program.platform, project.workspace, project.store, retry=True)
-    return open_root(project, base), base.env, program.sample.image.path
+    return open_root(project, base), base.env, program.place
 
 
 def _place(program: Program, top: Path) -> str:
@@ -136,4 +136,4 @@ def _place(program: Program, top: Path) -> str:
         file = (sample.folder / sample.sources[0]).resolve()
         if file.is_relative_to(top):
             return f"/{file.relative_to(top)}"
-    return sample.image.path
+    return program.place
