@@ -9,7 +9,7 @@ import pytest
 
 from recipes.model import RunOutcome, RunStatus
 from recipes.workflows.home import difference
-from tests.cli import HELLO, add, call
+from tests.cli import HELLO, add, call, error
 from tests.schemas import read
 from tests.workflows.test_bundle import compile_to
 
@@ -108,3 +108,12 @@ def test_sources_are_compared_where_it_is_asked_for(project: Path) -> None:
     assert b", as at home\n" in first.stdout, first.stderr.decode()
     again = call(project, "smallest", "plain", "--engine=local")
     assert b"at home" not in again.stdout
+
+
+@pytest.mark.slow
+def test_a_reference_that_cannot_be_built_is_an_error(project: Path) -> None:
+    """It was asked for: its failure is told as one, and is not the reason why candidates are rejected."""
+    add(project, "plain", HELLO)
+    done = call(project, "smallest", "plain", "--engine=local", "--reference", PATH="/nonexistent")
+    assert done.exit_code == 4
+    assert "g++" in error(done)
