@@ -158,10 +158,10 @@ def bad_base_of_the_project(project: Path) -> Attack:
     return Attack(("verify", "/bin/true", f"--base={EVIL}"), "error: ")
 
 
-def what_a_program_writes(project: Path) -> Attack:
+def what_a_program_writes(project: Path, settings: str = "", ours: str = "started, exit code 1") -> Attack:
     words = "".join(f"\\{byte:03o}" for byte in EVIL.encode())
-    add(project, "loud", f'#include <cstdio>\nint main() {{ std::fputs("{words}", stderr); return 1; }}\n')
-    return Attack(("build-static", "loud", "--engine=local", RECIPE), "not as expected")
+    add(project, "loud", f'#include <cstdio>\nint main() {{ std::fputs("{words}", stderr); return 1; }}\n', settings)
+    return Attack(("build-static", "loud", "--engine=local", RECIPE), ours)
 
 
 def damaged_login(project: Path) -> Attack:
@@ -199,6 +199,9 @@ ATTACKS = {
     "bases": bases_of_the_project,
     "bad base": bad_base_of_the_project,
     "program": what_a_program_writes,
+    "program of which more is expected": lambda project: what_a_program_writes(
+        project, 'expect = "more"\n', "not as expected"
+    ),
     "config.json": damaged_login,
 }
 

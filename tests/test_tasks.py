@@ -416,7 +416,7 @@ int main(int argc, char **argv) {
 """
 
 
-@pytest.mark.parametrize("task", ["build-static", "package", "compare-sizes"])
+@pytest.mark.parametrize("task", ["build-static", "package", "compare-sizes", "bundle"])
 def test_the_trial_run_is_asked_for_and_changes_no_image(project: Path, task: str) -> None:
     """Arguments, stdin and what is expected are those of the command line; the image is the same to the bit."""
     folder = add(project, "echo", ECHO, 'args = ["own"]\nstdin = "1"\nexpect = "own 1\\n"\n')
@@ -424,12 +424,13 @@ def test_the_trial_run_is_asked_for_and_changes_no_image(project: Path, task: st
         "build-static": ("--sample=echo", "--recipe=gcc-static"),
         "package": ("--file=echo",),
         "compare-sizes": ("--samples=echo", "--recipes=gcc-static", "--bases=scratch"),
+        "bundle": ("--target=echo",),
     }[task]
     if task == "package":
         shell.check(Command((need_tool("g++"), "-static", "-o", str(project / "echo"), str(folder / "main.cpp"))))
 
     def tried(*words: str) -> tuple[int, str, str]:
-        done = invoke(project, task, *which, "--engine=local", "--format=json", *words)
+        done = call(project, task, *which, "--engine=local", "--format=json", *words)
         (row,) = json.loads(done.stdout)["rows"]
         code = done.exit_code if task != "compare-sizes" else 0 if row["runs"] else 3
         return code, row["run"]["stdout"], row["digest"]
@@ -463,7 +464,7 @@ def test_a_trial_that_makes_no_sense(shared_project: Path, words: tuple[str, ...
 
 def test_a_trial_of_several_samples(shared_project: Path) -> None:
     """Arguments are those of one program: compare-sizes takes them for one sample alone."""
-    done = invoke(shared_project, "compare-sizes", "--samples=hi,hi2", "--args=x")
+    done = call(shared_project, "compare-sizes", "--samples=hi,hi2", "--args=x")
     assert done.exit_code == 2
     assert "options for the trial run are for one sample" in error(done)
 

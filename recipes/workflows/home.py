@@ -30,18 +30,22 @@ _SHOWN = 60
 def home_of(project: Project, sample: Sample, *, asked: bool) -> Home | None:
     """What runs of `sample` are compared with: a file is, unless something is expected; sources where it is asked for.
 
-    The program has to be one for this machine, and for sources its dynamic build.
+    The program has to be one for this machine, and for sources its dynamic build, which is made here and now: raises
+    what building raises.
     """
     if not asked and (sample.language != "binary" or sample.expect is not None):
         return None
-    return Home(project, sample)
+    if sample.language == "binary":
+        return Home(project, sample)
+    built = pipeline.build_program(project, sample, bundle.dynamic_recipe(sample.language), Platform.host())
+    return Home(project, sample, built)
 
 
 class Home:
     """The run at home, made when it is first needed, and once for all images."""
 
-    def __init__(self, project: Project, sample: Sample) -> None:
-        self._project, self._sample = project, sample
+    def __init__(self, project: Project, sample: Sample, built: Program | None = None) -> None:
+        self._project, self._sample, self._built = project, sample, built
 
     def compared(self, row: SizeRow) -> SizeRow:
         """`row` with how its run compares; as it is, where nothing was run, or it is for another CPU."""
@@ -57,10 +61,7 @@ class Home:
 
     @cached_property
     def _program(self) -> Program:
-        sample, host = self._sample, Platform.host()
-        if sample.language == "binary":
-            return pipeline.take_program(self._project, sample, host)
-        return pipeline.build_program(self._project, sample, bundle.dynamic_recipe(sample.language), host)
+        return self._built or pipeline.take_program(self._project, self._sample, Platform.host())
 
     @property
     def _place(self) -> str:

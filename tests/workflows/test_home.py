@@ -9,7 +9,7 @@ import pytest
 
 from recipes.model import RunOutcome, RunStatus
 from recipes.workflows.home import difference
-from tests.cli import HELLO, add, invoke
+from tests.cli import HELLO, add, call, error
 from tests.schemas import read
 from tests.workflows.test_bundle import compile_to
 
@@ -79,12 +79,12 @@ TELLS = '#include <stdio.h>\nint main(void) { return puts(fopen("/etc/ld.so.cach
 def test_a_bundle_of_a_file(project: Path, tmp_path: Path, code: str, exit_code: int, said: str) -> None:
     """It is run at home, too: another ending is a failure, another output is said."""
     file = str(compile_to(tmp_path / "program", code))
-    done = invoke(project, "bundle", file, "--from=rootfs:/", "--engine=local")
+    done = call(project, "bundle", file, "--from=rootfs:/", "--engine=local")
     assert said in done.stdout.decode(), done.stderr.decode()
     assert b"as at home" in done.stdout
     assert done.exit_code == exit_code
     # Whoever says what is expected is not told what home does.
-    strict = invoke(project, "bundle", file, "--from=rootfs:/", "--engine=local", "--expect-exit=9")
+    strict = call(project, "bundle", file, "--from=rootfs:/", "--engine=local", "--expect-exit=9")
     assert (strict.exit_code, b"at home" in strict.stdout) == (3, False)
 
 
@@ -92,7 +92,7 @@ def test_a_bundle_of_a_file(project: Path, tmp_path: Path, code: str, exit_code:
 def test_the_smallest_that_ends_as_at_home(project: Path, tmp_path: Path) -> None:
     """A candidate that starts and ends otherwise than at home is not the one."""
     file = str(compile_to(tmp_path / "program", LOOKS, "-static"))
-    done = invoke(project, "smallest", file, "--engine=local", "--format=json")
+    done = call(project, "smallest", file, "--engine=local", "--format=json")
     document = read("smallest", done.stdout)
     assert done.exit_code == 3
     assert [each["left"] for each in document["rungs"]] == [
@@ -104,7 +104,16 @@ def test_the_smallest_that_ends_as_at_home(project: Path, tmp_path: Path) -> Non
 def test_sources_are_compared_where_it_is_asked_for(project: Path) -> None:
     """Their dynamic build is what runs at home; without --reference nothing does."""
     add(project, "plain", HELLO)
-    first = invoke(project, "smallest", "plain", "--engine=local", "--reference")
+    first = call(project, "smallest", "plain", "--engine=local", "--reference")
     assert b", as at home\n" in first.stdout, first.stderr.decode()
-    again = invoke(project, "smallest", "plain", "--engine=local")
+    again = call(project, "smallest", "plain", "--engine=local")
     assert b"at home" not in again.stdout
+
+
+@pytest.mark.slow
+def test_a_reference_that_cannot_be_built_is_an_error(project: Path) -> None:
+    """It was asked for: its failure is told as one, and is not the reason why candidates are rejected."""
+    add(project, "plain", HELLO)
+    done = call(project, "smallest", "plain", "--engine=local", "--reference", PATH="/nonexistent")
+    assert done.exit_code == 4
+    assert "g++" in error(done)
