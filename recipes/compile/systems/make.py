@@ -13,6 +13,11 @@ from recipes.compile.systems import project, wrapper
 from recipes.compile.systems.buildtools import require
 from recipes.compile.systems.protocol import PlannedSteps
 
+_INSTALL = """\
+"$@" DESTDIR="$DESTDIR" install ||
+"$@" DESTDIR= PREFIX="$DESTDIR/usr/local" prefix="$DESTDIR/usr/local" install"""
+"""A Makefile that does not know DESTDIR mostly has a prefix. Source: GNU Coding Standards, 7.2.4 and 7.2.5."""
+
 
 def steps(context: BuildContext) -> PlannedSteps:
     """Built in the copy itself. Raises: ToolMissing, BadInput."""
@@ -21,17 +26,15 @@ def steps(context: BuildContext) -> PlannedSteps:
 
 
 def _settings(context: BuildContext) -> tuple[Step, ...]:
-    """The default settings, where a project is configured as Linux is and nobody has done that.
+    """The default settings of a project that is configured as Linux is, and was not.
 
     Source: the kernel's documentation, "Kconfig make config".
     """
     folder = context.sample.folder
-    rules = (folder / "Makefile", folder / "scripts/kconfig/Makefile")
     if (folder / ".config").exists() or not any((folder / name).is_file() for name in ("Kconfig", "Config.in")):
         return ()
-    if not any(
-        re.search(r"^defconfig:", path.read_text(errors="replace"), re.MULTILINE) for path in rules if path.is_file()
-    ):
+    rules = [path for name in ("Makefile", "scripts/kconfig/Makefile") if (path := folder / name).is_file()]
+    if not any(re.search(r"^defconfig:", path.read_text(errors="replace"), re.MULTILINE) for path in rules):
         return ()
     argv = (*_make(context), "defconfig")
     return (project.run(context, "configure", context.source, *argv, output=context.source / ".config"),)
@@ -46,8 +49,7 @@ def run(context: BuildContext, *words: str) -> tuple[Step, ...]:
     )
     if goals:
         return (build,)
-    where = f"DESTDIR={context.installed}"
-    return (build, project.install(context, context.source, *argv, *words, where, "install"))
+    return (build, project.install(context, context.source, "sh", "-c", _INSTALL, "install", *argv, *words))
 
 
 def target(context: BuildContext, *, options: bool = True) -> Step | None:

@@ -153,6 +153,20 @@ def test_where_a_program_is_installed(workspace: Workspace, tools: None, confine
 
 
 @pytest.mark.slow
+def test_an_installation_that_knows_a_prefix(workspace: Workspace, tools: None, confinement: None) -> None:
+    """A Makefile without DESTDIR is told another prefix, and cannot write to its own one."""
+    outside = workspace.root / "outside"
+    outside.mkdir()
+    makefile = f"PREFIX = {outside}\nall: one two\none two: main.c\n\t{COMPILE}\n"
+    makefile += "install: all\n\tmkdir -p $(PREFIX)/bin\n\tcp two $(PREFIX)/bin/\n"
+    binary = make(write(workspace, {"main.c": WORD_C, "Makefile": makefile}), "gcc-static", workspace)
+    assert output(binary) == "two\n"
+    assert binary.build.installed is not None
+    assert binary.build.installed.program == "/usr/local/bin/two"
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.slow
 def test_an_installation_that_knows_no_other_place(
     workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
