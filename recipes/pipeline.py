@@ -111,7 +111,9 @@ def _build_with_cgo_as_needed(
         if not compiling.has_cgo_stub(program, project.workspace):
             return program
         reason = "without cgo, a package of it has an error in the place of its code"
-    except errors.CommandFailed:
+    except errors.CommandFailed as error:
+        if not compiling.lacks_code(error.output):
+            raise
         packages = compiling.cgo_packages(sample, without, platform, project.workspace)
         if not packages:
             raise

@@ -8,6 +8,7 @@ from recipes.errors import CommandFailed, shortened
 
 _PROGRESS = re.compile(r"go: (downloading|finding|added|upgraded) ")
 _TOO_OLD = re.compile(r"requires go >= (\S+)")
+_LACKING = re.compile(r": undefined: |build constraints exclude all Go files in ")
 _INCOMPLETE = re.compile(r"listed in go\.work file: open |replacement directory \S+ does not exist")
 
 
@@ -27,6 +28,11 @@ def go_failed(what: str, output: str) -> CommandFailed:
         last += 1
     told = " ".join(line.strip() for line in lines[why:last]).removeprefix("go: ")
     return CommandFailed(f"{what} failed: {shortened(told, 400)}", _hint(told), message)
+
+
+def lacks_code(output: str) -> bool:
+    """Whether it may be for want of files that are left out without cgo."""
+    return _LACKING.search(output) is not None
 
 
 def _hint(told: str) -> str:

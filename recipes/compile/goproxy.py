@@ -66,25 +66,34 @@ class _Version(NamedTuple):
 
 
 class Proxy:
-    """The `go` command where it asks module proxies; what it finds out about a fixed version is kept in `cache`."""
+    """The `go` command where it asks module proxies; what it finds out about a fixed version is kept in `cache`.
+
+    A question such as `latest` is asked once: what is planned is what is built.
+    """
 
     def __init__(self, go: Sequence[str], env: Environment, cache: Path) -> None:
         self._go, self._env, self._cache = tuple(go), env, cache
+        self._found: dict[str, MainModule] = {}
 
     def main_module(self, program: str) -> MainModule | None:
         """For `package/path@version`. None where the proxies do not have it: `go install` says why."""
-        package, _, version = program.partition("@")
+        version = program.partition("@")[2]
         record = self._cache / f"{slug(program)}.json"
         known = kept_value(record, _Record) if is_fixed(version) else None
         if known is not None and os.path.exists(known.main.go_sum or "/"):
             return known.main
-        found = self._holder(package, version)
-        if found is None:
+        main = self._found.get(program) or self._find(program)
+        if main is None:
             return None
-        main = self._main(*found)
-        if main is not None and is_fixed(version):
+        self._found[program] = main
+        if is_fixed(version):
             keep_value(record, _Record(main))
         return main
+
+    def _find(self, program: str) -> MainModule | None:
+        package, _, version = program.partition("@")
+        found = self._holder(package, version)
+        return self._main(*found) if found else None
 
     def _holder(self, package: str, version: str) -> tuple[_Version, Path] | None:
         """The module that has the package, of those whose path it begins with the one with the longest; and its folder.

@@ -12,6 +12,7 @@ from recipes.compile.build import build
 from recipes.compile.goproxy import MainModule, Proxy
 from recipes.compile.recipe import RECIPES
 from recipes.compile.toolchains import TOOLCHAINS
+from recipes.compile.toolchains.go import module_settings
 from recipes.compile.toolchains.protocol import Toolchain
 from recipes.compile.wheels import in_wheel
 from recipes.errors import CommandFailed
@@ -66,12 +67,15 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "proxy"
 
 
-def ask(tmp_path: Path, program: str) -> MainModule | None:
+def asker(tmp_path: Path) -> Proxy:
     mine = Path(sys.executable).with_name("go")
     go = str(mine) if mine.exists() else need_tool("go")
-    env = (("GOFLAGS", ""), ("GOTOOLCHAIN", "local"), ("GOWORK", "off"), ("GO111MODULE", "on"))
+    return Proxy((go,), module_settings("off"), tmp_path / "kept")
+
+
+def ask(tmp_path: Path, program: str) -> MainModule | None:
     try:
-        return Proxy((go,), env, tmp_path / "kept").main_module(program)
+        return asker(tmp_path).main_module(program)
     finally:
         remove_tree(tmp_path / "modules")
 
@@ -156,6 +160,19 @@ def test_a_program_is_in_the_module_with_the_longest_path_that_has_it(proxy: Pat
         assert main is not None
         assert f"require {module} v1.0.0\n" in main.go_mod
         assert exclude in main.go_mod
+
+
+def test_the_latest_version_is_asked_for_each_time(proxy: Path, tmp_path: Path) -> None:
+    """What is planned is what is built, so one run asks once; the next one asks again."""
+    publish(proxy, APP, "v1.0.0", {"main.go": PROGRAM})
+    first = asker(tmp_path)
+    before = first.main_module(f"{APP}@latest")
+    publish(proxy, APP, "v1.1.0", {"main.go": PROGRAM})
+    assert first.main_module(f"{APP}@latest") == before
+    after = ask(tmp_path, f"{APP}@latest")
+    assert before is not None
+    assert after is not None
+    assert (before.go_mod.count(f"{APP} v1.0.0"), after.go_mod.count(f"{APP} v1.1.0")) == (1, 1)
 
 
 def test_what_go_can_install_is_left_to_it(proxy: Path, tmp_path: Path) -> None:

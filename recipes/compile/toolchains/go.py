@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
@@ -91,8 +92,9 @@ def module_settings(work_file: str) -> Environment:
     )
 
 
+@functools.cache
 def proxy(tool: str, workspace: Workspace) -> Proxy:
-    """Asks with the `go` command `tool`."""
+    """Asks with the `go` command `tool`, each question once."""
     unset = [word for name in sorted(Go.misled_by & os.environ.keys()) for word in ("-u", name)]
     go = ("env", *unset, tool) if unset else (tool,)
     return Proxy(go, (*module_settings("off"), *_caches(workspace)), workspace.cache / "modules")
