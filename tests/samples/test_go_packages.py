@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from recipes.compile.build import build
+from recipes.compile.plan import plan
 from recipes.compile.recipe import RECIPES
 from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed
 from recipes.model import Platform, Program
 from recipes.pipeline import Project, build_program, smaller_hint
 from recipes.samples.reader import load
+from recipes.support import shell
 from recipes.support.workspace import Workspace
 from tests.proxies import publish, use
 
@@ -295,6 +298,22 @@ def test_a_program_without_code_in_c_is_not_built_twice(workspace: Workspace) ->
     with pytest.raises(CommandFailed, match="go build failed") as caught:
         build_program(Project.at(workspace.root), load("app", workspace), None, Platform.host(), echo=False)
     assert "undefined: answer" in caught.value.output
+
+
+def test_what_cgo_is_told_is_not_the_callers(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compilers and the linker's flags are the recipe's, whatever the caller has set; the flags are those of
+    zig-static-small, with which zig's libraries are built once for both.
+    """
+    for name in ("CC", "CXX", "CGO_CFLAGS", "CGO_LDFLAGS"):
+        monkeypatch.setenv(name, "the-callers")
+    module(workspace, {"main.go": CGO})
+    planned = plan(load("app", workspace), RECIPES["go-cgo-static"], Platform.host(), workspace)
+    (command,) = planned.commands
+    shown = shell.check(replace(command, argv=(*planned.unset, "env"))).stdout.decode()
+    told = dict(line.split("=", 1) for line in shown.splitlines())
+    assert "CGO_CFLAGS" not in told
+    assert told["CGO_LDFLAGS"].split() == list(RECIPES["zig-static-small"].compile_flags)
+    assert [told[name].split()[1] for name in ("CC", "CXX")] == ["cc", "c++"]
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ def steps(context: BuildContext) -> PlannedSteps:
     env = (*_environment(context), *caches)
     linking = _quoted((*recipe.linker_flags.split(), *(word for pair in sample.stamps for word in _stamp(pair))))
     flags = (*sample.options, *recipe.build_flags, f"-ldflags={linking}")
-    before = unset()
+    before = unset(env)
     argv = (*before, *context.toolchain.argv)
     return PlannedSteps(
         steps=_install(context, argv, flags, env) if sample.module else _build(context, argv, flags, env),
