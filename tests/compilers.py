@@ -61,10 +61,11 @@ class Compilers:
 
         return made_once(self.folder / key, make) / "app"
 
-    def zig(self, source: str, target: str, *flags: str, language: str = "cc") -> Path:
+    def zig(self, source: str, target: str, *flags: str) -> Path:
+        """C with musl. Without the sanitizer, which is zig's habit alone and takes a library that zig builds first."""
         need(_has_module("ziglang"), "ziglang")
-        suffix = ".c" if language == "cc" else ".cpp"
-        return self._build((sys.executable, "-m", "ziglang", language, "-target", target, *flags), source, suffix)
+        argv = (sys.executable, "-m", "ziglang", "cc", "-target", target, "-fno-sanitize=undefined", *flags)
+        return self._build(argv, source, ".c")
 
     def stripped(self, program: Path) -> Path:
         argv = (need_tool("strip"), "-o", "app", str(program))

@@ -54,8 +54,9 @@ def project(tmp_path: Path, probed: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_project(tmp_path_factory: pytest.TempPathFactory, probed: Path) -> Path:
-    """The same for tests that build its sample and change nothing: what one has built, the next one has."""
-    return _project(tmp_path_factory.mktemp("shared"), probed)
+    """The same for all tests that build its sample and change nothing: what one of them has built, the others have."""
+    (project,) = made_once(run_folder(tmp_path_factory) / "shared", lambda parent: _project(parent, probed)).iterdir()
+    return project
 
 
 def _project(parent: Path, probed: Path) -> Path:

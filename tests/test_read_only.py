@@ -120,15 +120,13 @@ READING = [
     ("verify /bin/true --base scratch", False),
     ("verify /bin/true --base scratch", True),
     ("verify script --base scratch --format json", False),
-    ("inspect /bin/true", False),
+    ("inspect /bin/true samples bases doctor build-static hi --plan", False),
     ("recipes", True),
-    ("samples", False),
-    ("bases", False),
-    ("doctor", False),
-    ("build-static hi --plan", False),
     ("verify docker://127.0.0.1:1/a:1", False),
 ]
-"""Command lines, and whether the project has been used: then its caches have folders, which is another way to fail."""
+"""Command lines, some of several tasks, and whether the project has been used: then its caches have folders, which is
+another way to fail.
+"""
 
 
 @pytest.mark.parametrize(("line", "used"), READING)
