@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,11 @@ pytest_plugins = [
     "tests.fixtures_engine",
     "tests.fixtures_registry",
 ]
+
+
+def pytest_configure() -> None:
+    """Flush nothing to the disk: that takes milliseconds for each file, and tests/oci/test_store.py has its claim."""
+    os.environ["FROMSCRATCH_NO_SYNC"] = "1"
 
 
 @pytest.fixture(scope="session")
