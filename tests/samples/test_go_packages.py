@@ -300,19 +300,24 @@ def test_a_program_without_code_in_c_is_not_built_twice(workspace: Workspace) ->
     assert "undefined: answer" in caught.value.output
 
 
-def test_what_cgo_is_told_is_not_the_callers(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("options", "more"), [([], ["-fno-PIC"]), (["-buildmode=pie"], []), (["-buildmode", "pie"], [])]
+)
+def test_what_cgo_is_told_is_not_the_callers(
+    options: list[str], more: list[str], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The compilers and the linker's flags are the recipe's, whatever the caller has set; the flags are those of
-    zig-static-small, with which zig's libraries are built once for both.
+    zig-static-small, with which zig's libraries are built once for both, unless the code has to move.
     """
     for name in ("CC", "CXX", "CGO_CFLAGS", "CGO_LDFLAGS"):
         monkeypatch.setenv(name, "the-callers")
-    module(workspace, {"main.go": CGO})
+    module(workspace, {"main.go": CGO}, f"options = {options}\n")
     planned = plan(load("app", workspace), RECIPES["go-cgo-static"], Platform.host(), workspace)
     (command,) = planned.commands
     shown = shell.check(replace(command, argv=(*planned.unset, "env"))).stdout.decode()
     told = dict(line.split("=", 1) for line in shown.splitlines())
     assert "CGO_CFLAGS" not in told
-    assert told["CGO_LDFLAGS"].split() == list(RECIPES["zig-static-small"].compile_flags)
+    assert told["CGO_LDFLAGS"].split() == [*RECIPES["zig-static-small"].compile_flags, *more]
     assert [told[name].split()[1] for name in ("CC", "CXX")] == ["cc", "c++"]
 
 

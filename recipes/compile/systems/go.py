@@ -78,7 +78,8 @@ def _c_compilers(context: BuildContext) -> Environment:
     """The variables that name cgo's compilers, as words that Go splits again."""
     if context.recipe.cgo is None:
         return ()
-    named = CGO_COMPILERS[context.recipe.cgo].cgo_environment(context.toolchain.c, context.platform)
+    pie = "pie" in (option.rpartition("buildmode=")[2] for option in context.sample.options)
+    named = CGO_COMPILERS[context.recipe.cgo].cgo_environment(context.toolchain.c, context.platform, pie=pie)
     return tuple((name, _quoted(words)) for name, words in named)
 
 
