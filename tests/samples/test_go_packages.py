@@ -238,11 +238,11 @@ def test_a_workspace_counts_where_it_names_the_module(
 @pytest.mark.slow
 @pytest.mark.parametrize("platform", ["", "linux/arm64"])
 def test_cgo_is_static_with_zig(platform: str, workspace: Workspace) -> None:
-    """`go-cgo-static` links C code with musl, for this machine and for another."""
+    """`go-cgo-static` links C code with musl, for this machine and for another, and strips the program."""
     module(workspace, {"main.go": CGO})
     binary = make(workspace, recipe="go-cgo-static", platform=platform)
     facts = read_elf(binary.path)
-    assert facts.linkage.is_static
+    assert (facts.linkage.is_static, facts.stripped) == (True, True)
     assert facts.machine == (Platform.parse(platform) if platform else Platform.host()).architecture
     if not platform:
         assert output(binary) == "42\n"
