@@ -48,7 +48,7 @@ def cgo_packages(context: BuildContext) -> tuple[str, ...]:
     caches = TOOLCHAINS[context.recipe.toolchain].caches(workspace)
     env = (*_environment(context), *caches, ("CGO_ENABLED", "1"))
     form = "{{if and .CgoFiles (not .Standard)}}{{.ImportPath}}{{end}}"
-    listing = (*unset(), *context.toolchain.argv, "list", "-deps", "-f", form, *sample.options)
+    listing = (*unset(env), *context.toolchain.argv, "list", "-deps", "-f", form, *sample.options)
     if not sample.module:
         return _lines(Command((*listing, *_named(sample)), sample.folder, env))
     main = proxy(context.toolchain.argv[0], workspace).main_module(sample.module)
