@@ -58,9 +58,10 @@ lint: $(VENV)/.dev
 check: lint
 	$(PY) -m pytest -m 'not slow' $(ARGS)
 
+# Three side by side keep two processors busy: many tests wait for a time limit, a signal or another machine.
 test: $(VENV)/.dev
 	$(PY) -m recipes.support.system ensure tests
-	$(PY) -m pytest -n 2 --durations 10 $(ARGS)
+	$(PY) -m pytest -n 3 --durations 10 $(ARGS)
 
 # Measured and not gated. What the tests start as a process of its own, such as the command line, is not seen.
 coverage: $(VENV)/.dev

@@ -8,7 +8,6 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -38,7 +37,7 @@ def argv(*words: str) -> tuple[str, ...]:
 
 def invoke(project: Path, *words: str, **variables: str) -> Completed:
     """A command as a process of its own, for tests of what only such a one shows."""
-    return shell.run(Command(argv(*words), cwd=project), environment=_environment(variables), timeout=300)
+    return shell.run(Command(argv(*words), cwd=project), environment=environment(**variables), timeout=300)
 
 
 def call(project: Path, *words: str, **variables: str) -> Completed:
@@ -46,12 +45,12 @@ def call(project: Path, *words: str, **variables: str) -> Completed:
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors) for errors in ("surrogateescape", "backslashreplace"))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     tasks = collection(project)
-    environment, started = _environment(variables), time.perf_counter()
+    given, started = environment(**variables), time.perf_counter()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project)
         for name in list(os.environ):
             patch.delenv(name)
-        for name, value in environment.items():
+        for name, value in given.items():
             patch.setenv(name, value)
         for task in tasks.tasks.values():
             patch.setattr(task, "help", dict(task.help))  # Invoke takes out of it what it has shown
@@ -79,11 +78,13 @@ def _written(stream: io.TextIOWrapper) -> bytes:
     return buffer.getvalue()
 
 
-def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+def environment(**variables: str) -> dict[str, str]:
+    """What a command finds: no engine, no flushing, as in the tests themselves, and `variables`."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "DOCKER_HOST": "unix:///none",
+        "FROMSCRATCH_NO_SYNC": "1",
         **variables,
     }
 

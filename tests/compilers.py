@@ -44,9 +44,10 @@ class Compilers:
         key = hashlib.sha256(repr(argv).encode()).hexdigest()[:16]
         return made_once(self.folder / key, lambda folder: _run(folder, *argv)) / "app"
 
-    def go(self, source: str, *flags: str, env: tuple[tuple[str, str], ...] = ()) -> Path:
+    def go(self, source: str, *flags: str, env: tuple[tuple[str, str], ...] = (), trimmed: bool = True) -> Path:
+        """Without paths, as the recipes make it: go compiles its library once for both."""
         settings = (("CGO_ENABLED", "0"), ("GOFLAGS", "-mod=mod"), ("GO111MODULE", "off"), *env)
-        return self._build((_go(), "build", *flags), source, ".go", settings)
+        return self._build((_go(), "build", *(("-trimpath",) if trimmed else ()), *flags), source, ".go", settings)
 
     def go_embedding(self, source: str, data: bytes, *flags: str) -> Path:
         """A program with a file `data` beside its source, for go:embed; in a module, as that asks for."""
@@ -57,14 +58,15 @@ class Compilers:
             (folder / "data").write_bytes(data)
             (folder / "go.mod").write_text("module example.org/embeds\n\ngo 1.16\n")
             environment = (("CGO_ENABLED", "0"), ("GOFLAGS", "-mod=mod"), ("GOTOOLCHAIN", "local"))
-            shell.check(Command((_go(), "build", *flags, "-o", "app"), folder, environment), timeout=300)
+            shell.check(Command((_go(), "build", "-trimpath", *flags, "-o", "app"), folder, environment), timeout=300)
 
         return made_once(self.folder / key, make) / "app"
 
-    def zig(self, source: str, target: str, *flags: str, language: str = "cc") -> Path:
+    def zig(self, source: str, target: str, *flags: str) -> Path:
+        """C with musl. Without the sanitizer, which is zig's habit alone and takes a library that zig builds first."""
         need(_has_module("ziglang"), "ziglang")
-        suffix = ".c" if language == "cc" else ".cpp"
-        return self._build((sys.executable, "-m", "ziglang", language, "-target", target, *flags), source, suffix)
+        argv = (sys.executable, "-m", "ziglang", "cc", "-target", target, "-fno-sanitize=undefined", *flags)
+        return self._build(argv, source, ".c")
 
     def stripped(self, program: Path) -> Path:
         argv = (need_tool("strip"), "-o", "app", str(program))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,11 @@ pytest_plugins = [
     "tests.fixtures_engine",
     "tests.fixtures_registry",
 ]
+
+
+def pytest_configure() -> None:
+    """Flush nothing to the disk: that takes milliseconds for each file, and tests/oci/test_store.py has its claim."""
+    os.environ["FROMSCRATCH_NO_SYNC"] = "1"
 
 
 @pytest.fixture(scope="session")
@@ -54,8 +60,9 @@ def project(tmp_path: Path, probed: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_project(tmp_path_factory: pytest.TempPathFactory, probed: Path) -> Path:
-    """The same for tests that build its sample and change nothing: what one has built, the next one has."""
-    return _project(tmp_path_factory.mktemp("shared"), probed)
+    """The same for all tests that build its sample and change nothing: what one of them has built, the others have."""
+    (project,) = made_once(run_folder(tmp_path_factory) / "shared", lambda parent: _project(parent, probed)).iterdir()
+    return project
 
 
 def _project(parent: Path, probed: Path) -> Path:

@@ -34,29 +34,28 @@ def test_platforms_are_read_from_a_list() -> None:
         Platform.parse_list("linux/amd64,windows/amd64")
 
 
-def hello_for(platform: Platform, workspace: Workspace, base: str = "scratch") -> tuple[Project, Image]:
-    project = Project.at(workspace.root)
+def hello_for(platform: Platform, root: Path) -> tuple[Project, LocalEngine, Image]:
+    project = Project.at(root)
     sample = load("hello", Workspace(ROOT))
     program = pipeline.build_program(project, sample, RECIPES["zig-static-small"], platform, echo=False)
-    image, _ = pipeline.package(project, program, resolve(base, platform, workspace, project.store))
-    return project, image
+    image, _ = pipeline.package(project, program, resolve("scratch", platform, project.workspace, project.store))
+    return project, LocalEngine(project.workspace, project.roots), image
 
 
 @pytest.mark.slow
-def test_another_cpu_runs_through_an_emulator(workspace: Workspace) -> None:
+def test_another_cpu_runs_through_an_emulator(shared_project: Path) -> None:
     """The image of another platform runs in its own root, in which the emulator is not to be seen by the user."""
     need(emulation.emulator(OTHER), f"qemu-user-static for {OTHER}")
-    project, image = hello_for(OTHER, workspace)
-    outcome = pipeline.try_run(project, image, LocalEngine(workspace, project.roots))
+    project, engine, image = hello_for(OTHER, shared_project)
+    outcome = pipeline.try_run(project, image, engine)
     need("namespaces" not in outcome.reason, "user namespaces")
     assert (outcome.status, outcome.stdout) == (RunStatus.EXITED, "Hello World!\n")
 
 
 @pytest.mark.slow
-def test_without_an_emulator_it_is_not_run(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_emulator_it_is_not_run(shared_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That is said, and is no pass; by itself the kernel says what the engines show."""
-    project, image = hello_for(OTHER, workspace)
-    engine = LocalEngine(workspace, project.roots)
+    project, engine, image = hello_for(OTHER, shared_project)
     if not emulation.runs_by_itself(OTHER):
         assert engine.run(image).reason == "exec /app: exec format error"
     monkeypatch.setattr(emulation, "emulator", lambda platform: None)
@@ -68,16 +67,16 @@ def test_without_an_emulator_it_is_not_run(workspace: Workspace, monkeypatch: py
 
 
 @pytest.mark.slow
-def test_several_platforms_become_one_index(project: Path) -> None:
+def test_several_platforms_become_one_index(shared_project: Path) -> None:
     """`--platform a,b` builds, judges and runs each; skopeo finds the fitting image behind the one tag."""
     skopeo = need_tool("skopeo")
     both = f"{Platform.host()},{OTHER}"
     options = ("--recipe", "zig-static-small", "--engine", "local", "--format", "json", "--platform", both)
-    done = invoke(project, "build-static", "hi", *options)
+    done = invoke(shared_project, "build-static", "hi", *options)
     assert done.exit_code == 0, done.stderr
     document = read("images", done.stdout)
     assert [row["platform"] for row in document["rows"]] == both.split(",")
-    store = Workspace(project).images
+    store = Workspace(shared_project).images
     index = json.loads((store / "blobs/sha256" / document["index"].removeprefix("sha256:")).read_bytes())
     assert {entry["digest"] for entry in index["manifests"]} == {row["digest"] for row in document["rows"]}
     for platform in Platform.parse_list(both):
@@ -87,11 +86,11 @@ def test_several_platforms_become_one_index(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_comparison_of_platforms_says_which(project: Path) -> None:
+def test_a_comparison_of_platforms_says_which(shared_project: Path) -> None:
     """Each platform has rows of its own, and a smallest of its own."""
     both = f"{Platform.host()},{OTHER}"
     options = ("--recipes", "zig-static-small", "--bases", "scratch", "--engine", "local", "--platform", both)
-    done = invoke(project, "compare-sizes", "--samples", "hi", *options)
+    done = invoke(shared_project, "compare-sizes", "--samples", "hi", *options)
     assert done.exit_code == 0, done.stderr
     lines = done.stdout.decode().splitlines()
     for platform in Platform.parse_list(both):

@@ -17,7 +17,7 @@ from recipes.elf.facts import read_elf
 from recipes.model import Command
 from recipes.support import shell
 from recipes.support.shell import Completed
-from tests.cli import argv, error
+from tests.cli import argv, environment, error
 from tests.need import need, need_tool
 
 Wrapper = tuple[str, ...]
@@ -98,8 +98,7 @@ def open_again(project: Path) -> None:
 
 
 def invoke(project: Path, wrapper: Wrapper, *words: str) -> Completed:
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "DOCKER_HOST": "unix:///none"}
-    return shell.run(Command((*wrapper, *argv(*words)), cwd=project), environment=environment, timeout=300)
+    return shell.run(Command((*wrapper, *argv(*words)), cwd=project), environment=environment(), timeout=300)
 
 
 def invoke_behind(obstacle: Obstacle, project: Path, line: str) -> Completed:
@@ -120,15 +119,13 @@ READING = [
     ("verify /bin/true --base scratch", False),
     ("verify /bin/true --base scratch", True),
     ("verify script --base scratch --format json", False),
-    ("inspect /bin/true", False),
+    ("inspect /bin/true samples bases doctor build-static hi --plan", False),
     ("recipes", True),
-    ("samples", False),
-    ("bases", False),
-    ("doctor", False),
-    ("build-static hi --plan", False),
     ("verify docker://127.0.0.1:1/a:1", False),
 ]
-"""Command lines, and whether the project has been used: then its caches have folders, which is another way to fail."""
+"""Command lines, some of several tasks, and whether the project has been used: then its caches have folders, which is
+another way to fail.
+"""
 
 
 @pytest.mark.parametrize(("line", "used"), READING)

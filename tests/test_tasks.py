@@ -20,7 +20,7 @@ from recipes.model import Command
 from recipes.support import shell
 from recipes.support.shell import Completed
 from recipes.support.workspace import keep, kept
-from tests.cli import HELLO, ROOT, add, argv, call, error, invoke
+from tests.cli import HELLO, ROOT, add, argv, call, environment, error, invoke
 from tests.need import need, need_tool
 from tests.schemas import read
 
@@ -74,8 +74,8 @@ def test_a_clone_compiles_its_own_code_once(tmp_path: Path, variables: dict[str,
     """The next call finds the bytecode of the tasks and of what they load, unless the user wants none."""
     shutil.copy(ROOT / "tasks.py", tmp_path)
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes", ignore=shutil.ignore_patterns("__pycache__"))
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | variables
-    done = shell.run(Command(argv("recipes"), cwd=tmp_path), environment=environment, timeout=60)
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | variables
+    done = shell.run(Command(argv("recipes"), cwd=tmp_path), environment=variables, timeout=60)
     assert done.exit_code == 0, done.stderr.decode()
     compiled = {path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")}
     assert {"lists", "pipeline"} <= compiled if kept else not compiled
@@ -480,10 +480,14 @@ def test_stopped_at_any_moment(project: Path, shared_project: Path, number: sign
     words = argv(
         "compare-sizes", "--bases=scratch", "--engine=local", "--recipes=gcc-static,gcc-dynamic", "--format=json"
     )
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "DOCKER_HOST": "unix:///none"}
     for wait in (0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.3):
         with subprocess.Popen(
-            words, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+            words,
+            cwd=project,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         ) as process:
             time.sleep(wait)
             process.send_signal(number)
@@ -491,9 +495,9 @@ def test_stopped_at_any_moment(project: Path, shared_project: Path, number: sign
         assert process.returncode in (0, 1, 130, 128 + number, -number), err.decode()
         assert b"in guarded" not in err, err.decode()  # Invoke's own start may well be cut short with a traceback
         assert out == b"" or json.loads(out)["rows"]  # all of it, or nothing: it may come when all is done
-    done = shell.run(Command(words, cwd=project), environment=environment, timeout=300)
+    done = shell.run(Command(words, cwd=project), environment=environment(), timeout=300)
     assert done.exit_code == 0, done.stderr.decode()
-    undisturbed = shell.run(Command(words, cwd=shared_project), environment=environment, timeout=300)
+    undisturbed = shell.run(Command(words, cwd=shared_project), environment=environment(), timeout=300)
     digests = [
         {row["recipe"]: row["digest"] for row in json.loads(each.stdout)["rows"]} for each in (done, undisturbed)
     ]
@@ -542,10 +546,9 @@ def test_jobs_limit_the_compilers_and_none_is_started_after_a_signal(
 ) -> None:
     """No more than `--jobs` run, however many builds there are; a signal ends them all, and the task at once."""
     need_tool("g++")
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "DOCKER_HOST": "unix:///none"}
     words = argv(*line.split(), "--engine=local")
     with subprocess.Popen(
-        words, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        words, cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         try:
             wait_for(lambda: len(compilers(blocked)) >= most, "the compilers did not start")
@@ -584,12 +587,11 @@ def test_eight_at_once(project: Path) -> None:
     names = ["hi", *(f"other{number}" for number in range(3))]
     for name in names[1:]:
         add(project, name, HELLO.replace("hello", name), f'expect = "{name}\\n"\n')
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "DOCKER_HOST": "unix:///none"}
     running = [
         subprocess.Popen(
             argv("build-static", name, "--engine=local", "--recipe=gcc-static", "--format=json"),
             cwd=project,
-            env=environment,
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )

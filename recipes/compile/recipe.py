@@ -44,6 +44,12 @@ class Recipe:
 
 _GO_FLAGS = ("-trimpath", "-buildvcs=false")
 
+ZIG_FLAGS = ("-Os", "-flto")
+"""LTO takes 23 KB off hello. -Oz and -ffunction-sections change nothing.
+
+zig builds its libraries for each set of such flags, which takes minutes: whatever is linked with zig has the same.
+"""
+
 _ALL = (
     Recipe(
         name="gcc-dynamic",
@@ -99,9 +105,8 @@ _ALL = (
         static=True,
         toolchain="zig",
         summary="zig c++ with musl and libc++, LTO and strip; builds for other CPUs too",
-        # LTO takes 23 KB off hello. -Oz and -ffunction-sections change nothing.
-        compile_flags=("-Os", "-flto"),
-        link_flags=("-static", "-Os", "-flto", "-s", "-Wl,--gc-sections"),
+        compile_flags=ZIG_FLAGS,
+        link_flags=("-static", *ZIG_FLAGS, "-s", "-Wl,--gc-sections"),
         rank=1,
     ),
     Recipe(

@@ -214,7 +214,8 @@ def test_what_is_renamed_was_flushed_before(tmp_path: Path) -> None:
     strace = need_tool("strace")
     log = tmp_path / "log"
     argv = (strace, "-f", "-y", "-s", "300", "-o", str(log), "-e", "trace=fsync,rename,renameat,renameat2")
-    done = shell.run(Command((*argv, sys.executable, "-c", _KEEP, str(tmp_path / "place")), cwd=ROOT))
+    keep = Command((*argv, sys.executable, "-c", _KEEP, str(tmp_path / "place")), cwd=ROOT)
+    done = shell.run(keep, environment={"PATH": os.defpath})
     need(b"ptrace" not in done.stderr.lower(), "the right to trace a process")
     assert done.exit_code == 0, done.stderr
     calls = [line for line in log.read_text().splitlines() if str(tmp_path / "place") in line]
@@ -362,8 +363,9 @@ def test_what_cannot_be_read_is_made_again(failing: Callable[[str, str], shell.C
     assert not store.has(digest)
 
 
-def test_a_folder_that_cannot_be_read_can_be_written_to(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_read_can_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a folder's names cannot be flushed, as it may only be written to, its files are kept all the same."""
+    monkeypatch.delenv("FROMSCRATCH_NO_SYNC")
     folder = tmp_path / "drop"
     folder.mkdir()
     folder.chmod(0o300)

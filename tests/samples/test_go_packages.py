@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from recipes.compile.build import build
+from recipes.compile.plan import plan
 from recipes.compile.recipe import RECIPES
 from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed
 from recipes.model import Platform, Program
 from recipes.pipeline import Project, build_program, smaller_hint
 from recipes.samples.reader import load
+from recipes.support import shell
 from recipes.support.workspace import Workspace
 from tests.proxies import publish, use
 
@@ -235,11 +238,11 @@ def test_a_workspace_counts_where_it_names_the_module(
 @pytest.mark.slow
 @pytest.mark.parametrize("platform", ["", "linux/arm64"])
 def test_cgo_is_static_with_zig(platform: str, workspace: Workspace) -> None:
-    """`go-cgo-static` links C code with musl, for this machine and for another."""
+    """`go-cgo-static` links C code with musl, for this machine and for another, and strips the program."""
     module(workspace, {"main.go": CGO})
     binary = make(workspace, recipe="go-cgo-static", platform=platform)
     facts = read_elf(binary.path)
-    assert facts.linkage.is_static
+    assert (facts.linkage.is_static, facts.stripped) == (True, True)
     assert facts.machine == (Platform.parse(platform) if platform else Platform.host()).architecture
     if not platform:
         assert output(binary) == "42\n"
@@ -295,6 +298,27 @@ def test_a_program_without_code_in_c_is_not_built_twice(workspace: Workspace) ->
     with pytest.raises(CommandFailed, match="go build failed") as caught:
         build_program(Project.at(workspace.root), load("app", workspace), None, Platform.host(), echo=False)
     assert "undefined: answer" in caught.value.output
+
+
+@pytest.mark.parametrize(
+    ("options", "more"), [([], ["-fno-PIC"]), (["-buildmode=pie"], []), (["-buildmode", "pie"], [])]
+)
+def test_what_cgo_is_told_is_not_the_callers(
+    options: list[str], more: list[str], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compilers and the linker's flags are the recipe's, whatever the caller has set; the flags are those of
+    zig-static-small, with which zig's libraries are built once for both, unless the code has to move.
+    """
+    for name in ("CC", "CXX", "CGO_CFLAGS", "CGO_LDFLAGS"):
+        monkeypatch.setenv(name, "the-callers")
+    module(workspace, {"main.go": CGO}, f"options = {options}\n")
+    planned = plan(load("app", workspace), RECIPES["go-cgo-static"], Platform.host(), workspace)
+    (command,) = planned.commands
+    shown = shell.check(replace(command, argv=(*planned.unset, "env"))).stdout.decode()
+    told = dict(line.split("=", 1) for line in shown.splitlines())
+    assert "CGO_CFLAGS" not in told
+    assert told["CGO_LDFLAGS"].split() == [*RECIPES["zig-static-small"].compile_flags, *more]
+    assert [told[name].split()[1] for name in ("CC", "CXX")] == ["cc", "c++"]
 
 
 @pytest.mark.slow

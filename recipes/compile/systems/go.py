@@ -32,7 +32,7 @@ def steps(context: BuildContext) -> PlannedSteps:
     env = (*_environment(context), *caches)
     linking = _quoted((*recipe.linker_flags.split(), *(word for pair in sample.stamps for word in _stamp(pair))))
     flags = (*sample.options, *recipe.build_flags, f"-ldflags={linking}")
-    before = unset()
+    before = unset(env)
     argv = (*before, *context.toolchain.argv)
     return PlannedSteps(
         steps=_install(context, argv, flags, env) if sample.module else _build(context, argv, flags, env),
@@ -48,7 +48,7 @@ def cgo_packages(context: BuildContext) -> tuple[str, ...]:
     caches = TOOLCHAINS[context.recipe.toolchain].caches(workspace)
     env = (*_environment(context), *caches, ("CGO_ENABLED", "1"))
     form = "{{if and .CgoFiles (not .Standard)}}{{.ImportPath}}{{end}}"
-    listing = (*unset(), *context.toolchain.argv, "list", "-deps", "-f", form, *sample.options)
+    listing = (*unset(env), *context.toolchain.argv, "list", "-deps", "-f", form, *sample.options)
     if not sample.module:
         return _lines(Command((*listing, *_named(sample)), sample.folder, env))
     main = proxy(context.toolchain.argv[0], workspace).main_module(sample.module)
@@ -78,7 +78,8 @@ def _c_compilers(context: BuildContext) -> Environment:
     """The variables that name cgo's compilers, as words that Go splits again."""
     if context.recipe.cgo is None:
         return ()
-    named = CGO_COMPILERS[context.recipe.cgo].cgo_environment(context.toolchain.c, context.platform)
+    pie = "pie" in (option.rpartition("buildmode=")[2] for option in context.sample.options)
+    named = CGO_COMPILERS[context.recipe.cgo].cgo_environment(context.toolchain.c, context.platform, pie=pie)
     return tuple((name, _quoted(words)) for name, words in named)
 
 

@@ -57,7 +57,7 @@ for word; do
     esac
     previous=$word
 done
-[ $# -gt 1 ] || exec {shlex.join(driver)} "$@"
+[ $# -gt 1 ] || [ -n "$input" ] || exec {shlex.join(driver)} "$@"
 out=${{out:-${{input:-a.out}}}}{objects}
 set -- {shlex.join(common)} "$@" {shlex.join(last)}
 [ -n "$links" ] || exec {shlex.join(driver)} "$@"

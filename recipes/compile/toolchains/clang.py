@@ -33,7 +33,7 @@ class Clang(CompilerType):
         beside = os.path.join(folder, name.replace("clang++", "clang"))
         c = beside if os.path.exists(beside) else which("clang") or tool
         archiver = which("ar") or ask(tool, "-print-prog-name=llvm-ar")
-        libraries = gnu.libraries(tool)
+        libraries = gnu.libraries(tool, listed=True)  # it starts ten times as slowly as gcc
         linker = ask(tool, "-print-prog-name=ld")
         tools = [tool, *_code(tool), c, archiver, linker, *libraries.files]
         watched, identity = identify([path for path in tools if os.path.isabs(path)], version)

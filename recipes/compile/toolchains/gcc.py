@@ -116,7 +116,9 @@ class Gcc(CompilerType, CgoCompiler):
         except ToolMissing:  # C without C++
             return (), sha256(c)
 
-    def cgo_environment(self, c: tuple[str, ...], platform: Platform) -> Iterable[tuple[str, tuple[str, ...]]]:
+    def cgo_environment(
+        self, c: tuple[str, ...], platform: Platform, *, pie: bool
+    ) -> Iterable[tuple[str, tuple[str, ...]]]:
         return ()  # the recipe names it
 
 

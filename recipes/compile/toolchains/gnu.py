@@ -35,14 +35,27 @@ class Libraries(NamedTuple):
     absent: tuple[str, ...]
 
 
-def libraries(driver: str) -> Libraries:
-    """Where `driver` finds the machine's libraries and start files. Raises: CommandFailed."""
-    found = {name: ask(driver, f"-print-file-name={name}") for name in (*_LIBRARIES, *_STARTS)}
+def libraries(driver: str, *, listed: bool = False) -> Libraries:
+    """Where `driver` finds the machine's libraries and start files.
+
+    `listed`: what it finds is the first of that name in the folders that it lists. Else it is asked for each file.
+    Raises: CommandFailed.
+    """
+    folders = tuple(_folders(ask(driver, "-print-search-dirs")))
+
+    def find(name: str) -> str:
+        return (_first(name, folders) if listed else None) or ask(driver, f"-print-file-name={name}")
+
+    found = {name: find(name) for name in (*_LIBRARIES, *_STARTS)}
     # What is not there is printed as it was asked for.
     missing = [name for name in _STATIC if not os.path.isabs(found[name])]
-    folders = tuple(_folders(ask(driver, "-print-search-dirs")))
     absent = tuple(os.path.join(folder, name) for name in missing for folder in folders)
     return Libraries(tuple(found.values()), not missing, absent)
+
+
+def _first(name: str, folders: Iterable[str]) -> str | None:
+    paths = (os.path.join(folder, name) for folder in folders)
+    return next(filter(os.path.exists, paths), None)
 
 
 def _folders(answer: str) -> Iterator[str]:

@@ -147,5 +147,9 @@ class CgoCompiler(Protocol):
     def for_cgo(self, recipe: Recipe, workspace: Workspace) -> tuple[tuple[str, ...], str]:
         """Its C driver, and its identity. Raises: ToolMissing."""
 
-    def cgo_environment(self, c: tuple[str, ...], platform: Platform) -> Iterable[tuple[str, tuple[str, ...]]]:
-        """The variables that make `go` call the driver `c` for the platform, and their words."""
+    def cgo_environment(
+        self, c: tuple[str, ...], platform: Platform, *, pie: bool
+    ) -> Iterable[tuple[str, tuple[str, ...]]]:
+        """The variables that make `go` call the driver `c` for the platform, and their words; `pie` if it is told to
+        make a position independent executable.
+        """

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from recipes.architecture import ARCHITECTURES, architecture
 from recipes.compile.paths import usable
-from recipes.compile.recipe import Recipe, ToolchainName
+from recipes.compile.recipe import ZIG_FLAGS, Recipe, ToolchainName
 from recipes.compile.toolchains.probe import ask, find_toolchain, identify
 from recipes.compile.toolchains.protocol import CgoCompiler, CompilerType, Probe, Toolchain
 from recipes.compile.wheels import brought_by, in_wheel
@@ -86,6 +86,10 @@ class Zig(CompilerType, CgoCompiler):
             raise ToolMissing(f"zig not found (needed by recipe {recipe.name}, for cgo)", self.hint) from error
         return zig.c, zig.identity
 
-    def cgo_environment(self, c: tuple[str, ...], platform: Platform) -> Iterable[tuple[str, tuple[str, ...]]]:
-        drivers = (("CC", "cc"), ("CXX", "c++"))
-        return [(name, (c[0], driver, *self.target(platform), _LFS64)) for name, driver in drivers]
+    def cgo_environment(
+        self, c: tuple[str, ...], platform: Platform, *, pie: bool
+    ) -> Iterable[tuple[str, tuple[str, ...]]]:
+        for name, driver in (("CC", "cc"), ("CXX", "c++")):
+            yield name, (c[0], driver, *self.target(platform), _LFS64)
+        # cgo links once for itself, with -fPIC: that would be a set of libraries of its own.
+        yield "CGO_LDFLAGS", ZIG_FLAGS if pie else (*ZIG_FLAGS, "-fno-PIC")

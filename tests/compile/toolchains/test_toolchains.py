@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import get_args
 
@@ -9,7 +10,7 @@ import pytest
 
 from recipes.compile import available
 from recipes.compile.recipe import RECIPES, CgoName, ToolchainName
-from recipes.compile.toolchains import CGO_COMPILERS, TOOLCHAINS, compiler
+from recipes.compile.toolchains import CGO_COMPILERS, TOOLCHAINS, compiler, gnu
 from recipes.errors import BadInput, ToolMissing
 from recipes.model import Command, Platform
 from recipes.support import shell
@@ -36,6 +37,13 @@ def test_clang_builds_for_this_machine_alone(recipe: str, workspace: Workspace) 
     assert isinstance(error, ToolMissing)
     assert "builds only for this machine" in error.message
     assert "zig-static-small" in error.hint
+
+
+def test_clang_finds_in_its_folders_what_it_names() -> None:
+    """The libraries that are watched, looked up in the folders that clang lists, are those that it links."""
+    clang = need_tool("clang++")
+    for ours, its in zip(gnu.libraries(clang, listed=True).files, gnu.libraries(clang).files, strict=True):
+        assert os.path.realpath(ours) == os.path.realpath(its)
 
 
 def test_the_whole_of_clang_is_watched() -> None:
