@@ -36,6 +36,7 @@ class RootFs:
         self._tree = tree
         self._account = _ROOT
         self._entries: dict[str, Entry | None] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
         self._resolved: dict[tuple[str, bool], str | None] = {}
         self._loops: set[str] = set()
         self._views: dict[Account, RootFs] = {}
@@ -61,7 +62,7 @@ class RootFs:
         account = replace(account, home="")
         if account not in self._views:
             view = RootFs(self._tree)
-            view._account, view._entries = account, self._entries
+            view._account, view._entries, view._names = account, self._entries, self._names
             self._views[account] = view
         return self._views[account]
 
@@ -163,7 +164,13 @@ class RootFs:
         """The names in a folder, sorted; () where there is none."""
         found = self.resolve(path)
         entry = None if found is None else self._entry(found)
-        return self._tree.children(found) if found and entry and entry.kind == "dir" else ()
+        if found is None or entry is None or entry.kind != "dir":
+            return ()
+        if found not in self._names:
+            if len(self._names) > _MOST_REMEMBERED:
+                self._names.clear()
+            self._names[found] = self._tree.children(found)
+        return self._names[found]
 
     def entries(self) -> Iterator[tuple[str, Entry]]:
         """All that the root holds, links not followed: sorted within each folder, a folder before what is in it."""
