@@ -21,6 +21,7 @@ from recipes.model import Library, Searched
 
 _LEVEL_BITS = {2: 2, 4: 3, 8: 4}
 _MOST_MAPS = 4096
+_CACHE = "/etc/ld.so.cache"
 _RELR = "GLIBC_ABI_DT_RELR"
 _BARE_LIBRARIES_SERVE = (2, 41)
 _EARLY_INIT = "__libc_early_init"
@@ -219,6 +220,8 @@ class GlibcLoader:
             if number == errno.ELOOP and self._ends_list(path):
                 ended = why
         number = self._objects.error_of(self._at(last)) or number
+        if sparing:  # what failed last may be the cache's own open; with a cache it may be that none has failed
+            number = self._objects.error_of(_CACHE) or (number if last else 0)
         failed = LoadAttempt(None, "no such file", other_class=other_class, errno=number)
         return failed, "", tuple(searched)
 
@@ -259,7 +262,7 @@ class GlibcLoader:
         return known
 
     def _cached(self, name: str, sparing: bool, searched: list[Searched]) -> Iterator[tuple[str, str]]:
-        where = "/etc/ld.so.cache"
+        where = _CACHE
         cache = self._objects.ldcache(self._program.dynamic.little_endian)
         if cache is None:
             searched.append(Searched(where, "ld.so.cache", "no such file, and without it ld.so.conf is not read"))

@@ -6,6 +6,7 @@ writes, for classes, byte orders and CPUs of which there is no loader here.
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import struct
@@ -111,6 +112,24 @@ def test_the_search_of_nodefaultlib(small: Small) -> None:
     ]
     small.program(a).put("/etc/ld.so.cache", cache_of("liba.so.1", "/usr/lib/liba.so.1"))
     assert search_of(small.agrees(), "liba.so.1")[-1] == ("/usr/lib/liba.so.1", "ld.so.cache", "found")
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("folder", ["", "/odd"])
+def test_why_a_library_without_built_in_folders_is_not_found(small: Small, folder: str, cached: bool) -> None:
+    """The message has the reason of the last call that failed: a folder's, the cache's own, or of none."""
+    small.program(small.library("liba.so.1"), flags=("-Wl,-z,nodefaultlib", *(runpath(folder) if folder else ())))
+    if folder:
+        small.at(folder).mkdir()
+        small.at(f"{folder}/liba.so.1").symlink_to("liba.so.1")
+    if cached:
+        small.put("/etc/ld.so.cache", cache_of("libb.so.1", "/opt/libb.so.1"))
+    told = small.loading().problems[0].message
+    assert told == _start(small).stderr.decode().strip()
+    reason = "" if cached else ": No such file or directory"
+    if folder and cached:
+        reason = f": Error {errno.ELOOP}"
+    assert told.endswith(f"liba.so.1: cannot open shared object file{reason}")
 
 
 def cache_of(name: str, path: str, flags: int = 0x0303, marks: int = 0) -> bytes:
