@@ -147,6 +147,7 @@ def _chain(layout: Layout, path: str, length: int) -> None:
 def with_odd_files(layout: Layout) -> list[Start]:
     """One root with all odd files, each in a folder of its own, which variables, paths and the working folder name."""
     layout.put(_GOOD)
+    layout.programs = [path for path in layout.programs if path not in ("/bin/lib", "/bin/platform")]
     starts = []
     for name, place in odd_files(layout):
         folder = f"/odd/{name.replace(' ', '-')}"

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGBUS, SIGSEGV
 
 from recipes.elf.facts import read_elf
 from recipes.elf.markers import examine
@@ -116,6 +117,8 @@ def _message_differences(
         if not emulated and ours != theirs:
             yield f"exec: {theirs}, we say: {ours}"
         return
+    if problem is not None and problem.code == "interpreter-broken" and code in (-SIGSEGV, -SIGBUS) and not said:
+        return  # how far a loader comes that is cut off depends on where that is: one of the two
     if signal := _SIGNAL.search(certain[0]):
         if code != 128 - int(signal[1]) or said != list(loading.warnings):
             yield f"we say: {certain[0]}, it ends with {code}: {said}"
