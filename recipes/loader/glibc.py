@@ -62,6 +62,7 @@ class GlibcLoader:
         self._missed: set[str] = set()
         self._later: list[Problem] = []
         self._doubts: list[Problem] = []
+        self._cache_asked = False
         self._warnings: list[str] = []
         self._bare: dict[tuple[LinkMap, str, LinkMap], None] = {}
 
@@ -190,10 +191,12 @@ class GlibcLoader:
         folders = tuple(self._folders(asking))
         sparing = asking.dynamic.no_default_lib
         loader = self._loader.dynamic
-        key = (name, folders, sparing, self._machine, loader.machine, loader.bits, loader.flags, self._workdir)
+        asked = sparing and self._cache_asked
+        key = (name, folders, sparing, asked, self._machine, loader.machine, loader.bits, loader.flags, self._workdir)
         known = self._objects.searches.get(key)
         if known is None:
             known = self._objects.searches[key] = self._look(name, folders, sparing)
+        self._cache_asked = self._cache_asked or any(step.why == "ld.so.cache" for step in known[2])
         return known
 
     def _folders(self, asking: LinkMap) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -220,8 +223,9 @@ class GlibcLoader:
             if number == errno.ELOOP and self._ends_list(path):
                 ended = why
         number = self._objects.error_of(self._at(last)) or number
-        if sparing:  # what failed last may be the cache's own open; with a cache it may be that none has failed
-            number = self._objects.error_of(_CACHE) or (number if last else 0)
+        if sparing:  # what failed last may be the cache's own open, which is tried once; or none has failed
+            failed_to_open = 0 if self._cache_asked else self._objects.error_of(_CACHE)
+            number = failed_to_open or (number if last else 0)
         failed = LoadAttempt(None, "no such file", other_class=other_class, errno=number)
         return failed, "", tuple(searched)
 

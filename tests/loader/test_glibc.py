@@ -130,6 +130,13 @@ def test_why_a_library_without_built_in_folders_is_not_found(small: Small, folde
     if folder and cached:
         reason = f": Error {errno.ELOOP}"
     assert told.endswith(f"liba.so.1: cannot open shared object file{reason}")
+    # What was preloaded in vain has had the cache opened, which is not tried again.
+    again = small.loading({"LD_PRELOAD": "libnothere.so"})
+    done = shell.run(
+        Command((need_tool("unshare"), "--map-root-user", "--root", str(small.folder), "/app")),
+        environment={"LD_PRELOAD": "libnothere.so"},
+    )
+    assert done.stderr.decode().splitlines()[-1] == again.problems[0].message
 
 
 def cache_of(name: str, path: str, flags: int = 0x0303, marks: int = 0) -> bytes:
