@@ -9,6 +9,7 @@ linker only, and what they need of a libc is what the libc that they are linked 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +21,7 @@ from tests.fixtures_debian import link_or_copy
 from tests.oracle.roots import ALL, root
 from tests.oracle.starts import Start
 from tests.oracle.stopping import write_stopping
+from tests.sharing import made_once
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class Cpu:
         return Platform("linux", self.name)
 
     @property
+    def target(self) -> str:
+        return self.zig or self.package
+
+    @property
     def emulator(self) -> str:
         return "" if self.name == "amd64" else f"/usr/bin/qemu-{ARCHITECTURES[self.name].qemu}-static"
 
@@ -48,8 +54,6 @@ class Cpu:
         """The roots that have a glibc for it, the oldest first."""
         if self.name == "amd64":
             return ("bullseye-cc", "cc", "trixie-cc")
-        if self.name == "loong64":  # which Debian has no such packages for
-            return ()
         return ("cross-bookworm", "cross-trixie") if ALL else ("cross-trixie",)
 
     def libraries_in(self, name: str) -> Path:
@@ -74,7 +78,6 @@ CPUS = {
     "armel": Cpu("arm", "/lib/ld-linux.so.3", "arm-linux-gnueabi"),
     "armhf": Cpu("arm", "/lib/ld-linux-armhf.so.3", "arm-linux-gnueabihf"),
     "i386": Cpu("386", "/lib/ld-linux.so.2", "i686-linux-gnu", zig="x86-linux-gnu", folder="i386-linux-gnu"),
-    "loong64": Cpu("loong64", "/lib64/ld-linux-loongarch-lp64d.so.1", "loongarch64-linux-gnu"),
     "mips64el": Cpu("mips64le", "/lib64/ld.so.1", "mips64el-linux-gnuabi64"),
     "mipsel": Cpu("mipsle", "/lib/ld.so.1", "mipsel-linux-gnu", zig="mipsel-linux-gnueabihf"),
     "ppc64el": Cpu("ppc64le", "/lib64/ld64.so.2", "powerpc64le-linux-gnu"),
@@ -103,6 +106,7 @@ int begin(void) {
     return puts(environ[0]);
 }
 """
+_LIBC = "char **environ; int puts(char *text) { return 0; } long __isoc23_strtol() { return 0; }"
 _PIE, _FIXED = ("-fPIE", "-pie"), ("-no-pie", "-fno-PIE")
 _PROGRAMS = {
     "plain": _PIE,
@@ -131,6 +135,16 @@ _STARTED: dict[str, tuple[dict[str, str], ...]] = {
 _STARTED_IN_MIXED: dict[str, tuple[dict[str, str], ...]] = {"plain": ({},), "new": ({},), "lazy": (_LESS,)}
 
 
+_STARTED_ON_MUSL: dict[str, tuple[dict[str, str], ...]] = {
+    "plain": ({}, {"LD_PRELOAD": f"libnothere.so.1 /whole/{_OURS}"}),
+    "fixed": ({},),
+    "new": ({},),
+    "lazy": ({}, _WHOLE, _LESS),
+    "number": (_WHOLE, _LESS),
+    "rpath": ({}, _LESS),
+}
+
+
 def mixed_root(folder: Path, cpu: Cpu, loader: str, libraries: str, compilers: Compilers) -> list[Start]:
     """Make `folder` a root with the loader of one suite and the libraries of another; and what is started in it."""
     shutil.copytree(cpu.libraries_in(libraries), folder / cpu.libraries, copy_function=link_or_copy, symlinks=True)
@@ -138,20 +152,50 @@ def mixed_root(folder: Path, cpu: Cpu, loader: str, libraries: str, compilers: C
         place.parent.mkdir(parents=True, exist_ok=True)
         place.unlink(missing_ok=True)
         link_or_copy(cpu.loader_in(loader), place)
-    library = ("-nostdlib", "-shared", "-fPIC", "-fno-unwind-tables", f"-Wl,-soname,{_OURS}")
-    for name, source in (("whole", "int later(void) { return 1; } int number = 1;"), ("less", "int other;")):
-        (folder / name).mkdir()
-        shutil.copy(compilers.zig(source, cpu.zig or cpu.package, *library), folder / name / _OURS)
-    shutil.copytree(folder / "whole", folder / "tokens" / cpu.libraries)
+    first, last = (cpu.libraries_in(cpu.suites()[at]) / "libc.so.6" for at in (0, -1))
     started = _STARTED if loader == libraries else _STARTED_IN_MIXED
+    return _fill(
+        folder, cpu, cpu.loader, {name: last if name == "new" else first for name in started}, started, compilers
+    )
+
+
+def musl_root(folder: Path, cpu: Cpu, name: str, compilers: Compilers) -> list[Start]:
+    """Make `folder` a root with the musl of the root `name` and nothing else of it; and what is started in it."""
+    source = RootFs.from_directory(root(name))
+    loader = next(f"/lib/{file}" for file in source.names("/lib") if file.startswith("ld-musl-"))
+    libc = Path(f"{root(name)}{source.resolve(loader)}")
+    (folder / "lib").mkdir(parents=True)
+    link_or_copy(libc, folder / loader.lstrip("/"))
+    # musl's own file has no soname, so that programs would need it by the path that it is linked from.
+    named = _library(_LIBC, "libc.so", cpu, compilers)
+    return _fill(folder, cpu, loader, dict.fromkeys(_STARTED_ON_MUSL, named), _STARTED_ON_MUSL, compilers)
+
+
+def _fill(
+    folder: Path,
+    cpu: Cpu,
+    loader: str,
+    libcs: Mapping[str, Path],
+    started: Mapping[str, Sequence[Mapping[str, str]]],
+    compilers: Compilers,
+) -> list[Start]:
+    """Add programs, each linked with its libc, to a root, and the library that some of them need, whole and not."""
+    whole = _library("int later(void) { return 1; } int number = 1;", _OURS, cpu, compilers)
+    less = _library("int other;", _OURS, cpu, compilers)
+    for place, library in (("whole", whole), ("less", less), (f"tokens/{cpu.libraries}", whole)):
+        (folder / place).mkdir(parents=True)
+        shutil.copy(library, folder / place / _OURS)
+    entry = ("-nostdlib", "-O1", "-Wl,-e,begin", f"-Wl,--dynamic-linker={loader}")
     for name in started:
-        assert write_stopping(_program(name, cpu, folder / "whole" / _OURS, compilers), folder / "bin" / name)
+        flags = _PROGRAMS[name]
+        needed = (whole, libcs[name]) if {"-DLATER", "-DNUMBER"} & {*flags} else (libcs[name],)
+        program = compilers.zig(_PROGRAM, cpu.target, *entry, *flags, *map(str, needed))
+        assert write_stopping(program, folder / "bin" / name)
     return [Start(f"/bin/{name}", tuple(env.items())) for name, environments in started.items() for env in environments]
 
 
-def _program(name: str, cpu: Cpu, library: Path, compilers: Compilers) -> Path:
-    flags = _PROGRAMS[name]
-    libc = cpu.libraries_in(cpu.suites()[-1 if name == "new" else 0]) / "libc.so.6"
-    needed = (library, libc) if {"-DLATER", "-DNUMBER"} & {*flags} else (libc,)
-    entry = ("-nostdlib", "-O1", "-Wl,-e,begin", f"-Wl,--dynamic-linker={cpu.loader}")
-    return compilers.zig(_PROGRAM, cpu.zig or cpu.package, *entry, *flags, *map(str, needed))
+def _library(source: str, soname: str, cpu: Cpu, compilers: Compilers) -> Path:
+    flags = ("-nostdlib", "-shared", "-fPIC", "-fno-unwind-tables", f"-Wl,-soname,{soname}")
+    built = compilers.zig(source, cpu.target, *flags)
+    # zig knows what a file is by its name.
+    return made_once(built.with_name("named"), lambda folder: shutil.copy(built, folder / soname)) / soname

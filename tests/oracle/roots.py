@@ -61,7 +61,6 @@ _SUITES_OF = {
     "ppc64el": ("bookworm", "trixie", "sid"),
     "s390x": ("bookworm", "trixie", "sid"),
     "riscv64": ("trixie", "sid"),
-    "loong64": ("sid",),
 }
 WHOLE = {
     f"{suite}-{cpu}": (f"--architectures={cpu}", f"--include={packages}")

@@ -19,7 +19,7 @@ from tests.oracle.compare import differences, programs
 from tests.oracle.roots import ALL, ROOTS, root
 
 _FOLDERS = [Path(folder) for folder in ("/usr/bin", "/usr/sbin", "/usr/libexec", "/usr/lib")]
-_SHARE = ("cc", "static", "musl", "bullseye-cc", "trixie-cc")
+_SHARE = ("cc", "musl", "bullseye-cc", "trixie-cc")
 _LIBRARIES = "/mnt/usr/lib/x86_64-linux-gnu"
 # musl is not asked about libraries that were built for glibc: how it fails there is told in musl.py.
 _ENVIRONMENTS = (

@@ -17,7 +17,7 @@ import pytest
 from tests.compilers import Compilers
 from tests.need import need_tool
 from tests.oracle.compare import host_platform, programs
-from tests.oracle.cpus import CPUS, mixed_root
+from tests.oracle.cpus import CPUS, mixed_root, musl_root
 from tests.oracle.layouts import COMMON, OF_GLIBC, OF_MUSL, Layout
 from tests.oracle.roots import ALL, WHOLE, root
 from tests.oracle.starts import Compared, Start, compare_starts
@@ -28,7 +28,7 @@ _SHARE = ("amd64", "armhf", "mips64el", "ppc64el", "s390x")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in CPUS if CPUS[name].suites()] if ALL else _SHARE)
+@pytest.mark.parametrize("name", CPUS if ALL else _SHARE)
 def test_releases_of_glibc(name: str, tmp_path: Path, compilers: Compilers, capsys: pytest.CaptureFixture[str]) -> None:
     """The loader of each release with the libraries of each, run by QEMU where they are for another CPU."""
     cpu = CPUS[name]
@@ -45,6 +45,19 @@ def test_releases_of_glibc(name: str, tmp_path: Path, compilers: Compilers, caps
         sys.stderr.write(f"\n{name}: {count} starts with each release of glibc, {len(wrong)} disagreements")
     assert count >= 18
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in WHOLE if name.startswith("cc-")] if ALL else ["musl"])
+def test_musl(name: str, tmp_path: Path, compilers: Compilers, capsys: pytest.CaptureFixture[str]) -> None:
+    """musl of each CPU and suite, with programs that are linked with it."""
+    cpu = CPUS[name.rpartition("-")[2]] if name in WHOLE else CPUS["amd64"]
+    starts = musl_root(tmp_path / "root", cpu, name, compilers)
+    compared = compare_starts(tmp_path / "root", starts, cpu.platform, emulator=cpu.emulator)
+    with capsys.disabled():
+        sys.stderr.write(f"\nmusl of {name}: {compared}")
+    assert compared.count > 8
+    assert not compared.differences, "\n".join(compared.differences)
 
 
 @pytest.mark.slow
