@@ -18,7 +18,7 @@ from recipes.model import Platform
 from recipes.rootfs.root import RootFs
 from tests.compilers import Compilers
 from tests.fixtures_debian import link_or_copy
-from tests.oracle.roots import ALL, root
+from tests.oracle.roots import ALL, CROSS, WHOLE, root
 from tests.oracle.starts import Start
 from tests.oracle.stopping import write_stopping
 from tests.sharing import made_once
@@ -52,15 +52,14 @@ class Cpu:
 
     def suites(self) -> tuple[str, ...]:
         """The roots that have a glibc for it, the oldest first."""
-        if self.name == "amd64":
-            return ("bullseye-cc", "cc", "trixie-cc")
-        return ("cross-bookworm", "cross-trixie") if ALL else ("cross-trixie",)
+        oldest = ("bullseye-cc", "cc", "trixie-cc") if self.name == "amd64" else ("cross-bookworm", "cross-trixie")
+        newest = tuple(name for name in WHOLE if CPUS[name.rpartition("-")[2]] is self and name.startswith("cc-sid-"))
+        return (*oldest, *newest) if ALL else oldest if self.name == "amd64" else oldest[-1:]
 
     def libraries_in(self, name: str) -> Path:
         """Where the root `name` has the libraries for it."""
-        inside = RootFs.from_directory(root(name)).resolve(
-            f"/lib/{self.package}" if self.name == "amd64" else f"/usr/{self.package}/lib"
-        )
+        place = f"/usr/{self.package}/lib" if name in CROSS else f"/{self.libraries}"
+        inside = RootFs.from_directory(root(name)).resolve(place)
         assert inside is not None
         return root(name) / inside.lstrip("/")
 
