@@ -77,7 +77,10 @@ class GlibcLoader:
                     queue.append(found)
         levels: tuple[Problem, ...] = ()
         if checks:
+            lost, warned = bool(self._problems), len(self._warnings)
             self._check_versions()
+            if lost:  # it gives up before it looks at versions
+                del self._warnings[warned:]
             self._check_relocations()
             levels = tuple(self._levels())
             if not self._problems and not self._doubts:  # it gives up before it looks for symbols

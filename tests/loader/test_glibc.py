@@ -640,6 +640,17 @@ def test_a_library_whose_symbols_cannot_be_read_may_define_any(small: Small) -> 
     assert small.loading().problems == ()
 
 
+def test_a_missing_library_leaves_no_time_to_warn_of_versions(small: Small, tmp_path: Path) -> None:
+    """The loader gives up before it compares versions, and says of another library what it lacks, and no more."""
+    new = versioned(small, tmp_path, "V_1 { f; }; V_2 { g; };")
+    lost = small.library("liblost.so")
+    source = "int f(void); int g(void); int main(void) { return f() + g() - 3; }"
+    small.program(new, lost, source=source).put(f"{LIB}/libv.so", small.library("libv.so"))
+    loading = small.loading()
+    assert (loading.warnings, len(loading.problems)) == ((), 1)
+    assert _start(small).stderr.decode().splitlines() == [loading.problems[0].message]
+
+
 def test_versions_of_a_library_that_is_not_loaded(small: Small, tmp_path: Path) -> None:
     """A DT_NEEDED that was taken out of the file leaves two of its versions behind: that is told once."""
     library = versioned(small, tmp_path, "V_1 { f; }; V_2 { g; };")
