@@ -52,7 +52,7 @@ class Compared:
         return self.verdicts.total()
 
     def __str__(self) -> str:
-        verdicts = ", ".join(f"{count} {status}" for status, count in sorted(self.verdicts.items()))
+        verdicts = "; ".join(f"{count} {status}" for status, count in sorted(self.verdicts.items()))
         return f"{self.count} starts ({verdicts}), {len(self.differences)} disagreements"
 
 
@@ -89,7 +89,8 @@ def _differences(
     settings = {"env": start.env, "workdir": start.workdir}
     verdict = judge(traits, facts, root, platform, entry=start.path, **settings)  # type: ignore[arg-type]
     loading = explain(traits.dynamic, root, platform=platform, path=start.path, **settings)  # type: ignore[arg-type]
-    verdicts[verdict.status] += 1
+    known = verdict.status is not Status.UNKNOWN
+    verdicts[verdict.status if known else "unknown, ends" if answer.mapped is None else "unknown, starts"] += 1
     said = [line for line in answer.text.splitlines() if not (emulated and _EMULATOR.fullmatch(line))]
     if answer.mapped is not None:
         if verdict.status is Status.FAILS:

@@ -7,6 +7,7 @@ Source: Linux, `arch/*/entry/syscalls`, for the number of kill; MIPS has a numbe
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from recipes.architecture import name_of_elf
@@ -49,6 +50,8 @@ def write_stopping(program: Path, copy: Path) -> bool:
     if content is None:
         return False
     copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.write_bytes(content)
-    copy.chmod(0o755)
+    beside = copy.with_name(f"{copy.name}.{os.getpid()}.part")
+    beside.write_bytes(content)
+    beside.chmod(0o755)
+    beside.rename(copy)  # the old one may be running
     return True

@@ -2,7 +2,7 @@
 
 No program runs its own code: glibc's loader only lists (LD_TRACE_LOADED_OBJECTS with LD_BIND_NOW), so does musl's
 (--list). A share of the programs is asked about in a few roots. With FROMSCRATCH_ORACLE_ALL=1 it is all of them, in all
-roots, with several environments: about five minutes, and some more to assemble the roots.
+roots, with several environments: about five minutes, and some more to assemble the roots. test_starts.py goes further.
 """
 
 from __future__ import annotations

@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import product
 from pathlib import Path
 
 import pytest
 
+from recipes.model import Platform
 from tests.compilers import Compilers
-from tests.need import need_tool
+from tests.need import need, need_tool
 from tests.oracle.compare import host_platform, programs
 from tests.oracle.cpus import CPUS, mixed_root, musl_root
 from tests.oracle.layouts import COMMON, OF_GLIBC, OF_MUSL, Layout
-from tests.oracle.roots import ALL, WHOLE, root
+from tests.oracle.roots import ALL, FOLDER, WHOLE, root
 from tests.oracle.starts import Compared, Start, compare_starts
 from tests.oracle.stopping import write_stopping
 
 _SHARE = ("amd64", "armhf", "mips64el", "ppc64el", "s390x")
 """Of the CPUs: of 32 and of 64 bits, of both byte orders, and with relocations of their own."""
+
+
+@pytest.fixture(autouse=True)
+def on_amd64() -> None:
+    need(Platform.host().architecture == "amd64", "an x86-64 machine")
 
 
 @pytest.mark.slow
@@ -80,44 +86,35 @@ def test_odd_layouts(suite: str, tmp_path: Path, compilers: Compilers, capsys: p
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.fixture(scope="module")
-def stopping_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sequence[Path]]:
-    """The programs of a root, or of this machine where it is "/", as copies that stop themselves."""
-    folder = tmp_path_factory.mktemp("stopping")
+@cache
+def stopping_of(name: str) -> Sequence[Path]:
+    """The programs of a root, or a share of this machine's where it is "/", as copies that stop themselves.
 
-    @cache
-    def copies(name: str) -> Sequence[Path]:
-        top = Path("/") if name == "/" else root(name)
-        share = 1 if ALL and name.endswith(("/", "amd64")) else 3 if ALL else 16
-        found = list(programs(top / place for place in ("usr/bin", "usr/sbin", "bin", "sbin", "usr/lib/apt")))[::share]
-        made = [(path, folder / name.strip("/") / str(number) / path.name) for number, path in enumerate(found)]
-        return [copy for path, copy in made if write_stopping(path, copy)]
-
-    return copies
+    They are kept beside the roots, in which their folder becomes a mount point.
+    """
+    top = Path("/") if name == "/" else root(name)
+    share = (1 if name.endswith(("/", "amd64")) else 3) if ALL else 16
+    found = list(programs(top / place for place in ("usr/bin", "usr/sbin", "bin", "sbin", "usr/lib/apt")))[::share]
+    made = [
+        (path, FOLDER / "stopping" / (name.strip("/") or "machine") / str(number) / path.name)
+        for number, path in enumerate(found)
+    ]
+    return [copy for path, copy in made if write_stopping(path, copy)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE if ALL else ("cc", "trixie-cc"))
-def test_programs(name: str, stopping_of: Callable[[str], Sequence[Path]], capsys: pytest.CaptureFixture[str]) -> None:
+def test_programs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Programs of other suites than the root's: what they need is there, missing, too old or too new."""
     debian = name.rpartition("-")[2] if name in WHOLE else "amd64"
     cpu = CPUS[debian]
-    sources = (
-        [source for source in WHOLE if source.endswith(f"-{debian}") and not source.startswith("cc-")] if ALL else []
-    )
-    sources += ["/"] if debian == "amd64" else []
+    whole = [source for source in WHOLE if source.endswith(f"-{debian}") and not source.startswith("cc-")]
+    sources = [*(whole if ALL else ()), *(["/"] if debian == "amd64" else ())]
     count, wrong = Counter[str](), []
     for source in sources:
-        copies = stopping_of(source)
-        folders = sorted({copy.parents[1] for copy in copies})
-        starts = [Start(f"/mnt{copy}", program=copy) for copy in copies]
-        compared = compare_starts(
-            root(name),
-            starts,
-            host_platform() if not cpu.emulator else cpu.platform,
-            emulator=cpu.emulator,
-            folders=folders,
-        )
+        starts = [Start(f"/mnt{copy}", program=copy) for copy in stopping_of(source)]
+        platform = cpu.platform if cpu.emulator else host_platform()
+        compared = compare_starts(root(name), starts, platform, emulator=cpu.emulator, folders=[FOLDER / "stopping"])
         count += compared.verdicts
         wrong += [f"of {source}: {difference}" for difference in compared.differences]
     with capsys.disabled():
