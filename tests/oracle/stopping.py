@@ -1,7 +1,8 @@
 """Copies of programs that stop themselves where their own code would begin: everything before it is the loader's work.
 
 The copy differs in the bytes at its entry point alone, which are `kill(0, SIGSTOP)` and then a loop, so whatever starts
-it has a process group of its own, waits for it to stop, and looks at what is mapped.
+it has a process group of its own, waits for it to stop, and looks at what is mapped. arm64's begin with `bti jc`, as
+what is protected may be entered nowhere else.
 Source: Linux, `arch/*/entry/syscalls`, for the number of kill; MIPS has a number of its own for SIGSTOP.
 """
 
@@ -17,7 +18,7 @@ _THUMB = bytes.fromhex("0020 1321 2527 00df fee7")
 _CODE = {
     "amd64": bytes.fromhex("31ff be13000000 b83e000000 0f05 ebfe"),
     "386": bytes.fromhex("31db b913000000 b825000000 cd80 ebfe"),
-    "arm64": bytes.fromhex("000080d2 610280d2 281080d2 010000d4 00000014"),
+    "arm64": bytes.fromhex("df2403d5 000080d2 610280d2 281080d2 010000d4 00000014"),
     "arm": bytes.fromhex("0000a0e3 1310a0e3 2570a0e3 000000ef feffffea"),
     "riscv64": bytes.fromhex("13050000 93053001 93081008 73000000 6f000000"),
     "ppc64le": bytes.fromhex("00006038 13008038 25000038 02000044 00000048"),
