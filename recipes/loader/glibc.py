@@ -21,6 +21,7 @@ from recipes.model import Library, Searched
 
 _LEVEL_BITS = {2: 2, 4: 3, 8: 4}
 _MOST_MAPS = 4096
+_CACHE = "/etc/ld.so.cache"
 _RELR = "GLIBC_ABI_DT_RELR"
 _BARE_LIBRARIES_SERVE = (2, 41)
 _EARLY_INIT = "__libc_early_init"
@@ -61,6 +62,7 @@ class GlibcLoader:
         self._missed: set[str] = set()
         self._later: list[Problem] = []
         self._doubts: list[Problem] = []
+        self._cache_asked = False
         self._warnings: list[str] = []
         self._bare: dict[tuple[LinkMap, str, LinkMap], None] = {}
 
@@ -75,7 +77,10 @@ class GlibcLoader:
                     queue.append(found)
         levels: tuple[Problem, ...] = ()
         if checks:
+            lost, warned = bool(self._problems), len(self._warnings)
             self._check_versions()
+            if lost:  # it gives up before it looks at versions
+                del self._warnings[warned:]
             self._check_relocations()
             levels = tuple(self._levels())
             if not self._problems and not self._doubts:  # it gives up before it looks for symbols
@@ -189,10 +194,12 @@ class GlibcLoader:
         folders = tuple(self._folders(asking))
         sparing = asking.dynamic.no_default_lib
         loader = self._loader.dynamic
-        key = (name, folders, sparing, self._machine, loader.machine, loader.bits, loader.flags, self._workdir)
+        asked = sparing and self._cache_asked
+        key = (name, folders, sparing, asked, self._machine, loader.machine, loader.bits, loader.flags, self._workdir)
         known = self._objects.searches.get(key)
         if known is None:
             known = self._objects.searches[key] = self._look(name, folders, sparing)
+        self._cache_asked = self._cache_asked or any(step.why == "ld.so.cache" for step in known[2])
         return known
 
     def _folders(self, asking: LinkMap) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -219,6 +226,9 @@ class GlibcLoader:
             if number == errno.ELOOP and self._ends_list(path):
                 ended = why
         number = self._objects.error_of(self._at(last)) or number
+        if sparing:  # what failed last may be the cache's own open, which is tried once; or none has failed
+            failed_to_open = 0 if self._cache_asked else self._objects.error_of(_CACHE)
+            number = failed_to_open or (number if last else 0)
         failed = LoadAttempt(None, "no such file", other_class=other_class, errno=number)
         return failed, "", tuple(searched)
 
@@ -259,7 +269,7 @@ class GlibcLoader:
         return known
 
     def _cached(self, name: str, sparing: bool, searched: list[Searched]) -> Iterator[tuple[str, str]]:
-        where = "/etc/ld.so.cache"
+        where = _CACHE
         cache = self._objects.ldcache(self._program.dynamic.little_endian)
         if cache is None:
             searched.append(Searched(where, "ld.so.cache", "no such file, and without it ld.so.conf is not read"))

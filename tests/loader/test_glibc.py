@@ -6,6 +6,7 @@ writes, for classes, byte orders and CPUs of which there is no loader here.
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import struct
@@ -111,6 +112,31 @@ def test_the_search_of_nodefaultlib(small: Small) -> None:
     ]
     small.program(a).put("/etc/ld.so.cache", cache_of("liba.so.1", "/usr/lib/liba.so.1"))
     assert search_of(small.agrees(), "liba.so.1")[-1] == ("/usr/lib/liba.so.1", "ld.so.cache", "found")
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("folder", ["", "/odd"])
+def test_why_a_library_without_built_in_folders_is_not_found(small: Small, folder: str, cached: bool) -> None:
+    """The message has the reason of the last call that failed: a folder's, the cache's own, or of none."""
+    small.program(small.library("liba.so.1"), flags=("-Wl,-z,nodefaultlib", *(runpath(folder) if folder else ())))
+    if folder:
+        small.at(folder).mkdir()
+        small.at(f"{folder}/liba.so.1").symlink_to("liba.so.1")
+    if cached:
+        small.put("/etc/ld.so.cache", cache_of("libb.so.1", "/opt/libb.so.1"))
+    told = small.loading().problems[0].message
+    assert told == _start(small).stderr.decode().strip()
+    reason = "" if cached else ": No such file or directory"
+    if folder and cached:
+        reason = f": Error {errno.ELOOP}"
+    assert told.endswith(f"liba.so.1: cannot open shared object file{reason}")
+    # What was preloaded in vain has had the cache opened, which is not tried again.
+    again = small.loading({"LD_PRELOAD": "libnothere.so"})
+    done = shell.run(
+        Command((need_tool("unshare"), "--map-root-user", "--root", str(small.folder), "/app")),
+        environment={"LD_PRELOAD": "libnothere.so"},
+    )
+    assert done.stderr.decode().splitlines()[-1] == again.problems[0].message
 
 
 def cache_of(name: str, path: str, flags: int = 0x0303, marks: int = 0) -> bytes:
@@ -612,6 +638,17 @@ def test_a_library_whose_symbols_cannot_be_read_may_define_any(small: Small) -> 
     assert count
     small.put(f"{LIB}/liba.so", head + struct.pack("<II", 0, 1 << 20) + tail)
     assert small.loading().problems == ()
+
+
+def test_a_missing_library_leaves_no_time_to_warn_of_versions(small: Small, tmp_path: Path) -> None:
+    """The loader gives up before it compares versions, and says of another library what it lacks, and no more."""
+    new = versioned(small, tmp_path, "V_1 { f; }; V_2 { g; };")
+    lost = small.library("liblost.so")
+    source = "int f(void); int g(void); int main(void) { return f() + g() - 3; }"
+    small.program(new, lost, source=source).put(f"{LIB}/libv.so", small.library("libv.so"))
+    loading = small.loading()
+    assert (loading.warnings, len(loading.problems)) == ((), 1)
+    assert _start(small).stderr.decode().splitlines() == [loading.problems[0].message]
 
 
 def test_versions_of_a_library_that_is_not_loaded(small: Small, tmp_path: Path) -> None:

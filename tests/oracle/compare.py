@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from recipes.elf.dynamic import Dynamic, read_dynamic
 from recipes.elf.segments import FileReader, Reader
@@ -46,6 +47,14 @@ class Answer:
     missing: frozenset[str]
     complaints: tuple[str, ...]
     lacking: frozenset[str] = frozenset()
+
+
+class Answered(NamedTuple):
+    """What came of running something in a root. `mapped` are the files of a program that stopped itself."""
+
+    code: int
+    text: str
+    mapped: list[str] | None
 
 
 @dataclass(frozen=True)
@@ -120,9 +129,9 @@ def make_mount_points(root: Path, folders: Sequence[Path]) -> None:
 
 
 def ask(
-    root: Path, folders: Sequence[Path], requests: Sequence[tuple[tuple[str, ...], dict[str, str]]]
-) -> list[tuple[int, str]]:
-    """Exit codes and outputs of the root's own programs, each run inside the root with this argv and environment."""
+    root: Path, folders: Sequence[Path], requests: Sequence[tuple[tuple[str, ...], dict[str, str], str]]
+) -> list[Answered]:
+    """What comes of running the root's own programs inside the root: each with this argv, environment and folder."""
     make_mount_points(root, folders)
     enter = (need_tool("unshare"), "--mount", "--map-root-user", "--net", sys.executable, "-IS", str(_INSIDE))
     command = Command((*enter, str(root), *map(str, folders)))
@@ -131,7 +140,7 @@ def ask(
         message = done.stderr.decode(errors="replace")
         need("unshare" not in message, "user namespaces")
         raise AssertionError(message)
-    return [(code, text) for code, text in json.loads(done.stdout)]
+    return [Answered(*answer) for answer in json.loads(done.stdout)]
 
 
 def differences(
@@ -159,9 +168,9 @@ def disagreements(
         settings["LD_BIND_NOW"] = "1"
     tracing = settings if musl else {**settings, "LD_TRACE_LOADED_OBJECTS": "1", "LD_WARN": "1"}
     argvs = [((MUSL, "--list") if musl else ()) + (question.path,) for question in asked]
-    platform = Platform("linux", "amd64", _level())
-    answers = ask(root, folders, [(argv, tracing) for argv in argvs])
-    for question, (code, text) in zip(asked, answers, strict=True):
+    platform = host_platform()
+    answers = ask(root, folders, [(argv, tracing, "/") for argv in argvs])
+    for question, (code, text, _) in zip(asked, answers, strict=True):
         if musl:
             loading = _as_musl(closed, question, settings)
         else:
@@ -249,8 +258,12 @@ def _real_musl(text: str) -> Answer:
     return Answer(found, frozenset(missing), tuple(dict.fromkeys(complaints)))
 
 
+def host_platform() -> Platform:
+    """This machine, with its CPU's x86-64 level as the loader takes it."""
+    return Platform("linux", "amd64", _level())
+
+
 def _level() -> str:
-    """This CPU's x86-64 level, as the loader takes it."""
     flags = set(re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)[1].split())  # type: ignore[index]
     if {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2"} <= flags:
         return "v4"

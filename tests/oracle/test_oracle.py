@@ -2,12 +2,11 @@
 
 No program runs its own code: glibc's loader only lists (LD_TRACE_LOADED_OBJECTS with LD_BIND_NOW), so does musl's
 (--list). A share of the programs is asked about in a few roots. With FROMSCRATCH_ORACLE_ALL=1 it is all of them, in all
-roots, with several environments: about five minutes, and some more to assemble the roots.
+roots, with several environments: about five minutes, and some more to assemble the roots. test_starts.py goes further.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -17,11 +16,10 @@ from recipes.model import Platform
 from tests.fixtures_debian import Assembled
 from tests.need import need
 from tests.oracle.compare import differences, programs
-from tests.oracle.roots import ROOTS, root
+from tests.oracle.roots import ALL, ROOTS, root
 
-_ALL = bool(os.environ.get("FROMSCRATCH_ORACLE_ALL"))
 _FOLDERS = [Path(folder) for folder in ("/usr/bin", "/usr/sbin", "/usr/libexec", "/usr/lib")]
-_SHARE = ("cc", "static", "musl", "bullseye-cc", "trixie-cc")
+_SHARE = ("cc", "musl", "bullseye-cc", "trixie-cc")
 _LIBRARIES = "/mnt/usr/lib/x86_64-linux-gnu"
 # musl is not asked about libraries that were built for glibc: how it fails there is told in musl.py.
 _ENVIRONMENTS = (
@@ -34,18 +32,18 @@ _ENVIRONMENTS = (
 @pytest.fixture(scope="module")
 def asked() -> list[Path]:
     need(Platform.host().architecture == "amd64", "an x86-64 machine")
-    found = list(programs(_FOLDERS if _ALL else _FOLDERS[:2]))
-    return found if _ALL else found[::4]
+    found = list(programs(_FOLDERS if ALL else _FOLDERS[:2]))
+    return found if ALL else found[::4]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["/", "deb-slim", *(ROOTS if _ALL else _SHARE)])
+@pytest.mark.parametrize("name", ["/", "deb-slim", *(ROOTS if ALL else _SHARE)])
 def test_rules_and_loader_agree(
     name: str, asked: list[Path], assembled: Assembled, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Same paths, same missing libraries, same version and symbol errors, for every program in every root."""
     folder = Path("/") if name == "/" else assembled.root(name) if name not in ROOTS else root(name)
-    environments = ({}, *_ENVIRONMENTS) if _ALL and not name.endswith("musl") else ({},)
+    environments = ({}, *_ENVIRONMENTS) if ALL and not name.endswith("musl") else ({},)
     count, wrong = 0, []
     for env in environments:
         compared, found = differences(folder, _FOLDERS, asked, env=env)
