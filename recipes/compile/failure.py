@@ -36,7 +36,7 @@ def of_project(planned: Plan, step: Step, done: Completed) -> CommandFailed:
     why = _whole(lines, at) if lines else f"exit code {done.exit_code}"
     log = keep_log(planned, step, done.stdout + done.stderr)
     library = missing.advice(lines, why, own_libc=compiler(planned.recipe.toolchain).brings_its_own_libc)
-    advice = (library or _patched(planned.sample.folder), f"the whole output is in {str(log)!r}")
+    advice = (library or about_patches(planned.sample.folder), f"the whole output is in {str(log)!r}")
     shown = lines[at if _BUILDING.search(why) else max(0, at - _BEFORE) : at + _AFTER]
     return CommandFailed(
         f"{planned.sample.name}: {step.title} failed: {shortened(why, 300)}",
@@ -45,7 +45,7 @@ def of_project(planned: Plan, step: Step, done: Completed) -> CommandFailed:
     )
 
 
-def _patched(folder: Path) -> str:
+def about_patches(folder: Path) -> str:
     """What Debian's patches may have to do with it."""
     patches = patches_of(folder)
     if not patches:

@@ -74,9 +74,12 @@ def _choose(
 ) -> Candidate:
     found, name = candidates(product), planned.sample.name
     if not (found or product.target) and planned.runs_build_files:
+        from recipes.compile.failure import about_patches
+
+        maybe = about_patches(planned.sample.folder) or "does it build only a library?"
         raise BadInput(
             f"the build of {name} made no program for this platform",
-            f"does it build only a library? What it said is in {str(log_of(planned.work, 'build'))!r}",
+            f"{maybe}; what it said is in {str(log_of(planned.work, 'build'))!r}",
         )
     if not product.target:  # what an earlier call had made by name in addition does not count
         known = {path for path, _, _ in record.programs}
