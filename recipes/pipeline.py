@@ -103,6 +103,9 @@ def build_program(
     return program
 
 
+CGO_STUB = "without cgo, a package of it has an error in the place of its code"
+
+
 def _build_with_cgo_as_needed(
     project: Project, sample: Sample, without: Recipe, with_cgo: Recipe, platform: Platform, *, echo: bool
 ) -> Program:
@@ -110,7 +113,7 @@ def _build_with_cgo_as_needed(
         program = build_program(project, sample, without, platform, echo=echo)
         if not compiling.has_cgo_stub(program, project.workspace):
             return program
-        reason = "without cgo, a package of it has an error in the place of its code"
+        reason = CGO_STUB
     except errors.CommandFailed as error:
         if not compiling.lacks_code(error.output):
             raise

@@ -61,7 +61,10 @@ class Search:
         if missing:
             return Candidate(recipe.name, f"not tried: {missing.message}")
         try:
-            return pipeline.build_program(self.project, sample, recipe, self.platform)
+            program = pipeline.build_program(self.project, sample, recipe, self.platform)
+            if recipe.with_cgo and compiling.has_cgo_stub(program, self.project.workspace):
+                return Candidate(recipe.name, pipeline.CGO_STUB)
+            return program
         except errors.CommandFailed as error:
             return Candidate(recipe.name, f"does not build: {telling_line(error.output) or error.message}")
         except errors.GateFailed as error:

@@ -14,10 +14,11 @@ from recipes.compile.recipe import RECIPES
 from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed
 from recipes.model import Platform, Program
-from recipes.pipeline import Project, build_program, smaller_hint
+from recipes.pipeline import CGO_STUB, Project, build_program, smaller_hint
 from recipes.samples.reader import load
 from recipes.support import shell
 from recipes.support.workspace import Workspace
+from recipes.workflows.smallest import Search
 from tests.proxies import publish, use
 
 SAYS = 'package main\n\nimport "fmt"\n\nvar version = "none"\n\nfunc main() {{ fmt.Println("{}", version) }}\n'
@@ -288,6 +289,9 @@ def test_a_program_that_turns_out_to_need_cgo_gets_it(
     if files:
         named = build_program(project, sample, RECIPES["go-static"], Platform.host(), echo=False)
         assert "stub" in output(named)
+        rejected, taken = Search(project, Platform.host(), None, run=False).candidates(sample)
+        assert (rejected.name, rejected.rejected_because) == ("go-static", CGO_STUB)
+        assert taken.name == "go-cgo-static on scratch"
     assert smaller_hint(project, program) == ""
 
 
