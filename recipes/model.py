@@ -356,10 +356,18 @@ class BaseImage:
     digest: str | None = None
     layers: tuple[Layer, ...] = ()
     env: Environment = ()
-    start: tuple[str, ...] = ()
-    """Its own entry point and command, where it is an image that has one."""
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
     user: str = ""
     workdir: str = "/"
+    volumes: tuple[str, ...] = ()
+    config: Descriptor | None = None
+    """The blob that says all this, where it is an image that has one."""
+
+    @property
+    def start(self) -> tuple[str, ...]:
+        """Its own entry point and command, where it is an image that has one."""
+        return (*self.entrypoint, *self.cmd)
 
     @property
     def image_bytes(self) -> int:

@@ -21,6 +21,7 @@ GROUPS = {
     "tests/workflows/test_bundle.py": ENGINE,
     "tests/workflows/test_debug.py": ENGINE,
     "tests/test_needs.py": ENGINE,
+    "tests/test_run.py": ENGINE,
     "tests/workflows/test_verify.py": ENGINE,
     "tests/workflows/test_walkthrough.py": ENGINE,
     # What the machine has of shared memory is counted: one hoard at a time, and no disk in memory beside it.

@@ -31,7 +31,7 @@ from recipes.oci.manifests import (
     read_diff_ids,
     read_image,
 )
-from recipes.oci.media_types import INDEXES, MANIFESTS, OCI_LAYERS
+from recipes.oci.media_types import INDEXES, MANIFESTS, OCI_CONFIG, OCI_LAYERS
 from recipes.oci.reference import ImageName, image_name
 from recipes.oci.store import REF_NAME, Store
 from recipes.rootfs.tarindex import Member, read_members
@@ -177,7 +177,7 @@ def read_docker_archive(path: Path, selector: str, name: str, platform: Platform
                     f"{name}: the content of {shortened(str(layer_name))} does not match the diff ID in its config"
                 )
             layers.append(layer)
-    return base_image(name, platform, digest, layers, config)
+    return base_image(name, platform, digest, layers, config, store.add(data, OCI_CONFIG))
 
 
 def _choose_image(images: object, selector: str, name: str) -> dict[str, object]:

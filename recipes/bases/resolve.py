@@ -26,7 +26,7 @@ from recipes.support.workspace import Workspace, keeping, replacing
 if TYPE_CHECKING:
     from recipes.oci.store import Store
 
-RECORD_VERSION = 3
+RECORD_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,5 +238,5 @@ def _recall(record: Path, stamp: str, store: Store) -> BaseImage | None:
     saved = kept_value(record, _BaseRecord)
     if saved is None or saved.version != RECORD_VERSION or saved.stamp != stamp:
         return None  # have it again
-    whole = all(store.has(layer.descriptor.digest, layer.descriptor.size) for layer in saved.base.layers)
-    return saved.base if whole else None
+    blobs = [layer.descriptor for layer in saved.base.layers] + ([saved.base.config] if saved.base.config else [])
+    return saved.base if all(store.has(blob.digest, blob.size) for blob in blobs) else None

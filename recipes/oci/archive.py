@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from recipes.errors import BadInput
-from recipes.model import Descriptor, Image
-from recipes.oci.contents import gather
+from recipes.model import Descriptor, FileEntry, Image, Layer, Platform
+from recipes.oci.contents import gather, images_of
 from recipes.oci.layers import layer_pieces, open_layer
 from recipes.oci.reference import docker_tag
 from recipes.oci.store import LAYOUT, REF_NAME, Store, index_document, platform_document, to_json
@@ -45,32 +45,49 @@ def archive(
     """
     tag = tag or docker_tag(image.name)
     return pieces(
-        _to_unpack(image, store, tag, skip_diff_ids, afresh=afresh) if uncompressed else _to_keep(image, store, tag)
+        _to_unpack(image.config, image.layers, store, tag, skip_diff_ids, image.own_files if afresh else ())
+        if uncompressed
+        else _to_keep(
+            image.manifest, image.platform, image.config, [each.descriptor for each in image.layers], store, tag
+        )
     )
 
 
+def unpacked_archive(config: Descriptor, layers: Sequence[Layer], store: Store, tag: str) -> Iterator[bytes]:
+    """An image of which nothing is known but its config and its layers, as an engine unpacks it: see `archive`."""
+    return pieces(_to_unpack(config, layers, store, tag))
+
+
 def _to_unpack(
-    image: Image, store: Store, tag: str, skip_diff_ids: Collection[str], *, afresh: bool
+    config_at: Descriptor,
+    layers: Sequence[Layer],
+    store: Store,
+    tag: str,
+    skip_diff_ids: Collection[str] = (),
+    own_files: Sequence[FileEntry] = (),
 ) -> Iterator[Entry]:
-    names = [f"{encoded(layer.diff_id)}.tar" for layer in image.layers]
-    config = _blob_name(image.config.digest)
-    yield _document(config, store.read(image.config.digest))
-    for name, layer in dict(zip(names, image.layers, strict=True)).items():
+    """`own_files` are what the topmost layer is made of, where it is to be made of them once more."""
+    names = [f"{encoded(layer.diff_id)}.tar" for layer in layers]
+    config = _blob_name(config_at.digest)
+    yield _document(config, store.read(config_at.digest))
+    for name, layer in dict(zip(names, layers, strict=True)).items():
         if layer.diff_id in skip_diff_ids:
             continue
-        if afresh and image.own_files and layer is image.layers[-1]:
-            yield _entry(name, layer.tar_bytes, partial(Joined, layer_pieces(image.own_files)))
+        if own_files and layer is layers[-1]:
+            yield _entry(name, layer.tar_bytes, partial(Joined, layer_pieces(own_files)))
         else:
             yield _entry(name, layer.tar_bytes, partial(open_layer, store, layer))
     yield _docker_manifest(config, tag, names)
 
 
-def _to_keep(image: Image, store: Store, tag: str) -> Iterator[Entry]:
+def _to_keep(
+    manifest: Descriptor, platform: Platform, config: Descriptor, layers: Sequence[Descriptor], store: Store, tag: str
+) -> Iterator[Entry]:
     entry: dict[str, Any] = {
-        "mediaType": image.manifest.media_type,
-        "digest": image.manifest.digest,
-        "size": image.manifest.size,
-        "platform": platform_document(image.platform),
+        "mediaType": manifest.media_type,
+        "digest": manifest.digest,
+        "size": manifest.size,
+        "platform": platform_document(platform),
         "annotations": {
             REF_NAME: tag.partition(":")[2],
             "io.containerd.image.name": f"docker.io/library/{tag}",
@@ -78,11 +95,10 @@ def _to_keep(image: Image, store: Store, tag: str) -> Iterator[Entry]:
     }
     yield _document("oci-layout", LAYOUT)
     yield _document("index.json", index_document([entry]))
-    layers = [layer.descriptor for layer in image.layers]
-    for descriptor in dict.fromkeys((image.manifest, image.config, *layers)):
+    for descriptor in dict.fromkeys((manifest, config, *layers)):
         size = store.blob(descriptor.digest).stat().st_size
         yield _entry(_blob_name(descriptor.digest), size, partial(store.open, descriptor.digest))
-    yield _docker_manifest(_blob_name(image.config.digest), tag, [_blob_name(layer.digest) for layer in layers])
+    yield _docker_manifest(_blob_name(config.digest), tag, [_blob_name(layer.digest) for layer in layers])
 
 
 def _docker_manifest(config: str, tag: str, layers: Sequence[str]) -> Entry:
@@ -122,6 +138,23 @@ def export(images: Sequence[Image], start: Descriptor, store: Store, to: str) ->
         with output(Path(to)) as file:
             file.writelines(archive(images[0], store))
         return
+    _export_layout(images[0].name, start, images[0].platform if len(images) == 1 else None, store, to)
+
+
+def export_stored(name: str, start: Descriptor, store: Store, to: str) -> None:
+    """The same for what the store has as `name`: an image, or an index of several. Raises: BadInput, BadArchive."""
+    images = images_of(store, start)
+    check_target(to, several=len(images) > 1)
+    if to.startswith("oci:"):
+        _export_layout(name, start, images[0].platform if len(images) == 1 else None, store, to)
+        return
+    image = images[0]
+    with output(Path(to)) as file:
+        parts = _to_keep(image.manifest, image.platform, image.config, image.layers, store, docker_tag(name))
+        file.writelines(pieces(parts))
+
+
+def _export_layout(name: str, start: Descriptor, platform: Platform | None, store: Store, to: str) -> None:
     folder, _, tag = to.removeprefix("oci:").partition(":")
     target = replace(store, root=Path(folder).resolve())
     contents = gather(store, start)
@@ -130,8 +163,7 @@ def export(images: Sequence[Image], start: Descriptor, store: Store, to: str) ->
             if not target.is_whole(descriptor.digest):
                 _copy(descriptor, store, target)
                 undo.callback(target.drop, descriptor.digest)
-        platform = images[0].platform if len(images) == 1 else None
-        target.tag(tag or docker_tag(images[0].name).partition(":")[2], start, platform=platform)
+        target.tag(tag or docker_tag(name).partition(":")[2], start, platform=platform)
         undo.pop_all()
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from recipes.errors import BadArchive
-from recipes.model import Descriptor
+from recipes.model import Descriptor, Platform
 from recipes.oci.manifests import (
     MAX_MANIFEST_BYTES,
     is_index,
     list_in,
     parse_json,
+    platform_of,
     read_descriptor,
 )
 from recipes.oci.store import Store
@@ -23,6 +24,29 @@ class Contents(NamedTuple):
 
     manifests: tuple[tuple[Descriptor, bytes], ...]
     blobs: tuple[Descriptor, ...]
+
+
+class StoredImage(NamedTuple):
+    """One image of the store, by what its manifest and its config say."""
+
+    manifest: Descriptor
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    platform: Platform
+
+
+def images_of(store: Store, start: Descriptor) -> tuple[StoredImage, ...]:
+    """Those that `start` leads to: one for a manifest, several for an index. Raises: BadArchive."""
+    found = []
+    for at, data in gather(store, start).manifests:
+        document, what = parse_json(data, "a manifest"), f"an entry of the manifest {at.digest}"
+        if is_index(at, document):
+            continue
+        config = read_descriptor(document.get("config"), what)
+        layers = tuple(read_descriptor(value, what) for value in list_in(document, "layers", what))
+        about = parse_json(store.read(config.digest), f"the config {config.digest}")
+        found.append(StoredImage(at, config, layers, platform_of(about)))
+    return tuple(found)
 
 
 def gather(store: Store, start: Descriptor) -> Contents:

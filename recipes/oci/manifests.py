@@ -119,7 +119,7 @@ def read_image(
         if layer.diff_id != diff_id:
             raise BadArchive(f"{name}: the content of layer {layer_at.digest} does not match the diff ID in its config")
         layers.append(layer)
-    return base_image(name, platform, descriptor.digest, layers, config)
+    return base_image(name, platform, descriptor.digest, layers, config, config_at)
 
 
 def _obtain(store: Store, at: Descriptor, fetch: FetchBlob, name: str, use: Callable[[Descriptor], Used]) -> Used:
@@ -149,7 +149,7 @@ def choose(index: dict[str, Any], platform: Platform, name: str) -> Descriptor:
         if not isinstance(about, dict):
             nameless.append(entry)
         elif about.get("os") != "unknown":  # which an attestation or another attachment has
-            offered.append((_platform(about), entry))
+            offered.append((platform_of(about), entry))
     fitting = [(_variant_rank(have, platform), entry) for have, entry in offered if _variant_rank(have, platform) >= 0]
     if fitting:
         chosen = max(fitting, key=lambda pair: pair[0])[1]
@@ -163,15 +163,15 @@ def choose(index: dict[str, Any], platform: Platform, name: str) -> Descriptor:
 
 def check_platform(config: dict[str, Any], platform: Platform, name: str) -> None:
     """Raises: Unavailable where the config is one for another platform."""
-    have = _platform(config)
+    have = platform_of(config)
     if _variant_rank(have, platform) < 0:
         raise Unavailable(f"{name} has no image for {platform}", hint=f"it is for {shortened(str(have))}")
 
 
 def base_image(
-    name: str, platform: Platform, digest: str, layers: Iterable[Layer], config: dict[str, Any]
+    name: str, platform: Platform, digest: str, layers: Iterable[Layer], config: dict[str, Any], config_at: Descriptor
 ) -> BaseImage:
-    """The base that an image's config describes. Source: OCI image-spec, "Image Configuration"."""
+    """The base that the config at `config_at` describes. Source: OCI image-spec, "Image Configuration"."""
     found = config.get("config")
     settings: dict[str, Any] = found if isinstance(found, dict) else {}
     pairs = [text.partition("=") for text in _texts(settings.get("Env"))]
@@ -182,9 +182,12 @@ def base_image(
         digest=digest,
         layers=tuple(layers),
         env=tuple((key, value) for key, _, value in pairs if key),
-        start=(*_texts(settings.get("Entrypoint")), *_texts(settings.get("Cmd"))),
+        entrypoint=_texts(settings.get("Entrypoint")),
+        cmd=_texts(settings.get("Cmd")),
         user=_text(settings.get("User") or ""),
         workdir=_text(settings.get("WorkingDir") or "/"),
+        volumes=_texts([*volumes]) if isinstance(volumes := settings.get("Volumes"), dict) else (),
+        config=config_at,
     )
 
 
@@ -217,7 +220,8 @@ def _variant_rank(have: Platform, want: Platform) -> int:
     return levels[0] if len(levels) == 2 and levels[0] < levels[1] else -1
 
 
-def _platform(about: dict[str, Any]) -> Platform:
+def platform_of(about: dict[str, Any]) -> Platform:
+    """What a config, or an entry of an index, says that it is for."""
     words = (about.get("os") or "linux", about.get("architecture") or "", about.get("variant") or "")
     return Platform(*(str(word) for word in words))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import socket
 import struct
 import threading
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from recipes.errors import DamagedBlob, RecipeError, Unavailable
 from recipes.model import BaseImage, Image, Limits, RunOutcome, RunStatus
-from recipes.oci.archive import archive
+from recipes.oci.archive import archive, unpacked_archive
 from recipes.oci.reference import docker_tag
 from recipes.oci.roots import Roots
 from recipes.oci.store import Store
-from recipes.run.roots import writable_folders
+from recipes.run.roots import words_of, writable_folders
+from recipes.support import streams
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -92,7 +94,22 @@ class DockerEngine:
             return int(self._client.api.inspect_image(image.config.digest)["Size"])
 
     def _send(self, image: Image, tag: str, skip: set[str], *, afresh: bool) -> None:
-        pieces = archive(image, self._store, tag=tag, uncompressed=True, skip_diff_ids=skip, afresh=afresh)
+        self._take(tag, archive(image, self._store, tag=tag, uncompressed=True, skip_diff_ids=skip, afresh=afresh))
+
+    def _load_whole(self, image: BaseImage) -> str:
+        """The engine's ID of an image of the store or a file."""
+        from docker.errors import ImageNotFound
+
+        if image.config is None:
+            raise RecipeError(f"{image.name} is a root without an entry point")
+        tag = REPOSITORY + docker_tag(image.name)
+        with _asking("load", tag), contextlib.suppress(ImageNotFound):
+            self._client.api.inspect_image(image.config.digest)
+            return image.config.digest
+        self._take(tag, unpacked_archive(image.config, image.layers, self._store, tag))
+        return image.config.digest
+
+    def _take(self, tag: str, pieces: Iterator[bytes]) -> None:
         with _asking("load", tag):
             for message in self._client.api.load_image(pieces, quiet=True):
                 if "error" in message:
@@ -115,7 +132,14 @@ class DockerEngine:
 
         container = ""
         try:
-            container = self._create(image, args, bool(stdin), limits)
+            container = self._create(
+                image.config.digest,
+                list(image.entrypoint),
+                list(args or image.settings.cmd) or None,
+                limits,
+                stdin_open=bool(stdin),
+                writable=writable_folders(image, self._roots),
+            )
             self._running.add(container)
             return self._converse(container, image.entrypoint[0], stdin, limits)
         except APIError as error:
@@ -140,12 +164,105 @@ class DockerEngine:
         with contextlib.suppress(RequestException):  # another process may have done it, or the engine be gone
             self._client.api.remove_container(container, force=True, v=True)
 
-    def _create(self, image: Image, args: tuple[str, ...], has_input: bool, limits: Limits) -> str:
+    def attach(
+        self,
+        image: BaseImage,
+        *,
+        args: tuple[str, ...] = (),
+        stdin: bytes | None = None,
+        terminal: bool = False,
+        network: str = "none",
+        memory: int,
+    ) -> RunOutcome:
+        """Run a whole image for the caller: with the caller's streams and signals, for as long as it takes.
+
+        Raises: RecipeError as `load`.
+        """
+        from docker.errors import APIError
+        from requests import RequestException
+
+        words_of(image, args)
+        self._sweep()
+        image_id = self._load_whole(image)
+        container = ""
+        try:
+            container = self._create(
+                image_id,
+                list(image.entrypoint) or None,
+                list(args or image.cmd) or None,
+                Limits(memory_bytes=memory),
+                stdin_open=True,
+                tty=terminal,
+                network=network,
+                writable=("/tmp",) if self._roots.of(image.layers).is_folder("/tmp") else (),
+            )
+            self._running.add(container)
+            code = self._lend(container, stdin, terminal=terminal)
+            if code == 137 and self._client.api.inspect_container(container)["State"].get("OOMKilled"):
+                reason = f"stopped at the memory limit of {memory} bytes"
+                return RunOutcome(self.name, RunStatus.STOPPED, reason=reason)
+            return RunOutcome(self.name, RunStatus.EXITED, exit_code=code)
+        except APIError as error:
+            return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=_telling(str(error.explanation or error)))
+        except RequestException as error:
+            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=f"the Docker Engine went away: {error}")
+        finally:
+            if container:
+                self._running.discard(container)
+                self._discard(container)
+
+    def _lend(self, container: str, stdin: bytes | None, *, terminal: bool) -> int:
+        """Start the container with the caller's streams, or terminal; its exit code."""
+        api = self._client.api
+        stream = api.attach_socket(container, params={"stdout": 1, "stderr": 1, "stream": 1, "stdin": 1})
+        connection = getattr(stream, "_sock", stream)
+        connection.settimeout(None)
+
+        def pass_on(number: int) -> None:
+            with contextlib.suppress(Exception):  # it may have ended by itself
+                api.kill(container, number)
+
+        def resize() -> None:
+            with contextlib.suppress(Exception):  # it may have ended by itself
+                api.resize(container, *streams.size())
+
+        try:
+            with streams.passing_on(pass_on), contextlib.ExitStack() as undo:
+                api.start(container)
+                if terminal:
+                    undo.enter_context(streams.raw_terminal(resize))
+                streams.feed(stdin, connection.sendall, partial(connection.shutdown, socket.SHUT_WR))
+                try:
+                    for number, data in _received(connection) if terminal else _frames(connection):
+                        streams.write_all(streams.ERR if number == 2 else streams.OUT, data)
+                except BrokenPipeError:  # nothing reads any more what it writes
+                    api.kill(container)
+                    return 128 + signal.SIGPIPE
+                return int(api.wait(container, timeout=None)["StatusCode"])
+        finally:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                connection.close()
+            stream.close()
+
+    def _create(
+        self,
+        image: str,
+        entrypoint: list[str] | None,
+        command: list[str] | None,
+        limits: Limits,
+        *,
+        writable: tuple[str, ...],
+        stdin_open: bool,
+        tty: bool = False,
+        network: str = "none",
+    ) -> str:
         from docker.types import LogConfig
 
         api = self._client.api
         host = api.create_host_config(
-            network_mode="none",
+            network_mode=network,
             read_only=True,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
@@ -153,14 +270,15 @@ class DockerEngine:
             memswap_limit=limits.memory_bytes,
             pids_limit=limits.processes,
             log_config=LogConfig(type="none"),
-            tmpfs=dict.fromkeys(writable_folders(image, self._roots), "rw,nosuid,nodev,mode=1777,size=64m"),
+            tmpfs=dict.fromkeys(writable, "rw,nosuid,nodev,mode=1777,size=64m"),
         )
         made = api.create_container(
-            image.config.digest,
+            image,
             # Both: an entry point of its own makes the engine forget the image's command.
-            entrypoint=list(image.entrypoint),
-            command=list(args or image.settings.cmd) or None,
-            stdin_open=has_input,
+            entrypoint=entrypoint,
+            command=command,
+            stdin_open=stdin_open,
+            tty=tty,
             host_config=host,
             labels={_LABEL: _owner()},
         )
@@ -316,6 +434,26 @@ def _collect(connection: Any, deadline: float, limit: int) -> tuple[tuple[bytes,
             if len(output) > limit:
                 del output[limit:]
                 return (bytes(outputs[1]), bytes(outputs[2])), "output limit"
+
+
+def _received(connection: Any) -> Iterator[tuple[int, bytes]]:
+    """What a terminal shows, piece by piece, as if it were stdout."""
+    with contextlib.suppress(ConnectionError):
+        while data := connection.recv(65536):
+            yield 1, data
+
+
+def _frames(connection: Any) -> Iterator[tuple[int, bytes]]:
+    """(1 for stdout or 2 for stderr, what was written), as it comes. Source: as `_collect`."""
+    buffer = bytearray()
+    for _, data in _received(connection):
+        buffer += data
+        while len(buffer) >= 8:
+            stream, size = struct.unpack(">BxxxI", buffer[:8])
+            if len(buffer) < 8 + size:
+                break
+            yield stream, bytes(buffer[8 : 8 + size])
+            del buffer[: 8 + size]
 
 
 def _is_about(program: str, stderr: str) -> bool:

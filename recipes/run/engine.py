@@ -40,7 +40,23 @@ class Engine(Protocol):
         """End what runs at this moment; called on ^C from another thread."""
 
 
-def choose(name: EngineName, workspace: Workspace, store: Store, roots: Roots) -> Engine:
+class AttachingEngine(Engine, Protocol):
+    """One that can also lend a program the caller's streams."""
+
+    def attach(
+        self,
+        image: BaseImage,
+        *,
+        args: tuple[str, ...] = (),
+        stdin: bytes | None = None,
+        terminal: bool = False,
+        network: str = "none",
+        memory: int,
+    ) -> RunOutcome:
+        """Run a whole image for the caller: with the caller's streams and signals, for as long as it takes."""
+
+
+def choose(name: EngineName, workspace: Workspace, store: Store, roots: Roots) -> AttachingEngine:
     """`auto` is the Docker Engine where one answers, else local; which one is said on stderr.
 
     Raises: Unavailable where `docker` was asked for by name and none answers.

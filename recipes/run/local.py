@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import marshal
+import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,12 +30,13 @@ from recipes.model import (
 from recipes.oci.config import DEFAULT_PATH
 from recipes.oci.roots import Roots
 from recipes.rootfs.accounts import Account, UnknownAccount, look_up
+from recipes.rootfs.root import RootFs
 from recipes.run.cgroups import control_group
 from recipes.run.emulation import FOLDER, emulator_layer
 from recipes.run.home import home_layer, home_path, system_folders
 from recipes.run.interpreter import library_path, sealed_interpreter
 from recipes.run.mounts import VolumeContents, place_of, volume
-from recipes.run.roots import root_beneath, writable_folders
+from recipes.run.roots import find_program, root_beneath, words_of, writable_folders
 from recipes.run.seccomp import FAMILIES, filter_for
 from recipes.run.unpack import NOBODY, unpack
 from recipes.support import shell
@@ -47,6 +49,10 @@ _JAIL = Path(__file__).parent / "jail/start.py"
 
 _GRACE = 10.0
 """Seconds for starting and ending; the jail itself keeps the time of the program."""
+
+
+Start = Callable[..., shell.Completed]
+"""Runs a command, as `shell.run` does with `program`, `environment` and `pass_fds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ class LocalEngine:
         except UnknownAccount as unknown:
             return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=str(unknown))
         writable = writable_folders(image, self.roots)
-        made, volumes = self._folders(image, account)
+        made, volumes = self._folders(root_beneath(image, self.roots), image.settings, account)
         # The program itself, and before it what emulates its CPU: the image must not choose what that is.
         through = [f"{FOLDER}/{emulator.name}"] if emulator is not None else []
         return self._contained(
@@ -100,8 +106,8 @@ class LocalEngine:
             account,
             image.base.env,
             image.settings,
-            stdin,
             limits or Limits(),
+            _captured(stdin, limits or Limits()),
         )
 
     def run_at_home(
@@ -129,8 +135,71 @@ class LocalEngine:
             account,
             (),
             settings,
-            stdin,
             limits or Limits(),
+            _captured(stdin, limits or Limits()),
+        )
+
+    def attach(
+        self,
+        image: BaseImage,
+        *,
+        args: tuple[str, ...] = (),
+        stdin: bytes | None = None,
+        terminal: bool = False,
+        network: str = "none",
+        memory: int,
+        emulator: Path | None = None,
+    ) -> RunOutcome:
+        """Run a whole image for the caller: with the caller's streams and signals, for as long as it takes.
+
+        Raises: RecipeError as `run`.
+        """
+        from recipes.run.attached import Attachment
+
+        root = self.roots.of(image.layers)
+        settings = ImageSettings(
+            user=image.user, workdir=image.workdir, cmd=image.cmd, env=image.env, volumes=image.volumes
+        )
+        argv = words_of(image, args)
+        try:
+            account = look_up(image.user, *_lists_of(root))
+        except UnknownAccount as unknown:
+            return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=str(unknown))
+        program = find_program(root, argv[0], image, account)
+        if not program:
+            reason = f'exec: "{argv[0]}": executable file not found in $PATH'
+            return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=reason)
+        writable = ("/tmp",) if root.is_folder("/tmp") else ()
+        made, volumes = self._folders(root, settings, account)
+        through = [f"{FOLDER}/{emulator.name}"] if emulator is not None else []
+        lower = [self._skeleton()]
+        if network == "host":
+            lower.insert(0, self._network_layer())
+        if emulator is not None:
+            lower.append(emulator_layer(emulator, self.workspace))
+        if image.layers:
+            lower.append(unpack(image.layers, self.roots, self.workspace))
+        if made:
+            lower.append(self._folders_layer(made))
+        attachment = Attachment(stdin, terminal=terminal)
+        limits = Limits(seconds=math.inf, memory_bytes=memory)
+        return self._contained(
+            {
+                "lower": [folder.name for folder in lower],
+                "binds": [],
+                "programs": [*through, program],
+                "argv": [*through, program, *argv[1:]] if through else list(argv),
+                "volumes": {place: contents for place, contents in volumes.items() if place not in writable},
+                "writable": writable,
+                "shares_network": network == "host",
+                "channel": attachment.descriptor,
+                "terminal": terminal,
+            },
+            account,
+            (),
+            settings,
+            limits,
+            attachment.run,
         )
 
     def _contained(
@@ -139,10 +208,10 @@ class LocalEngine:
         account: Account,
         base_env: Environment,
         settings: ImageSettings,
-        stdin: bytes,
         limits: Limits,
+        start: Start,
     ) -> RunOutcome:
-        """Start the jail with all that is the same for every root."""
+        """Start the jail with all that is the same for every root; `start` is how a process is run."""
         filtered = filter_for(os.uname().machine)
         if not filtered:
             reason = f"the local engine cannot filter system calls on this CPU ({os.uname().machine})"
@@ -163,9 +232,12 @@ class LocalEngine:
             "listening": limits.listening_seconds,
             "memory": limits.memory_bytes,
             "processes": limits.processes,
+            "shares_network": False,
+            "channel": -1,
+            "terminal": False,
         }
         with control_group(limits) as group:
-            return self._start({**common, **spec, "group": group}, stdin, limits)
+            return self._start({**common, **spec, "group": group}, start, limits)
 
     def _lower(self, image: Image, made: Sequence[str], emulator: Path | None) -> Iterator[Path]:
         """The folders that are the root, the topmost first: what is ours above what the image has."""
@@ -179,7 +251,7 @@ class LocalEngine:
         if made:
             yield self._folders_layer(made)
 
-    def _start(self, spec: dict[str, object], stdin: bytes, limits: Limits) -> RunOutcome:
+    def _start(self, spec: dict[str, object], start: Start, limits: Limits) -> RunOutcome:
         try:
             interpreter = sealed_interpreter()
         except OSError as error:
@@ -192,12 +264,9 @@ class LocalEngine:
             with open(os.dup(given), "wb") as file:
                 marshal.dump(spec, file)
             os.lseek(given, 0, os.SEEK_SET)
-            done = shell.run(
+            done = start(
                 Command((sys.executable, "-I", "-S", str(_JAIL), str(given), str(write))),
                 program=f"/proc/self/fd/{interpreter}",
-                stdin=stdin,
-                timeout=limits.seconds + _GRACE,
-                output_limit=limits.output_bytes,
                 environment={"PATH": os.defpath, **library_path()},
                 pass_fds=(given, write, interpreter),
             )
@@ -236,16 +305,14 @@ class LocalEngine:
         """Who the image's user is. The program alone brings no lists of users. Raises: UnknownAccount."""
         if len(image.layers) == 1:
             return look_up(image.settings.user)
-        root = root_beneath(image, self.roots)
-        lists = [root.read(path) if root.is_file(path) else b"" for path in ("/etc/passwd", "/etc/group")]
-        return look_up(image.settings.user, *lists)
+        return look_up(image.settings.user, *_lists_of(root_beneath(image, self.roots)))
 
-    def _folders(self, image: Image, account: Account) -> tuple[list[str], dict[str, VolumeContents]]:
+    def _folders(
+        self, root: RootFs, settings: ImageSettings, account: Account
+    ) -> tuple[list[str], dict[str, VolumeContents]]:
         """Where folders have to be though the image may lack them, and what is in those that are volumes."""
-        settings = image.settings
         if not any(path.strip("/") for path in (settings.workdir, *settings.volumes)):
             return [], {}
-        root = root_beneath(image, self.roots)
         places = sorted({place_of(root, path) for path in settings.volumes} - {"/"})  # one in another comes after it
         made = {place_of(root, settings.workdir), *places} - {"/"}
         return sorted(made), {place: volume(root, place, account) for place in places}
@@ -267,6 +334,16 @@ class LocalEngine:
         open_to_others(roots, roots / "mountpoint", *folders)
         return skeleton
 
+    def _network_layer(self) -> Path:
+        """How this machine finds others by their names, for a program that shares its network."""
+        contents = {path: _contents(path) for path in ("/etc/hosts", "/etc/resolv.conf")}
+        layer = self.workspace.roots / f"network-{hashlib.sha256(repr(contents).encode()).hexdigest()[:16]}"
+        make_folder(layer / "etc")
+        open_to_others(layer, layer / "etc")
+        for path, data in contents.items():
+            write_atomically(Path(f"{layer}{path}"), data)
+        return layer
+
     def _folders_layer(self, paths: Sequence[str]) -> Path:
         """A layer with nothing but folders: the working directory and volumes. Docker makes them where they lack.
 
@@ -278,6 +355,15 @@ class LocalEngine:
             make_folder(folder)
             open_to_others(folder, *(above for above in folder.parents if above.is_relative_to(layer)))
         return layer
+
+
+def _captured(stdin: bytes, limits: Limits) -> Start:
+    return partial(shell.run, stdin=stdin, timeout=limits.seconds + _GRACE, output_limit=limits.output_bytes)
+
+
+def _lists_of(root: RootFs) -> list[bytes]:
+    """The image's own lists of users and groups."""
+    return [root.read(path) if root.is_file(path) else b"" for path in ("/etc/passwd", "/etc/group")]
 
 
 def _contents(path: str) -> bytes:

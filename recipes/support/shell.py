@@ -17,11 +17,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
 from recipes.errors import CommandFailed, RecipeError, ToolMissing
 from recipes.model import Command
+from recipes.support import streams
 from recipes.support.console import note
 
 _running: set[subprocess.Popen[bytes]] = set()
@@ -153,6 +155,58 @@ def check(
             f"{what or Path(command.argv[0]).name} failed ({ending})", f"the command was: {command}", output
         )
     return done
+
+
+def attach(
+    command: Command,
+    *,
+    stdin: bytes | None,
+    environment: Mapping[str, str],
+    pass_fds: Sequence[int],
+    program: str,
+    pass_on: Callable[[int], None],
+    connect: Callable[[], None] | None = None,
+) -> int:
+    """Run `command` for the caller, as long as it takes: what it writes goes out as it comes, to stdout and stderr.
+
+    `stdin` is what it reads, None the caller's own. Signals that would end us go to `pass_on`, until the second one.
+    With `connect` it has its streams by another way, which that opens: only what it writes itself is copied.
+    Returns: its exit code, 128+n after signal n. Raises: as `run`, and what `streams.passing_on` raises.
+    """
+    process = _start(command, environment, pass_fds, True, program, False)
+    into, out, err = (cast(IO[bytes], stream) for stream in (process.stdin, process.stdout, process.stderr))
+    pairs = (out, streams.OUT), (err, streams.ERR)
+    outputs = [threading.Thread(target=_copy_out, args=(*pair, pass_on)) for pair in pairs]
+    try:
+        with streams.passing_on(pass_on):
+            for output in outputs:
+                output.start()
+            if connect is None:
+                streams.feed(stdin, partial(streams.write_all, into.fileno()), into.close)
+            else:
+                into.close()
+                connect()
+            code = process.wait()
+            for output in outputs:
+                output.join()
+    finally:
+        _kill(process)
+        process.wait()
+        with _running_lock:
+            _running.discard(process)
+    return 128 - code if code < 0 else code
+
+
+def _copy_out(source: IO[bytes], target: int, pass_on: Callable[[int], None]) -> None:
+    def write(data: bytes) -> None:
+        try:
+            streams.write_all(target, data)
+        except BrokenPipeError:
+            pass_on(signal.SIGPIPE)
+            raise
+
+    streams.copy(source.fileno(), write)
+    source.close()  # at its end, or as nothing reads any more: the program then hears of it when it writes
 
 
 def stop_all() -> None:

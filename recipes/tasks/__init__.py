@@ -12,6 +12,7 @@ from invoke.collection import Collection
 from recipes.tasks.build import build_static, compare_sizes, package
 from recipes.tasks.images import debug, dockerfile, export, push
 from recipes.tasks.lists import bases, doctor, recipes, samples
+from recipes.tasks.run import run
 from recipes.tasks.smallest import bundle, smallest
 from recipes.tasks.verify import inspect, verify
 from recipes.tasks.walkthrough import walkthrough
@@ -25,6 +26,7 @@ _TASKS = (
     verify,
     walkthrough,
     inspect,
+    run,
     debug,
     dockerfile,
     export,

@@ -60,7 +60,9 @@ MANY: Sequence[str] = []
 def open_project(c: Context, compression: str = "gzip", *, jobs: str = "", max_blob: str = "") -> Project:
     from recipes.pipeline import Project
 
-    return Project.at(Path(c.fromscratch.root), compression, jobs=_number(jobs), max_blob=_bytes(max_blob))
+    return Project.at(
+        Path(c.fromscratch.root), compression, jobs=_number(jobs), max_blob=parse_bytes("max-blob", max_blob)
+    )
 
 
 def platform_of(text: str) -> Platform:
@@ -87,13 +89,13 @@ def _number(jobs: str) -> int:
     return int(jobs or 0)
 
 
-def _bytes(max_blob: str) -> int:
-    """Of `--max-blob`; 0 where it is not given."""
-    if not max_blob:
+def parse_bytes(option: str, text: str) -> int:
+    """The size that an option takes; 0 where it is not given. Raises: BadInput."""
+    if not text:
         return 0
-    match = re.fullmatch(r"([0-9]{1,15}) ?(?:([kmgt])(i?))?b?", max_blob.lower())
+    match = re.fullmatch(r"([0-9]{1,15}) ?(?:([kmgt])(i?))?b?", text.lower())
     if match is None or int(match[1]) == 0:
-        raise errors.BadInput(f"not a size: --max-blob {max_blob}", hint="write it as 500MB or 16GiB")
+        raise errors.BadInput(f"not a size: --{option} {text}", hint="write it as 500MB or 16GiB")
     size: int = int(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index(match[2] or " ")
     return size
 
@@ -292,6 +294,15 @@ def is_file(project: Project, target: str) -> bool:
     from recipes.samples.reader import names
 
     return target not in names(project.workspace) and not Path(target).is_dir() and os.path.lexists(target)
+
+
+def is_stored(project: Project, target: str) -> bool:
+    """Whether `target` is the name of an image that the store has, and not that of a sample or a file."""
+    from recipes.samples.reader import names
+
+    if ":" not in target or os.path.lexists(target) or target in names(project.workspace):
+        return False
+    return target in project.store.tags()
 
 
 def show(text: str) -> None:

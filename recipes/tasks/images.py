@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.tasks import task
@@ -18,6 +20,7 @@ from recipes.tasks.common import (
     Selection,
     choose_engine,
     ensure_assembler,
+    is_stored,
     make_image,
     make_images,
     one_of,
@@ -28,6 +31,11 @@ from recipes.tasks.common import (
 )
 from recipes.tasks.ending import ending_well
 
+if TYPE_CHECKING:
+    from recipes.model import Descriptor
+    from recipes.pipeline import Project
+
+_OR_STORED = f"{COMMON['folder']}; or an image that the store has, as the tasks print it (hello:gcc-static-scratch)"
 _WANTED = ("recipe", "base", "target", "package", *BUILDING, "set_", "max_blob")
 
 
@@ -59,6 +67,7 @@ def dockerfile(
     from recipes.package.dockerfile import render, write_context
 
     project = open_project(c, max_blob=max_blob)
+    _refuse_stored(project, sample)
     image = make_image(
         project,
         platform_of(platform),
@@ -97,6 +106,7 @@ def debug(
     from recipes.workflows import debug as debugging
 
     project = open_project(c, compression, max_blob=max_blob)
+    _refuse_stored(project, sample)
     image = make_image(project, platform_of(platform), Selection(sample, changes=set_, recipe=recipe, base=base))
     ensure_assembler()
     twin = debugging.make_twin(project, image)
@@ -114,6 +124,7 @@ def debug(
 @task(
     auto_shortflags=False,
     help={
+        "sample": _OR_STORED,
         "to": "FILE.tar, or oci:DIR[:tag] for an OCI layout",
         "platform": COMMON["platforms"],
         **{name: COMMON[name] for name in ("compression", *_WANTED)},
@@ -142,14 +153,19 @@ def export(
     project, wanted = open_project(c, compression, max_blob=max_blob), platforms_of(platform)
     selection = Selection(sample, target, package, set_, recipe, base, build=build, options=option)
     archive.check_target(to, several=len(wanted) > 1)  # before anything is built
-    images, start = make_images(project, wanted, selection)
-    archive.export(images, start, project.store, to)
+    start = _stored(project, selection)
+    if start is not None:
+        archive.export_stored(sample, start, project.store, to)
+    else:
+        images, start = make_images(project, wanted, selection)
+        archive.export(images, start, project.store, to)
     show(f"{start.digest}\n")
 
 
 @task(
     auto_shortflags=False,
     help={
+        "sample": _OR_STORED,
         "to": "HOST/REPOSITORY[:TAG]",
         "insecure": "accept any certificate of a registry on this machine (plain HTTP there needs no option)",
         "force": "push even an image that will not start",
@@ -184,13 +200,44 @@ def push(
     from recipes.registry.push import push as push_image
     from recipes.report import pushed as report
     from recipes.report.document import dumps
+    from recipes.workflows import stored
 
     one_of("format", format, ("text", "json"))
     project, wanted = open_project(c, compression, jobs=jobs, max_blob=max_blob), platforms_of(platform)
     where = image_name(to.removeprefix("docker://"))
     check_target(where, insecure=insecure)  # before anything is built
     selection = Selection(sample, target, package, set_, recipe, base, build=build, options=option)
-    _, start = make_images(project, wanted, selection, gate=not force)
+    start = _stored(project, selection)
+    if start is None:
+        _, start = make_images(project, wanted, selection, gate=not force)
+    elif not force:
+        stored.refuse_failing(project, sample, start)
     pushed = push_image(project.store, start, where, workspace=project.workspace, jobs=project.jobs, insecure=insecure)
     console.note(report.summary(pushed))
     show(dumps(report.document(pushed)) if format == "json" else f"{pushed}\n")
+
+
+def _stored(project: Project, selection: Selection) -> Descriptor | None:
+    """What the store has under the name that is meant; None for what is a sample or a file, or in no store.
+
+    Raises: BadInput where options say how it should be made.
+    """
+    from recipes.workflows import stored
+
+    if not is_stored(project, selection.sample):
+        return None
+    if replace(selection, changes=tuple(selection.changes), options=tuple(selection.options)) != Selection(
+        selection.sample
+    ):
+        raise errors.BadInput(
+            f"{selection.sample} is in the store as it is", hint="leave out what says how an image is made"
+        )
+    return stored.descriptor(project, selection.sample)
+
+
+def _refuse_stored(project: Project, name: str) -> None:
+    if is_stored(project, name):
+        raise errors.BadInput(
+            f"{name} is an image of the store, and this needs what it was made of",
+            hint=f"name the sample or the file: {name.partition(':')[0]}, with its --recipe and --base",
+        )

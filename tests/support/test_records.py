@@ -19,7 +19,7 @@ from tests.report.rows import EVERYTHING
 
 LAYER = Layer(Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", "sha256:0", 7), "sha256:1", 9, 10)
 BASE = BaseImage(
-    "a\udcff", "docker://a", Platform(), digest=None, layers=(LAYER, LAYER), env=(("A", "b"),), start=("sh", "-c")
+    "a\udcff", "docker://a", Platform(), digest=None, layers=(LAYER, LAYER), env=(("A", "b"),), entrypoint=("sh", "-c")
 )
 FACTS = ElfFacts(
     size=9,

@@ -32,6 +32,7 @@ from clock import Clock
 from footprint import Footprint
 from interpreters import interpreters
 from kernel import Refused
+from orders import Orders
 from watch import Lifeline, wait
 
 TYPE_CHECKING = False
@@ -51,6 +52,8 @@ _OURS = 2
 
 def main(spec: Spec, status: int) -> NoReturn:
     """The outermost process: everything that has to be done before the namespaces, and the exit code after them."""
+    if spec["terminal"]:
+        import socket  # noqa: F401  # takes longer to import than the jail to build
     lifeline, held = os.pipe()  # nothing is ever written: its end tells process 1 that we are gone
     first = 0
     try:
@@ -82,12 +85,17 @@ def _watch_over(spec: Spec, status: int, lifeline: int, group: tuple[int, int] |
         os._exit(1)  # it went before we could tie ourselves to it
     proc, memory = root.build(spec)
     kernel.set_host_name(_HOST)
-    kernel.loopback_up()
-    program, listener = _start(spec, status, group)
+    if not spec["shares_network"]:
+        kernel.loopback_up()
+    terminal = _open_terminal(spec["channel"]) if spec["terminal"] else -1
+    program, listener = _start(spec, status, group, terminal)
     started = time.monotonic()
     footprint = Footprint(spec["memory"], proc, memory) if group is None else None
     clock = Clock(started, spec["seconds"], spec["listening"], proc)
-    asked = listener, lambda: sockets.answer(listener, spec["families"])
+    orders = Orders(spec["channel"], program, proc)
+    asked = {listener: lambda: sockets.answer(listener, spec["families"])}
+    if spec["channel"] >= 0:
+        asked[spec["channel"]] = orders.take
     try:
         ending, stopped = wait(program, clock, lifeline, footprint, asked)
     except Lifeline:
@@ -98,10 +106,24 @@ def _watch_over(spec: Spec, status: int, lifeline: int, group: tuple[int, int] |
         _tell(status, "stopped", stopped)
         _tell(status, "listens", " ".join(clock.ports))
     _tell(status, "seconds", repr(time.monotonic() - started))
-    os._exit(_exit_code(ending))
+    os._exit(128 + orders.ended_by if orders.ended_by else _exit_code(ending))
 
 
-def _start(spec: Spec, status: int, group: tuple[int, int] | None) -> tuple[int, int]:
+def _open_terminal(channel: int) -> int:
+    """The program's end of a new terminal, one of the container's own; the other end goes to those who asked for it."""
+    import socket  # which `main` has imported, as it is out of reach here
+
+    try:
+        ours, theirs = os.openpty()
+    except OSError as error:
+        raise Refused(f"no terminal can be made here ({error.strerror})") from error
+    with socket.socket(fileno=os.dup(channel)) as place:
+        socket.send_fds(place, [b"t"], [ours])
+    os.close(ours)
+    return theirs
+
+
+def _start(spec: Spec, status: int, group: tuple[int, int] | None, terminal: int) -> tuple[int, int]:
     """(process, descriptor on which its filter asks), when it has become the program; else its end is ours."""
     begun, beginning = os.pipe()  # closed by exec
     going, go = os.pipe()
@@ -109,8 +131,10 @@ def _start(spec: Spec, status: int, group: tuple[int, int] | None) -> tuple[int,
     program = os.fork()
     if program == 0:
         os.close(go)
-        _become(spec, status, beginning, going, group)
+        _become(spec, status, beginning, going, group, terminal)
     os.close(beginning)
+    if terminal >= 0:
+        os.close(terminal)  # with the last one that has it open ends what is shown of it
     kernel.keep_only_the_right_to_look()
     if number := os.read(begun, 16):
         listener = kernel.take_descriptor(os.pidfd_open(program), int(number))
@@ -120,13 +144,17 @@ def _start(spec: Spec, status: int, group: tuple[int, int] | None) -> tuple[int,
     os._exit(_exit_code(os.waitpid(program, 0)[1]))
 
 
-def _become(spec: Spec, status: int, beginning: int, going: int, group: tuple[int, int] | None) -> NoReturn:
+def _become(
+    spec: Spec, status: int, beginning: int, going: int, group: tuple[int, int] | None, terminal: int
+) -> NoReturn:
     """Process 1 of the inner namespace, as which the program starts."""
     try:
         os.setsid()
         root.mount_proc()
         if group is not None:
             os.write(group[0], b"0")
+        if terminal >= 0:
+            os.login_tty(terminal)
         _close_all_but(status, beginning, going)
         _enter(spec["workdir"], status)
         for program in spec["programs"]:  # while all can be read
@@ -137,11 +165,11 @@ def _become(spec: Spec, status: int, beginning: int, going: int, group: tuple[in
         kernel.default_signals(kernel.SIGPIPE, kernel.SIGXFSZ)
         os.write(beginning, b"%d" % kernel.filter_calls(spec["filter"]))
         if os.read(going, 1):
-            os.execve(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606  # which is what this program is for
+            os.execve(spec["programs"][0], spec["argv"], spec["env"])  # noqa: S606  # which is what this program is for
     except Refused as refused:
         _tell(status, "refused", str(refused))
     except OSError as error:
-        _fail(status, f"exec {spec['argv'][0]}", error)
+        _fail(status, f"exec {spec['programs'][0]}", error)
     os._exit(1)
 
 
@@ -218,7 +246,9 @@ def _leave_root(spec: Spec) -> None:
 def _unshare(spec: Spec) -> None:
     uid, gid = os.geteuid(), os.getegid()
     kernel.unshare(kernel.NEWUSER, "user namespaces are not allowed here")
-    others = kernel.NEWNS | kernel.NEWPID | kernel.NEWNET | kernel.NEWIPC | kernel.NEWUTS
+    others = kernel.NEWNS | kernel.NEWPID | kernel.NEWIPC | kernel.NEWUTS
+    if not spec["shares_network"]:
+        others |= kernel.NEWNET
     kernel.unshare(others, "namespaces are not allowed here")
     kernel.unshare(kernel.NEWCGROUP)  # hides a path, no more
     maps = ("setgroups", "deny"), ("uid_map", f"{spec['uid']} {uid} 1"), ("gid_map", f"{spec['gid']} {gid} 1")
@@ -299,5 +329,5 @@ if __name__ == "__main__":
         given = marshal.load(spec_file)  # noqa: S302  # written by local.py, our own parent
     told = int(sys.argv[2])
     os.set_inheritable(told, False)
-    _close_all_but(told)
+    _close_all_but(told, given["channel"])
     main(given, told)

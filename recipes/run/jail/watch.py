@@ -21,6 +21,7 @@ _SHARE = 9
 """How many times longer than a look the pause after it is at least: a tenth of one processor is enough."""
 _AWAY = 0.1
 """The longest pause: what makes a look slow must not win time in which nobody looks."""
+_NEVER = float("inf")
 
 
 class Lifeline(Exception):
@@ -28,17 +29,16 @@ class Lifeline(Exception):
 
 
 def wait(
-    program: int, clock: Clock, lifeline: int, footprint: Footprint | None, asked: tuple[int, Callable[[], None]]
+    program: int, clock: Clock, lifeline: int, footprint: Footprint | None, asked: dict[int, Callable[[], None]]
 ) -> tuple[int, str]:
     """(wait status of the child, the limit that it went past or ""). Without `footprint` memory is counted elsewhere.
 
-    `asked` is a descriptor on which the program may ask for something, and what to do then. Raises: Lifeline.
+    `asked` are descriptors on which something may be asked for, and what to do then. Raises: Lifeline.
     """
     stopped = ""
-    listener, answer = asked
     waiter = select.poll()
     child = os.pidfd_open(program)
-    for number in (child, lifeline, listener):
+    for number in (child, lifeline, *asked):
         waiter.register(number, select.POLLIN)
     look = time.monotonic()
     while True:
@@ -52,12 +52,14 @@ def wait(
         if stopped:
             os.kill(program, SIGKILL)
         until = min(clock.look, look) if footprint is not None else clock.look
-        ready = dict(waiter.poll(None if stopped else 1000 * max(0.0, until - time.monotonic())))
+        is_patient = stopped or until == _NEVER
+        ready = dict(waiter.poll(None if is_patient else 1000 * max(0.0, until - time.monotonic())))
         if child in ready:
             return os.waitpid(program, 0)[1], stopped
         if lifeline in ready:
             raise Lifeline
-        if ready.get(listener, 0) & select.POLLIN:
-            answer()
-        elif listener in ready:
-            waiter.unregister(listener)  # no process is left that could ask
+        for number in ready.keys() & asked.keys():
+            if ready[number] & select.POLLIN:
+                asked[number]()
+            else:
+                waiter.unregister(number)  # no process is left that could ask
