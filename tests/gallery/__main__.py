@@ -1,50 +1,55 @@
-"""`python -m tests.gallery [--only jq,ninja] [--output docs/gallery.md]`: other people's programs, built and run here.
+"""`python -m tests.gallery [--only jq,ninja] [--again] [--no-by-hand]`: other people's programs, built and used here.
 
-For each program the table says how big the distribution's own dynamic build is with the libraries that it loads, and
-how big the smallest image of ours that really ran.
+Each is made with the one plain command that a user would type, then used for what it is for. What was measured is kept
+below build/gallery, so a run that was interrupted goes on. The page is written from what is kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import tomllib
 from pathlib import Path
 
-from recipes.errors import RecipeError
 from recipes.support import console
 from recipes.support.workspace import write_atomically
+from tests.gallery.measure import Gallery, each
 from tests.gallery.page import render
-from tests.gallery.program import Row, Wanted, try_program
-
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+from tests.gallery.rows import Row, read_rows
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make gallery", description=__doc__)
     parser.add_argument("--only", default="", help="names, separated by commas")
+    parser.add_argument("--again", action="store_true", help="measure anew what was measured before")
+    parser.add_argument("--by-hand", action=argparse.BooleanOptionalAction, default=True, help="build by hand, too")
+    parser.add_argument("--page-only", action="store_true", help="measure nothing")
     parser.add_argument("--output", default="", help="a file for the page (default: stdout)")
     options = parser.parse_args()
-    listed = tomllib.loads((HERE / "programs.toml").read_text(encoding="utf-8"))
-    names = [name for name in options.only.split(",") if name] or list(listed)
-    if unknown := set(names) - set(listed):
-        parser.error(f"unknown program: {', '.join(sorted(unknown))}")
-    rows: list[Row] = []
-    failed: list[str] = []
-    for name in names:
-        console.note(f"── {name}")
-        try:
-            rows.append(try_program(Wanted.read(name, listed[name]), ROOT))
-        except RecipeError as error:
-            console.note(f"{name}: {error.message}\n{error.hint}")
-            failed.append(f"{name}: {error.message}")
-    page = render(rows, failed)
+    rows, gallery = read_rows(), Gallery(again=options.again)
+    failed = (
+        [] if options.page_only else _measure(gallery, _chosen(parser, rows, options.only), by_hand=options.by_hand)
+    )
+    page = render([gallery.known(row) for row in rows])
     if options.output:
         write_atomically(Path(options.output), page.encode())
     else:
         sys.stdout.write(page)
-    return 1 if failed or not all(row.best for row in rows) else 0
+    for line in failed:
+        console.note(f"not measured: {line}")
+    return 1 if failed else 0
+
+
+def _chosen(parser: argparse.ArgumentParser, rows: tuple[Row, ...], only: str) -> tuple[Row, ...]:
+    names = {name for name in only.split(",") if name}
+    if unknown := names - {row.name for row in rows}:
+        parser.error(f"unknown program: {', '.join(sorted(unknown))}")
+    return tuple(row for row in rows if not names or row.name in names)
+
+
+def _measure(gallery: Gallery, rows: tuple[Row, ...], *, by_hand: bool) -> list[str]:
+    """By hand comes last: it takes as long as the rest, and is there to compare with."""
+    failed = each(rows, gallery.measure)
+    return [*failed, *each(rows, gallery.measure_by_hand)] if by_hand else failed
 
 
 if __name__ == "__main__":

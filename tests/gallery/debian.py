@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from recipes.bases.suites import host_suite
 from recipes.elf.dynamic import read_dynamic
 from recipes.errors import RecipeError, ToolMissing, Unavailable
 from recipes.loader.explain import explain
-from recipes.model import Command, Platform
+from recipes.model import BaseImage, Command, Platform
 from recipes.pipeline import Project, open_root
+from recipes.run.unpack import unpack
 from recipes.support import shell
 from recipes.support.workspace import Workspace, make_folder, write_atomically
 
@@ -33,7 +35,7 @@ def fetch(package: str, workspace: Workspace) -> Source:
     for tool, name in (("apt-get", "apt"), ("dpkg-source", "dpkg-dev")):
         if shell.which(tool) is None:
             raise ToolMissing(f"{tool} not found (needed to fetch {package})", hint=f"apt-get install {name}")
-    folder = workspace.build / "gallery" / package
+    folder = workspace.build / "gallery/sources" / package
     marker = folder / "version"
     if not marker.is_file():
         shutil.rmtree(folder, ignore_errors=True)
@@ -41,10 +43,11 @@ def fetch(package: str, workspace: Workspace) -> Source:
         options = _configure(workspace)
         _run("apt-get", *options, "source", "--download-only", package, cwd=folder)
         (description,) = folder.glob("*.dsc")
-        _run("dpkg-source", "--no-check", "-x", description.name, "source", cwd=folder)
+        _run("dpkg-source", "--no-check", "-x", description.name, cwd=folder)
         version = re.search(r"^Version: (.*)$", description.read_text(encoding="utf-8"), re.MULTILINE)
         write_atomically(marker, (version[1] if version else "?").encode())
-    return Source(folder / "source", marker.read_text(encoding="utf-8"))
+    (source,) = (path for path in folder.iterdir() if path.is_dir())
+    return Source(source, marker.read_text(encoding="utf-8"))
 
 
 def _configure(workspace: Workspace) -> tuple[str, ...]:
@@ -67,10 +70,22 @@ def _configure(workspace: Workspace) -> tuple[str, ...]:
     return options
 
 
-def closure_bytes(package: str, program: str, project: Project) -> int:
-    """The bytes of Debian's program and of everything that the loader loads for it, each file once."""
-    base = resolve(f"mmdebstrap:extract:{package}", Platform.host(), project.workspace, project.store)
-    root = open_root(project, base)
+def root_of(package: str, project: Project) -> Path:
+    """A folder with what is in the package and all that it depends on, unpacked; none of their scripts has run."""
+    return unpack(_extracted(package, project).layers, project.roots, project.workspace)
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """Debian's program, and everything that the loader loads for it, each file once: how many, and their bytes."""
+
+    files: int
+    size: int
+
+
+def shipped(package: str, program: str, project: Project) -> Shipped:
+    """What Debian's own build of a program loads. Raises: RecipeError where a library is missing."""
+    root = open_root(project, _extracted(package, project))
     dynamic = read_dynamic(root.reader(program))
     found = explain(dynamic, root, platform=Platform.host(), path=program)
     missing = [library.name for library in found.libraries if library.path is None]
@@ -78,8 +93,33 @@ def closure_bytes(package: str, program: str, project: Project) -> int:
         raise RecipeError(f"{program} of {package} lacks {', '.join(missing)}")
     paths = {root.resolve(path) for path in (program, dynamic.interpreter) if path}
     paths |= {root.resolve(library.path) for library in found.libraries if library.path}
-    return sum(root.reader(path).size for path in paths if path)
+    return Shipped(len(paths), sum(root.reader(path).size for path in paths if path))
+
+
+def _extracted(package: str, project: Project) -> BaseImage:
+    return resolve(f"mmdebstrap:extract:{package}", Platform.host(), project.workspace, project.store)
 
 
 def _run(*argv: str, cwd: Path | None = None) -> str:
     return shell.check(Command(argv, cwd, (("LC_ALL", "C"),)), timeout=600).stdout.decode()
+
+
+def installed_version(path: str) -> str:
+    """Of the package that brought the file at `path`; "" where none did."""
+    places = dict.fromkeys((path, str(Path(path).resolve())))
+    for place in (*places, *(place.removeprefix("/usr") for place in places)):
+        found = shell.run(Command(("dpkg-query", "--search", place), env=(("LC_ALL", "C"),)))
+        if found.exit_code == 0:
+            package = found.stdout.decode().splitlines()[-1].partition(": ")[0]
+            return _run("dpkg-query", "--show", "--showformat", "${Version}", package)
+    return ""
+
+
+def version_in(root: Path, package: str) -> str:
+    """Of a package in an unpacked root, as its changelog's first line says; "" where it has none."""
+    for name in ("changelog.Debian.gz", "changelog.gz"):
+        file = root / "usr/share/doc" / package / name
+        if file.is_file():
+            first = gzip.decompress(file.read_bytes()).decode(errors="replace").partition("\n")[0]
+            return first.partition("(")[2].partition(")")[0]
+    return ""

@@ -1,69 +1,129 @@
-"""The gallery as a page."""
+"""The gallery as a page, from what was measured. What was not measured is listed as such."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from recipes.report.table import markdown, markdown_table
 from recipes.report.units import human
-from tests.gallery.program import Row
+from tests.gallery.attempt import Attempt
+from tests.gallery.measure import Measured
+from tests.gallery.rows import Kind
 
 _INTRODUCTION = """\
 # Other people's programs
 
-Made by `make gallery`, from Debian's source packages and Go's module proxy. *Debian's own* is the program that Debian
-ships, with its loader and every library that the loader loads for it; nothing of what an image would hold beside them
-is counted. *Ours* is the smallest image of the static recipes that ran in scratch and said what it should.
+Made by `make gallery`, which builds Debian's source packages and Go programs of the module proxy, and packages programs
+that are built already. Each is first tried with **the one plain command**: `invoke build-static PATH`, `invoke
+build-static MODULE@VERSION`, `invoke bundle FILE` or `invoke smallest FILE`, and nothing else. *First try* is what came
+of that. Where it did not work, what it said is below the table, and so are the options with which it did.
+
+*Cold* is that command in a project that has built nothing, downloads included; *warm* is the same command once more.
+The times are of a machine that was busy with other work: they compare with each other, and no more. *Ours* is the
+image, with all that is in it. *Debian's* is the program that Debian ships, with its loader and every library that the
+loader loads for it. *By hand* is the program alone, where the project's own build with `-Os -static -s` makes one.
+*Used for* is what the program did in that very image, with a client on this machine where it is a server.
 """
-_COLUMNS = (
-    "program",
-    "version",
-    "built with",
-    "recipe",
-    "Debian's own",
-    "ours: binary",
-    "ours: image",
-    "ratio",
-    "runs",
+_TITLES: dict[Kind, str] = {
+    "c": "C and C++, from Debian's source packages",
+    "go": "Go, from the module proxy",
+    "file": "Programs that are built already",
+    "new": "Ten that were not looked at before",
+}
+_NEW = (
+    "Chosen before anything was known of them, and tried once each, with the plain command: the results as they were."
 )
+_COLUMNS = (*("program", "version", "first try", "recipe", "cold", "warm", "ours", "Debian's", "by hand", "used for"),)
 
 
-def render(rows: Sequence[Row], failed: Sequence[str]) -> str:
-    lines = [
-        _INTRODUCTION,
-        markdown_table(_COLUMNS, [_cells(row) for row in rows]),
-        "",
-        "Every recipe that was tried:",
-        "",
-    ]
-    for row in rows:
-        lines += [f"- {markdown(f'{row.name} with {recipe}: {said}')}" for recipe, said in row.tried]
-    if failed:
-        lines += ["", "Not had:", "", *(f"- {markdown(line)}" for line in failed)]
+def render(measured: Sequence[Measured]) -> str:
+    """The page, a section for each kind of row."""
+    parts = [_INTRODUCTION]
+    for kind, title in _TITLES.items():
+        rows = [each for each in measured if each.row.kind == kind]
+        if rows:
+            parts += [f"## {title}\n", *([f"{_NEW}\n"] if kind == "new" else []), _section(rows)]
     machine = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
-    engine = next((row.best.run.engine for row in rows if row.best and row.best.run), "no")
-    lines += ["", f"Measured on {machine}, {platform.machine()}; run by the {engine} engine."]
-    return "\n".join(lines) + "\n"
+    parts.append(f"Measured on {machine}, {platform.machine()}; run by the local engine.")
+    return "\n".join(parts) + "\n"
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    best = row.best
-    theirs = "not packaged" if row.theirs is None else human(row.theirs)
-    if best is None:
-        return (row.name, row.version, row.system, "none", theirs, "", "", "", "no")
-    image = best.image
-    ratio = "" if not row.theirs else f"{image.image_bytes / row.theirs:.2f}×"
-    answer = "yes" if best.runs else f"no: {best.reason}"
-    recipe = image.program.build.recipe or ""
+def _section(rows: Sequence[Measured]) -> str:
+    done = [each for each in rows if each.made]
+    lines = [_count(done)] if done else []
+    if done:
+        lines += ["", markdown_table(_COLUMNS, [_cells(each) for each in done])]
+    if remarks := [line for each in done for line in _remarks(each)]:
+        lines += ["", *(f"- {markdown(line)}" for line in remarks)]
+    if left := [each.row.name for each in rows if not each.made]:
+        lines += ["", f"Not run: {', '.join(left)}."]
+    return "\n".join(lines).strip() + "\n"
+
+
+def _count(done: Sequence[Measured]) -> str:
+    first = sum(_first(each).works for each in done)
+    later = sum(_image(each) is not None for each in done) - first
+    used = sum(each.exercised is not None and not each.exercised.said for each in done)
     return (
-        row.name,
-        row.version,
-        row.system,
-        recipe,
-        theirs,
-        human(image.program.size),
-        human(image.image_bytes),
-        ratio,
-        answer,
+        f"{len(done)} were tried: {first} worked at the first try, {later} more with options, "
+        f"{len(done) - first - later} not. {used} did what they are for."
     )
+
+
+def _first(each: Measured) -> Attempt:
+    assert each.made
+    return each.made.tries[0]
+
+
+def _image(each: Measured) -> Attempt | None:
+    return each.made.image if each.made else None
+
+
+def _cells(each: Measured) -> tuple[str, ...]:
+    assert each.made
+    image = _image(each)
+    shipped = f"{human(each.shipped.size)} in {each.shipped.files} files" if each.shipped else ""
+    by_hand = "" if each.by_hand is None else human(each.by_hand.size) if each.by_hand.size else "no"
+    first = "yes" if _first(each).works else "no"
+    name = each.row.name if each.row.task == "build-static" else f"{each.row.name} ({each.row.task})"
+    if image is None:
+        return (name, each.made.version, first, "", _seconds(_first(each).seconds), "", "none", shipped, by_hand, "")
+    recipe = image.recipe if image.base == "scratch" else " on ".join(filter(None, (image.recipe, image.base)))
+    return (
+        name,
+        each.made.version,
+        first,
+        recipe,
+        _seconds(image.seconds),
+        _seconds(image.warm),
+        human(image.image_bytes),
+        shipped,
+        by_hand,
+        _used(each),
+    )
+
+
+def _used(each: Measured) -> str:
+    if each.exercised is None:
+        return "not tried"
+    return "**no**" if each.exercised.said else each.row.exercise.shows
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} s"
+
+
+def _remarks(each: Measured) -> Iterator[str]:
+    """What did not work, and why: one line each."""
+    assert each.made
+    for tried in each.made.tries:
+        options = " ".join(tried.options)
+        if not tried.works:
+            yield f"{each.row.name}{f' with {options}' if options else ''}: {tried.cause}"
+        elif options:
+            yield f"{each.row.name} works with {options}"
+    if each.exercised and each.exercised.said:
+        yield f"{each.row.name}, used for “{each.row.exercise.shows}”: {each.exercised.said}"
+    if each.by_hand and each.by_hand.size is None:
+        yield f"{each.row.name} by hand: {each.by_hand.said}"
