@@ -11,7 +11,8 @@ INVOKE = $(PY) -m invoke
 SAMPLE ?= hello
 override SAMPLE := $(value SAMPLE)
 override TARGET := $(value TARGET)
-export SAMPLE TARGET
+override ONLY := $(value ONLY)
+export SAMPLE TARGET ONLY
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL = help
@@ -32,7 +33,7 @@ help:
 	@echo 'make test | check | fuzz        everything | lint, types and fast tests | 100,000 broken inputs'
 	@echo 'make coverage                   what of each room the fast tests run in their own process'
 	@echo 'make bench                      measured ratios against docker build and others'
-	@echo 'make gallery                    other people'"'"'s programs, built and run: docs/gallery.md'
+	@echo 'make gallery                    other people'"'"'s programs, built and used: docs/gallery.md'
 	@echo 'make docs                       these pages and the API as a site: build/site'
 	@echo 'make lock | clean               renew the lock files | remove what was built'
 
@@ -77,9 +78,10 @@ bench: $(VENV)/.dev
 	@$(PY) -m recipes.support.system ensure bench
 	@$(PY) -m tests.bench $(ARGS)
 
+# What was measured is kept below build/gallery: ONLY=nginx,jq measures those alone, AGAIN=1 anew.
 gallery: $(VENV)/.dev
 	@$(PY) -m recipes.support.system ensure gallery
-	@$(PY) -m tests.gallery --output docs/gallery.md $(ARGS)
+	@$(PY) -m tests.gallery --output docs/gallery.md $(if $(ONLY),--only "$$ONLY") $(if $(AGAIN),--again) $(ARGS)
 
 # The pages link to each other as they do here, so they are copied as they lie.
 docs: $(VENV)/.docs
