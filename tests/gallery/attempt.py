@@ -36,6 +36,7 @@ class Attempt:
     line that the command said. `seconds` is the time of the first call, `warm` that of the same call once more.
     """
 
+    version: str
     options: tuple[str, ...]
     works: bool
     cause: str
@@ -48,18 +49,6 @@ class Attempt:
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """All tries of a row, the plain command first, until one works."""
-
-    version: str
-    tries: tuple[Attempt, ...]
-
-    @property
-    def image(self) -> Attempt | None:
-        return self.tries[-1] if self.tries[-1].works else None
-
-
 def new_project(folder: Path) -> None:
     """An empty project at `folder`, which knows our tasks and has built nothing."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -67,14 +56,15 @@ def new_project(folder: Path) -> None:
     write_atomically(folder / "tasks.py", _TASKS.format(root=str(ROOT)).encode())
 
 
-def attempt(row: Row, words: tuple[str, ...], options: tuple[str, ...], project: Path) -> Attempt:
+def attempt(row: Row, version: str, words: tuple[str, ...], options: tuple[str, ...], project: Path) -> Attempt:
     """Call the row's task for `words` in `project`, and once more where that made an image."""
     done = _call(project, row.task, *words, *options)
     document = _document(done.stdout)
     if done.exit_code != 0 or document is None:
-        return Attempt(options, False, public(cause(done), ROOT, project, *map(Path, words[:1])), done.seconds)
+        return Attempt(version, options, False, public(cause(done), ROOT, project, *map(Path, words[:1])), done.seconds)
     again = _call(project, row.task, *words, *options)
     return Attempt(
+        version,
         options,
         True,
         "",

@@ -13,7 +13,7 @@ from recipes.errors import CommandFailed, RecipeError, ToolMissing
 from recipes.model import Command
 from recipes.support import shell
 from recipes.support.workspace import Workspace
-from tests.gallery.public import public
+from tests.gallery.public import public, telling
 
 _SECONDS = 900.0
 _JOBS = f"-j{len(os.sched_getaffinity(0))}"
@@ -36,7 +36,7 @@ def build(program: str, source: Path, system: str, workspace: Workspace) -> ByHa
             for argv in commands(system):
                 shell.check(Command(argv, copy, (("LC_ALL", "C"),)), timeout=_SECONDS)
         except CommandFailed as error:
-            return ByHand(None, public(f"{error.message}: {_first_error(error.output)}", copy, folder))
+            return ByHand(None, public(f"{error.message}: {telling(error.output)}", copy, folder))
         except ToolMissing as error:
             return ByHand(None, error.message)
         found = list(_static_programs(copy, program))
@@ -74,8 +74,3 @@ def _static_programs(folder: Path, name: str) -> Iterator[int]:
                 continue
             if facts.linkage.is_static:
                 yield facts.size
-
-
-def _first_error(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return next((line for line in lines if "error" in line.lower() or "undefined" in line), lines[-1] if lines else "")

@@ -28,7 +28,7 @@ from recipes.pipeline import Project
 from recipes.run.unpack import unpack
 from recipes.support import shell
 from recipes.support.workspace import Workspace
-from tests.gallery.public import public
+from tests.gallery.public import public, telling
 from tests.gallery.rows import Exercise
 
 _SECONDS = 60.0
@@ -167,8 +167,8 @@ def _run(argv: tuple[str, ...], env: dict[str, str], wanted: Exercise) -> str:
     done = shell.run(Command(argv), stdin=wanted.stdin.encode(), environment=env | _own_path(), timeout=_SECONDS)
     wrote = (done.stdout + done.stderr).decode(errors="replace")
     if done.stopped or done.exit_code != wanted.code:
-        return f"{done.stopped or f'exit code {done.exit_code}'}: {_last(wrote)}"
-    return "" if wanted.says in wrote else f"did not write {wanted.says!r}: {_last(wrote)}"
+        return f"{done.stopped or f'exit code {done.exit_code}'}: {telling(wrote)}"
+    return "" if wanted.says in wrote else f"did not write {wanted.says!r}: {telling(wrote)}"
 
 
 def _in_terminal(argv: tuple[str, ...], env: dict[str, str], wanted: Exercise) -> str:
@@ -191,7 +191,7 @@ def _in_terminal(argv: tuple[str, ...], env: dict[str, str], wanted: Exercise) -
     return (
         ""
         if wanted.says.encode() in wrote
-        else f"did not write {wanted.says!r}: {_last(wrote.decode(errors='replace'))}"
+        else f"did not write {wanted.says!r}: {telling(wrote.decode(errors='replace'))}"
     )
 
 
@@ -207,7 +207,7 @@ def _serve(argv: tuple[str, ...], env: dict[str, str], wanted: Exercise, port: i
     with _ended(process):
         said = _talk(port, wanted, process)
     wrote = process.stdout.read().decode(errors="replace") if process.stdout else ""
-    return f"{said}: {_last(wrote)}" if said and wrote.strip() else said
+    return f"{said}: {telling(wrote)}" if said and wrote.strip() else said
 
 
 def _talk(port: int, wanted: Exercise, process: subprocess.Popen[bytes]) -> str:
@@ -265,8 +265,3 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
 def _own_path() -> dict[str, str]:
     """unshare, sh and mount are found by this machine's PATH; the program itself has its whole path."""
     return {"PATH": f"{os.environ.get('PATH', os.defpath)}:{_PATH}"}
-
-
-def _last(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "nothing"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from recipes.errors import RecipeError
@@ -16,7 +17,7 @@ from recipes.samples.reader import load
 from recipes.support import console
 from recipes.support.workspace import make_folder
 from tests.gallery import byhand, debian
-from tests.gallery.attempt import ROOT, Made, attempt, new_project
+from tests.gallery.attempt import ROOT, Attempt, attempt, new_project
 from tests.gallery.byhand import ByHand
 from tests.gallery.debian import Shipped
 from tests.gallery.exercise import Exercised, exercise
@@ -26,12 +27,26 @@ from tests.gallery.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
+class Try:
+    """A try, and what its image was good for; None where there is none, or it was not used yet."""
+
+    attempt: Attempt
+    exercised: Exercised | None = None
+
+    @property
+    def is_good(self) -> bool:
+        return self.exercised is not None and not self.exercised.said
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
-    """What is known of a row; None for what was not measured, or does not apply."""
+    """What is known of a row: its tries, that with the plain command first, and what it is compared with.
+
+    None, or no tries, for what was not measured or does not apply.
+    """
 
     row: Row
-    made: Made | None = None
-    exercised: Exercised | None = None
+    tries: tuple[Try, ...] = ()
     shipped: Shipped | None = None
     by_hand: ByHand | None = None
 
@@ -47,29 +62,45 @@ class Gallery:
 
     def known(self, row: Row) -> Measured:
         """What the results say of a row. Nothing is measured."""
-        made = self.results.get(Made, row.name, *_recipe_of(row))
-        image = made.image if made else None
+        tries = []
+        for options in _ways(row):
+            tried = self.results.get(Attempt, row.name, *_inputs(row, options))
+            if tried is None:
+                break
+            exercised = self.results.get(Exercised, row.name, row.exercise, tried.digest) if tried.works else None
+            tries.append(Try(tried, exercised))
+            if tries[-1].is_good:
+                break
         return Measured(
             row,
-            made,
-            self.results.get(Exercised, row.name, row.exercise, image.digest) if image else None,
+            tuple(tries),
             self.results.get(Shipped, row.name, row.ships),
             self.results.get(ByHand, row.name, row.source, row.program),
         )
 
     def measure(self, row: Row) -> None:
-        """Make and exercise it, and see what Debian ships. Raises: RecipeError where there is nothing to measure."""
-        made = self.results.have(Made, row.name, *_recipe_of(row), make=lambda: self._make(row))
-        if image := made.image:
-            self.results.have(
-                Exercised, row.name, row.exercise, image.digest, make=lambda: self._exercise(row, image.digest)
-            )
-        if row.ships:
-            package, program = row.ships
-            self.results.have(Shipped, row.name, row.ships, make=lambda: debian.shipped(package, program, self.own))
+        """Try the plain command, then each of the row's ways, until one makes an image that does what it is for.
 
-    def measure_by_hand(self, row: Row) -> None:
-        """Build it by hand, too, where there is a usual way for its build system."""
+        Raises: RecipeError where there is nothing to make it of.
+        """
+        for options in _ways(row):
+            tried = self.results.have(
+                Attempt, row.name, *_inputs(row, options), make=partial(self._attempt, row, options)
+            )
+            if not tried.works:
+                continue
+            exercised = self.results.have(
+                Exercised, row.name, row.exercise, tried.digest, make=partial(self._exercise, row, tried.digest)
+            )
+            if not exercised.said:
+                break
+        for name in ("work", "roots", "logs"):  # the images are all that is needed from now on
+            shutil.rmtree(self._project(row) / "build" / name, ignore_errors=True)
+
+    def compare(self, row: Row) -> None:
+        """See what Debian ships, and build it by hand where its build system has a usual way. Raises: RecipeError."""
+        if ships := row.ships:
+            self.results.have(Shipped, row.name, ships, make=lambda: debian.shipped(*ships, self.own))
         if row.is_module or row.is_file:
             return
         source = debian.fetch(row.source, self.own.workspace)
@@ -83,20 +114,17 @@ class Gallery:
                 make=lambda: byhand.build(row.program, source.folder, system, self.own.workspace),
             )
 
-    def _make(self, row: Row) -> Made:
-        """Try the plain command, then with each of the row's options. A try that was interrupted leaves nothing."""
+    def _project(self, row: Row) -> Path:
+        return self.folder / "projects" / row.name
+
+    def _attempt(self, row: Row, options: tuple[str, ...]) -> Attempt:
+        """The first try is in a new project; whoever has to try again has what was built then."""
         version, words = self._given(row)
-        folder = self.folder / "projects" / row.name
-        new_project(folder)
-        tries = []
-        for options in ((), *row.then):
-            tries.append(attempt(row, words, options, folder))
-            console.note(f"{row.name}: {'works' if tries[-1].works else tries[-1].cause}")
-            if tries[-1].works:
-                break
-        for name in ("work", "roots", "logs"):  # the images are all that is needed now
-            shutil.rmtree(folder / "build" / name, ignore_errors=True)
-        return Made(version, tuple(tries))
+        if not options or not self._project(row).is_dir():
+            new_project(self._project(row))
+        tried = attempt(row, version, words, options, self._project(row))
+        console.note(f"{row.name} {' '.join(options)}: {'works' if tried.works else tried.cause}")
+        return tried
 
     def _given(self, row: Row) -> tuple[str, tuple[str, ...]]:
         """The version, and what the task is called with."""
@@ -111,7 +139,7 @@ class Gallery:
         return source.version, (str(source.folder),)
 
     def _exercise(self, row: Row, digest: str) -> Exercised:
-        project = Project.at(self.folder / "projects" / row.name)
+        project = Project.at(self._project(row))
         root = self.folder / "root"
         shutil.rmtree(root, ignore_errors=True)
         make_folder(root)
@@ -125,9 +153,14 @@ class Gallery:
         return done
 
 
-def _recipe_of(row: Row) -> tuple[object, ...]:
-    """What the making of a row depends on."""
-    return row.task, row.source, row.unpack, row.then
+def _ways(row: Row) -> tuple[tuple[str, ...], ...]:
+    """The options of each try; the first has none."""
+    return (), *row.then
+
+
+def _inputs(row: Row, options: tuple[str, ...]) -> tuple[object, ...]:
+    """What a try depends on."""
+    return row.task, row.source, row.unpack, options
 
 
 def each(rows: tuple[Row, ...], do: Callable[[Row], None]) -> list[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
 from recipes.report.table import markdown, markdown_table
 from recipes.report.units import human
-from tests.gallery.attempt import Attempt
-from tests.gallery.measure import Measured
+from tests.gallery.measure import Measured, Try
 from tests.gallery.rows import Kind
 
 _INTRODUCTION = """\
@@ -50,64 +50,50 @@ def render(measured: Sequence[Measured]) -> str:
 
 
 def _section(rows: Sequence[Measured]) -> str:
-    done = [each for each in rows if each.made]
-    lines = [_count(done)] if done else []
+    done = [each for each in rows if each.tries]
+    lines = []
     if done:
-        lines += ["", markdown_table(_COLUMNS, [_cells(each) for each in done])]
+        lines += [_count(done), "", markdown_table(_COLUMNS, [_cells(each) for each in done])]
     if remarks := [line for each in done for line in _remarks(each)]:
         lines += ["", *(f"- {markdown(line)}" for line in remarks)]
-    if left := [each.row.name for each in rows if not each.made]:
-        lines += ["", f"Not run: {', '.join(left)}."]
+    if left := [each.row.name for each in rows if not each.tries]:
+        lines += ["", *wrap(f"Not run: {', '.join(left)}.", 120, break_on_hyphens=False)]
     return "\n".join(lines).strip() + "\n"
 
 
 def _count(done: Sequence[Measured]) -> str:
-    first = sum(_first(each).works for each in done)
-    later = sum(_image(each) is not None for each in done) - first
-    used = sum(each.exercised is not None and not each.exercised.said for each in done)
+    made = sum(each.tries[0].attempt.works for each in done)
+    good = sum(each.tries[0].is_good for each in done)
+    later = sum(each.tries[-1].is_good for each in done) - good
     return (
-        f"{len(done)} were tried: {first} worked at the first try, {later} more with options, "
-        f"{len(done) - first - later} not. {used} did what they are for."
+        f"Of {len(done)}, the plain command made an image of {made} at the first try, and {good} of these images did "
+        f"what they are for. With options {later} more did."
     )
 
 
-def _first(each: Measured) -> Attempt:
-    assert each.made
-    return each.made.tries[0]
-
-
-def _image(each: Measured) -> Attempt | None:
-    return each.made.image if each.made else None
+def _best(each: Measured) -> Try | None:
+    """The one that did what it is for; else the last that made an image."""
+    return next((tried for tried in reversed(each.tries) if tried.attempt.works), None)
 
 
 def _cells(each: Measured) -> tuple[str, ...]:
-    assert each.made
-    image = _image(each)
+    first, best = each.tries[0].attempt, _best(each)
     shipped = f"{human(each.shipped.size)} in {each.shipped.files} files" if each.shipped else ""
     by_hand = "" if each.by_hand is None else human(each.by_hand.size) if each.by_hand.size else "no"
-    first = "yes" if _first(each).works else "no"
     name = each.row.name if each.row.task == "build-static" else f"{each.row.name} ({each.row.task})"
-    if image is None:
-        return (name, each.made.version, first, "", _seconds(_first(each).seconds), "", "none", shipped, by_hand, "")
+    start = (name, first.version, "yes" if first.works else "no")
+    if best is None:
+        return (*start, "", _seconds(first.seconds), "", "none", shipped, by_hand, "")
+    image = best.attempt
     recipe = image.recipe if image.base == "scratch" else " on ".join(filter(None, (image.recipe, image.base)))
-    return (
-        name,
-        each.made.version,
-        first,
-        recipe,
-        _seconds(image.seconds),
-        _seconds(image.warm),
-        human(image.image_bytes),
-        shipped,
-        by_hand,
-        _used(each),
-    )
+    times = _seconds(image.seconds), _seconds(image.warm)
+    return (*start, recipe, *times, human(image.image_bytes), shipped, by_hand, _used(each, best))
 
 
-def _used(each: Measured) -> str:
-    if each.exercised is None:
+def _used(each: Measured, best: Try) -> str:
+    if best.exercised is None:
         return "not tried"
-    return "**no**" if each.exercised.said else each.row.exercise.shows
+    return each.row.exercise.shows if best.is_good else "**no**"
 
 
 def _seconds(value: float | None) -> str:
@@ -115,15 +101,14 @@ def _seconds(value: float | None) -> str:
 
 
 def _remarks(each: Measured) -> Iterator[str]:
-    """What did not work, and why: one line each."""
-    assert each.made
-    for tried in each.made.tries:
-        options = " ".join(tried.options)
-        if not tried.works:
-            yield f"{each.row.name}{f' with {options}' if options else ''}: {tried.cause}"
-        elif options:
-            yield f"{each.row.name} works with {options}"
-    if each.exercised and each.exercised.said:
-        yield f"{each.row.name}, used for “{each.row.exercise.shows}”: {each.exercised.said}"
+    """What did not work, and why, and with what it did: one line each."""
+    for tried in each.tries:
+        name = " with ".join(filter(None, (each.row.name, " ".join(tried.attempt.options))))
+        if not tried.attempt.works:
+            yield f"{name}: {tried.attempt.cause}"
+        elif tried.exercised and tried.exercised.said:
+            yield f"{name}, used for “{each.row.exercise.shows}”: {tried.exercised.said}"
+        elif tried.attempt.options:
+            yield f"{name}: works"
     if each.by_hand and each.by_hand.size is None:
         yield f"{each.row.name} by hand: {each.by_hand.said}"

@@ -14,3 +14,11 @@ def public(text: str, *private: Path, longest: int = 240) -> str:
     text = re.sub(r"\bhttps?://[^\s'\"]+", "a URL", text).replace(socket.gethostname(), "this machine")
     line = " ".join(text.split())
     return line if len(line) <= longest else f"{line[:longest]}…"
+
+
+def telling(output: str) -> str:
+    """The line of a program's output that tells most: the first that speaks of an error, else the last."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    words = ("error", "undefined", "fatal", "cannot", "could not", "can't", "no such")
+    found = (line for line in lines if any(word in line.lower() for word in words))
+    return next(found, lines[-1] if lines else "it wrote nothing")

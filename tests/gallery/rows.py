@@ -52,7 +52,7 @@ class Row:
     exercise: Exercise
     task: str = "build-static"
     unpack: str = ""
-    ships: tuple[str, ...] = ()
+    ships: tuple[str, str] | None = None
     then: tuple[tuple[str, ...], ...] = ()
 
     @property

@@ -17,11 +17,11 @@ from recipes.support.shell import Completed
 from recipes.support.workspace import Workspace
 from tests.cli import ROOT, add
 from tests.gallery import byhand
-from tests.gallery.attempt import Attempt, Made, attempt, cause
+from tests.gallery.attempt import Attempt, attempt, cause
 from tests.gallery.byhand import ByHand
 from tests.gallery.debian import Shipped
 from tests.gallery.exercise import Exercised, exercise
-from tests.gallery.measure import Gallery, Measured, each
+from tests.gallery.measure import Gallery, Measured, Try, each
 from tests.gallery.page import render
 from tests.gallery.public import public
 from tests.gallery.results import Results
@@ -29,8 +29,8 @@ from tests.gallery.rows import Exercise, Row, read_rows
 from tests.need import need_tool
 
 ROW = Row("calc", "c", "calc", Exercise("calculates", says="42"), ships=("calc", "/usr/bin/calc"))
-WORKS = Attempt((), True, "", 12.34, 0.5, "gcc-static-small", "scratch", 1000, 1200, "sha256:0")
-FAILED = Attempt((), False, "calc: no compiler | no build", 3.0)
+WORKS = Attempt("1.0", (), True, "", 12.34, 0.5, "gcc-static-small", "scratch", 1000, 1200, "sha256:0")
+FAILED = Attempt("1.0", (), False, "calc: no compiler | no build", 3.0)
 
 
 # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -122,27 +122,33 @@ def test_the_page_says_what_was_measured() -> None:
     """The first try is told apart from a later one, each failure has its line, and what was not run is named."""
     page = render(
         [
-            Measured(ROW, Made("1.0", (WORKS,)), Exercised(""), Shipped(3, 4_000_000), ByHand(2_000_000, "")),
+            Measured(ROW, (Try(WORKS, Exercised("")),), Shipped(3, 4_000_000), ByHand(2_000_000, "")),
             Measured(
                 replace(ROW, name="two"),
-                Made("2.0", (FAILED, replace(WORKS, options=("--target", "two")))),
-                Exercised("exit code 1: no terminal"),
-                None,
-                ByHand(None, "ld: cannot find -lx"),
+                (Try(FAILED), Try(replace(WORKS, options=("--target", "two")), Exercised("exit code 1: no terminal"))),
+                by_hand=ByHand(None, "ld: cannot find -lx"),
             ),
-            Measured(replace(ROW, name="three"), Made("3.0", (FAILED,))),
+            Measured(replace(ROW, name="three"), (Try(FAILED),)),
+            Measured(
+                replace(ROW, name="five"),
+                (
+                    Try(WORKS, Exercised("no data")),
+                    Try(replace(WORKS, options=("--with", "/data")), Exercised("")),
+                ),
+            ),
             Measured(replace(ROW, name="four")),
         ]
     )
-    assert "3 were tried: 1 worked at the first try, 1 more with options, 1 not. 1 did what they are for." in page
+    assert "Of 4, the plain command made an image of 2 at the first try, and 1 of these images did what they" in page
+    assert "With options 1 more did." in page
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
     by_name = {row[0]: row[1:] for row in cells}
     assert by_name["calc"][:5] == ["1.0", "yes", "gcc-static-small", "12.3 s", "0.5 s"]
     assert by_name["calc"][6:] == ["4.00 MB in 3 files", "2.00 MB", "calculates"]
     assert (by_name["two"][1], by_name["two"][7:]) == ("no", ["no", "**no**"])
     assert (by_name["three"][1], by_name["three"][5]) == ("no", "none")
-    assert "- two works with --target two" in page
-    assert "- two, used for “calculates”: exit code 1: no terminal" in page
+    assert "- five, used for “calculates”: no data\n- five with --with /data: works\n" in page
+    assert "- two with --target two, used for “calculates”: exit code 1: no terminal" in page
     assert "- two by hand: ld: cannot find -lx" in page
     assert "- three: calc: no compiler" in page
     assert "Not run: four." in page
@@ -204,7 +210,7 @@ def test_a_program_is_made_and_used(project: Path, tmp_path: Path) -> None:
     need_tool("unshare")
     folder = add(project, "echo", ECHO)
     row = replace(ROW, name="echo", source=str(folder), exercise=Exercise("echoes", args=("{port}",), talk=TALK))
-    tried = attempt(row, (str(folder),), (), project)
+    tried = attempt(row, "1.0", (str(folder),), (), project)
     assert (tried.works, tried.cause) == (True, "")
     assert 0 < tried.binary_bytes <= tried.image_bytes
     before = threading.active_count()
@@ -226,7 +232,7 @@ def test_a_program_is_made_and_used(project: Path, tmp_path: Path) -> None:
 def test_a_program_that_is_not_made(project: Path) -> None:
     """What the tool said is the cause, without the folder in which the sources are."""
     folder = add(project, "broken", "int main() { return nothing; }\n")
-    tried = attempt(ROW, (str(folder),), (), project)
+    tried = attempt(ROW, "1.0", (str(folder),), (), project)
     assert not tried.works
     assert "broken" in tried.cause
     assert str(folder) not in tried.cause
@@ -254,8 +260,7 @@ def test_known_results_ask_nothing(tmp_path: Path) -> None:
     """The page can be written from what is kept, and a measured row is not measured again."""
     gallery = Gallery(tmp_path)
     assert gallery.known(ROW) == Measured(ROW)
-    row = replace(ROW, ships=())
-    made = Made("1.0", (FAILED,))
-    gallery.results.have(Made, row.name, row.task, row.source, row.unpack, row.then, make=lambda: made)
+    row = replace(ROW, ships=None)
+    gallery.results.have(Attempt, row.name, row.task, row.source, row.unpack, (), make=lambda: FAILED)
     gallery.measure(row)  # would fetch a source package that there is not
-    assert gallery.known(row) == Measured(row, made)
+    assert gallery.known(row) == Measured(row, (Try(FAILED),))
