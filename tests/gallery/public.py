@@ -6,13 +6,18 @@ import re
 import socket
 from pathlib import Path
 
+from recipes.support import printable
+
+_STEERING = re.compile(r"\x1b(\[[0-9;?<>=]*[A-Za-z]|[()].|.)")
+"""What moves a terminal's cursor and the like. Source: ECMA-48, 5.4."""
+
 
 def public(text: str, *private: Path, longest: int = 240) -> str:
     """`text` as one line without the folders `private`, the user's own, and without hosts."""
     for folder in sorted({*private, Path.home()} - {Path("/")}, key=lambda path: -len(str(path))):
         text = re.sub(rf"{re.escape(str(folder))}(?![\w.-])", "…", text)
     text = re.sub(r"\bhttps?://[^\s'\"]+", "a URL", text).replace(socket.gethostname(), "this machine")
-    line = " ".join(text.split())
+    line = printable.line(" ".join(_STEERING.sub("", text).split()))
     return line if len(line) <= longest else f"{line[:longest]}…"
 
 
