@@ -1,4 +1,4 @@
-"""`python -m tests.gallery [--only jq,ninja] [--again] [--no-compare]`: other people's programs, built and used here.
+"""`python -m tests.gallery [--only jq,ninja] [--again] [--steps use]`: programs of others, built and used here.
 
 Each is made with the one plain command that a user would type, then used for what it is for. What was measured is kept
 below build/gallery, so a run that was interrupted goes on. The page is written from what is kept.
@@ -21,14 +21,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make gallery", description=__doc__)
     parser.add_argument("--only", default="", help="names, separated by commas")
     parser.add_argument("--again", action="store_true", help="measure anew what was measured before")
-    parser.add_argument("--compare", action=argparse.BooleanOptionalAction, default=True, help="with others' builds")
-    parser.add_argument("--page-only", action="store_true", help="measure nothing")
+    parser.add_argument("--steps", default="use,shipped,by-hand", help="which, in that order; none: the page alone")
     parser.add_argument("--output", default="", help="a file for the page (default: stdout)")
     options = parser.parse_args()
     rows, gallery = read_rows(), Gallery(again=options.again)
-    failed = (
-        [] if options.page_only else _measure(gallery, _chosen(parser, rows, options.only), compare=options.compare)
-    )
+    ways = {"use": gallery.measure, "shipped": gallery.see_shipped, "by-hand": gallery.build_by_hand}
+    steps = [step for step in options.steps.split(",") if step]
+    if unknown := set(steps) - set(ways):
+        parser.error(f"unknown step: {', '.join(sorted(unknown))}")
+    chosen = _chosen(parser, rows, options.only)
+    failed = [line for step in steps for line in each(chosen, ways[step])]
     page = render([gallery.known(row) for row in rows])
     if options.output:
         write_atomically(Path(options.output), page.encode())
@@ -44,12 +46,6 @@ def _chosen(parser: argparse.ArgumentParser, rows: tuple[Row, ...], only: str) -
     if unknown := names - {row.name for row in rows}:
         parser.error(f"unknown program: {', '.join(sorted(unknown))}")
     return tuple(row for row in rows if not names or row.name in names)
-
-
-def _measure(gallery: Gallery, rows: tuple[Row, ...], *, compare: bool) -> list[str]:
-    """To compare comes last: it takes as long as the rest."""
-    failed = each(rows, gallery.measure)
-    return [*failed, *each(rows, gallery.compare)] if compare else failed
 
 
 if __name__ == "__main__":

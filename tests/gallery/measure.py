@@ -15,7 +15,6 @@ from recipes.errors import RecipeError
 from recipes.pipeline import Project
 from recipes.samples.reader import load
 from recipes.support import console
-from recipes.support.workspace import make_folder
 from tests.gallery import byhand, debian
 from tests.gallery.attempt import ROOT, Attempt, attempt, new_project
 from tests.gallery.byhand import ByHand
@@ -97,10 +96,13 @@ class Gallery:
         for name in ("work", "roots", "logs"):  # the images are all that is needed from now on
             shutil.rmtree(self._project(row) / "build" / name, ignore_errors=True)
 
-    def compare(self, row: Row) -> None:
-        """See what Debian ships, and build it by hand where its build system has a usual way. Raises: RecipeError."""
+    def see_shipped(self, row: Row) -> None:
+        """See what Debian's own program loads. Raises: RecipeError."""
         if ships := row.ships:
             self.results.have(Shipped, row.name, ships, make=lambda: debian.shipped(*ships, self.own))
+
+    def build_by_hand(self, row: Row) -> None:
+        """Build it by hand, too, where there is a usual way for its build system. Raises: RecipeError."""
         if row.is_module or row.is_file:
             return
         source = debian.fetch(row.source, self.own.workspace)
@@ -140,15 +142,11 @@ class Gallery:
 
     def _exercise(self, row: Row, digest: str) -> Exercised:
         project = Project.at(self._project(row))
-        root = self.folder / "root"
-        shutil.rmtree(root, ignore_errors=True)
-        make_folder(root)
-        try:
-            done = exercise(project, digest, row.exercise, root)
-        except RecipeError as error:
-            done = Exercised(public(error.message, ROOT))
-        finally:
-            shutil.rmtree(root, ignore_errors=True)
+        with self.own.workspace.temporary("exercise") as folder:
+            try:
+                done = exercise(project, digest, row.exercise, folder)
+            except RecipeError as error:
+                done = Exercised(public(error.message, ROOT))
         console.note(f"{row.name}: {done.said or row.exercise.shows}")
         return done
 
