@@ -15,6 +15,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -196,17 +197,14 @@ def _in_terminal(argv: tuple[str, ...], env: dict[str, str], wanted: Exercise) -
 
 
 def _serve(argv: tuple[str, ...], env: dict[str, str], wanted: Exercise, port: int) -> str:
-    process = subprocess.Popen(
-        argv,
-        env=env | _own_path(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    with _ended(process):
-        said = _talk(port, wanted, process)
-    wrote = process.stdout.read().decode(errors="replace") if process.stdout else ""
+    with tempfile.TemporaryFile() as output:  # a pipe that nobody reads would stop it
+        process = subprocess.Popen(
+            argv, env=env | _own_path(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+        with _ended(process):
+            said = _talk(port, wanted, process)
+        output.seek(0)
+        wrote = output.read().decode(errors="replace")
     return f"{said}: {telling(wrote)}" if said and wrote.strip() else said
 
 
