@@ -35,9 +35,11 @@ from tests.gallery.rows import Exercise
 _SECONDS = 60.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENTER = """\
-root=$1; shift
-mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && exec chroot "$root" "$@"
+root=$1 user=$2 group=$3; shift 3
+mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" &&
+exec unshare --user --map-user="$user" --map-group="$group" --keep-caps chroot "$root" "$@"
 """
+"""Only root mounts, and only the image's user runs the program; so there is a namespace for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def exercise(project: Project, digest: str, wanted: Exercise, folder: Path) -> E
             file = _under(root, path)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
-        argv = (*_entering(root), *image.start, *wanted.args)
+        argv = (*_entering(root, image), *image.start, *wanted.args)
         env = {"PATH": _PATH, "HOME": "/tmp", "TERM": "xterm", **dict(image.env)}
         said = _serve(argv, env, wanted, port) if wanted.talk else _run(argv, env, wanted)
     return Exercised(public(said, folder, project.workspace.root))
@@ -82,20 +84,10 @@ def _under(root: Path, path: str) -> Path:
     return Path(os.path.normpath(f"{root}/{path}"))
 
 
-def _entering(root: Path) -> tuple[str, ...]:
-    return (
-        "unshare",
-        "--map-root-user",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "sh",
-        "-c",
-        _ENTER,
-        "sh",
-        str(root),
-    )
+def _entering(root: Path, image: BaseImage) -> tuple[str, ...]:
+    user, _, group = image.user.partition(":")
+    words = ("unshare", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _ENTER, "sh")
+    return (*words, str(root), user or "0", group or user or "0")
 
 
 # ── what it is given ─────────────────────────────────────────────────────────────────────────────────────────────────
