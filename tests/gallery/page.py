@@ -53,7 +53,7 @@ def _section(rows: Sequence[Measured]) -> str:
     done = [each for each in rows if each.tries]
     lines = []
     if done:
-        lines += [_count(done), "", markdown_table(_COLUMNS, [_cells(each) for each in done])]
+        lines += [*wrap(_count(done), 120), "", markdown_table(_COLUMNS, [_cells(each) for each in done])]
     if remarks := [line for each in done for line in _remarks(each)]:
         lines += ["", *(f"- {markdown(line)}" for line in remarks)]
     if left := [each.row.name for each in rows if not each.tries]:
