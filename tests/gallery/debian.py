@@ -35,7 +35,7 @@ def fetch(package: str, workspace: Workspace) -> Source:
     for tool, name in (("apt-get", "apt"), ("dpkg-source", "dpkg-dev")):
         if shell.which(tool) is None:
             raise ToolMissing(f"{tool} not found (needed to fetch {package})", hint=f"apt-get install {name}")
-    folder = workspace.build / "gallery/sources" / package
+    folder = workspace.build / "sources" / package
     marker = folder / "version"
     if not marker.is_file():
         shutil.rmtree(folder, ignore_errors=True)
@@ -52,7 +52,7 @@ def fetch(package: str, workspace: Workspace) -> Source:
 
 def _configure(workspace: Workspace) -> tuple[str, ...]:
     """Options for apt: its own lists below build/, and the sources of the suite that this machine runs."""
-    apt = workspace.build / "gallery/apt"
+    apt = workspace.build / "apt"
     listed = _run("apt-get", "indextargets", "--format", "$(CODENAME) $(COMPONENT) $(REPO_URI)", "Created-By: Packages")
     words = [line.split() for line in listed.splitlines()]
     site = next((word[2] for word in words if word[:2] == [host_suite(), "main"]), None)
