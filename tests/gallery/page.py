@@ -32,8 +32,8 @@ _TITLES: dict[Kind, str] = {
     "new": "Ten that were not looked at before",
 }
 _NEW = """\
-Chosen before anything was known of them, and tried once each, with the plain command: the results as they were. Two that
-were chosen first, pigz and duf, could not be fetched from where this was measured; cpio and gojq took their places.
+Chosen before anything was known of them, and tried once each, with the plain command: the results as they were. The
+sources of two that were chosen first, pigz and duf, could not be fetched; cpio and gojq took their places.
 """
 _COLUMNS = (*("program", "version", "first try", "recipe", "cold", "warm", "ours", "Debian's", "by hand", "used for"),)
 

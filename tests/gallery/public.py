@@ -16,7 +16,8 @@ def public(text: str, *private: Path, longest: int = 240) -> str:
     """`text` as one line without the folders `private`, the user's own, and without hosts."""
     for folder in sorted({*private, Path.home()} - {Path("/")}, key=lambda path: -len(str(path))):
         text = re.sub(rf"{re.escape(str(folder))}(?![\w.-])", "…", text)
-    text = re.sub(r"\bhttps?://[^\s'\"]+", "a URL", text).replace(socket.gethostname(), "this machine")
+    text = re.sub(r"\bhttps?://[^\s'\"]+", "a URL", text)
+    text = re.sub(rf"(?<![\w.-]){re.escape(socket.gethostname())}(?![\w.-])", "this machine", text)
     line = printable.line(" ".join(_STEERING.sub("", text).split()))
     return line if len(line) <= longest else f"{line[:longest]}…"
 

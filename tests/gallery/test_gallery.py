@@ -167,7 +167,9 @@ def test_what_is_shown_names_neither_folders_nor_hosts(tmp_path: Path) -> None:
     """The system's own paths say something; where a project lies, and who was asked for it, does not."""
     said = f"{tmp_path}/a b/x.c: cannot open /usr/lib/y.so of https://proxy.example.org/z"
     assert public(said, tmp_path) == "…/a b/x.c: cannot open /usr/lib/y.so of a URL"
-    assert socket.gethostname() not in public(f"on {socket.gethostname()}: no")
+    assert public(f"on {socket.gethostname()}: no, {socket.gethostname()}s") == (
+        f"on this machine: no, {socket.gethostname()}s"
+    )
     assert public("two\nlines") == "two lines"
 
 
