@@ -74,7 +74,7 @@ class Gallery:
             row,
             tuple(tries),
             self.results.get(Shipped, row.name, row.ships),
-            self.results.get(ByHand, row.name, row.source, row.program),
+            self.results.get(ByHand, row.name, row.source, row.name),
         )
 
     def measure(self, row: Row) -> None:
@@ -112,8 +112,8 @@ class Gallery:
                 ByHand,
                 row.name,
                 row.source,
-                row.program,
-                make=lambda: byhand.build(row.program, source.folder, system, self.own.workspace),
+                row.name,
+                make=lambda: byhand.build(row.name, source.folder, system, self.own.workspace),
             )
 
     def _project(self, row: Row) -> Path:

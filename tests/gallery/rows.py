@@ -63,11 +63,6 @@ class Row:
     def is_file(self) -> bool:
         return self.source.startswith("/")
 
-    @property
-    def program(self) -> str:
-        """What the program is called, where Debian ships it."""
-        return self.ships[1].rpartition("/")[2] if self.ships else self.name
-
 
 def read_rows(path: Path = PROGRAMS) -> tuple[Row, ...]:
     """The rows in the order of the file. Raises: ValueError for an unknown key, or a value of another type."""
