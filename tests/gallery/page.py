@@ -20,10 +20,11 @@ build-static MODULE@VERSION`, `invoke bundle FILE` or `invoke smallest FILE`, an
 of that. Where it did not work, what it said is below the table, and so are the options with which it did.
 
 *Cold* is that command in a project that has built nothing, downloads included; *warm* is the same command once more.
-The times are of a machine that was busy with other work: they compare with each other, and no more. *Ours* is the
-image, with all that is in it. *Debian's* is the program that Debian ships, with its loader and every library that the
-loader loads for it. *By hand* is the program alone, where the project's own build with `-Os -static -s` makes one.
-*Used for* is what the program did in that very image, with a client on this machine where it is a server.
+The times are of a machine that was busy with other work, and go keeps what it has compiled for another program: they
+give an idea, and no more. *Program* is our file, *image* all that is in the image with it. *Debian's* is the program
+that Debian ships, with its loader and every library that the loader loads for it. *By hand* is the program alone, where the
+project's own build with `-Os -static -s` makes one. *Used for* is what the program did in that very image, with a
+client on this machine where it is a server.
 """
 _TITLES: dict[Kind, str] = {
     "c": "C and C++, from Debian's source packages",
@@ -35,7 +36,21 @@ _NEW = """\
 Chosen before anything was known of them, and tried once each, with the plain command: the results as they were. The
 sources of two that were chosen first, pigz and duf, could not be fetched; cpio and gojq took their places.
 """
-_COLUMNS = (*("program", "version", "first try", "recipe", "cold", "warm", "ours", "Debian's", "by hand", "used for"),)
+_COLUMNS = (
+    *(
+        "program",
+        "version",
+        "first try",
+        "recipe",
+        "cold",
+        "warm",
+        "program",
+        "image",
+        "Debian's",
+        "by hand",
+        "used for",
+    ),
+)
 
 
 def render(measured: Sequence[Measured]) -> str:
@@ -84,11 +99,12 @@ def _cells(each: Measured) -> tuple[str, ...]:
     name = each.row.name if each.row.task == "build-static" else f"{each.row.name} ({each.row.task})"
     start = (name, first.version, "yes" if first.works else "no")
     if best is None:
-        return (*start, "", _seconds(first.seconds), "", "none", shipped, by_hand, "")
+        return (*start, "", _seconds(first.seconds), "", "none", "none", shipped, by_hand, "")
     image = best.attempt
     recipe = image.recipe if image.base == "scratch" else " on ".join(filter(None, (image.recipe, image.base)))
     times = _seconds(image.seconds), _seconds(image.warm)
-    return (*start, recipe, *times, human(image.image_bytes), shipped, by_hand, _used(each, best))
+    sizes = human(image.binary_bytes), human(image.image_bytes)
+    return (*start, recipe, *times, *sizes, shipped, by_hand, _used(each, best))
 
 
 def _used(each: Measured, best: Try) -> str:

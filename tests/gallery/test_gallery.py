@@ -146,9 +146,9 @@ def test_the_page_says_what_was_measured() -> None:
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
     by_name = {row[0]: row[1:] for row in cells}
     assert by_name["calc"][:5] == ["1.0", "yes", "gcc-static-small", "12.3 s", "0.5 s"]
-    assert by_name["calc"][6:] == ["4.00 MB in 3 files", "2.00 MB", "calculates"]
-    assert (by_name["two"][1], by_name["two"][7:]) == ("no", ["no", "**no**"])
-    assert (by_name["three"][1], by_name["three"][5]) == ("no", "none")
+    assert by_name["calc"][7:] == ["4.00 MB in 3 files", "2.00 MB", "calculates"]
+    assert (by_name["two"][1], by_name["two"][8:]) == ("no", ["no", "**no**"])
+    assert (by_name["three"][1], by_name["three"][6]) == ("no", "none")
     assert "- five, used for “calculates”: no data\n- five with --with /data: works\n" in page
     assert "- two with --target two, used for “calculates”: exit code 1: no terminal" in page
     assert "- two by hand: ld: cannot find -lx" in page
