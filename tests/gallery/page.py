@@ -21,7 +21,7 @@ of that. Where it did not work, what it said is below the table, and so are the 
 
 *Cold* is that command in a project that has built nothing, downloads included; *warm* is the same command once more.
 The times are of a machine that was busy with other work, and go keeps what it has compiled for another program: they
-give an idea, and no more. *Program* is our file, *image* all that is in the image with it. *Debian's* is the program
+give an idea, and no more. *Our file* is the program alone, *image* all that is in our image. *Debian's* is the program
 that Debian ships, with its loader and every library that the loader loads for it. *By hand* is the program alone, where
 the project's own build with `-Os -static -s` makes one. *Used for* is what the program did in that very image, with a
 client on this machine where it is a server.
@@ -44,7 +44,7 @@ _COLUMNS = (
         "recipe",
         "cold",
         "warm",
-        "program",
+        "our file",
         "image",
         "Debian's",
         "by hand",
