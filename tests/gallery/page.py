@@ -34,7 +34,7 @@ _TITLES: dict[Kind, str] = {
 }
 _NEW = """\
 Chosen before anything was known of them, and tried once each, with the plain command: the results as they were. The
-sources of two that were chosen first could not be fetched (pigz; and duf, with which the command failed for that reason);
+sources of two that were chosen first could not be fetched (pigz; and duf, with which the command failed for that);
 cpio and gojq took their places.
 """
 _COLUMNS = (
