@@ -40,7 +40,7 @@ from recipes.oci.store import MAX_BLOB, Store
 from recipes.package import assemble
 from recipes.run.engine import Engine
 from recipes.support import console
-from recipes.support.disk_cache import cached
+from recipes.support.disk_cache import YesOrNo, cached
 from recipes.support.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -302,18 +302,13 @@ def _tell_left_out(program: Program) -> None:
 def _lacks_tmp(project: Project, base: BaseImage, more: tuple[Layer, ...]) -> bool:
     """Whether neither the base nor the layers on it have anything at /tmp. Remembered by their content."""
 
-    def ask() -> _Answer:
-        return _Answer(open_root(project, base, more).lookup(assemble.TMP.path) is None)
+    def ask() -> YesOrNo:
+        return YesOrNo(open_root(project, base, more).lookup(assemble.TMP.path) is None)
 
     layers = (*base.layers, *more)
     if not layers:
         return True
-    return cached(project.workspace.cache / "tmp", [layer.diff_id for layer in layers], ask, _Answer).yes
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    yes: bool
+    return cached(project.workspace.cache / "tmp", [layer.diff_id for layer in layers], ask, YesOrNo).yes
 
 
 def _own_files(project: Project, program: Program, settings: ImageSettings) -> tuple[Layer, ...]:

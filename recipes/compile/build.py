@@ -22,7 +22,6 @@ from recipes.compile import record as records
 from recipes.compile.depfile import parse
 from recipes.compile.files import Files, Recorded, sha256, walk
 from recipes.compile.finished import copy, finished, is_there, kept_program
-from recipes.compile.gofailure import go_failed
 from recipes.compile.linker import linker_warnings, loaded, project_warnings
 from recipes.compile.paths import built_in, cell, log_of
 from recipes.compile.plan import Plan, plan
@@ -245,6 +244,8 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
         done = shell.run(step.command, echo=echo, pass_fds=(lock,), watch=watch, merged=planned.atomic)
     message = (done.stderr if step.map_on_stdout else done.stderr + done.stdout).decode(errors="replace")
     if done.exit_code != 0 and planned.sample.build == "go":
+        from recipes.compile.gofailure import go_failed
+
         raise go_failed(f"{planned.sample.name}: {step.title}", message)
     if done.exit_code != 0:
         from recipes.compile import failure

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.compile.files import sha256
 from recipes.errors import BadInput
 from recipes.model import Build, ElfFacts, Platform, Program, Sample
-from recipes.support.disk_cache import cached
+from recipes.support.disk_cache import YesOrNo, cached
 from recipes.support.workspace import Workspace, replacing
 
 
@@ -36,21 +35,16 @@ def finished(
     return Program(path=path, sha256=digest, platform=platform, sample=sample, facts=facts, build=build or Build())
 
 
-@dataclass(frozen=True, slots=True)
-class _Stub:
-    is_there: bool
-
-
 def has_cgo_stub(program: Program, workspace: Workspace) -> bool:
     """Whether a package of a Go program was built without the cgo that it needs. Remembered by its content."""
 
-    def ask() -> _Stub:
+    def ask() -> YesOrNo:
         from recipes.elf.markers import examine
 
         go = examine(program.path).go
-        return _Stub(go is not None and go.has_cgo_stub)
+        return YesOrNo(go is not None and go.has_cgo_stub)
 
-    return cached(workspace.cache / "facts", ["cgo", program.sha256], ask, _Stub).is_there
+    return cached(workspace.cache / "facts", ["cgo", program.sha256], ask, YesOrNo).yes
 
 
 def take_prebuilt(sample: Sample, platform: Platform, workspace: Workspace, *, keep: bool = True) -> Program:

@@ -7,10 +7,10 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recipes.architecture import architecture
 from recipes.compile.gomod import version_wanted
-from recipes.compile.goproxy import Proxy
 from recipes.compile.paths import usable
 from recipes.compile.recipe import ToolchainName
 from recipes.compile.toolchains.probe import ask, identify, probed
@@ -21,6 +21,9 @@ from recipes.model import Environment, Platform, Sample
 from recipes.support.console import note
 from recipes.support.shell import which
 from recipes.support.workspace import Workspace
+
+if TYPE_CHECKING:
+    from recipes.compile.goproxy import Proxy
 
 _IN_WHEEL = "go/bin/go"
 
@@ -95,6 +98,8 @@ def module_settings(work_file: str) -> Environment:
 @functools.cache
 def proxy(tool: str, workspace: Workspace) -> Proxy:
     """Asks with the `go` command `tool`, each question once."""
+    from recipes.compile.goproxy import Proxy
+
     unset = [word for name in sorted(Go.misled_by & os.environ.keys()) for word in ("-u", name)]
     go = ("env", *unset, tool) if unset else (tool,)
     return Proxy(go, (*module_settings("off"), *_caches(workspace)), workspace.cache / "modules")
