@@ -170,7 +170,7 @@ def with_tokens(layout: Layout) -> list[Start]:
 
 def with_paths(layout: Layout) -> list[Start]:
     """Variables that are written oddly, and the working folder."""
-    layout.put("/work/lib", "/work")
+    layout.put("/here/lib", "/here")
     values = (
         "",
         ":",
@@ -178,14 +178,14 @@ def with_paths(layout: Layout) -> list[Start]:
         "./lib/",
         "/nowhere:",
         ";lib",
-        "/work;lib",
-        "$ORIGIN/../work",
-        "//work//",
-        "/work/./lib",
+        "/here;lib",
+        "$ORIGIN/../here",
+        "//here//",
+        "/here/./lib",
         " ",
     )
     environments = [{"LD_LIBRARY_PATH": value} for value in values]
-    return [*layout.starts(*environments), *layout.starts(*environments, workdir="/work")]
+    return [*layout.starts(*environments), *layout.starts(*environments, workdir="/here")]
 
 
 def with_hwcaps(layout: Layout) -> list[Start]:
