@@ -8,6 +8,7 @@ import os
 import pty
 import secrets
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -24,8 +25,9 @@ from recipes.pipeline import Project
 from recipes.support import shell
 from recipes.support.shell import Completed
 from tests.cli import ROOT, argv, error, invoke
+from tests.fixtures_registry import LocalRegistry
 from tests.need import need
-from tests.programs import compile_c, image_of
+from tests.programs import compile_c, image_of, program_of
 from tests.run.outside import processes, wait_until
 
 TASKS = f"""
@@ -292,7 +294,33 @@ def test_tasks_that_need_more_than_an_image(project: Project, task: str) -> None
     assert f"{name} is an image of the store" in text
 
 
-def test_a_stored_image_is_as_it_is(project: Project) -> None:
+@pytest.mark.parametrize("words", [("--set", "user=0:0"), ("--platform", "linux/arm64"), ("--base", "bundle")])
+def test_a_stored_image_is_as_it_is(project: Project, words: tuple[str, ...]) -> None:
     """What would make another image of it is refused."""
-    text = error(invoke(project.workspace.root, "export", image(project, ECHO), "--to", "x.tar", "--set", "user=0:0"))
+    text = error(invoke(project.workspace.root, "export", image(project, ECHO), "--to", "x.tar", *words))
     assert "is in the store as it is" in text
+
+
+def test_a_stored_image_is_pushed_by_its_name(project: Project, registry: LocalRegistry, docker_config: Path) -> None:
+    """The registry has the very same manifest afterwards."""
+    name = image(project, ECHO)
+    to = f"{registry.host}/stored/{secrets.token_hex(4)}:1"
+    done = invoke(project.workspace.root, "push", name, "--to", to)
+    assert done.exit_code == 0, done.stderr
+    digest = project.store.tags()[name].digest
+    assert done.stdout.decode().strip() == f"{to.rpartition(':')[0]}@{digest}"
+    assert registry.blob(digest).is_file()
+
+
+def test_a_stored_image_that_fails_is_pushed_by_force_alone(
+    project: Project, registry: LocalRegistry, docker_config: Path
+) -> None:
+    """It is judged like one that is made for the push."""
+    dynamic = Path(shutil.which("ls") or "/bin/ls")
+    need(dynamic.is_file(), "ls")
+    name = image_of(project, program_of(dynamic)).name
+    to = f"{registry.host}/stored/{secrets.token_hex(4)}:1"
+    refused = invoke(project.workspace.root, "push", name, "--to", to)
+    assert refused.exit_code == 3
+    assert f"{name} would not start" in error(refused)
+    assert invoke(project.workspace.root, "push", name, "--to", to, "--force").exit_code == 0

@@ -67,6 +67,7 @@ _PROJECTS = (
     Need("autoreconf", ("autoconf",), "projects whose configure script has to be made"),
     Need("automake", ("automake",), "projects that use automake"),
     Need("libtoolize", ("libtool",), "projects that use libtool"),
+    Need("pkg-config", ("pkg-config", "pkgconf"), "projects and samples that name libraries"),
 )
 _TESTS = (
     _MMDEBSTRAP,

@@ -42,7 +42,7 @@ _WANTED = ("recipe", "base", "target", "package", *BUILDING, "set_", "max_blob")
 @task(
     auto_shortflags=False,
     help={
-        "sample": COMMON["folder"],
+        "sample": f"{COMMON['folder']}; or a file that is built already",
         "context": "a new folder for all that `docker build` needs: Dockerfile, program and data",
         **{name: COMMON[name] for name in ("platform", *_WANTED)},
     },
@@ -63,7 +63,7 @@ def dockerfile(
     set_: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> None:
-    """Build a sample, and print the Dockerfile that makes the same image."""
+    """Print the Dockerfile that makes the same image of a sample, which is built first, or of a file."""
     from recipes.package.dockerfile import render, write_context
 
     project = open_project(c, max_blob=max_blob)
@@ -85,7 +85,8 @@ def dockerfile(
 
 @task(
     auto_shortflags=False,
-    help={name: COMMON[name] for name in ("recipe", "base", "platform", "engine", "compression", "max_blob", "set_")},
+    help={"sample": "a sample, a folder, or a file that is built already"}
+    | {name: COMMON[name] for name in ("recipe", "base", "platform", "engine", "compression", "max_blob", "set_")},
     iterable=["set_"],
 )
 @ending_well
@@ -153,7 +154,7 @@ def export(
     project, wanted = open_project(c, compression, max_blob=max_blob), platforms_of(platform)
     selection = Selection(sample, target, package, set_, recipe, base, build=build, options=option)
     archive.check_target(to, several=len(wanted) > 1)  # before anything is built
-    start = _stored(project, selection)
+    start = _stored(project, selection, platform)
     if start is not None:
         archive.export_stored(sample, start, project.store, to)
     else:
@@ -207,7 +208,7 @@ def push(
     where = image_name(to.removeprefix("docker://"))
     check_target(where, insecure=insecure)  # before anything is built
     selection = Selection(sample, target, package, set_, recipe, base, build=build, options=option)
-    start = _stored(project, selection)
+    start = _stored(project, selection, platform)
     if start is None:
         _, start = make_images(project, wanted, selection, gate=not force)
     elif not force:
@@ -217,7 +218,7 @@ def push(
     show(dumps(report.document(pushed)) if format == "json" else f"{pushed}\n")
 
 
-def _stored(project: Project, selection: Selection) -> Descriptor | None:
+def _stored(project: Project, selection: Selection, platform: str) -> Descriptor | None:
     """What the store has under the name that is meant; None for what is a sample or a file, or in no store.
 
     Raises: BadInput where options say how it should be made.
@@ -226,9 +227,8 @@ def _stored(project: Project, selection: Selection) -> Descriptor | None:
 
     if not is_stored(project, selection.sample):
         return None
-    if replace(selection, changes=tuple(selection.changes), options=tuple(selection.options)) != Selection(
-        selection.sample
-    ):
+    plain = replace(selection, changes=tuple(selection.changes), options=tuple(selection.options))
+    if platform or plain != Selection(selection.sample):
         raise errors.BadInput(
             f"{selection.sample} is in the store as it is", hint="leave out what says how an image is made"
         )
