@@ -115,7 +115,9 @@ def _build_with_cgo_as_needed(
             return program
         reason = CGO_STUB
     except errors.CommandFailed as error:
-        if not compiling.lacks_code(error.output):
+        from recipes.compile.gofailure import lacks_code
+
+        if not lacks_code(error.output):
             raise
         packages = compiling.cgo_packages(sample, without, platform, project.workspace)
         if not packages:

@@ -3,7 +3,6 @@
 from recipes.compile.availability import available, default, doctor
 from recipes.compile.build import build, smaller
 from recipes.compile.finished import has_cgo_stub, take_prebuilt
-from recipes.compile.gofailure import lacks_code
 from recipes.compile.plan import Plan, cgo_packages, plan
 from recipes.compile.step import Step
 
@@ -16,7 +15,6 @@ __all__ = [
     "default",
     "doctor",
     "has_cgo_stub",
-    "lacks_code",
     "plan",
     "smaller",
     "take_prebuilt",

@@ -17,12 +17,9 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from recipes.compile import pick as picking
 from recipes.compile import record as records
-from recipes.compile.depfile import parse
 from recipes.compile.files import Files, Recorded, sha256, walk
 from recipes.compile.finished import copy, finished, is_there, kept_program
-from recipes.compile.linker import linker_warnings, loaded, project_warnings
 from recipes.compile.paths import built_in, cell, log_of
 from recipes.compile.plan import Plan, plan
 from recipes.compile.recipe import RECIPES, Recipe
@@ -160,6 +157,8 @@ def _carry_out(planned: Plan, workspace: Workspace, jobs: int, echo: bool, lock:
 
 def _carry_out_tree(planned: Plan, workspace: Workspace, jobs: int, echo: bool, lock: int) -> BuildRecord:
     """All steps, or where their tree is still there the last one alone, which picks another program from it."""
+    from recipes.compile import pick as picking
+
     record, last = records.read(planned.work), planned.steps[-1]
     product = last.product
     assert product is not None
@@ -249,6 +248,7 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
         raise go_failed(f"{planned.sample.name}: {step.title}", message)
     if done.exit_code != 0:
         from recipes.compile import failure
+        from recipes.compile import pick as picking
 
         if planned.atomic:
             wrong = picking.wrong_target(planned, step, message)
@@ -258,6 +258,8 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
             "; ".join(filter(None, (failure.about_libraries(planned, message), f"the command was: {step.command}"))),
             message,
         )
+    from recipes.compile.linker import linker_warnings, project_warnings
+
     if step.makes_all:
         write_atomically(log_of(planned.work, step.title), done.stdout, sync=False)
     if planned.atomic:  # what a build system prints when all goes well is long, and of no use
@@ -303,6 +305,9 @@ def _shown(planned: Plan, step: Step, echo: bool) -> contextlib.AbstractContextM
 
 def _inputs(planned: Plan, step: Step) -> Iterator[str]:
     """What the step has read. What belongs to the toolchain itself is known by the toolchain's identity."""
+    from recipes.compile.depfile import parse
+    from recipes.compile.linker import loaded
+
     yield from map(str, (*step.inputs, *step.made))
     if step.loads and step.linker_map is not None:
         yield from loaded(step.linker_map)

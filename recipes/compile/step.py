@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from recipes.compile.product import Product
 from recipes.model import Command
 from recipes.support.printable import shell_word
+
+if TYPE_CHECKING:
+    from recipes.compile.product import Product
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

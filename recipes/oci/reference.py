@@ -28,10 +28,9 @@ BUNDLE = "bundle"
 
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?"
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_NAME = re.compile(
+_NAME = (
     rf"(?:(?P<host>{_HOST})/)??(?P<repository>{_PART}(?:/{_PART})*)"
-    rf"(?::(?P<tag>\w[\w.-]{{0,127}}))?(?:@(?P<digest>{DIGEST_PATTERN}))?",
-    re.ASCII,
+    rf"(?::(?P<tag>\w[\w.-]{{0,127}}))?(?:@(?P<digest>{DIGEST_PATTERN}))?"
 )
 _INVALID = re.compile(r"[^a-z0-9_.-]+")
 _INVALID_TAG = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -122,10 +121,11 @@ def parse(text: str, folder: Path | None = None) -> Reference:
 
 def image_name(text: str) -> ImageName:
     """Read `alpine:3.23`, `localhost:5000/a@sha256:…`. Without tag and digest it is `latest`. Raises: BadInput."""
-    match = _NAME.fullmatch(text)
+    match = re.fullmatch(_NAME, text, re.ASCII)
     if match is None:
         lower = text.lower()
-        near = f"image names are in lower case: {lower}" if _NAME.fullmatch(lower) else "for example alpine:3.23"
+        lowered = re.fullmatch(_NAME, lower, re.ASCII)
+        near = f"image names are in lower case: {lower}" if lowered else "for example alpine:3.23"
         raise BadInput(f"not an image name: {text!r}", hint=near)
     host, repository = match["host"] or "", match["repository"]
     first, slash, others = repository.partition("/")

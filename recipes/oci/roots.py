@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from recipes.model import Layer
 from recipes.oci.store import Store
-from recipes.support.file_cache import FileCache
 from recipes.support.work import once
 from recipes.support.workspace import sweep_parts
 
@@ -56,6 +55,7 @@ class Roots:
     def _opened(self, layers: tuple[Layer, ...]) -> RootFs:
         from recipes.oci.layers import open_layer
         from recipes.rootfs.root import LayerSource, RootFs
+        from recipes.support.file_cache import FileCache
 
         sources = [LayerSource(layer.diff_id, partial(open_layer, self._store, layer)) for layer in layers]
         folder = self._store.cache / "roots"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from recipes.rootfs.tree import Entry
+if TYPE_CHECKING:
+    from recipes.rootfs.tree import Entry
 
 _HIGHEST = (1 << 31) - 1
 _RANGE = f"uids and gids must be in range 0-{_HIGHEST}"

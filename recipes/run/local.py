@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recipes.model import (
     BaseImage,
@@ -30,17 +31,18 @@ from recipes.model import (
 from recipes.oci.config import DEFAULT_PATH
 from recipes.oci.roots import Roots
 from recipes.rootfs.accounts import Account, UnknownAccount, look_up
-from recipes.rootfs.root import RootFs
 from recipes.run.cgroups import control_group
 from recipes.run.emulation import FOLDER, emulator_layer
-from recipes.run.home import home_layer, home_path, system_folders
 from recipes.run.interpreter import library_path, sealed_interpreter
-from recipes.run.mounts import VolumeContents, place_of, volume
 from recipes.run.roots import find_program, root_beneath, words_of, writable_folders
 from recipes.run.seccomp import FAMILIES, filter_for
 from recipes.run.unpack import NOBODY, unpack
 from recipes.support import shell
 from recipes.support.workspace import Workspace, make_folder, open_to_others, write_atomically
+
+if TYPE_CHECKING:
+    from recipes.rootfs.root import RootFs
+    from recipes.run.mounts import VolumeContents
 
 _SKELETON = "skeleton-1"
 """What Docker puts into every container. The number changes with its contents."""
@@ -91,7 +93,7 @@ class LocalEngine:
         except UnknownAccount as unknown:
             return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=str(unknown))
         writable = writable_folders(image, self.roots)
-        made, volumes = self._folders(root_beneath(image, self.roots), image.settings, account)
+        made, volumes = self._folders(partial(root_beneath, image, self.roots), image.settings, account)
         # The program itself, and before it what emulates its CPU: the image must not choose what that is.
         through = [f"{FOLDER}/{emulator.name}"] if emulator is not None else []
         return self._contained(
@@ -117,6 +119,8 @@ class LocalEngine:
 
         It reads what its user may of the system's folders, which cannot be written to, and nothing of people's own.
         """
+        from recipes.run.home import home_layer, home_path, system_folders
+
         settings = program.sample.image
         try:
             account = look_up(settings.user, *(_contents(path) for path in ("/etc/passwd", "/etc/group")))
@@ -170,7 +174,7 @@ class LocalEngine:
             reason = f'exec: "{argv[0]}": executable file not found in $PATH'
             return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=reason)
         writable = ("/tmp",) if root.is_folder("/tmp") else ()
-        made, volumes = self._folders(root, settings, account)
+        made, volumes = self._folders(lambda: root, settings, account)
         through = [f"{FOLDER}/{emulator.name}"] if emulator is not None else []
         lower = [self._skeleton()]
         if network == "host":
@@ -308,11 +312,14 @@ class LocalEngine:
         return look_up(image.settings.user, *_lists_of(root_beneath(image, self.roots)))
 
     def _folders(
-        self, root: RootFs, settings: ImageSettings, account: Account
+        self, open_root: Callable[[], RootFs], settings: ImageSettings, account: Account
     ) -> tuple[list[str], dict[str, VolumeContents]]:
         """Where folders have to be though the image may lack them, and what is in those that are volumes."""
         if not any(path.strip("/") for path in (settings.workdir, *settings.volumes)):
             return [], {}
+        from recipes.run.mounts import place_of, volume
+
+        root = open_root()
         places = sorted({place_of(root, path) for path in settings.volumes} - {"/"})  # one in another comes after it
         made = {place_of(root, settings.workdir), *places} - {"/"}
         return sorted(made), {place: volume(root, place, account) for place in places}

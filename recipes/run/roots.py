@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import posixpath
+from typing import TYPE_CHECKING
 
 from recipes.errors import BadInput
 from recipes.model import BaseImage, Image
 from recipes.oci.config import DEFAULT_PATH
-from recipes.oci.roots import Roots
-from recipes.rootfs.accounts import Account
-from recipes.rootfs.root import RootFs
+
+if TYPE_CHECKING:
+    from recipes.oci.roots import Roots
+    from recipes.rootfs.accounts import Account
+    from recipes.rootfs.root import RootFs
 
 
 def root_beneath(image: Image, roots: Roots) -> RootFs:

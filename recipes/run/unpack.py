@@ -12,13 +12,16 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recipes.errors import RecipeError
 from recipes.model import Layer
 from recipes.oci.roots import Roots
-from recipes.rootfs.root import RootFs
 from recipes.support import disk
 from recipes.support.workspace import Workspace, locked, make_folder
+
+if TYPE_CHECKING:
+    from recipes.rootfs.root import RootFs
 
 NOBODY = 65532
 """The user and the group that root becomes before a program runs."""

@@ -16,15 +16,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from recipes.errors import CommandFailed, RecipeError, ToolMissing
-from recipes.model import Command
-from recipes.support import streams
 from recipes.support.console import note
+
+if TYPE_CHECKING:
+    from recipes.model import Command
 
 _running: set[subprocess.Popen[bytes]] = set()
 _running_lock = threading.Lock()
@@ -36,8 +36,7 @@ _NO_PROGRAM = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENO
 """Why exec refuses a file. What else it says is about the call: too many words, too many processes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(NamedTuple):
     """How a process ended. `exit_code` is 128+n after signal n; `stopped` names the limit that ended it, or is ""."""
 
     command: Command
@@ -173,6 +172,8 @@ def attach(
     With `connect` it has its streams by another way, which that opens: only what it writes itself is copied.
     Returns: its exit code, 128+n after signal n. Raises: as `run`, and what `streams.passing_on` raises.
     """
+    from recipes.support import streams
+
     process = _start(command, environment, pass_fds, True, program, False)
     into, out, err = (cast(IO[bytes], stream) for stream in (process.stdin, process.stdout, process.stderr))
     pairs = (out, streams.OUT), (err, streams.ERR)
@@ -198,6 +199,8 @@ def attach(
 
 
 def _copy_out(source: IO[bytes], target: int, pass_on: Callable[[int], None]) -> None:
+    from recipes.support import streams
+
     def write(data: bytes) -> None:
         try:
             streams.write_all(target, data)

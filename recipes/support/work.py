@@ -6,7 +6,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from recipes import errors
@@ -14,6 +13,7 @@ from recipes.support import shell
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+    from queue import SimpleQueue
 
 Value = TypeVar("Value")
 
@@ -27,6 +27,7 @@ class Work:
 
     def __init__(self, jobs: int, stop: Callable[[], None] = lambda: None) -> None:
         from concurrent.futures import ThreadPoolExecutor  # which brings logging along
+        from queue import SimpleQueue
 
         self._stop = stop
         self._pool = ThreadPoolExecutor(jobs)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from invoke.exceptions import Exit
 
 from recipes import errors
-from recipes.support import console, shell
+from recipes.support import console
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
@@ -42,15 +42,15 @@ def ending_well(body: Body) -> Body:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise Exit(code=0) from None
         except KeyboardInterrupt:
-            shell.stop_all()
+            _stop_all()
             console.note("interrupted")
             raise Exit(code=130) from None
         except SystemExit:
-            shell.stop_all()
+            _stop_all()
             raise
         except Exception as error:
             # Its message may hold anything, and Python would print it as it is.
-            shell.stop_all()
+            _stop_all()
             what = f"BUG in fromscratch: {type(error).__name__}: {error}"
             console.error(what, "please report it with the lines above", traceback.format_exc())
             raise Exit(code=1) from error
@@ -67,3 +67,9 @@ def _whole(body: Callable[[], Any]) -> Any:
     except errors.DamagedBlob as error:
         console.note(f"note: {error.message}: trying once more")
     return body()
+
+
+def _stop_all() -> None:
+    from recipes.support import shell  # loaded by the first task that starts something, which most lists do not
+
+    shell.stop_all()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from recipes.compile.context import BuildContext
 from recipes.compile.step import Step
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedSteps:
+class PlannedSteps(NamedTuple):
     """The steps after the build folder is there; the last one's output is the program. The rest is as in `Plan`."""
 
     steps: tuple[Step, ...]

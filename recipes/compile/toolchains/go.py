@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recipes.architecture import architecture
-from recipes.compile.gomod import version_wanted
 from recipes.compile.paths import usable
 from recipes.compile.recipe import ToolchainName
 from recipes.compile.toolchains.probe import ask, identify, probed
@@ -67,6 +66,8 @@ class Go(ToolchainType):
         inside = in_wheel(_IN_WHEEL)
         if inside is None or inside == toolchain.argv[0]:
             return toolchain
+        from recipes.compile.gomod import version_wanted
+
         version = _version_of(sample.module, inside, workspace) if sample.module else version_wanted(sample)
         if numbers(toolchain.version) >= numbers(version):
             return toolchain
