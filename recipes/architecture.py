@@ -3,7 +3,8 @@
 A CPU is added here, and nowhere else. Rows without compilers are those whose programs are only read.
 Sources: OCI image-spec, "Image Index" (Go's names); System V gABI, "e_machine", and its supplements for each processor;
 glibc, sysdeps/*/dl-cache.h, sysdeps/generic/ldconfig.h and, of 2.36, sysdeps/*/dl-procinfo.h and dl-hwcap.h; Linux,
-ELF_PLATFORM in arch/*/include/asm/elf.h; `go help environment`; Meson, "Reference tables"; Debian, "Multiarch/Tuples".
+ELF_PLATFORM in arch/*/include/asm/elf.h; musl, arch/*/reloc.h; `go help environment`; Meson, "Reference tables";
+Debian, "Multiarch/Tuples".
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class Architecture(NamedTuple):  # which takes half the time of a frozen datacla
     """The bit of `at_platform` in the ld.so.cache of such a glibc."""
     copy_relocation: int | None = None
     """R_*_COPY."""
+    musl_relocations: frozenset[int] = frozenset()
+    """The types of relocations that musl's loader knows."""
     hwcaps: tuple[str, ...] = ()
     """The folders that glibc looks into beneath glibc-hwcaps on better CPUs, the least demanding first."""
     abi_mask: int = 0
@@ -76,6 +79,7 @@ _ROWS = (
     Architecture(
         name="amd64", elf_machine=62, bits=64, machines=("x86_64",), default_variant="v1", also_runs=("386",),
         at_platform="x86_64", copy_relocation=5, cache_flags={(64, 0): (0x0303,), (32, 0): (0x0803,)},
+        musl_relocations=frozenset((1, 2, 5, 6, 7, 8, 16, 17, 18, 36)),
         hwcaps=("x86-64-v2", "x86-64-v3", "x86-64-v4"), legacy_hwcaps={"x86_64": 1 << 1},
         zig="x86_64-linux-musl", gnu="x86_64-linux-gnu", meson_family="x86_64", debian="amd64", qemu="x86_64",
         zig_cpus={"": (), "v1": (), **{f"v{level}": (f"-mcpu=x86_64_v{level}",) for level in (2, 3, 4)}},
@@ -84,6 +88,7 @@ _ROWS = (
     Architecture(
         name="arm64", elf_machine=183, bits=64, machines=("aarch64",), default_variant="v8", may_run=("arm",),
         at_platform="aarch64", copy_relocation=1024, cache_flags={(64, 0): (0x0A03,)},
+        musl_relocations=frozenset((257, *range(1024, 1032))),
         zig="aarch64-linux-musl", gnu="aarch64-linux-gnu", meson_family="aarch64", debian="arm64", qemu="aarch64",
         zig_cpus={"": (), "v8": ()},
         go_variable="GOARM64", go_levels={"": "v8.0", "v8": "v8.0"},
@@ -91,6 +96,7 @@ _ROWS = (
     Architecture(
         name="386", elf_machine=3, bits=32, machines=("i686", "i386"),
         at_platform="i686", copy_relocation=5, cache_flags={(32, 0): (0x0003,)},
+        musl_relocations=frozenset((1, 2, 5, 6, 7, 8, 14, 35, 36, 37, 41)),
         legacy_hwcaps={"sse2": 1 << 0}, platform_mark=1 << 49,
         zig="x86-linux-musl", gnu="i686-linux-gnu", meson_family="x86", debian="i386", qemu="i386",
         go_variable="GO386", go_levels={"": "sse2"},
@@ -98,6 +104,7 @@ _ROWS = (
     Architecture(
         name="arm", elf_machine=40, bits=32, machines=("armv7l",), default_variant="v7",
         at_platform="v7l", copy_relocation=20, abi_mask=0x600, unmarked_fits=True,  # EF_ARM_ABI_FLOAT_*
+        musl_relocations=frozenset((2, 13, *range(17, 24))),
         legacy_hwcaps={"vfp": 1 << 6},
         cache_flags={(32, 0x400): (0x0003, 0x0903), (32, 0x200): (0x0003, 0x0B03), (32, 0): (0x0003, 0x0B03)},
         zig="arm-linux-musleabihf", gnu="arm-linux-gnueabihf", meson_family="arm", debian="armhf", qemu="arm",
@@ -107,6 +114,7 @@ _ROWS = (
     Architecture(
         name="riscv64", elf_machine=243, bits=64, machines=("riscv64",),
         copy_relocation=4, abi_mask=6,  # EF_RISCV_FLOAT_ABI
+        musl_relocations=frozenset((2, 3, 4, 5, 7, 9, 11, 12)),
         cache_flags={(64, 4): (0x1003,), (64, 0): (0x0F03,)},
         zig="riscv64-linux-musl", gnu="riscv64-linux-gnu", meson_family="riscv64", debian="riscv64", qemu="riscv64",
         go_variable="GORISCV64", go_levels={"": "rva20u64"},
@@ -115,6 +123,7 @@ _ROWS = (
         name="ppc64le", elf_machine=21, bits=64, machines=("ppc64le",),
         hwcaps=("power9", "power10"),
         at_platform="power8", copy_relocation=19, abi_mask=3, unmarked_fits=True, cache_flags=_PPC64_CACHE_FLAGS,
+        musl_relocations=frozenset((19, 20, 21, 22, 38, 43, 68, 73, 78)),
         legacy_hwcaps=_PPC64_HWCAPS, platform_mark=1 << 45,
         zig="powerpc64le-linux-musl", gnu="powerpc64le-linux-gnu", meson_family="ppc64", debian="ppc64el",
         qemu="ppc64le", go_variable="GOPPC64", go_levels={"": "power8"},
@@ -122,12 +131,14 @@ _ROWS = (
     Architecture(
         name="s390x", elf_machine=22, bits=64, little_endian=False, machines=("s390x",),
         at_platform="z900", copy_relocation=9, cache_flags={(64, 0): (0x0403,)},
+        musl_relocations=frozenset((9, 10, 11, 12, 22, 54, 55, 56)),
         hwcaps=("z13", "z14", "z15", "z16"), legacy_hwcaps={"zarch": 1 << 1}, platform_mark=1 << 33,
         zig="s390x-linux-musl", gnu="s390x-linux-gnu", meson_family="s390x", debian="s390x", qemu="s390x",
     ),
     Architecture(
         name="loong64", elf_machine=258, bits=64, machines=("loongarch64",),
         at_platform="loongarch", copy_relocation=4, cache_flags={(64, 0): (0x1203,)},
+        musl_relocations=frozenset((2, 3, 4, 5, 7, 9, 11, 14)),
         zig="loongarch64-linux-musl", meson_family="loongarch64", qemu="loongarch64",
     ),
     Architecture(

@@ -176,6 +176,17 @@ def read_dynamic(reader: Reader, header: Header | None = None, *, symbols: bool 
     return replace(dynamic, imports=tuple(table.imports()), exports=seen, offers=offers)
 
 
+def relocation_types(reader: Reader) -> frozenset[int]:
+    """The types of the relocations of a file, but of all relative ones only the last. Raises: NotElf, TruncatedElf."""
+    header = read_header(reader)
+    segment = header.segment(PT_DYNAMIC)
+    if segment is None:
+        return frozenset()
+    memory = _Memory(reader, header)
+    tags = dict(_read_entries(memory, segment))
+    return _Symbols(memory, _Strings(memory, {}), tags, ()).types()
+
+
 def is_pie(reader: Reader, header: Header) -> bool:
     """Whether the file says that it is a program, not a library (DF_1_PIE). Raises: TruncatedElf."""
     segment = header.segment(PT_DYNAMIC)
@@ -479,14 +490,41 @@ class _Symbols:
         both = tags.get(DT_PLTREL) == table and tags.get(table, 0) + whole == tags.get(DT_JMPREL, 0) + calls
         return max(whole - calls, 0) if both else whole
 
+    def types(self) -> frozenset[int]:
+        """The types of the relocations, but of all that a linker has counted as relative only the last one's."""
+        found: set[int] = set()
+        for raw, form, _ in self._tables(relative=True):
+            if self._mips64:
+                found |= {_mips64_info(e[1], self._memory.header.order)[1] for e in struct.iter_unpack(form, raw)}
+            else:
+                mask = 0xFFFFFFFF if self._wide else 0xFF
+                found |= {e[1] & mask for e in struct.iter_unpack(form, raw)}
+        return frozenset(found)
+
     def _relocations(self) -> Iterator[tuple[int, int, bool]]:
         """Symbol index, type, and whether it may wait for a call, of each relocation that names a symbol.
 
         In the order in which musl applies them.
         """
+        for raw, form, lazy in self._tables():
+            if self._mips64:
+                parts = [_mips64_info(e[1], self._memory.header.order) for e in struct.iter_unpack(form, raw)]
+                yield from [(symbol, kind, lazy) for symbol, kind in parts if symbol]
+            elif self._wide:
+                named = [e[1] for e in struct.iter_unpack(form, raw) if e[1] >> 32]
+                yield from [(info >> 32, info & 0xFFFFFFFF, lazy) for info in named]
+            else:
+                named = [e[1] for e in struct.iter_unpack(form, raw) if e[1] >> 8]
+                yield from [(info >> 8, info & 0xFF, lazy) for info in named]
+
+    def _tables(self, *, relative: bool = False) -> Iterator[tuple[bytes, str, bool]]:
+        """The tables of relocations, piece by piece: the bytes, how they are packed, and whether they may wait for calls.
+
+        What a linker has counted as relative is left out, but for the last one where `relative` is asked for.
+        """
         tags = self._tags
         with_addend = tags.get(DT_PLTREL) == DT_RELA
-        for table, size, addend, relative in (
+        for table, size, addend, counted in (
             (DT_JMPREL, tags.get(DT_PLTRELSZ, 0), with_addend, 0),
             (DT_REL, self._size_without_calls(DT_REL, DT_RELSZ), False, tags.get(DT_RELCOUNT, 0)),
             (DT_RELA, self._size_without_calls(DT_RELA, DT_RELASZ), True, tags.get(DT_RELACOUNT, 0)),
@@ -500,18 +538,9 @@ class _Symbols:
             )
             width = struct.calcsize(form)
             # The relative ones come first and name nothing; big position-independent programs have 100,000s of them.
-            address, end = tags[table] + relative * width, tags[table] + size // width * width
-            lazy = table == DT_JMPREL
+            passed = max(counted - 1, 0) if relative else counted
+            address, end = tags[table] + passed * width, tags[table] + size // width * width
             while address < end:
                 part = min(end - address, 4096 * width)
-                raw = self._memory.read(address, part, "the relocations")
-                if self._mips64:
-                    parts = [_mips64_info(e[1], self._memory.header.order) for e in struct.iter_unpack(form, raw)]
-                    yield from [(symbol, kind, lazy) for symbol, kind in parts if symbol]
-                elif self._wide:
-                    named = [e[1] for e in struct.iter_unpack(form, raw) if e[1] >> 32]
-                    yield from [(info >> 32, info & 0xFFFFFFFF, lazy) for info in named]
-                else:
-                    named = [e[1] for e in struct.iter_unpack(form, raw) if e[1] >> 8]
-                    yield from [(info >> 8, info & 0xFF, lazy) for info in named]
+                yield self._memory.read(address, part, "the relocations"), form, table == DT_JMPREL
                 address += part

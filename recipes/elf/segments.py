@@ -107,6 +107,25 @@ class MappedReader:
         return self._reader.read_at(offset, wanted).ljust(wanted, b"\0")
 
 
+class RelabelledReader:
+    """A file as a loader sees it that takes every file for one of its own class, byte order and machine.
+
+    `changed`: the file says something else.
+    """
+
+    def __init__(self, reader: Reader, bits: int, machine: int, *, little_endian: bool) -> None:
+        self._reader = reader
+        self.size = reader.size
+        own = reader.read_at(0, 20)
+        marks = b"\x7fELF" + bytes((bits // 32, 1 if little_endian else 2))
+        self._start = (marks + own[6:18] + machine.to_bytes(2, "little" if little_endian else "big"))[: len(own)]
+        self.changed = own != self._start
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        data = self._reader.read_at(offset, length)
+        return (self._start[offset:] + data[max(len(self._start) - offset, 0) :])[: len(data)]
+
+
 class FileHeader(NamedTuple):
     """The ELF header alone, of any kind of ELF file. Numbers are as written."""
 

@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from recipes.architecture import of_elf_machine
 from recipes.elf.dynamic import Dynamic
 from recipes.loader.glibcpaths import absolute
-from recipes.loader.loading import Loading, Problem
+from recipes.loader.loading import Loading, Problem, ProblemCode
 from recipes.loader.objects import SIGBUS, Object, Objects, cut_within_a_page
 from recipes.loader.words import words_of_musl
 from recipes.model import Library, Searched
@@ -96,6 +97,8 @@ class MuslLoader:
         if not self._dead and not self._doubts:
             self._relocate()
         self._check_relocations()
+        if not self._problems:
+            self._doubt_foreign_code()
         libraries, doubts = tuple(self._libraries.values()), tuple(self._doubts)
         return Loading("musl", libraries, tuple(self._problems), doubts=doubts)
 
@@ -141,18 +144,14 @@ class MuslLoader:
             if known.short is None and searched_for:
                 known.short = posixpath.basename(known.name)
             return known
-        loaded = self._objects.load(self._at(path))
-        if isinstance(loaded, str) or len(self._dsos) >= _MOST_MAPS:
+        loader = self._loader.dynamic
+        loaded = self._objects.load_unchecked(self._at(path), loader)
+        if isinstance(loaded, str) or not loaded.dynamic.has_dynamic or len(self._dsos) >= _MOST_MAPS:
             self._errno = errno.ENOEXEC
-            lost, certain = self._objects.lost(self._at(path)) if isinstance(loaded, str) else ("", False)
+            lost, certain = self._objects.lost(self._at(path), loader) if isinstance(loaded, str) else ("", False)
             looked[-1] = Searched(looked[-1].path, looked[-1].why, lost or "not a library")
             if lost:
                 self._die_of(path, lost, certain, asking or self._program)
-            return None
-        if (loaded.dynamic.bits, loaded.dynamic.machine) != (self._program.dynamic.bits, self._program.dynamic.machine):
-            # musl does not look, maps it, and dies somewhere on the way: the same verdict, whatever it says.
-            self._errno = errno.ENOEXEC
-            looked[-1] = Searched(looked[-1].path, looked[-1].why, "an ELF file for another machine")
             return None
         if {"__libc_start_main", "stdin"} <= self._objects.symbols(loaded).exports:
             return self._itself()  # a second libc is never loaded
@@ -259,6 +258,28 @@ class MuslLoader:
                 message = f"Error relocating {dso.name}: {symbol.name}: symbol not found"
                 evidence = f"{dso.name} needs {symbol.name}, which neither musl nor another library has"
                 self._problems.append(Problem("symbol-missing", message, evidence, symbol.name, dso.name))
+            self._check_types(dso)
+
+    def _check_types(self, dso: _Dso) -> None:
+        """It knows few types of relocations, and it is by those of another CPU that it notices a library for that."""
+        known = of_elf_machine(self._loader.dynamic.machine).musl_relocations
+        if dso.object is None or not known:
+            return
+        for kind in sorted(self._objects.relocation_types(dso.object) - known - {0}):
+            message = f"Error relocating {dso.name}: unsupported relocation type {kind}"
+            evidence = f"{dso.name} has relocations of type {kind}, which musl does not know"
+            evidence += f"; its header says that it is {dso.object.claim}" if dso.object.claim else ""
+            code: ProblemCode = "library-broken" if dso.object.claim else "symbol-missing"
+            self._problems.append(Problem(code, message, evidence, dso.name, dso.name))
+
+    def _doubt_foreign_code(self) -> None:
+        """A library that is loaded although it says that it is for another CPU: a call of it shows whether it is."""
+        for dso in self._dsos:
+            if dso.object is not None and dso.object.claim:
+                message = "no error, or Illegal instruction (exit code 132)"
+                evidence = f"musl loads {dso.name} without a look at its header, which says that it is "
+                evidence += dso.object.claim
+                self._doubts.append(Problem("library-broken", message, evidence, dso.name, dso.name))
 
     def _check_relocations(self) -> None:
         """Packed relative relocations, which musl 1.2.4 learned, are not even looked at by an older one."""

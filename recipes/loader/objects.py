@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from recipes.architecture import of_elf_machine
-from recipes.elf.dynamic import Dynamic, Import, read_dynamic
+from recipes.elf.dynamic import Dynamic, Import, read_dynamic, relocation_types
 from recipes.elf.segments import (
     ET_EXEC,
     SMALLEST_PAGE,
+    BytesReader,
     MappedReader,
     Reader,
+    RelabelledReader,
     TruncatedSegment,
     lost_pages,
+    read_file_header,
     read_header,
 )
 from recipes.errors import BadArchive, NotElf, TruncatedElf
@@ -45,6 +48,10 @@ class Object:
     dynamic: Dynamic = field(repr=False)
     cut: bool = False
     """whether the end of its last page is not in the file, and reads as zeros"""
+    taken_for: Dynamic | None = field(default=None, repr=False)
+    """the loader whose kind of file it is taken for, whatever its header says"""
+    claim: str = ""
+    """what its header says that it is, where it is taken for something else"""
 
 
 class LoadAttempt(NamedTuple):
@@ -86,7 +93,9 @@ class Objects:
         self._root = weakref.ref(root)
         self._opened: dict[tuple[str, int, int, bool, bool], LoadAttempt] = {}
         self._by_inode: dict[int, Object | str] = {}
-        self._symbols: dict[int, Dynamic] = {}
+        self._unchecked: dict[tuple[int, int, int, bool], Object | str] = {}
+        self._symbols: dict[Object, Dynamic] = {}
+        self._types: dict[Object, frozenset[int]] = {}
         self._files: dict[str, bytes] = {}
         self._releases: dict[int, str] = {}
         self._caches: dict[bool, LdCache | None] = {}
@@ -176,9 +185,9 @@ class Objects:
             return LoadAttempt(None, lost or "a broken ELF file", found, death=lost and SIGBUS, doubtful=not certain)
         return LoadAttempt(found, "found")
 
-    def lost(self, path: str) -> tuple[str, bool]:
+    def lost(self, path: str, taken_for: Dynamic | None = None) -> tuple[str, bool]:
         """What of a library cannot be mapped, in words; and whether it is certain that this ends the process."""
-        reader = self.root.reader(path)
+        reader = self._reader(path, taken_for)
         try:
             header = read_header(reader, whole=False)
         except (NotElf, TruncatedElf):
@@ -187,19 +196,36 @@ class Objects:
 
     def load(self, path: str) -> Object | str:
         """The object at `path`, which is a regular file, or why it cannot be read."""
+        canonical, inode = self._file(path)
+        if inode not in self._by_inode:
+            self._by_inode[inode] = self._loaded(canonical, inode)
+        return self._by_inode[inode]
+
+    def load_unchecked(self, path: str, loader: Dynamic) -> Object | str:
+        """The same for a loader that takes each file for one of its own kind, whatever class and machine it names."""
+        canonical, inode = self._file(path)
+        key = (inode, loader.bits, loader.machine, loader.little_endian)
+        if key not in self._unchecked:
+            reader = self._reader(canonical, loader)
+            other = isinstance(reader, RelabelledReader) and reader.changed
+            self._unchecked[key] = self._loaded(canonical, inode, loader) if other else self.load(path)
+        return self._unchecked[key]
+
+    def _file(self, path: str) -> tuple[str, int]:
         canonical = self.root.resolve(path)
         entry = self.root.stat(path)
         assert canonical is not None
         assert entry is not None
-        known = self._by_inode.get(entry.inode)
-        if known is None:
-            try:
-                dynamic, cut = self._read(self.root.reader(canonical))
-                known = Object(canonical, entry.inode, dynamic, cut)
-            except (NotElf, TruncatedElf, BadArchive) as error:
-                known = error.message
-            self._by_inode[entry.inode] = known
-        return known
+        return canonical, entry.inode
+
+    def _loaded(self, path: str, inode: int, taken_for: Dynamic | None = None) -> Object | str:
+        reader = self._reader(path, taken_for)
+        claim = _claim(self.root.read(path, 0, 20)) if taken_for else ""
+        try:
+            dynamic, cut = self._read(reader)
+        except (NotElf, TruncatedElf, BadArchive) as error:
+            return error.message
+        return Object(path, inode, dynamic, cut, taken_for, claim)
 
     def _read(self, reader: Reader) -> tuple[Dynamic, bool]:
         """The dynamic segment without symbols; and whether the file was cut within its last page."""
@@ -208,15 +234,33 @@ class Objects:
         except TruncatedSegment:
             return read_dynamic(MappedReader(reader), symbols=False), True
 
+    def _reader(self, path: str, taken_for: Dynamic | None) -> Reader:
+        reader = self.root.reader(path)
+        if taken_for is None:
+            return reader
+        return RelabelledReader(reader, taken_for.bits, taken_for.machine, little_endian=taken_for.little_endian)
+
+    def _whole(self, found: Object) -> Reader:
+        reader = self._reader(found.path, found.taken_for)
+        return MappedReader(reader) if found.cut else reader
+
     def symbols(self, found: Object) -> Dynamic:
         """All of an object, symbols included; its `dynamic` itself, without them, where they cannot be read."""
-        if found.inode not in self._symbols:
-            reader = self.root.reader(found.path)
+        if found not in self._symbols:
             try:
-                self._symbols[found.inode] = read_dynamic(MappedReader(reader) if found.cut else reader)
+                self._symbols[found] = read_dynamic(self._whole(found))
             except (NotElf, TruncatedElf):
-                self._symbols[found.inode] = found.dynamic
-        return self._symbols[found.inode]
+                self._symbols[found] = found.dynamic
+        return self._symbols[found]
+
+    def relocation_types(self, found: Object) -> frozenset[int]:
+        """The types of an object's relocations; none where they cannot be read."""
+        if found not in self._types:
+            try:
+                self._types[found] = relocation_types(self._whole(found))
+            except (NotElf, TruncatedElf):
+                self._types[found] = frozenset()
+        return self._types[found]
 
     def content(self, path: str, most: int = _MOST_LOADER_BYTES) -> bytes:
         """A small file, such as the loader itself; b"" where there is none."""
@@ -257,6 +301,16 @@ def cut_within_a_page(found: Object, name: str, needed_by: str) -> Problem:
     evidence = f"{needed_by} needs {name}, and {found.path} is cut: the end of its last page reads as zeros"
     message = "no error, or Segmentation fault (exit code 139)"
     return Problem("library-broken", message, evidence, name, needed_by)
+
+
+def _claim(start: bytes) -> str:
+    """What the first bytes of a file say that it is, in words."""
+    try:
+        header = read_file_header(BytesReader(start.ljust(64, b"\0")))
+    except NotElf as error:
+        return error.message
+    order = "little" if header.little_endian else "big"
+    return f"{header.bits}-bit {order}-endian for {of_elf_machine(header.machine).name or header.machine}"
 
 
 def _strange_identity(start: bytes, like: Dynamic) -> str:

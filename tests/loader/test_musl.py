@@ -78,7 +78,7 @@ def test_the_whole_search(musl: Small) -> None:
     assert search_of(musl.agrees(), "liblost.so")[-1] == ("/listed/liblost.so", PATH_FILE, "found")
 
 
-@pytest.mark.parametrize("kind", ["text", "folder", "machine"])
+@pytest.mark.parametrize("kind", ["text", "folder"])
 def test_what_is_found_and_is_not_a_library(musl: Small, kind: str) -> None:
     """It ends the search; what is said is what reading it said."""
     a = bare(musl, "liba.so")
@@ -86,13 +86,13 @@ def test_what_is_found_and_is_not_a_library(musl: Small, kind: str) -> None:
     if kind == "folder":
         musl.at("/lib/liba.so").mkdir()
     else:
-        musl.put("/lib/liba.so", b"text " * 100 if kind == "text" else make_elf(machine=183, entry=0, exports=(b"f",)))
-    loading = musl.loading() if kind == "machine" else musl.agrees()
+        musl.put("/lib/liba.so", b"text " * 100)
+    loading = musl.agrees()
     (problem,) = loading.problems
     why = "Is a directory" if kind == "folder" else "Exec format error"
     assert problem.message == f"Error loading shared library liba.so: {why} (needed by /app)"
     assert problem.code == "library-broken"
-    found = {"text": "not a library", "folder": "a dir", "machine": "an ELF file for another machine"}[kind]
+    found = {"text": "not a library", "folder": "a dir"}[kind]
     assert search_of(loading, "liba.so")[2:] == [("/lib/liba.so", "built-in folder", found)]
 
 
@@ -313,6 +313,69 @@ def test_a_library_without_pages_that_it_may_not_need(musl: Small) -> None:
     assert _start(musl, {}).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("at", "value", "claim"),
+    [
+        (0, b"no!", "not an ELF file"),
+        (4, b"\1", "32-bit little-endian for amd64"),
+        (5, b"\2", "64-bit big-endian for 15872"),
+        (18, b"\xb7\0", "64-bit little-endian for arm64"),
+    ],
+    ids=["magic", "class", "byte order", "machine"],
+)
+def test_a_library_whose_header_claims_another_kind(musl: Small, at: int, value: bytes, claim: str) -> None:
+    """musl takes every file for one of its own kind. That its code is for this CPU is not certain then."""
+    used = "extern int number; int *volatile used = &number;"
+    library = bare(musl, "liba.so", source="int number = 7; int *volatile itself = &number;")
+    musl.program(library, flags=(*BARE, "-pie"), source=f"{used} {LEAVES}")
+    content = library.read_bytes()
+    musl.put("/lib/liba.so", content[:at] + value + content[at + len(value) :])
+    assert _start(musl, {}).exit_code == 0
+    loading = musl.agrees()
+    assert [library.path for library in loading.libraries] == ["/lib/liba.so"]
+    assert loading.problems == ()
+    (doubt,) = loading.doubts
+    assert (doubt.code, doubt.message) == ("library-broken", "no error, or Illegal instruction (exit code 132)")
+    assert doubt.evidence == f"musl loads /lib/liba.so without a look at its header, which says that it is {claim}"
+
+
+@pytest.mark.parametrize("target", ["aarch64", "powerpc64le", "x86", "s390x"])
+def test_a_library_of_another_cpu(musl: Small, target: str) -> None:
+    """One of the same class and byte order is mapped; that it is another's shows by its relocations."""
+    source = "int number = 7; int *volatile itself = &number; static int own; int *volatile ours = &own;"
+    shared = ("-nostdlib", "-shared", "-fPIC", "-fno-unwind-tables", "-Wl,-soname,liba.so")
+    foreign = musl.compilers.zig(source, f"{target}-linux-musl", *shared)
+    musl.program(bare(musl, "liba.so"), flags=BARE, source=LEAVES).put("/lib/liba.so", foreign)
+    loading = musl.agrees()
+    done = _start(musl, {})
+    assert done.exit_code == 127
+    assert sorted(set(done.stderr.decode().splitlines())) == sorted(told(loading))
+    assert {problem.code for problem in loading.problems} == {"library-broken"}
+    assert not loading.doubts
+
+
+def test_a_library_without_a_dynamic_segment(musl: Small) -> None:
+    """It is not one to musl."""
+    static = musl.compilers.c(LEAVES, "-nostdlib", "-static")
+    musl.program(bare(musl, "liba.so"), flags=BARE, source=LEAVES).put("/lib/liba.so", static)
+    assert told(musl.agrees()) == ["Error loading shared library liba.so: Exec format error (needed by /app)"]
+    assert _start(musl, {}).stderr.decode().splitlines() == told(musl.loading())
+
+
+def test_relocations_that_musl_does_not_know(musl: Small) -> None:
+    """What a library asks glibc's loader to choose when it is loaded (an indirect function) is beyond musl."""
+    source = "static int one(void) { return 1; } static void *choose(void) { return one; }"
+    source += ' static int chosen(void) __attribute__((ifunc("choose"))); int a(void) { return chosen(); }'
+    library = bare(musl, "liba.so", source=source)
+    musl.program(library, flags=BARE, source=LEAVES).put("/lib/liba.so", library)
+    assert _start(musl, {}).stderr.decode().splitlines() == told(musl.agrees())
+    (problem,) = musl.loading().problems
+    assert (problem.code, problem.message) == (
+        "symbol-missing",
+        "Error relocating /lib/liba.so: unsupported relocation type 37",
+    )
+
+
 def _start(musl: Small, env: Mapping[str, str]) -> shell.Completed:
     enter = (need_tool("unshare"), "--map-root-user", "--root", str(musl.folder), "/app")
     return shell.run(Command(enter), environment=env)
@@ -433,9 +496,9 @@ def test_other_tokens_spoil_a_path() -> None:
 
 
 def test_a_library_of_32_bits() -> None:
-    """musl maps it all the same and dies of it; here it is broken."""
+    """musl takes it for one of 64 bits, whose headers stand elsewhere, and finds nothing there."""
     loading = loading_of({"/lib/liba.so": make_elf(bits=32, machine=62, entry=0)}, program(b"liba.so"))
-    assert [problem.code for problem in loading.problems] == ["library-broken"]
+    assert told(loading) == ["Error loading shared library liba.so: Exec format error (needed by /app)"]
 
 
 def test_preloaded_names_are_split_at_blanks_and_colons() -> None:

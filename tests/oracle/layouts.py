@@ -97,6 +97,11 @@ class Layout:
         self.write("/etc/ld.so.conf", "".join(f"{folder}\n" for folder in folders).encode())
         shell.check(Command((need_tool("ldconfig"), "-r", str(self.folder), "-X")))
 
+    def foreign(self, target: str) -> Path:
+        """A library of another CPU that has relocations."""
+        source = "int one(void) { return 1; } int number; int *volatile itself = &number;"
+        return self.compilers.zig(source, target, "-nostdlib", "-shared", "-fPIC", f"-Wl,-soname,{_ONE}")
+
     def starts(self, *environments: dict[str, str], workdir: str = "/") -> list[Start]:
         return [Start(path, tuple(env.items()), workdir) for env in (environments or ({},)) for path in self.programs]
 
@@ -119,11 +124,13 @@ def odd_files(layout: Layout) -> Iterator[tuple[str, Callable[[str], None]]]:
         "of another system": _changed(whole, 7, b"\x09"),
         "a newer ELF": _changed(whole, 6, b"\2"),
         "a newer ABI": _changed(whole, 8, b"\7"),
+        "for another machine": _changed(whole, 18, b"\xb7\0"),
+        "of 32 bits": _changed(whole, 4, b"\1"),
+        "of the other byte order": _changed(whole, 5, b"\2"),
+        "without its magic": _changed(whole, 0, b"\0"),
     }
-    if not layout.musl:  # which does not look, and takes a library of this CPU whatever its header says
-        contents["for another machine"] = _changed(whole, 18, b"\xb7\0")
-        contents["of 32 bits"] = _changed(whole, 4, b"\1")
-        contents["of the other byte order"] = _changed(whole, 5, b"\2")
+    for target in ("aarch64-linux-musl", "x86-linux-musl", "s390x-linux-musl"):
+        contents[f"made for {target}"] = layout.foreign(target).read_bytes()
     for name, content in contents.items():
         yield name, lambda path, content=content: layout.write(path, content)  # type: ignore[misc]
     yield "a program", lambda path: layout.copy(layout.at("bin/plain"), path)
