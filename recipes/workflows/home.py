@@ -1,8 +1,8 @@
 """As at home: a program in its image, compared with the same program in this machine's own root.
 
-What is compared is how both ended and what they wrote to stdout, without what differs from one run to the next: times
-of day, durations, seconds since 1970, addresses in memory, and what the program is called. Process numbers need no such
-care: each program is process 1 of a namespace of its own.
+What is compared is how both ended and what they wrote to stdout and stderr, without what differs from one run to the
+next: times of day, durations, seconds since 1970, addresses in memory, and what the program is called. Process numbers
+need no such care: each program is process 1 of a namespace of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache
 from itertools import zip_longest
 
 from recipes import pipeline
@@ -46,41 +46,35 @@ class Home:
 
     def __init__(self, project: Project, sample: Sample, built: Program | None = None) -> None:
         self._project, self._sample, self._built = project, sample, built
+        self._reference: RunOutcome | None = None
 
     def compared(self, row: SizeRow) -> SizeRow:
         """`row` with how its run compares; as it is, where nothing was run, or it is for another CPU."""
+        from recipes.run.home import home_path
+
         run = row.run
         if run is None or run.status is RunStatus.NOT_RUN or row.image.platform != Platform.host():
             return row
-        reference = self._run
+        program = self._built or row.program  # a file is the same program in every image
+        reference = self._run(program)
         if not reference.started:
             return replace(row, home=AtHome(reference, None, None))
-        names = *_names(row.image.entrypoint[-1]), *_names(self._place)
+        names = *_names(row.image.entrypoint[-1]), *_names(home_path(program))
         differs = difference(run, reference, names)
         return replace(row, home=AtHome(reference, differs, _ending(run) == _ending(reference)))
 
-    @cached_property
-    def _program(self) -> Program:
-        return self._built or pipeline.take_program(self._project, self._sample, Platform.host())
+    def _run(self, program: Program) -> RunOutcome:
+        if self._reference is None:
+            from recipes.run.local import LocalEngine
 
-    @property
-    def _place(self) -> str:
-        from recipes.run.home import home_path
-
-        return home_path(self._program)
-
-    @cached_property
-    def _run(self) -> RunOutcome:
-        from recipes.run.local import LocalEngine
-
-        sample = self._sample
-        engine = LocalEngine(self._project.workspace, self._project.roots)
-        return engine.run_at_home(
-            self._program,
-            args=sample.args,
-            stdin=sample.stdin.encode("utf-8", "surrogateescape"),
-            limits=pipeline.limits_of(sample),
-        )
+            sample = self._sample
+            self._reference = LocalEngine(self._project.workspace, self._project.roots).run_at_home(
+                program,
+                args=sample.args,
+                stdin=sample.stdin.encode("utf-8", "surrogateescape"),
+                limits=pipeline.limits_of(sample),
+            )
+        return self._reference
 
 
 def difference(run: RunOutcome, reference: RunOutcome, names: tuple[str, ...] = ()) -> str:
@@ -93,13 +87,20 @@ def difference(run: RunOutcome, reference: RunOutcome, names: tuple[str, ...] = 
     if run.engine == reference.engine and run.listens != reference.listens:
         ports, others = (", ".join(each.listens) or "no port" for each in (run, reference))
         return f"it listens on {ports}, at home on {others}"
-    ours, theirs = run.stdout.splitlines(), reference.stdout.splitlines()
-    if run.status is RunStatus.STOPPED:
-        both = min(len(ours), len(theirs))
-        ours, theirs = ours[: max(0, both - 1)], theirs[: max(0, both - 1)]  # the last line may be half of one
-    for number, (mine, other) in enumerate(zip_longest(ours, theirs), start=1):
-        if mine is None or other is None or lasting(mine, names) != lasting(other, names):
-            return f"line {number} of stdout is {_shown(mine)}, at home {_shown(other)}"
+    cut = run.status is RunStatus.STOPPED
+    streams = ("stdout", run.stdout, reference.stdout), ("stderr", run.stderr, reference.stderr)
+    return next(filter(None, (_first_difference(*stream, names, cut=cut) for stream in streams)), "")
+
+
+def _first_difference(stream: str, mine: str, other: str, names: tuple[str, ...], *, cut: bool) -> str:
+    """The first line that is another one; of two outputs that were `cut`, as far as both go."""
+    ours, theirs = mine.splitlines(), other.splitlines()
+    if cut:
+        both = max(0, min(len(ours), len(theirs)) - 1)  # the last line may be half of one
+        ours, theirs = ours[:both], theirs[:both]
+    for number, (our, their) in enumerate(zip_longest(ours, theirs), start=1):
+        if our is None or their is None or lasting(our, names) != lasting(their, names):
+            return f"line {number} of {stream} is {_shown(our)}, at home {_shown(their)}"
     return ""
 
 

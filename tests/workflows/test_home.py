@@ -17,8 +17,8 @@ NAMES = ("/app", "app", "/usr/bin/tool", "tool")
 STOPPED = RunOutcome("local", RunStatus.STOPPED, timed_out=True)
 
 
-def exited(stdout: str = "", code: int = 0) -> RunOutcome:
-    return RunOutcome("local", RunStatus.EXITED, exit_code=code, stdout=stdout)
+def exited(stdout: str = "", code: int = 0, *, stderr: str = "") -> RunOutcome:
+    return RunOutcome("local", RunStatus.EXITED, exit_code=code, stdout=stdout, stderr=stderr)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ def exited(stdout: str = "", code: int = 0) -> RunOutcome:
 def test_what_differs_from_run_to_run_is_no_difference(ours: str, theirs: str) -> None:
     """Times, durations, addresses and what the program is called are left aside."""
     assert difference(exited(ours), exited(theirs), NAMES) == ""
+    assert difference(exited(stderr=ours), exited(stderr=theirs), NAMES) == ""
 
 
 @pytest.mark.parametrize(
@@ -46,13 +47,15 @@ def test_what_differs_from_run_to_run_is_no_difference(ours: str, theirs: str) -
         (exited("tools\n"), exited("apps\n"), "line 1 of stdout is 'tools', at home 'apps'"),
         (exited("in 0x1f\n"), exited("in 0x2f\n"), "line 1 of stdout is 'in 0x1f', at home 'in 0x2f'"),
         (exited("x" * 99), exited(), f"line 1 of stdout is '{'x' * 59}…', at home missing"),
+        (exited("a\n", stderr="b\n"), exited("a\n"), "line 1 of stderr is 'b', at home missing"),
+        (exited("a\n", stderr="b\n"), exited("c\n"), "line 1 of stdout is 'a', at home 'c'"),
         (exited("a", 1), exited("b"), "exit code 1, at home exit code 0"),
         (exited(code=139), STOPPED, "exit code 139 (SIGSEGV), at home still running"),
         (replace(STOPPED, listens=("80/tcp",)), STOPPED, "it listens on 80/tcp, at home on no port"),
     ],
 )
 def test_one_line_says_what_differs(ours: RunOutcome, theirs: RunOutcome, said: str) -> None:
-    """The ending first, then ports, then the first line of stdout that is another one."""
+    """The ending first, then ports, then the first line of stdout, and then of stderr, that is another one."""
     assert difference(ours, theirs, NAMES) == said
 
 
@@ -60,10 +63,15 @@ def test_of_programs_that_go_on_what_both_wrote_is_compared() -> None:
     """One of them had the time to write more."""
     assert difference(replace(STOPPED, stdout="a\nb\nc\nd\n"), replace(STOPPED, stdout="a\nb\nxy")) == ""
     assert difference(replace(STOPPED, stdout="a\nb\nc\nd\n"), replace(STOPPED, stdout="a\nx\ny\nz\n")) != ""
+    assert difference(replace(STOPPED, stderr="a\nb\nc\n"), replace(STOPPED, stderr="a\nx\n")) == ""
     assert difference(STOPPED, STOPPED) == ""
 
 
 LOOKS = '#include <unistd.h>\nint main(void) { return access("/etc/ld.so.cache", F_OK) != 0; }'
+WARNS = (
+    "#include <stdio.h>\nint main(void) { return fputs(fopen("
+    '"/etc/ld.so.cache", "r") ? "there" : "gone", stderr) < 0; }'
+)
 TELLS = '#include <stdio.h>\nint main(void) { return puts(fopen("/etc/ld.so.cache", "r") ? "there" : "gone") < 0; }'
 
 
@@ -74,6 +82,7 @@ TELLS = '#include <stdio.h>\nint main(void) { return puts(fopen("/etc/ld.so.cach
         ("int main(void) { return 4; }", 0, "started, exit code 4"),
         (LOOKS, 3, "not as at home: exit code 1, at home exit code 0"),
         (TELLS, 0, "not as at home: line 1 of stdout is 'gone', at home 'there'"),
+        (WARNS, 0, "not as at home: line 1 of stderr is 'gone', at home 'there'"),
     ],
 )
 def test_a_bundle_of_a_file(project: Path, tmp_path: Path, code: str, exit_code: int, said: str) -> None:
