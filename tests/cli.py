@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from recipes.model import Command
 from recipes.support import shell
 from recipes.support.shell import Completed
 from recipes.tasks import collection
+from recipes.tasks.program import Fromscratch
 
 ROOT = Path(__file__).resolve().parent.parent
 HELLO = '#include <cstdio>\nint main() { std::puts("hello"); }\n'
@@ -42,30 +44,38 @@ def invoke(project: Path, *words: str, **variables: str) -> Completed:
 
 def call(project: Path, *words: str, **variables: str) -> Completed:
     """The same in this process, which has been started already: Invoke's parser, the task, what it prints, its code."""
+    return _called(project, lambda: Program(namespace=collection(project)), ("invoke", *words), variables)
+
+
+def fromscratch(folder: Path, *words: str, **variables: str) -> Completed:
+    """The command of its own in `folder`, in this process. Its caches are below `folder`, too."""
+    variables = {"XDG_CACHE_HOME": str(folder / "cache"), **variables}
+    return _called(folder, Fromscratch, ("fromscratch", *words), variables)
+
+
+def _called(folder: Path, make: Callable[[], Program], words: tuple[str, ...], variables: dict[str, str]) -> Completed:
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors) for errors in ("surrogateescape", "backslashreplace"))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    tasks = collection(project)
     given, started = environment(**variables), time.perf_counter()
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(project)
+        patch.chdir(folder)
         for name in list(os.environ):
             patch.delenv(name)
         for name, value in given.items():
             patch.setenv(name, value)
-        for task in tasks.tasks.values():
-            patch.setattr(task, "help", dict(task.help))  # Invoke takes out of it what it has shown
+        patch.setattr(sys, "argv", list(words))
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", err)
-        code = _ended(Program(namespace=tasks), ["invoke", *words])
+        code = _ended(make())
     for number, handler in handlers.items():
         signal.signal(number, handler)
     seconds = time.perf_counter() - started
-    return Completed(Command(argv(*words), cwd=project), code, _written(out), _written(err), seconds)
+    return Completed(Command(argv(*words[1:]), cwd=folder), code, _written(out), _written(err), seconds)
 
 
-def _ended(program: Program, words: list[str]) -> int:
+def _ended(program: Program) -> int:
     try:
-        program.run(words)
+        program.run()
     except SystemExit as ending:
         return int(ending.code or 0)
     return 0

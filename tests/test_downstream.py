@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -40,18 +39,11 @@ wrong: int = facts.linkage.is_static and Linkage.STATIC
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of a fresh environment into which `pip install .` has put this project and what it depends on."""
+    """The Python of a fresh environment into which `pip install` has put this project and what it depends on."""
     folder = tmp_path_factory.mktemp("downstream")
-    # From a copy: setuptools leaves its own things beside the sources.
-    source = folder / "source"
-    source.mkdir()
-    shutil.copytree(ROOT / "recipes", source / "recipes", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
     shell.check(Command((sys.executable, "-m", "venv", str(folder / "venv"))))
     python = folder / "venv/bin/python"
-    shell.check(Command((str(python), "-m", "pip", "install", "--quiet", "."), cwd=source), timeout=500)
-    shutil.rmtree(source)
+    shell.check(Command((str(python), "-m", "pip", "install", "--quiet", str(ROOT))), timeout=500)
     return python
 
 

@@ -32,23 +32,44 @@ _NO_NEWS = re.compile(r"g?make(\[\d+\])?: (Entering|Leaving) directory")
 
 _lock = threading.RLock()
 _live: Progress | None = None
-quiet = False
+_quiet = False
+_verbose = False
 
 Advance = Callable[[int], None]
 
 
+@contextmanager
+def saying(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
+    """While the block runs: with `quiet` errors and warnings alone, with `verbose` every command, too."""
+    global _quiet, _verbose
+    before = _quiet, _verbose
+    _quiet, _verbose = quiet, verbose
+    try:
+        yield
+    finally:
+        _quiet, _verbose = before
+
+
 def note(text: str) -> None:
     """Write one line to stderr, above the progress display if there is one."""
+    if not _quiet:
+        _write([text])
+
+
+def warn(text: str) -> None:
+    """A note that those who want quiet have to see, too."""
     _write([text])
 
 
 def quote(output: str) -> None:
     """What another program wrote, in lines of its own."""
-    _write(printable.quoted(output))
+    if not _quiet:
+        _write(printable.quoted(output))
 
 
 def hint(text: str) -> None:
-    _write(["", f"hint: {text}"])
+    if not _quiet:
+        _write(["", f"hint: {text}"])
 
 
 def error(message: str, hint: str = "", output: str = "") -> None:
@@ -58,7 +79,7 @@ def error(message: str, hint: str = "", output: str = "") -> None:
 
 
 def _write(lines: list[str]) -> None:
-    if quiet or not lines:
+    if not lines:
         return
     text = printable.page(lines)
     with _lock:
@@ -79,7 +100,7 @@ def progress(title: str, total: int, unit: str = "") -> Iterator[Advance]:
 
     `unit` "bytes" shows megabytes. Off a terminal this does nothing at all. Displays may nest and run side by side.
     """
-    if quiet or not is_terminal():
+    if _quiet or not is_terminal():
         yield lambda step: None
         return
     with _task(title, total or None, bytes=unit == "bytes") as (display, task):
@@ -131,7 +152,7 @@ def activity(title: str) -> Iterator[Callable[[bytes], None]]:
             while not over.wait(0.2):
                 display.update(task, description=printable.line(f"{title}: {shortened(last[0], room)}"))
 
-    shown = not quiet and is_terminal()
+    shown = not _quiet and is_terminal()
     thread = threading.Thread(target=keep_showing if shown else keep_saying, daemon=True)
     thread.start()
     try:

@@ -17,25 +17,13 @@ from recipes.tasks.smallest import bundle, smallest
 from recipes.tasks.verify import inspect, verify
 from recipes.tasks.walkthrough import walkthrough
 
-_TASKS = (
-    build_static,
-    package,
-    bundle,
-    smallest,
-    compare_sizes,
-    verify,
-    walkthrough,
-    inspect,
-    run,
-    debug,
-    dockerfile,
-    export,
-    push,
-    recipes,
-    samples,
-    bases,
-    doctor,
-)
+GROUPS = {
+    "Make an image": (smallest, build_static, bundle, package, debug),
+    "Find out": (verify, inspect, compare_sizes, walkthrough),
+    "Use an image": (run, export, push, dockerfile),
+    "What there is": (doctor, recipes, samples, bases),
+}
+"""All tasks, in the order and under the headings in which `fromscratch --help` has them."""
 
 
 def collection(root: str | Path = ".") -> Collection:
@@ -44,7 +32,8 @@ def collection(root: str | Path = ".") -> Collection:
     if folder.is_file():
         folder = folder.parent
     tasks = Collection()
-    for each in _TASKS:
-        tasks.add_task(each)
+    for group in GROUPS.values():
+        for each in group:
+            tasks.add_task(each)
     tasks.configure({"fromscratch": {"root": str(folder)}})
     return tasks

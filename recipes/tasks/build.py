@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from recipes import errors
 from recipes.support import console
@@ -37,6 +36,7 @@ from recipes.tasks.common import (
 )
 from recipes.tasks.ending import ending_well
 from recipes.tasks.finish import finish, tell_wrong
+from recipes.tasks.task import task
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 
 @task(
-    auto_shortflags=False,
     help={
         "sample": "a name under samples/, a path to a project, or a Go program as module/path/cmd@version",
         "run": "do not run the image; with --engine local no engine is contacted",
@@ -107,7 +106,6 @@ def build_static(
 
 
 @task(
-    auto_shortflags=False,
     positional=["file"],
     help={
         "file": "an already built program, for any CPU",
@@ -153,7 +151,6 @@ def package(
 
 
 @task(
-    auto_shortflags=False,
     help={
         "samples": "names or paths, separated by commas (default: all)",
         "recipes": "names, separated by commas (default: all that this machine can run)",

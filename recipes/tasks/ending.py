@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from invoke.exceptions import Exit
@@ -38,8 +39,7 @@ def ending_well(body: Body) -> Body:
             console.error(error.message, error.hint, getattr(error, "output", ""))
             raise Exit(code=error.exit_code) from error
         except BrokenPipeError:
-            # The reader has gone (`… | head`); python would complain once more when it closes stdout.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _reader_has_left()
             raise Exit(code=0) from None
         except KeyboardInterrupt:
             _stop_all()
@@ -58,6 +58,24 @@ def ending_well(body: Body) -> Body:
             raise Exit(code=code)
 
     return guarded  # type: ignore[return-value]  # same signature, as functools.wraps tells inspect
+
+
+@contextlib.contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """What the block prints may be read to its end or not (`… | head`): neither is an error. Raises: SystemExit."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _reader_has_left()
+        sys.exit(0)
+
+
+def _reader_has_left() -> None:
+    """Python would complain once more when it closes stdout."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _whole(body: Callable[[], Any]) -> Any:

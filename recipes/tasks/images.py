@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from recipes import errors
 from recipes.support import console
@@ -30,6 +29,7 @@ from recipes.tasks.common import (
     show,
 )
 from recipes.tasks.ending import ending_well
+from recipes.tasks.task import task
 
 if TYPE_CHECKING:
     from recipes.model import Descriptor
@@ -40,7 +40,6 @@ _WANTED = ("recipe", "base", "target", "package", *BUILDING, "set_", "max_blob")
 
 
 @task(
-    auto_shortflags=False,
     help={
         "sample": f"{COMMON['folder']}; or a file that is built already",
         "context": "a new folder for all that `docker build` needs: Dockerfile, program and data",
@@ -84,7 +83,6 @@ def dockerfile(
 
 
 @task(
-    auto_shortflags=False,
     help={"sample": "a sample, a folder, or a file that is built already"}
     | {name: COMMON[name] for name in ("recipe", "base", "platform", "engine", "compression", "max_blob", "set_")},
     iterable=["set_"],
@@ -123,7 +121,6 @@ def debug(
 
 
 @task(
-    auto_shortflags=False,
     help={
         "sample": _OR_STORED,
         "to": "FILE.tar, or oci:DIR[:tag] for an OCI layout",
@@ -164,7 +161,6 @@ def export(
 
 
 @task(
-    auto_shortflags=False,
     help={
         "sample": _OR_STORED,
         "to": "HOST/REPOSITORY[:TAG]",

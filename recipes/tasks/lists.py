@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from recipes import errors
 from recipes.tasks.common import choose_recipe, load_each, open_project, platform_of, show, split
 from recipes.tasks.ending import ending_well
+from recipes.tasks.task import task
 
 if TYPE_CHECKING:
     from recipes.bases.lock import Pin
     from recipes.pipeline import Project
 
 
-@task(auto_shortflags=False)
+@task()
 @ending_well
 def recipes(c: Context) -> None:
     """List the recipes, and which of them this machine can run."""
@@ -33,7 +33,7 @@ def recipes(c: Context) -> None:
     show(list_table(("recipe", "for", "what it does", "available"), rows) + "\n")
 
 
-@task(auto_shortflags=False)
+@task()
 @ending_well
 def samples(c: Context) -> None:
     """List the samples."""
@@ -53,7 +53,6 @@ def samples(c: Context) -> None:
 
 
 @task(
-    auto_shortflags=False,
     help={
         "update": "look up what the tags point to now, and write it into bases.lock",
         "bases": "with --update: names or docker://… references, separated by commas (default: all)",
@@ -107,7 +106,7 @@ def _short(digest: str) -> str:
     return digest[:19]
 
 
-@task(auto_shortflags=False)
+@task()
 @ending_well
 def doctor(c: Context) -> None:
     """List what was found on this machine, in which version, and what does not work without the rest."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from recipes import errors
 from recipes.tasks.common import COMMON, one_of, open_project, parse_bytes, platform_of, words
 from recipes.tasks.ending import ending_well
+from recipes.tasks.task import task
 
 
 @task(
-    auto_shortflags=False,
     help={
         "target": "an image of the store, as the tasks print it (hello:gcc-static-scratch; hello is hello:latest), or "
         "a file: oci:DIR[:tag], oci-archive:FILE, docker-archive:FILE",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from recipes import errors
 from recipes.support import console
@@ -30,10 +29,10 @@ from recipes.tasks.common import (
 )
 from recipes.tasks.ending import ending_well
 from recipes.tasks.finish import finish
+from recipes.tasks.task import task
 
 
 @task(
-    auto_shortflags=False,
     help={
         "target": "a sample, or an already built program, for any CPU",
         "from_": "where to take its libraries from: a base or rootfs:DIR (default: this machine, if it built it)",
@@ -109,7 +108,6 @@ def bundle(
 
 
 @task(
-    auto_shortflags=False,
     help={
         "target": "a sample, or an already built program, for any CPU",
         "from_": "where to take a bundle's libraries from: a base or rootfs:DIR (default: as for `bundle`)",

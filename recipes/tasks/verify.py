@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from recipes import errors
 from recipes.tasks.common import (
@@ -26,6 +25,7 @@ from recipes.tasks.common import (
     split,
 )
 from recipes.tasks.ending import ending_well
+from recipes.tasks.task import task
 
 if TYPE_CHECKING:
     from recipes.model import Platform
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 
 @task(
-    auto_shortflags=False,
     help={
         "target": f"{COMMON['folder']}; or a file, or a whole image (docker-daemon:…, docker-archive:…, oci:…, "
         "oci-archive:…, docker://…), which is not executed",
@@ -97,7 +96,6 @@ def verify(
 
 
 @task(
-    auto_shortflags=False,
     help={
         "target": f"{COMMON['folder']}; or a file, which is not executed",
         "build_target": COMMON["target"],

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from recipes import errors
 from recipes.tasks.common import COMMON, choose_engine, ensure_assembler, one_of, open_project, show, write
 from recipes.tasks.ending import ending_well
+from recipes.tasks.task import task
 
 
 @task(
-    auto_shortflags=False,
     help={
         "format": "text or markdown",
         "output": "write there instead of to stdout",

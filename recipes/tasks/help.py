@@ -1,0 +1,119 @@
+"""What `--help` prints: a task's words, options and examples, in columns that fit the terminal."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from invoke.parser.argument import Argument
+
+_SECTIONS = {
+    "What is built": ("samples", "recipe", "recipes", "target", "package", "build", "option"),
+    "The image": (
+        "base",
+        "bases",
+        "from",
+        "dlopen",
+        "with",
+        "install",
+        "set",
+        "platform",
+        "compression",
+        "max-blob",
+    ),
+    "The trial run": ("run", "engine", "args", "stdin", "expect", "expect-exit", "serves", "reference"),
+    "What is printed": ("plan", "format", "sort", "output", "jobs", "quiet", "verbose", "help"),
+}
+"""The order of options, the same in every task. Before them stand those that no other task has."""
+
+_VALUES = {
+    "args": "WORDS",
+    "context": "DIR",
+    "dlopen": "LIBRARY",
+    "expect": "TEXT",
+    "expect-exit": "CODE",
+    "from": "ROOT",
+    "jobs": "N",
+    "max-blob": "SIZE",
+    "memory": "SIZE",
+    "option": "WORD",
+    "output": "FILE",
+    "platform": "OS/ARCH",
+    "serves": "SECONDS",
+    "set": "KEY=VALUE",
+    "sort": "COLUMN",
+    "stdin": "TEXT",
+    "to": "WHERE",
+    "with": "PATH",
+}
+"""What an option takes, where its own name does not say it."""
+
+_WIDEST = 100
+_LEFT = 24
+"""So many columns the names take at most; where one is longer, its text begins on the next line."""
+
+
+def render_task(program: str, name: str, text: str, arguments: Sequence[Argument]) -> str:
+    """The help of the task `name` of `program`; `text` is its docstring: a sentence, and examples below it."""
+    sentence, _, examples = inspect.cleandoc(text).partition("\n\n")
+    words = [each for each in arguments if each.positional]
+    usage = " ".join((program, name, *(each.names[0].upper() for each in words), "[OPTIONS]"))
+    parts = [f"Usage: {usage}\n", "\n".join(_wrapped(sentence, _width())) + "\n"]
+    if words:
+        parts.append(columns((each.names[0].upper(), _text(each, program)) for each in words))
+    for title, options in _sections([each for each in arguments if not each.positional]):
+        parts.append(f"{title}\n{columns((spec(each), _text(each, program)) for each in options)}")
+    if examples:
+        lines = (f"  {program} {line.strip()}\n" for line in examples.splitlines()[1:])
+        parts.append("Examples\n" + "".join(lines))
+    return "\n".join(parts)
+
+
+def _sections(options: Sequence[Argument]) -> Iterable[tuple[str, list[Argument]]]:
+    by_name = {each.names[0]: each for each in options}
+    known = {name for names in _SECTIONS.values() for name in names}
+    yield from _filled("Of this task alone", [each for name, each in by_name.items() if name not in known])
+    for title, names in _SECTIONS.items():
+        yield from _filled(title, [by_name[name] for name in names if name in by_name])
+
+
+def _filled(title: str, options: list[Argument]) -> Iterable[tuple[str, list[Argument]]]:
+    if options:
+        yield title, options
+
+
+def spec(option: Argument) -> str:
+    """`-h, --help`, `--[no-]run`, `--recipe RECIPE` or `--serves[=SECONDS]`."""
+    long, *short = (f"-{name}" if len(name) == 1 else f"--{name}" for name in option.names)
+    if option.kind is bool:
+        return ", ".join((*short, f"--[no-]{option.names[0]}" if option.default else long))
+    value = _VALUES.get(option.names[0], option.names[0].upper())
+    return f"{long}[={value}]" if option.optional else f"{long} {value}"
+
+
+def _text(option: Argument, program: str) -> str:
+    return str(option.help or "").replace("`invoke ", f"`{program} ")
+
+
+def columns(pairs: Iterable[tuple[str, str]], left: int = _LEFT) -> str:
+    """Names, and what they mean beside them, indented by two."""
+    lines = []
+    for name, text in pairs:
+        first, *rest = _wrapped(text, _width() - left - 4) or [""]
+        alone = len(name) > left
+        lines += [f"  {name}"] if alone else []
+        lines.append(f"  {'' if alone else name:{left}}  {first}".rstrip())
+        lines += [f"{'':{left + 4}}{line}" for line in rest]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
+def _width() -> int:
+    return min(_WIDEST, shutil.get_terminal_size().columns)
