@@ -764,6 +764,8 @@ class Comparison:
     unavailable: tuple[Unavailable, ...] = ()
     failed: tuple[Unavailable, ...] = ()
     """Cells that should have worked and did not: they decide the exit code."""
+    defaults: frozenset[tuple[str, Platform, str]] = frozenset()
+    """(sample, platform, recipe): what is built where no recipe is named. Of two images of one size it is taken."""
 
 
 @dataclass(frozen=True, slots=True)

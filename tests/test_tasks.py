@@ -126,7 +126,7 @@ def test_the_matrix_as_json(project: Path) -> None:
     assert done.exit_code == 6  # it was asked for by name, and did not stop the others
 
 
-@pytest.mark.parametrize("style", ["simple", "github", "html", "csv", "json", "latex", "tsv"])
+@pytest.mark.parametrize("style", ["overview", "long", "simple", "github", "html", "csv", "json", "latex", "tsv"])
 def test_formats(shared_project: Path, tmp_path: Path, style: str) -> None:
     """The same numbers in every format, on stdout or in a file."""
     words = ("compare-sizes", "--no-run", "--bases=scratch", "--recipes=zig-static-small", f"--format={style}")
@@ -386,7 +386,7 @@ def test_names(project: Path, name: str) -> None:
     assert (project / "-image \n'.tar").stat().st_size > row["binary_bytes"] / 5
 
 
-@pytest.mark.parametrize("style", ["simple", "csv", "html", "json"])
+@pytest.mark.parametrize("style", ["overview", "long", "simple", "csv", "html", "json"])
 def test_bytes_that_are_no_text(project: Path, style: str) -> None:
     """A folder's name may hold any, and a strict stdout does not mind: each byte is written out."""
     add(project, "\udcff\udcfe", HELLO)

@@ -34,7 +34,7 @@ def render_page(comparison: Comparison, sort: str = "image") -> str:
         "ratio": units.ratio,
         "remark": remark,
         "label": partial(label, comparison=comparison),
-        "smallest": smallest,
+        "smallest": partial(smallest, comparison=comparison),
     }
     page = environment.get_template("comparison.html")
     return page.render(groups=arrange(comparison.rows, sort), notes=not_compared(comparison, True))

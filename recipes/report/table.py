@@ -1,4 +1,4 @@
-"""The comparison as a table: grouped by sample, smallest first, the smallest that runs marked.
+"""The comparison as a table: grouped by sample, smallest first, the smallest that runs marked, what fails below it.
 
 The only importer of tabulate. Nothing is parsed as a number on the way, so the tag `3.20` stays `3.20`.
 """
@@ -34,11 +34,17 @@ SORT_KEYS = ("image", "binary", "download", "overhead", "recipe", "base", "linka
 
 _REASON_WIDTH = 48
 
+_PLACES = {True: 0, None: 1, False: 2}
+"""Where a row stands by whether it runs."""
+
 _BARRED = ("jira", "asciidoc")
 """Formats in which a bar ends the cell; Markdown's are in `_MARKDOWN`."""
 
 _MARKDOWN = ("github", "pipe")
 _MARKUP = re.compile(r"[\\`\[\]|]")
+
+_OWN = ("overview", "long", "html", "json", "csv")
+"""Formats that are not tabulate's."""
 
 _ESCAPING = {"unsafehtml": "html", "latex_raw": "latex"}
 """tabulate's formats in which a cell may be markup, and those in which it is text."""
@@ -48,12 +54,12 @@ def formats() -> tuple[str, ...]:
     """Every name that `--format` takes."""
     from tabulate import tabulate_formats
 
-    return ("json", "csv", "html", *(name for name in tabulate_formats if name != "html"))
+    return (*_OWN, *(name for name in tabulate_formats if name != "html"))
 
 
 def check_format(name: str) -> None:
     """Raises: BadInput for a format that is not known."""
-    if name not in ("simple", "json", "csv", "html") and name not in formats():
+    if name not in (*_OWN, "simple") and name not in formats():
         raise errors.unknown("format", name, formats())
 
 
@@ -82,9 +88,26 @@ def arrange(rows: Iterable[SizeRow], sort: str = "image") -> list[list[SizeRow]]
     return [sorted(group, key=key) for _, group in groupby(ordered, key=_group)]
 
 
-def smallest(rows: Iterable[SizeRow]) -> SizeRow | None:
+def for_readers(comparison: Comparison, sort: str = "image") -> list[list[SizeRow]]:
+    """As `arrange`; but what fails is below all that runs, and of images of one size the one to take stands first."""
+
+    def key(row: SizeRow) -> tuple[int, int, bool]:
+        if sort != "image":
+            return _PLACES[row.runs], 0, False
+        return _PLACES[row.runs], row.image.image_bytes, not _is_default(row, comparison)
+
+    return [sorted(group, key=key) for group in arrange(comparison.rows, sort)]
+
+
+def by_size(rows: Iterable[SizeRow], comparison: Comparison) -> list[SizeRow]:
+    """Those that run, smallest image first; of two of one size that of the default recipe."""
+    running = [row for row in rows if row.runs]
+    return sorted(running, key=lambda row: (row.image.image_bytes, not _is_default(row, comparison)))
+
+
+def smallest(rows: Iterable[SizeRow], comparison: Comparison) -> SizeRow | None:
     """The row with the smallest image that runs; None where none does."""
-    return min((row for row in rows if row.runs), key=lambda row: row.image.image_bytes, default=None)
+    return next(iter(by_size(rows, comparison)), None)
 
 
 def render(comparison: Comparison, style: str = "simple", sort: str = "image", verbose: bool = False) -> str:
@@ -93,11 +116,15 @@ def render(comparison: Comparison, style: str = "simple", sort: str = "image", v
     With several platforms the sample's column says which.
     """
     lines: list[Sequence[str]] = []
-    for group in arrange(comparison.rows, sort):
+    for group in for_readers(comparison, sort):
         if lines and style == "simple":
             lines.append([""] * len(COLUMNS))
-        lines += _cells(group, label(group[0], comparison), verbose)
+        lines += cells(group, comparison, verbose)
     return _tabulate(COLUMNS, lines, style, _ALIGNMENT if lines else None)
+
+
+def recipe_of(row: SizeRow) -> str:
+    return row.program.build.recipe or "prebuilt"
 
 
 def label(row: SizeRow, comparison: Comparison) -> str:
@@ -170,15 +197,16 @@ def no_formula(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
-def _cells(group: Sequence[SizeRow], label: str, verbose: bool) -> Iterator[Sequence[str]]:
-    best = smallest(group)
+def cells(group: Sequence[SizeRow], comparison: Comparison, verbose: bool = False) -> Iterator[Sequence[str]]:
+    """For each row of one sample the texts that stand below `COLUMNS`."""
+    best = smallest(group, comparison)
     unit = best.image.image_bytes if best else 0
     for row in group:
         image = row.image
         mark = " *" if row is best else ""
         yield (
-            label,
-            row.program.build.recipe or "prebuilt",
+            label(row, comparison),
+            recipe_of(row),
             row.program.facts.linkage.value,
             image.base.name + mark,
             str(row.verdict.status),
@@ -204,6 +232,10 @@ def _runs(row: SizeRow, verbose: bool) -> str:
     remark = ran.remark(row)
     answer = f"no: {why}" if not row.runs else f"yes, {remark}" if remark else "yes"
     return f"{answer} (WRONGLY PREDICTED)" if row.disagrees else answer
+
+
+def _is_default(row: SizeRow, comparison: Comparison) -> bool:
+    return (row.program.name, row.image.platform, row.program.build.recipe) in comparison.defaults
 
 
 def _group(row: SizeRow) -> tuple[str, Platform]:

@@ -8,7 +8,8 @@ turns one around, and a newline in a file's name begins a line that looks like o
   no care where it is put into a sentence, so none can be forgotten.
 - What has lines of its own, such as a compiler's message, is `quoted`: without colours, each line made safe and
   indented, so that none of it begins where our lines begin.
-- stdout has one door, `tasks.common.show`, which writes `text`: newlines and tabs go through, nothing else invisible.
+- stdout has one door, `tasks.common.show`, which writes `text`: newlines and tabs go through, nothing else invisible;
+  or lines of `Span`, whose colours are put around what was made safe.
 - JSON holds the raw text, as its own escapes are plain ASCII.
 """
 
@@ -16,11 +17,26 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 _COLOUR = re.compile(r"(?:\x1b\[|\x9b)[0-9;:]*m")
 _SEEN = ("Zs", "Co")
 """Categories that `str.isprintable` refuses and that steer nothing: spaces, and what fonts define for themselves."""
+
+
+_CODES = {"good": "32", "bad": "31", "strong": "1", "quiet": "2"}
+"""Source: ECMA-48, "SGR"."""
+
+
+class Span(NamedTuple):
+    """A part of a line, and how it looks on a terminal: a key of `_CODES`, or "" for as it is."""
+
+    text: str
+    style: str = ""
+
+
+Line = Sequence[Span]
 
 
 def line(value: str) -> str:
@@ -36,6 +52,19 @@ def text(value: str) -> str:
 def page(lines: Iterable[str]) -> str:
     """The lines of a report as one text that ends in a newline."""
     return "".join(f"{line(each)}\n" for each in lines)
+
+
+def painted(lines: Iterable[Line], *, colours: bool) -> str:
+    """The lines of a report as `page` has them, with escape sequences of ours alone; without `colours` none at all."""
+    return "".join(f"{''.join(_paint(span, colours) for span in each).rstrip()}\n" for each in lines)
+
+
+def width(value: str) -> int:
+    """How many columns of a terminal a safe line takes. Source: Unicode Standard Annex #11."""
+    if value.isascii():
+        return len(value)
+    shown = (each for each in value if not unicodedata.combining(each))
+    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in shown)
 
 
 def plain(output: str) -> str:
@@ -71,6 +100,11 @@ def _visible(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # how Python keeps a byte that is not text
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode()
+
+
+def _paint(span: Span, colours: bool) -> str:
+    text = line(span.text)
+    return f"\x1b[{_CODES[span.style]}m{text}\x1b[0m" if colours and span.style and text.strip() else text
 
 
 def _octal(character: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
@@ -28,6 +28,7 @@ from recipes.tasks.common import (
     named_recipe,
     one_of,
     open_project,
+    paint,
     platform_of,
     platforms_of,
     show,
@@ -40,7 +41,7 @@ from recipes.tasks.task import task
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
-    from recipes.model import Platform, Sample, Unavailable
+    from recipes.model import Comparison, Platform, Sample, Unavailable
     from recipes.pipeline import Project
 
 
@@ -156,7 +157,7 @@ def package(
         "recipes": "names, separated by commas (default: all that this machine can run)",
         "bases": "names or references, separated by commas (default: all that are available)",
         "sort": "image, binary, download, overhead, recipe, base or linkage",
-        "format": "simple, github, html, csv, json or any other of tabulate's formats",
+        "format": "overview (default), long (default for one sample), html, json, csv, github or another of tabulate's",
         "output": "write there instead of to stdout",
         "run": "run nothing: report verdicts only",
         "verbose": "whole reasons instead of shortened ones",
@@ -181,7 +182,7 @@ def compare_sizes(
     expect_exit: str | None = None,
     serves: str | None = None,
     sort: str = "image",
-    format: str = "simple",  # noqa: A002  # the option's name
+    format: str = "",  # noqa: A002  # the option's name
     output: str = "",
     platform: str = "",
     engine: str = "auto",
@@ -203,7 +204,7 @@ def compare_sizes(
     from recipes.report import table
     from recipes.workflows import matrix
 
-    table.check_format(format)
+    table.check_format(format or "long")
     table.check_sort(sort)
     project, wanted = open_project(c, compression, jobs=jobs, max_blob=max_blob), platforms_of(platform)
     trial = Trial(args, stdin, expect, expect_exit, serves)
@@ -225,7 +226,7 @@ def compare_sizes(
         named=frozenset((*split(recipes), *split(bases))),
     )
     comparison = replace(comparison, failed=(*broken, *comparison.failed))
-    write(output, _render_comparison(comparison, format, sort, verbose))
+    _tell(comparison, format or ("long" if len(programs) == 1 else "overview"), sort, output, verbose)
     for line in table.not_compared(comparison, verbose) if format == "csv" else ():
         console.note(line)
     wrong = tell_wrong(comparison.rows)
@@ -271,7 +272,25 @@ def _print_plan(project: Project, sample: Sample, recipe: Recipe, platform: Plat
         show(f"{step.pasted}\n")
 
 
-def _render_comparison(comparison: Any, style: str, sort: str, verbose: bool) -> str:
+def _tell(comparison: Comparison, style: str, sort: str, output: str, verbose: bool) -> None:
+    """The comparison in the format `style`, on stdout or in the file `output`."""
+    if style not in ("overview", "long"):
+        write(output, _render_comparison(comparison, style, sort, verbose))
+        return
+    from recipes.report.overview import long, overview
+    from recipes.support.printable import painted
+    from recipes.support.terminal import Screen, screen
+
+    where = Screen() if output else screen()
+    room = None if verbose else where.width
+    lines = overview(comparison, sort, room) if style == "overview" else long(comparison, sort, room, verbose)
+    if output:
+        write(output, painted(lines, colours=False))
+    else:
+        paint(lines, colours=where.colours)
+
+
+def _render_comparison(comparison: Comparison, style: str, sort: str, verbose: bool) -> str:
     if style == "json":
         from recipes.report.document import comparison_document, dumps
 

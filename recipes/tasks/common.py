@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -308,6 +308,12 @@ def is_stored(project: Project, target: str) -> bool:
 def show(text: str) -> None:
     """Results on stdout, at once. It has no other door: what would steer a terminal is written out."""
     sys.stdout.write(printable.text(text))
+    sys.stdout.flush()
+
+
+def paint(lines: Iterable[printable.Line], *, colours: bool) -> None:
+    """The lines of a report on stdout, with colours of ours alone."""
+    sys.stdout.write(printable.painted(lines, colours=colours))
     sys.stdout.flush()
 
 

@@ -41,7 +41,8 @@ def compare_platforms(
         )
 
     rows = tuple(row for part in parts for row in part.rows)
-    return Comparison(rows, gather(lambda part: part.unavailable), gather(lambda part: part.failed))
+    defaults = frozenset[tuple[str, Platform, str]]().union(*(part.defaults for part in parts))
+    return Comparison(rows, gather(lambda part: part.unavailable), gather(lambda part: part.failed), defaults)
 
 
 def compare(
@@ -81,7 +82,10 @@ def compare(
     unavailable = [Unavailable(name, error.message, error.exit_code) for name, error in missing.items()]
     failed = [Unavailable(name, _explain(error), error.exit_code) for name, error in sorted(matrix.failed.items())]
     failed += [entry for entry in unavailable if entry.name in named]
-    return Comparison(tuple(matrix.rows), tuple(unavailable), tuple(failed))
+    defaults = frozenset(
+        (sample.name, platform, compiling.default(sample, platform, project.workspace).name) for sample in samples
+    )
+    return Comparison(tuple(matrix.rows), tuple(unavailable), tuple(failed), defaults)
 
 
 @dataclass(frozen=True, slots=True)

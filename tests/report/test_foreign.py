@@ -26,7 +26,8 @@ from recipes.model import (
     Verification,
     WalkStep,
 )
-from recipes.report import document, html, pushed, smallest, summary, table, verdict, walkthrough
+from recipes.report import document, html, overview, pushed, smallest, summary, table, verdict, walkthrough
+from recipes.support.printable import painted
 from tests.report.rows import AMD64, EVERYTHING, NOT_RUN, NOT_STARTED, RAN, full, row
 
 EVIL = "error: a\r\nerror: forged\n\x1b]0;t\x07\x1b[2J\x1b[31m\x9b1m\x7f\t\u202e\u2028\u200b\ufeff\udc9b\ud800`<b>|"
@@ -106,12 +107,14 @@ REPORTS: dict[str, Callable[[], str]] = {
     "step": lambda: walkthrough.render_step(STEP),
     "steps": lambda: walkthrough.render_summary((STEP,)),
     "walkthrough": lambda: walkthrough.render_markdown((STEP,)),
+    "overview": lambda: painted(overview.overview(COMPARISON, room=100), colours=False),
+    "long": lambda: painted(overview.long(COMPARISON, verbose=True), colours=False),
     "page": lambda: html.render_page(COMPARISON),
     "csv": lambda: document.render_csv(COMPARISON),
     **{
         style: lambda style=style: table.render(COMPARISON, style, verbose=True)  # type: ignore[misc]
         for style in table.formats()
-        if style not in ("json", "csv")
+        if style not in ("overview", "long", "json", "csv")
     },
 }
 

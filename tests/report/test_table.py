@@ -60,12 +60,12 @@ def test_grouped_by_sample_smallest_first() -> None:
 
 
 def test_the_smallest_that_runs_is_marked() -> None:
-    """A smaller image that does not run is not marked, and ratios are against the one that does."""
+    """A smaller image that does not run is not marked and stands below; ratios are against the one that does."""
     lines = cells(
         [row(recipe="gcc-dynamic", size=100, verdict=FAILS, run=NOT_STARTED), row(size=1000), row(base="b", size=2000)]
     )
-    assert [line[3] for line in lines] == ["scratch", "scratch *", "b"]
-    assert [line[-1] for line in lines] == ["0.10×", "1.00×", "2.00×"]
+    assert [line[3] for line in lines] == ["scratch *", "b", "scratch"]
+    assert [line[-1] for line in lines] == ["1.00×", "2.00×", "0.10×"]
 
 
 def test_where_nothing_runs_nothing_is_marked() -> None:
