@@ -518,7 +518,7 @@ class _Symbols:
                 yield from [(info >> 8, info & 0xFF, lazy) for info in named]
 
     def _tables(self, *, relative: bool = False) -> Iterator[tuple[bytes, str, bool]]:
-        """The tables of relocations, piece by piece: the bytes, how they are packed, and whether they may wait for calls.
+        """The tables of relocations, piece by piece: the bytes, how they are packed, whether they may wait for calls.
 
         What a linker has counted as relative is left out, but for the last one where `relative` is asked for.
         """

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from recipes.architecture import architecture as row_of
+from recipes.architecture import Kind, kinds_of
 from recipes.elf.dynamic import Dynamic, read_dynamic
 from recipes.elf.segments import Reader, TruncatedSegment, read_file_header, read_header
 from recipes.errors import NotElf, TruncatedElf
 from recipes.loader.glibc import GlibcLoader
-from recipes.loader.glibcpaths import absolute
+from recipes.loader.glibcpaths import HWCAPS_SINCE, absolute, release_number
 from recipes.loader.loading import LoaderKind, Loading, Problem
 from recipes.loader.musl import MuslLoader
 from recipes.loader.objects import Object, Objects, cut_within_a_page, objects_of
@@ -37,14 +37,15 @@ def explain(
     argv0: str = "",
     workdir: str = "/",
     checks: bool = True,
+    kind: Kind | None = None,
 ) -> Loading:
     """What happens between exec and the program's own code when `program` stands in `root` as `path`.
 
     A `Dynamic` is taken as it is: with its symbols, please. `env` is the image's.
     Without `checks` it is only asked which libraries are loaded, as far as the loader's rules have these apart.
     A `platform` variant such as v3 or z14 is the CPU's level; without one it is the baseline, so that glibc-hwcaps
-    folders are not looked into. `workdir` is where names without a leading slash are looked up; `argv0` is what the
-    program is called, if that is not `path`.
+    folders are not looked into. `kind` says more exactly what machine it is. `workdir` is where names without a leading
+    slash are looked up; `argv0` is what the program is called, if that is not `path`.
 
     Raises: NotElf, TruncatedElf.
     """
@@ -58,20 +59,18 @@ def explain(
     secure = root.lends_rights(absolute(path, workdir))
     # Whoever starts such a program is not to choose what it loads. Source: ld.so(8), "secure-execution mode".
     settings = {name: value for name, value in dict(env).items() if not (secure and name in _OF_THE_STARTER)}
-    kind = _kind(objects, loader)
-    if kind == "unknown":
+    of = _kind(objects, loader)
+    if of == "unknown":
         where = Searched(dynamic.interpreter, "PT_INTERP", "neither glibc's loader nor musl's")
         return Loading("unknown", (Library(dynamic.interpreter, loader.path, path, (where,)),))
-    if kind == "glibc":
-        levels = [name.removeprefix("x86-64-") for name in row_of(platform.architecture).hwcaps]
-        level = 2 + levels.index(platform.variant) if platform.variant in levels else 1
+    if of == "glibc":
         started = GlibcLoader(
             objects,
             dynamic,
             loader,
             path=path,
             argv0=argv0 or path,
-            level=level,
+            kind=kind or kinds_of(dynamic.machine, platform.variant)[0],
             env=settings,
             workdir=workdir,
             secure=secure,
@@ -82,6 +81,15 @@ def explain(
     if not loader.cut:
         return loading
     return replace(loading, doubts=(cut_within_a_page(loader, dynamic.interpreter, path), *loading.doubts))
+
+
+def checks_cpu_level(root: RootFs, interpreter: str) -> bool:
+    """Whether the loader at a path of the root refuses what asks for a better CPU, as glibc's does since 2.33."""
+    if loader_kind(root, interpreter) != "glibc":
+        return False
+    objects = objects_of(root)
+    loader = objects.load(interpreter)
+    return not isinstance(loader, str) and release_number(objects.release(loader)) >= HWCAPS_SINCE
 
 
 def loader_kind(root: RootFs, interpreter: str) -> LoaderKind:

@@ -10,9 +10,18 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from recipes.architecture import of_elf_machine
+from recipes.architecture import Kind, of_elf_machine
 from recipes.elf.dynamic import Dynamic, Import, NeededVersion
-from recipes.loader.glibcpaths import LinkMap, absolute, machine_of, own_paths, release_number, runpath, system_folders
+from recipes.loader.glibcpaths import (
+    HWCAPS_SINCE,
+    LinkMap,
+    absolute,
+    machine_of,
+    own_paths,
+    release_number,
+    runpath,
+    system_folders,
+)
 from recipes.loader.loading import Loading, Problem, ProblemCode
 from recipes.loader.objects import LoadAttempt, Object, Objects, cut_within_a_page
 from recipes.loader.preload import PRELOAD_FILE, preloads
@@ -38,7 +47,7 @@ class GlibcLoader:
         *,
         path: str,
         argv0: str,
-        level: int,
+        kind: Kind,
         env: Mapping[str, str],
         workdir: str,
         secure: bool = False,
@@ -49,7 +58,7 @@ class GlibcLoader:
         self._env = env
         folders = system_folders(objects.content(loader.path))
         self._release = release_number(objects.release(loader))
-        self._machine = machine_of(folders, level, program.machine, self._release, secure)
+        self._machine = machine_of(folders, kind, program.machine, self._release, secure)
         origin = posixpath.dirname(objects.root.resolve(path) or path) or "/"
         self._program = LinkMap("", {""}, program, None, origin, path)
         interpreter = program.interpreter or loader.path
@@ -82,7 +91,7 @@ class GlibcLoader:
             if lost:  # it gives up before it looks at versions
                 del self._warnings[warned:]
             self._check_relocations()
-            levels = tuple(self._levels())
+            levels = tuple(self._levels()) if self._release >= HWCAPS_SINCE else ()
             if not self._problems and not self._doubts:  # it gives up before it looks for symbols
                 self._check_symbols()
                 self._check_bare_libraries()
@@ -94,7 +103,14 @@ class GlibcLoader:
         problems = (*self._problems, *levels)
         later = () if self._problems else tuple(self._later)
         libraries, warnings = tuple(self._libraries.values()), tuple(self._warnings)
-        return Loading("glibc", libraries, problems, warnings, later, tuple(self._doubts))
+        return Loading("glibc", libraries, problems, warnings, later, tuple(self._doubts), self._uses_platform())
+
+    def _uses_platform(self) -> bool:
+        """Whether a name or a path has $PLATFORM in it."""
+        texts = [self._env.get("LD_LIBRARY_PATH"), self._env.get("LD_PRELOAD")]
+        for known in self._maps:
+            texts += (known.dynamic.rpath, known.dynamic.runpath, *known.dynamic.needed)
+        return any("PLATFORM" in text for text in texts if text)
 
     def _told_to_print(self) -> Problem | None:
         """The variables with which it prints and ends. Source: glibc, `elf/rtld.c`, `process_envvars`."""

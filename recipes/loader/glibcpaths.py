@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from recipes.architecture import of_elf_machine
+from recipes.architecture import Kind, of_elf_machine
 from recipes.elf.dynamic import Dynamic
 from recipes.loader.objects import Object
 
@@ -20,6 +20,8 @@ _TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-
 _FOLDERS = re.compile(rb"(?<![!-~])(?:/(?:[!-.0-9;-~]++/)++\0)+")
 _OTHERS_DEFAULT = ("/lib64/", "/usr/lib64/")
 _TLS_MARK = 1 << 63
+HWCAPS_SINCE = (2, 33)
+"""The release of glibc that brought glibc-hwcaps, and with them the check of what a file asks of the CPU."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,18 +98,25 @@ def release_number(text: str) -> tuple[int, ...]:
 
 @lru_cache(maxsize=64)
 def machine_of(
-    system_folders: tuple[str, ...], level: int, number: int, release: tuple[int, ...], secure: bool = False
+    system_folders: tuple[str, ...], kind: Kind, number: int, release: tuple[int, ...], secure: bool = False
 ) -> Machine:
-    """What a loader of a release of glibc knows on a CPU of that level and ELF number.
+    """What a loader of a release of glibc knows on a kind of machine whose CPU has that ELF number.
 
     Source: glibc, `_dl_important_hwcaps`, which knows glibc-hwcaps from 2.33 and the older names up to 2.36;
     `search_cache`, which knows these up to 2.39.
     """
-    row = of_elf_machine(number)
-    names = [*row.legacy_hwcaps, *filter(None, (row.at_platform,)), "tls"] if release < (2, 37) else []
-    marks = sum(row.legacy_hwcaps.values()) | row.platform_mark | _TLS_MARK if release < (2, 40) else 0
-    hwcaps = row.hwcaps[: level - 1][::-1] if release >= (2, 33) else ()
-    return Machine(system_folders, hwcaps, _together(names), marks, level, row.at_platform, secure)
+    hardware = dict(kind.legacy_hwcaps)
+    names = [*hardware, *filter(None, (kind.at_platform,)), "tls"] if release < (2, 37) else []
+    marks = sum(hardware.values()) | kind.platform_mark | _TLS_MARK if release < (2, 40) else 0
+    hwcaps = of_elf_machine(number).hwcaps[: kind.level - 1][::-1] if release >= HWCAPS_SINCE else ()
+    return Machine(system_folders, hwcaps, _together(names), marks, kind.level, kind.at_platform, secure)
+
+
+@lru_cache(maxsize=16)
+def folders_for_some(kinds: tuple[Kind, ...]) -> tuple[str, ...]:
+    """The names, below a folder that is searched, of those that some releases look into on some of these machines."""
+    names = {name for kind in kinds for name in (kind.at_platform, *dict(kind.legacy_hwcaps)) if name}
+    return ("glibc-hwcaps", "tls", *sorted(names))
 
 
 def _together(names: Sequence[str]) -> tuple[str, ...]:

@@ -56,3 +56,5 @@ class Loading:
     warnings: tuple[str, ...] = ()
     later: tuple[Problem, ...] = ()
     doubts: tuple[Problem, ...] = ()
+    uses_platform: bool = False
+    """whether a path names glibc's $PLATFORM, which is another one on another kind of machine"""

@@ -99,6 +99,7 @@ class Objects:
         self._files: dict[str, bytes] = {}
         self._releases: dict[int, str] = {}
         self._caches: dict[bool, LdCache | None] = {}
+        self._entries: dict[tuple[str, tuple[str, ...]], bool] = {}
         self.searches: dict[object, tuple[LoadAttempt, str, tuple[Searched, ...]]] = {}
         self.lacking: dict[object, list[Import]] = {}
         self.subfolders: dict[object, tuple[str, ...]] = {}
@@ -126,6 +127,13 @@ class Objects:
         """Whether opening it does not fail with EACCES; what is not there fails otherwise."""
         root = self.root
         return root.may_read(path) if root.exists(path) else not root.barrier(path)
+
+    def has_any(self, folder: str, names: tuple[str, ...]) -> bool:
+        """Whether a folder has an entry of one of the names."""
+        key = (folder, names)
+        if key not in self._entries:
+            self._entries[key] = any(self.root.exists(f"{folder}/{name}") for name in names)
+        return self._entries[key]
 
     def error_of(self, path: str) -> int:
         """Why opening a path fails: Linux's number; 0 where it does not."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass, replace
 
-from recipes.architecture import architecture
-from recipes.loader.explain import explain
-from recipes.loader.glibcpaths import absolute
+from recipes.architecture import Kind, architecture, kinds_of
+from recipes.loader.explain import checks_cpu_level, explain
+from recipes.loader.glibcpaths import absolute, folders_for_some
 from recipes.loader.loading import Loading as Loaded
 from recipes.loader.loading import Problem
 from recipes.loader.objects import objects_of
-from recipes.model import Finding, Level, Library, Linkage, Platform
+from recipes.model import Finding, Level, Library, Linkage
 from recipes.rootfs.accounts import Account, UnknownAccount, look_up
 from recipes.rootfs.root import RootFs
 from recipes.verdict.subject import Root, Subject, read_text
@@ -161,8 +161,8 @@ def load(subject: Subject) -> Loading:
         return Loading((_interpreter_missing(subject, subject.facts.interpreter),))
     if not isinstance(root, RootFs):
         return Loading(known=False)
-    found = _explain(subject, subject.platform)
-    better = _on_better_machines(subject, found)
+    found = _explain(subject, _kinds(subject)[0])
+    better = _on_other_machines(subject, found)
     # linux/amd64 without a variant says nothing of the machine that it will run on.
     doubtful = () if subject.platform.variant else ("cpu-level",)
     failing = [each for each in (found, *better) if any(problem.code not in doubtful for problem in each.problems)]
@@ -178,33 +178,43 @@ def load(subject: Subject) -> Loading:
     return Loading(findings, found.libraries, known=known)
 
 
-def _explain(subject: Subject, platform: Platform) -> Loaded:
+def _explain(subject: Subject, kind: Kind) -> Loaded:
     assert isinstance(subject.root, RootFs)
     return explain(
         subject.traits.dynamic,
         subject.root,
         env=subject.env,
-        platform=platform,
+        platform=subject.platform,
+        kind=kind,
         path=subject.entry,
         argv0=subject.argv0,
         workdir=subject.workdir,
     )
 
 
-def _on_better_machines(subject: Subject, found: Loaded) -> tuple[Loaded, ...]:
-    """What the loader does at each higher level of a platform without one, where the root has libraries for them."""
-    root, platform = subject.root, subject.platform
-    levels = [name.removeprefix("x86-64-") for name in architecture(platform.architecture).hwcaps]
-    if not levels or platform.variant or found.loader != "glibc" or not isinstance(root, RootFs):
+def _kinds(subject: Subject) -> tuple[Kind, ...]:
+    """The kinds of machines that the platform may mean. Without a variant it says nothing of the machine."""
+    return kinds_of(subject.traits.dynamic.machine, subject.platform.variant)
+
+
+def _on_other_machines(subject: Subject, found: Loaded) -> tuple[Loaded, ...]:
+    """What the loader does on the other kinds of machines that the platform may mean, if that may be something else."""
+    root = subject.root
+    kinds = _kinds(subject)
+    if len(kinds) == 1 or found.loader != "glibc" or not isinstance(root, RootFs):
         return ()
-    cache = objects_of(root).ldcache(subject.traits.dynamic.little_endian)
+    objects = objects_of(root)
+    cache = objects.ldcache(subject.traits.dynamic.little_endian)
     cached = cache.entries if cache else {}
     folders = {posixpath.dirname(step.path) for library in found.libraries for step in library.searched if step.path}
-    if not any(root.exists(absolute(f"{folder}/glibc-hwcaps", subject.workdir)) for folder in folders) and not any(
-        entry.hwcap for library in found.libraries for entry in cached.get(library.name, ())
+    special = folders_for_some(kinds)
+    if not (
+        found.uses_platform
+        or any(objects.has_any(absolute(folder, subject.workdir), special) for folder in folders)
+        or any(entry.hwcap or entry.hardware for library in found.libraries for entry in cached.get(library.name, ()))
     ):
         return ()
-    return tuple(_explain(subject, replace(platform, variant=level)) for level in levels)
+    return tuple(_explain(subject, kind) for kind in kinds[1:])
 
 
 def _finding(problem: Problem) -> Finding:
@@ -245,17 +255,21 @@ def cpu_level(subject: Subject) -> Finding | None:
     level = program.go.settings.get("GOAMD64", "v1") if program.go else "v1"
     evidence = f"Go build information: GOAMD64={level}"
     message = f"This program can only be run on AMD64 processors with {level} microarchitecture support."
-    fix = "build with GOAMD64=v1"
+    fix, checked = "build with GOAMD64=v1", True
     if level == "v1" and subject.facts.interpreter is not None:
         asked = [name for bit, name in _LEVELS.items() if program.dynamic.isa_needed & bit]
         level = asked[-1] if asked else "v1"
         evidence = f"the note GNU_PROPERTY_X86_ISA_1_NEEDED asks for x86-64-{level}"
         message = f"{entry}: CPU ISA level is lower than required"
         fix = "link without -z x86-64-v…, compile for the baseline"
+        if asked and isinstance(subject.root, RootFs):
+            checked = checks_cpu_level(subject.root, absolute(subject.facts.interpreter, subject.workdir))
+        if not checked:
+            message, fix = "Illegal instruction (exit code 132)", "compile for the baseline"
     if level == "v1" or (subject.platform.variant and subject.platform.variant >= level):
         return None
     # linux/amd64 without a variant says nothing of the machine that it will run on.
-    certain = bool(subject.platform.variant)
+    certain = checked and bool(subject.platform.variant)
     return Finding(
         level=Level.CERTAIN if certain else Level.POSSIBLE,
         code="cpu-level",

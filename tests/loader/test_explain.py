@@ -440,6 +440,27 @@ def test_what_depends_on_the_machine_is_not_known(small: Small, baseline: str) -
     assert {_verdict_of(small, f"linux/amd64/{level}").status for level in ("v1", "v3")} == {Status.FAILS, Status.RUNS}
 
 
+@pytest.mark.parametrize(
+    ("folder", "flags", "v3", "v4"),
+    [
+        ("haswell", (), Status.UNKNOWN, Status.UNKNOWN),
+        ("tls/xeon_phi", (), Status.UNKNOWN, Status.FAILS),
+        ("haswell/avx512_1/x86_64", (), Status.FAILS, Status.UNKNOWN),
+        ("p/haswell", runpath(f"{LIB}/p/$PLATFORM"), Status.UNKNOWN, Status.UNKNOWN),
+    ],
+)
+def test_names_that_the_loader_has_for_some_of_intels(
+    small: Small, folder: str, flags: tuple[str, ...], v3: Status, v4: Status
+) -> None:
+    """Which maker's the machine is no platform says: what is only in a folder for some may be found, or not."""
+    a = small.library("liba.so")
+    small.program(a, flags=flags).put(f"{LIB}/{folder}/liba.so", a)
+    statuses = [_verdict_of(small, f"linux/amd64{variant}").status for variant in ("", "/v1", "/v3", "/v4")]
+    assert statuses == [Status.UNKNOWN, Status.FAILS, v3, v4]
+    small.put(f"{LIB}/liba.so", a)
+    assert _verdict_of(small, "linux/amd64").status is Status.RUNS
+
+
 def test_what_no_machine_finds_is_certain(small: Small) -> None:
     """Folders for better CPUs leave what is missing everywhere, and what is found everywhere, as certain as before."""
     a, b = small.library("liba.so"), small.library("libb.so")
@@ -691,6 +712,27 @@ def test_cpu_level_of_a_library(small: Small) -> None:
     }
     levels = {name: [each.level for each in found if each.code == "cpu-level"] for name, found in findings.items()}
     assert levels == {"plain": [Level.POSSIBLE], "v2": [Level.CERTAIN]}
+
+
+def test_loaders_of_before_the_check_of_the_cpu_level(small: Small) -> None:
+    """glibc asks for it since 2.33: an older loader starts the program, whatever its own note and a library's say."""
+    a = small.library("liba.so", flags=("-Wl,-z,x86-64-v4",))
+    small.program(a, flags=("-nostartfiles", "-Wl,-z,x86-64-v4"), source=BARE_START).put(f"{LIB}/liba.so", a)
+    assert _verdict_of(small, "linux/amd64/v2").status is Status.FAILS
+    folder = assembled("bullseye-cc")
+    for path in (LOADER, f"{LIB}/libc.so.6"):
+        inside = RootFs.from_directory(folder).resolve(path)
+        small.put(path, Path(f"{folder}{inside}"))
+    verdict = _verdict_of(small, "linux/amd64/v2")
+    assert verdict.status is Status.RUNS
+    assert [(each.code, each.level, each.message) for each in verdict.findings if each.code == "cpu-level"] == [
+        ("cpu-level", Level.POSSIBLE, "Illegal instruction (exit code 132)")
+    ]
+    emulated = Command(
+        (need_tool("qemu-x86_64-static"), "-cpu", "Nehalem", f"{small.at(LOADER)}", "--library-path",
+         f"{small.at(LIB)}", str(small.at("/app")))
+    )  # fmt: skip
+    assert shell.run(emulated).exit_code == 7
 
 
 def test_a_cpu_level_hides_no_missing_symbol(small: Small) -> None:

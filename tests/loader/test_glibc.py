@@ -253,7 +253,8 @@ def test_entries_of_the_cache_for_some_hardware(
 )
 def test_the_names_of_each_cpu(name: str, release: tuple[int, ...], below: list[str]) -> None:
     """All choices of the names, the last name first: what a counter of bits gives that goes down."""
-    found = machine_of((), 1, ARCHITECTURES[name].elf_machine, release).legacy
+    row = ARCHITECTURES[name]
+    found = machine_of((), row.kinds[0], row.elf_machine, release).legacy
     assert list(found[: len(below)]) == below
     assert bool(found) is bool(below)
 
@@ -1003,11 +1004,11 @@ def test_what_is_said_of_an_interpreter() -> None:
     assert loader_kind(RootFs(Files({"/ld.so": b"text"})), "/ld.so") == "unknown"
 
 
-@pytest.mark.parametrize("name", [name for name, row in ARCHITECTURES.items() if row.at_platform])
+@pytest.mark.parametrize("name", [name for name, row in ARCHITECTURES.items() if row.kinds[0].at_platform])
 def test_the_platform_token_of_each_cpu(name: str) -> None:
     """$PLATFORM is what the kernel tells the loader of that CPU."""
     row = ARCHITECTURES[name]
     build = partial(make_elf, bits=row.bits, machine=row.elf_machine, little=row.little_endian)
     program = build(interpreter=b"/ld.so", needed=(b"liba.so",), names=((RPATH, b"/p/${PLATFORM}"),), flags_1=PIE)
     loading = loading_of(program, glibc_root({}, build=build), f"linux/{name}")
-    assert loading.libraries[0].searched[0].path == f"/p/{row.at_platform}/liba.so"
+    assert loading.libraries[0].searched[0].path == f"/p/{row.kinds[0].at_platform}/liba.so"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from recipes.architecture import Kind
 from recipes.elf.dynamic import read_dynamic
 from recipes.elf.segments import BytesReader
 from recipes.loader.glibcpaths import machine_of
@@ -27,8 +28,8 @@ from tests.elf.fixtures.make import SONAME, make_elf
 )
 def test_each_cpu_has_its_own_hwcaps_folders(machine: int, level: int, folders: tuple[str, ...]) -> None:
     """Those of its level and below, the best first."""
-    assert machine_of((), level, machine, (2, 33)).hwcaps == folders
-    assert machine_of((), level, machine, ()).hwcaps == ()  # of before there were any
+    assert machine_of((), Kind(level=level), machine, (2, 33)).hwcaps == folders
+    assert machine_of((), Kind(level=level), machine, ()).hwcaps == ()  # of before there were any
 
 
 @pytest.mark.parametrize(

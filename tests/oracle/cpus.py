@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from recipes.architecture import ARCHITECTURES
+from recipes.architecture import ARCHITECTURES, kinds_of
 from recipes.model import Platform
 from recipes.rootfs.root import RootFs
 from tests.compilers import Compilers
@@ -84,6 +84,34 @@ CPUS = {
     "s390x": Cpu("s390x", "/lib/ld64.so.1", "s390x-linux-gnu"),
 }
 """By Debian's names."""
+
+_INTELS = next(kind for kind in ARCHITECTURES["amd64"].kinds if kind.at_platform == "haswell")
+_POWER = [kind._replace(at_platform="", platform_mark=0) for kind in ARCHITECTURES["ppc64le"].kinds]
+_Z900 = ARCHITECTURES["s390x"].kinds[0]._replace(at_platform="", platform_mark=0)
+_ARM = {kind.at_platform: kind for kind in ARCHITECTURES["arm"].kinds}
+MACHINES = {
+    "amd64": {
+        "qemu64": kinds_of(62, "v1")[0],
+        "Nehalem": kinds_of(62, "v2")[0],
+        "EPYC": kinds_of(62, "v3")[0],
+        "Haswell": _INTELS,
+    },
+    "arm64": dict(zip(("cortex-a57", "max"), ARCHITECTURES["arm64"].kinds, strict=True)),
+    "armel": {"arm926": _ARM["v5l"], "max": _ARM["v8l"]},
+    "armhf": {"cortex-a15": kinds_of(40, "v7")[1], "max": _ARM["v8l"]},
+    "i386": {"qemu32": ARCHITECTURES["386"].kinds[0]},
+    "ppc64el": dict(zip(("power8_v2.0", "power9_v2.0", "power10_v2.0"), _POWER, strict=True)),
+    "s390x": {
+        "z900": _Z900,
+        "max": _Z900._replace(
+            level=2,
+            legacy_hwcaps=tuple(
+                each for each in ARCHITECTURES["s390x"].kinds[-2].legacy_hwcaps if each[0] not in ("dfp", "vxe2")
+            ),
+        ),
+    },
+}
+"""QEMU's names of machines, and what our rules call them. Of some CPUs it gives the loader no platform."""
 
 _OURS = "liblater.so.1"
 _PROGRAM = """
@@ -156,6 +184,22 @@ def mixed_root(folder: Path, cpu: Cpu, loader: str, libraries: str, compilers: C
     return _fill(
         folder, cpu, cpu.loader, {name: last if name == "new" else first for name in started}, started, compilers
     )
+
+
+def add_special_folders(folder: Path, cpu: Cpu) -> list[Start]:
+    """Add to a root of `mixed_root` the library in folders for some machines alone; and what is started then."""
+    row = ARCHITECTURES[cpu.name]
+    platforms = {kind.at_platform for kind in row.kinds if kind.at_platform}
+    names = platforms | {name for kind in row.kinds for name, _ in kind.legacy_hwcaps}
+    below = [f"glibc-hwcaps/{name}" for name in row.hwcaps]
+    below += ["tls", *sorted(names), *(f"tls/{name}" for name in sorted(names))]
+    places = {f"/of-{number}": [f"/of-{number}/{each}"] for number, each in enumerate(below)}
+    places["/all"] = [f"/all/{each}" for each in below]
+    places |= {f"/{name}/$PLATFORM": [f"/{name}/{name}"] for name in sorted(platforms)}
+    for place in (place for each in places.values() for place in each):
+        (folder / place.lstrip("/")).mkdir(parents=True)
+        shutil.copy(folder / "whole" / _OURS, folder / place.lstrip("/"))
+    return [Start("/bin/now", (("LD_LIBRARY_PATH", path),)) for path in places]
 
 
 def musl_root(folder: Path, cpu: Cpu, name: str, compilers: Compilers) -> list[Start]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGBUS, SIGSEGV
 
+from recipes.architecture import Kind
 from recipes.elf.facts import read_elf
 from recipes.elf.markers import examine
 from recipes.loader.explain import explain
@@ -57,21 +58,30 @@ class Compared:
 
 
 def compare_starts(
-    folder: Path, starts: Sequence[Start], platform: Platform, *, emulator: str = "", folders: Sequence[Path] = ()
+    folder: Path,
+    starts: Sequence[Start],
+    platform: Platform,
+    *,
+    emulator: str = "",
+    folders: Sequence[Path] = (),
+    machine: tuple[str, Kind] | None = None,
 ) -> Compared:
     """What our rules say of each start in the root `folder`, against what happens.
 
-    `folders` of this machine are shown beneath /mnt; `emulator` is the program that runs those of another CPU.
+    `folders` of this machine are shown beneath /mnt; `emulator` is the program that runs those of another CPU, or of
+    another `machine`: its own name for that, and what our rules call it.
     """
     shown = (*folders, *([Path(emulator).parent] if emulator else ()))
     root = RootFs(WithMounts(folder, folders))
-    through = (f"/mnt{emulator}", "-0") if emulator else ()
+    model = ("-cpu", machine[0]) if machine else ()
+    through = (f"/mnt{emulator}", *model, "-0") if emulator else ()
+    kind = machine[1] if machine else None
     requests = [((*through, *((start.path,) if emulator else ()), start.path), dict(start.env), start.workdir)
                 for start in starts]  # fmt: skip
     compared = Compared(Counter(), [])
     for start, answer in zip(starts, ask(folder, shown, requests), strict=True):
         program = start.program or Path(f"{folder}{start.path}")
-        found = list(_differences(root, program, start, answer, platform, bool(emulator), compared.verdicts))
+        found = list(_differences(root, program, start, answer, platform, bool(emulator), kind, compared.verdicts))
         compared.differences += [f"{folder.name}: {start}: {difference}" for difference in found]
     return compared
 
@@ -83,12 +93,15 @@ def _differences(
     answer: Answered,
     platform: Platform,
     emulated: bool,
+    kind: Kind | None,
     verdicts: Counter[str],
 ) -> Iterator[str]:
     traits, facts = examine(program), read_elf(program)
     settings = {"env": start.env, "workdir": start.workdir}
     verdict = judge(traits, facts, root, platform, entry=start.path, **settings)  # type: ignore[arg-type]
-    loading = explain(traits.dynamic, root, platform=platform, path=start.path, **settings)  # type: ignore[arg-type]
+    loading = explain(traits.dynamic, root, platform=platform, path=start.path, kind=kind, **settings)  # type: ignore[arg-type]
+    if kind is not None and bool(loading.problems) is (answer.mapped is not None):
+        yield f"on this machine it {'starts' if answer.mapped else 'ends'}, our rules have {loading.problems}"
     known = verdict.status is not Status.UNKNOWN
     verdicts[verdict.status if known else "unknown, ends" if answer.mapped is None else "unknown, starts"] += 1
     said = [line for line in answer.text.splitlines() if not (emulated and _EMULATOR.fullmatch(line))]
@@ -148,7 +161,8 @@ def _library_differences(
     loader = root.resolve(absolute(interpreter, workdir))  # it is there whether a library needs it or not
     named = {absolute(library.path, workdir) for library in loading.libraries if library.path is not None}
     ours = {root.resolve(path) or path for path in named} - {loader}
-    theirs = {path for path in mapped if root.is_file(path) and root.read(path, 0, 4) == b"\x7fELF"}
+    mapped_files = {path for path in mapped if root.is_file(path)}
+    theirs = {path for path in mapped_files if path in ours or root.read(path, 0, 4) == b"\x7fELF"}
     theirs -= {loader, program}
     if ours != theirs:
         yield f"only we load {sorted(ours - theirs)}, only the loader {sorted(theirs - ours)}"

@@ -18,7 +18,7 @@ from recipes.model import Platform
 from tests.compilers import Compilers
 from tests.need import need, need_tool
 from tests.oracle.compare import host_platform, programs
-from tests.oracle.cpus import CPUS, mixed_root, musl_root
+from tests.oracle.cpus import CPUS, MACHINES, add_special_folders, mixed_root, musl_root
 from tests.oracle.layouts import COMMON, OF_GLIBC, OF_MUSL, Layout
 from tests.oracle.roots import ALL, FOLDER, WHOLE, root
 from tests.oracle.starts import Compared, Start, compare_starts
@@ -50,6 +50,28 @@ def test_releases_of_glibc(name: str, tmp_path: Path, compilers: Compilers, caps
     with capsys.disabled():
         sys.stderr.write(f"\n{name}: {count} starts with each release of glibc, {len(wrong)} disagreements")
     assert count >= 18
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MACHINES if ALL else ("amd64", "ppc64el", "s390x"))
+def test_kinds_of_machines(name: str, tmp_path: Path, compilers: Compilers, capsys: pytest.CaptureFixture[str]) -> None:
+    """Folders for some machines alone, and $PLATFORM: on each machine that QEMU can be, with each release."""
+    cpu = CPUS[name]
+    emulator = cpu.emulator or "/usr/bin/qemu-x86_64-static"
+    need_tool(emulator)
+    count, wrong = Counter[str](), []
+    for suite in cpu.suites():
+        folder = tmp_path / suite
+        mixed_root(folder, cpu, suite, suite, compilers)
+        starts = add_special_folders(folder, cpu)
+        for machine in MACHINES[name].items():
+            compared = compare_starts(folder, starts, cpu.platform, emulator=emulator, machine=machine)
+            count += compared.verdicts
+            wrong += [f"{machine[0]}: {difference}" for difference in compared.differences]
+    with capsys.disabled():
+        sys.stderr.write(f"\n{name}, machine by machine: {Compared(count, wrong)}")
+    assert count.total() > 5
     assert not wrong, "\n".join(wrong)
 
 
