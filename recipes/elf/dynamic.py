@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from recipes.architecture import of_elf_machine
+from recipes.elf import dlopennote
+from recipes.elf.dlopennote import OpenedLater, read_dlopen_note
 from recipes.elf.segments import (
     PT_DYNAMIC,
     Header,
@@ -40,6 +42,7 @@ DF_1_NOW, DF_1_NODEFLIB, DF_1_PIE = 0x1, 0x800, 0x08000000
 _MOST_STRING_BYTES = 64 << 20
 _MOST_ENTRIES = 65536
 _MOST_NEEDED = 4096
+_MOST_OPENED_LATER = 256
 _LONGEST_NAME = 65536
 _BLOCK = 65536
 _HIDDEN, _FIRST_VERSION = 0x8000, 2
@@ -80,7 +83,7 @@ class Dynamic:
     `imports` are the symbols that relocations name, in musl's order of work; `exports` those that musl's loader can
     see (it skips the hidden versions of a symbol and indirect functions); `offers` is what glibc's sees: see `answers`.
     `isa_needed` is the bit set of GNU_PROPERTY_X86_ISA_1_NEEDED: 1 baseline, 2 v2, 4 v3, 8 v4.
-    `kernel_needed` is the ABI tag note's Linux version.
+    `kernel_needed` is the ABI tag note's Linux version, `opened_later` what the dlopen note names.
     """
 
     bits: int
@@ -106,6 +109,7 @@ class Dynamic:
     has_symbol_versions: bool = False
     isa_needed: int = 0
     kernel_needed: tuple[int, int, int] | None = None
+    opened_later: tuple[OpenedLater, ...] = ()
     imports: tuple[Import, ...] = field(default=(), repr=False)
     exports: frozenset[str] = field(default=frozenset(), repr=False)
     offers: frozenset[str] = field(default=frozenset(), repr=False)
@@ -125,7 +129,7 @@ def read_dynamic(reader: Reader, header: Header | None = None, *, symbols: bool 
     Raises: NotElf, TruncatedElf.
     """
     header = header or read_header(reader)
-    isa, kernel = _read_demands(reader, header)
+    isa, kernel, opened_later = _read_demands(reader, header)
     start = Dynamic(
         bits=header.bits,
         little_endian=header.little_endian,
@@ -136,6 +140,7 @@ def read_dynamic(reader: Reader, header: Header | None = None, *, symbols: bool 
         interpreter=read_interpreter(reader, header),
         isa_needed=isa,
         kernel_needed=kernel,
+        opened_later=opened_later,
     )
     segment = header.segment(PT_DYNAMIC)
     if segment is None:
@@ -209,10 +214,13 @@ def _read_entries(memory: _Memory, segment: Segment) -> list[tuple[int, int]]:
     raise TruncatedElf("the dynamic segment has no DT_NULL at its end", hint="copy or build it again")
 
 
-def _read_demands(reader: Reader, header: Header) -> tuple[int, tuple[int, int, int] | None]:
-    """The CPU level (a bit set) and the Linux version that the notes ask for."""
+def _read_demands(reader: Reader, header: Header) -> tuple[int, tuple[int, int, int] | None, tuple[OpenedLater, ...]]:
+    """The CPU level (a bit set) and the Linux version that the notes ask for, and the libraries that they name."""
     isa, kernel = 0, None
+    opened_later: list[OpenedLater] = []
     for name, kind, content in read_notes(reader, header):
+        if (name, kind) == (dlopennote.OWNER, dlopennote.TYPE) and len(opened_later) < _MOST_OPENED_LATER:
+            opened_later += read_dlopen_note(content)
         if name != b"GNU":
             continue
         if kind == _NOTE_ABI_TAG and len(content) >= 16:
@@ -225,7 +233,7 @@ def _read_demands(reader: Reader, header: Header) -> tuple[int, tuple[int, int, 
                 if what == _X86_ISA_NEEDED and size == 4 and at + 12 <= len(content):
                     isa |= struct.unpack_from(header.order + "I", content, at + 8)[0]
                 at += 8 + -(-size // align) * align
-    return isa, kernel
+    return isa, kernel, tuple(opened_later[:_MOST_OPENED_LATER])
 
 
 class _Memory:

@@ -141,7 +141,7 @@ def _closure_of(
     told = {library.name for library in own.libraries if library.path is None}
     missing = tuple(each for each in found.libraries if each.path is None and each.name not in told)
     later = () if named or found.loader != "glibc" else _loaded_later(program, found)
-    return Closure(tuple(sorted(kept.items())), missing, later)
+    return Closure(tuple(sorted(kept.items())), missing, (*later, *_named_in_notes(found, loading)))
 
 
 def _settle(
@@ -208,6 +208,14 @@ def _loaded_later(program: Dynamic, found: Loading) -> tuple[str, ...]:
     return tuple(
         later.text for later in LOADED_LATER if imported & {*later.symbols} and not present & {*later.answered_by}
     )
+
+
+def _named_in_notes(found: Loading, loading: Loading) -> Iterator[str]:
+    """What the given root has and the new one lacks of the libraries that dlopen notes name."""
+    absent = {problem.library for problem in found.later}
+    for problem in loading.later:
+        if problem.code == "opened-later-missing" and problem.library not in absent:
+            yield f"{problem.evidence}: add --dlopen {problem.library}"
 
 
 class _NewTree:

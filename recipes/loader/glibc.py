@@ -22,7 +22,7 @@ from recipes.loader.glibcpaths import (
     runpath,
     system_folders,
 )
-from recipes.loader.loading import Loading, Problem, ProblemCode
+from recipes.loader.loading import Loading, Problem, ProblemCode, opened_later_missing
 from recipes.loader.objects import LoadAttempt, Object, Objects, cut_within_a_page
 from recipes.loader.preload import PRELOAD_FILE, preloads
 from recipes.loader.refusal import Refusal, refusal_of
@@ -84,6 +84,7 @@ class GlibcLoader:
                 if id(found) not in seen and len(queue) < _MOST_MAPS:
                     seen.add(id(found))
                     queue.append(found)
+        self._check_opened_later()
         levels: tuple[Problem, ...] = ()
         if checks:
             lost, warned = bool(self._problems), len(self._warnings)
@@ -340,6 +341,18 @@ class GlibcLoader:
                 f"{asking.shown} wants the version {need.name} of {need.file}, which is not among the loaded libraries"
             )
             self._problems.append(Problem("library-missing", message, evidence, need.file, asking.shown))
+
+    def _check_opened_later(self) -> None:
+        """What an object names in its dlopen note is looked up as its own dlopen does it."""
+        for asking in self._in_link_order():
+            for later in asking.dynamic.opened_later:
+                if not any(self._would_find(name, asking) for name in later.sonames):
+                    message = f"{later.sonames[0]}: cannot open shared object file: No such file or directory"
+                    self._later.append(opened_later_missing(later, asking.shown, message))
+
+    def _would_find(self, name: str, asking: LinkMap) -> bool:
+        loaded = any(known.answers_to(name) for known in self._maps)
+        return loaded or self._search(name, asking)[0].object is not None
 
     def _check_relocations(self) -> None:
         """Packed relative relocations, which glibc 2.36 learned, are not even looked at by an older one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from recipes.elf.dlopennote import OpenedLater
 from recipes.model import Library
 
 LoaderKind = Literal["none", "glibc", "musl", "unknown"]
@@ -20,6 +21,7 @@ ProblemCode = Literal[
     "symbol-missing",
     "symbol-undefined",
     "symbol-undefined-later",
+    "opened-later-missing",
     "cpu-level",
 ]
 
@@ -58,3 +60,10 @@ class Loading:
     doubts: tuple[Problem, ...] = ()
     uses_platform: bool = False
     """whether a path names glibc's $PLATFORM, which is another one on another kind of machine"""
+
+
+def opened_later_missing(later: OpenedLater, asking: str, message: str) -> Problem:
+    """That nothing is there of what an object may open at run time."""
+    purpose = f"for {later.feature}, " if later.feature else ""
+    evidence = f"{asking} may open {' or '.join(later.sonames)} ({purpose}{later.priority}), which the image lacks"
+    return Problem("opened-later-missing", message, evidence, later.sonames[0], asking)

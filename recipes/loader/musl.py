@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from recipes.architecture import of_elf_machine
 from recipes.elf.dynamic import Dynamic
 from recipes.loader.glibcpaths import absolute
-from recipes.loader.loading import Loading, Problem, ProblemCode
+from recipes.loader.loading import Loading, Problem, ProblemCode, opened_later_missing
 from recipes.loader.objects import SIGBUS, Object, Objects, cut_within_a_page
 from recipes.loader.words import words_of_musl
 from recipes.model import Library, Searched
@@ -97,10 +97,11 @@ class MuslLoader:
         if not self._dead and not self._doubts:
             self._relocate()
         self._check_relocations()
+        later = () if self._problems else tuple(self._missing_later())
         if not self._problems:
             self._doubt_foreign_code()
         libraries, doubts = tuple(self._libraries.values()), tuple(self._doubts)
-        return Loading("musl", libraries, tuple(self._problems), doubts=doubts)
+        return Loading("musl", libraries, tuple(self._problems), later=later, doubts=doubts)
 
     # ── which objects ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -108,8 +109,7 @@ class MuslLoader:
         self._libraries.setdefault((library.name, library.path), library)
 
     def _load(self, name: str, asking: _Dso | None, looked: list[Searched]) -> _Dso | None:
-        itself = name.startswith("lib") and name[3:].startswith(_RESERVED)
-        if itself or name == self._interpreter:
+        if self._is_itself(name):
             return self._itself()
         if "/" in name:
             path = name
@@ -126,6 +126,21 @@ class MuslLoader:
                 return None
             path = found
         return self._open(path, asking, looked, searched_for="/" not in name)
+
+    def _missing_later(self) -> Iterator[Problem]:
+        """What a dlopen note names and no dlopen would find: whoever calls it, musl looks where the program's does."""
+        for dso in self._dsos:
+            for later in dso.dynamic.opened_later:
+                if not any(self._would_find(name) for name in later.sonames):
+                    message = f"Error loading shared library {later.sonames[0]}: No such file or directory"
+                    yield opened_later_missing(later, dso.name, message)
+
+    def _would_find(self, name: str) -> bool:
+        loaded = self._is_itself(name) or any(dso.short == name for dso in self._dsos)
+        return loaded or self._search(name, self._program, []) is not None
+
+    def _is_itself(self, name: str) -> bool:
+        return name == self._interpreter or (name.startswith("lib") and name[3:].startswith(_RESERVED))
 
     def _itself(self) -> _Dso:
         if self._loader not in self._dsos:

@@ -45,6 +45,10 @@ LOADER_CODES = {
         "symbol-missing-later",
         "take the version of the library that it was linked with, or link with -z now to know at once",
     ),
+    "opened-later-missing": (
+        "library-missing-later",
+        "add the library to the image, for a bundle with --dlopen, if the program uses what it is for",
+    ),
     "cpu-level": ("cpu-level", "take a base whose libraries are built for the baseline"),
     "symbol-missing": ("musl-symbol-missing", "build it for musl, or take a base with glibc"),
 }

@@ -20,7 +20,7 @@ from recipes.model import Command
 from recipes.rootfs.root import RootFs
 from recipes.support import shell
 from tests.compilers import Compilers
-from tests.loader.test_explain import AMD64, BARE, LIB, LOADER, MUSL, START, Small, bare, rpath, runpath
+from tests.loader.test_explain import AMD64, BARE, LIB, LOADER, MUSL, OPENING, START, Small, bare, rpath, runpath
 from tests.need import need, need_tool
 from tests.oracle.roots import root as assembled
 
@@ -219,3 +219,16 @@ def test_a_root_without_the_loader(small: Small) -> None:
     need(os.path.exists(LOADER), "glibc's loader")
     small.program().at(LOADER).unlink()
     assert closed(small) == Closure((), (), ())
+
+
+def test_what_a_dlopen_note_names_is_suggested(small: Small) -> None:
+    """The new root lacks it, unless it is named; what the given root lacks too cannot be added."""
+    a, b = small.library("liba.so", source=OPENING), small.library("libb.so.1")
+    small.program(a).put(f"{LIB}/liba.so", a)
+    assert closed(small).later == ()
+    small.put(f"{LIB}/libb.so.1", b)
+    text = f"{LIB}/liba.so may open libb.so.1 or libb.so (for colour, suggested), which the image lacks"
+    assert closed(small).later == (f"{text}: add --dlopen libb.so.1",)
+    named = closed(small, "libb.so.1")
+    assert f"{LIB}/libb.so.1" in places(named)
+    assert named.later == ()

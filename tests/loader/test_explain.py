@@ -735,6 +735,38 @@ def test_loaders_of_before_the_check_of_the_cpu_level(small: Small) -> None:
     assert shell.run(emulated).exit_code == 7
 
 
+OPENING = """
+#include <dlfcn.h>
+#include <stdio.h>
+#define JSON "[{\\"soname\\":[\\"libb.so.1\\",\\"libb.so\\"]," \\
+    "\\"feature\\":\\"colour\\",\\"priority\\":\\"suggested\\"}]"
+__attribute__((used, section(".note.dlopen"))) _Alignas(4) static const struct {
+    unsigned name_size, size, type; char name[4], json[sizeof JSON];
+} note = {4, sizeof JSON, 0x407c0c0a, "FDO", JSON};
+void open_it(void) {
+    if (!dlopen("libb.so", RTLD_NOW) && !dlopen("libb.so.1", RTLD_NOW)) puts(dlerror());
+}
+"""
+"""A library with a dlopen note, in which it names what it opens."""
+
+
+def test_what_a_library_names_in_its_dlopen_note(small: Small) -> None:
+    """It is looked up as the library's own dlopen does it, with its RUNPATH; that it is missing is possible."""
+    a = small.library("liba.so", flags=runpath("/opt"), source=OPENING)
+    source = "void open_it(void); int main(void) { open_it(); return 0; }"
+    small.program(a, source=source).put(f"{LIB}/liba.so", a)
+    verdict = _verdict_of(small, "linux/amd64")
+    assert verdict.status is Status.RUNS
+    (finding,) = (each for each in verdict.findings if each.code == "library-missing-later")
+    assert finding.level is Level.POSSIBLE
+    evidence = f"{LIB}/liba.so may open libb.so.1 or libb.so (for colour, suggested), which the image lacks"
+    assert finding.evidence == evidence
+    assert _start(small).stdout.decode().splitlines() == [finding.message]
+    small.put("/opt/libb.so", small.library("libb.so"))
+    assert "library-missing-later" not in {each.code for each in _verdict_of(small, "linux/amd64").findings}
+    assert _start(small).stdout == b""
+
+
 def test_a_cpu_level_hides_no_missing_symbol(small: Small) -> None:
     """The note is a question to the CPU; what the library lacks is lacking on all of them."""
     new = small.library("liba.so", source="int value;", flags=("-Wl,-z,x86-64-v2",))

@@ -19,7 +19,7 @@ from recipes.support import shell
 from tests.compilers import Compilers
 from tests.elf.fixtures.make import PIE, RPATH, RUNPATH, SONAME, make_elf
 from tests.loader.modes import Modes
-from tests.loader.test_explain import BARE, MUSL, PACKED, START, Small, bare, rpath, runpath
+from tests.loader.test_explain import BARE, MUSL, OPENING, PACKED, START, Small, bare, rpath, runpath
 from tests.need import need_tool
 from tests.oracle.roots import root as assembled
 
@@ -374,6 +374,17 @@ def test_relocations_that_musl_does_not_know(musl: Small) -> None:
         "symbol-missing",
         "Error relocating /lib/liba.so: unsupported relocation type 37",
     )
+
+
+def test_what_a_library_names_in_its_dlopen_note(musl: Small) -> None:
+    """musl looks for it where the program's dlopen does, whoever calls it: a library's own RUNPATH does not count."""
+    a = bare(musl, "liba.so", source=OPENING.partition("void open_it")[0], flags=runpath("/opt"))
+    musl.program(a, flags=BARE, source=LEAVES).put("/lib/liba.so", a).put("/opt/libb.so", a)
+    (later,) = musl.agrees().later
+    assert (later.code, later.library, later.needed_by) == ("opened-later-missing", "libb.so.1", "/lib/liba.so")
+    assert later.message == f"Error loading shared library libb.so.1: {ABSENT}"
+    musl.put("/usr/lib/libb.so", bare(musl, "libb.so"))
+    assert musl.agrees().later == ()
 
 
 def _start(musl: Small, env: Mapping[str, str]) -> shell.Completed:
