@@ -46,7 +46,7 @@ build-static dockerfile debug push: $(VENV)/.runtime
 	@$(INVOKE) $@ --sample="$$SAMPLE" $(ARGS)
 
 inspect verify bundle smallest: $(VENV)/.runtime
-	@$(INVOKE) $@ --target="$$TARGET" $(ARGS)
+	@$(INVOKE) $@ --sample="$$TARGET" $(ARGS)
 
 # ── this project itself ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -424,7 +424,7 @@ def test_the_trial_run_is_asked_for_and_changes_no_image(project: Path, task: st
         "build-static": ("--sample=echo", "--recipe=gcc-static"),
         "package": ("--file=echo",),
         "compare-sizes": ("--samples=echo", "--recipes=gcc-static", "--bases=scratch"),
-        "bundle": ("--target=echo",),
+        "bundle": ("--sample=echo",),
     }[task]
     if task == "package":
         shell.check(Command((need_tool("g++"), "-static", "-o", str(project / "echo"), str(folder / "main.cpp"))))

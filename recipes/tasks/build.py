@@ -48,10 +48,10 @@ if TYPE_CHECKING:
 @task(
     help={
         "sample": "a name under samples/, a path to a project, or a Go program as module/path/cmd@version",
-        "run": "do not run the image; with --engine local no engine is contacted",
         "plan": "print the commands and run nothing",
         "install": "take along all that the project installs beside its program, such as its data",
         **TRIAL,
+        "run": COMMON["run"],
         "platform": COMMON["platforms"],
         **{name: COMMON[name] for name in ("recipe", "base", "target", "package", *BUILDING, "set_", *RUNNING)},
     },
@@ -84,7 +84,13 @@ def build_static(
     option: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> int:
-    """Build a sample, prove from the file that it is static, package it into scratch, and run it."""
+    """Build a sample, prove from the file that it is static, package it into scratch, and run it.
+
+    Examples:
+        build-static hello
+        build-static ./my-project --target server --set ports=8080
+        build-static example.org/x/cmd/y@v1.2.3 --platform linux/arm64
+    """
     from recipes import pipeline
 
     one_of("format", format, ("text", "json"))
@@ -111,7 +117,7 @@ def build_static(
     help={
         "file": "an already built program, for any CPU",
         **TRIAL,
-        "run": "do not run the image",
+        "run": COMMON["run"],
         "platform": COMMON["platform"],
         **{name: COMMON[name] for name in ("base", "set_", *RUNNING)},
     },
@@ -137,7 +143,12 @@ def package(
     run: bool = True,
     max_blob: str = "",
 ) -> int:
-    """Package a program that is built already: inspect, judge, add the data that it needs, and run it."""
+    """Package a program that is built already: inspect, judge, add the data that it needs, and run it.
+
+    Examples:
+        package ./mybin
+        package /bin/ls --base deb-slim --args='-l /'
+    """
     from recipes import pipeline
     from recipes.samples.reader import prebuilt
 
@@ -159,7 +170,7 @@ def package(
         "sort": "image, binary, download, overhead, recipe, base or linkage",
         "format": "overview (default), long (default for one sample), html, json, csv, github or another of tabulate's",
         "output": "write there instead of to stdout",
-        "run": "run nothing: report verdicts only",
+        "run": "run what was made; --no-run reports verdicts alone",
         "verbose": "whole reasons instead of shortened ones",
         **{name: f"{text}; with one sample" for name, text in TRIAL.items()},
         "platform": COMMON["platforms"].replace("which become one index", "each with rows of its own"),
@@ -196,7 +207,12 @@ def compare_sizes(
     option: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> int:
-    """Build samples with every recipe on every base, run them, and print what each choice costs."""
+    """Build samples with every recipe on every base, run them, and print what each choice costs.
+
+    Examples:
+        compare-sizes --samples hello --bases scratch,deb-static
+        compare-sizes --samples ./mine --format csv --output sizes.csv
+    """
     from recipes.bases.specs import MADE_HERE, known
     from recipes.bases.specs import find as find_base
     from recipes.compile.recipe import RECIPES, find

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 COMMON = {
     "engine": "where to run: auto, docker or local",
+    "run": "run the image, to see that it works; --no-run makes and judges it only",
     "platform": "os/architecture, for example linux/arm64 (default: this machine's)",
     "platforms": "os/architecture, or several with commas between, which become one index (default: this machine's)",
     "compression": "compression of the layer: gzip, zstd or none",

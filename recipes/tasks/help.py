@@ -26,7 +26,7 @@ _SECTIONS = {
         "max-blob",
     ),
     "The trial run": ("run", "engine", "args", "stdin", "expect", "expect-exit", "serves", "reference"),
-    "What is printed": ("plan", "format", "sort", "output", "jobs", "quiet", "verbose", "help"),
+    "What is printed": ("plan", "format", "sort", "output", "jobs", "verbose"),
 }
 """The order of options, the same in every task. Before them stand those that no other task has."""
 
@@ -52,6 +52,19 @@ _VALUES = {
 }
 """What an option takes, where its own name does not say it."""
 
+_ALWAYS = {
+    "fromscratch": (
+        ("-q, --quiet", "print results, errors and warnings alone"),
+        ("-v, --verbose", "print every command as it is run, and reasons whole"),
+        ("-h, --help", "print this"),
+    ),
+    "invoke": (
+        ("-e, --echo", "print every command as it is run"),
+        ("-h, --help", "print this"),
+    ),
+}
+"""What each program takes with every task, beside the task's own options."""
+
 _WIDEST = 100
 _LEFT = 24
 """So many columns the names take at most; where one is longer, its text begins on the next line."""
@@ -66,7 +79,10 @@ def render_task(program: str, name: str, text: str, arguments: Sequence[Argument
     if words:
         parts.append(columns((each.names[0].upper(), _text(each, program)) for each in words))
     for title, options in _sections([each for each in arguments if not each.positional]):
-        parts.append(f"{title}\n{columns((spec(each), _text(each, program)) for each in options)}")
+        parts.append(f"{title}\n{columns((_spec(each), _text(each, program)) for each in options)}")
+    own = {f"--{each.names[0]}" for each in arguments}
+    always = (row for row in _ALWAYS[program] if row[0].split()[-1] not in own)
+    parts.append(f"With every task\n{columns(always)}")
     if examples:
         lines = (f"  {program} {line.strip()}\n" for line in examples.splitlines()[1:])
         parts.append("Examples\n" + "".join(lines))
@@ -86,13 +102,13 @@ def _filled(title: str, options: list[Argument]) -> Iterable[tuple[str, list[Arg
         yield title, options
 
 
-def spec(option: Argument) -> str:
-    """`-h, --help`, `--[no-]run`, `--recipe RECIPE` or `--serves[=SECONDS]`."""
-    long, *short = (f"-{name}" if len(name) == 1 else f"--{name}" for name in option.names)
+def _spec(option: Argument) -> str:
+    """`--[no-]run`, `--recipe RECIPE` or `--serves[=SECONDS]`."""
+    name = option.names[0]
     if option.kind is bool:
-        return ", ".join((*short, f"--[no-]{option.names[0]}" if option.default else long))
-    value = _VALUES.get(option.names[0], option.names[0].upper())
-    return f"{long}[={value}]" if option.optional else f"{long} {value}"
+        return f"--[no-]{name}" if option.default else f"--{name}"
+    value = _VALUES.get(name, name.upper())
+    return f"--{name}[={value}]" if option.optional else f"--{name} {value}"
 
 
 def _text(option: Argument, program: str) -> str:

@@ -62,7 +62,11 @@ def dockerfile(
     set_: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> None:
-    """Print the Dockerfile that makes the same image of a sample, which is built first, or of a file."""
+    """Print the Dockerfile that makes the same image of a sample, which is built first, or of a file.
+
+    Examples:
+        dockerfile ./mybin --context ./for-docker
+    """
     from recipes.package.dockerfile import render, write_context
 
     project = open_project(c, max_blob=max_blob)
@@ -99,7 +103,11 @@ def debug(
     set_: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> int:
-    """Make a debug twin of an image: the same layers, plus a shell and tools; the image itself stays as it is."""
+    """Make a debug twin of an image: the same layers, plus a shell and tools; the image itself stays as it is.
+
+    Examples:
+        debug hello
+    """
     from recipes.model import RunStatus
     from recipes.report.summary import render_twin
     from recipes.workflows import debug as debugging
@@ -145,7 +153,12 @@ def export(
     set_: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> None:
-    """Write an image to a file or layout that Docker, podman and skopeo read."""
+    """Write an image to a file or layout that Docker, podman and skopeo read.
+
+    Examples:
+        export hello --to hello.tar
+        export ./mybin --base bundle --to oci:images:mybin
+    """
     from recipes.oci import archive
 
     project, wanted = open_project(c, compression, max_blob=max_blob), platforms_of(platform)
@@ -191,7 +204,11 @@ def push(
     set_: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> None:
-    """Build an image and push it to a registry, without a daemon: only what the registry lacks is sent."""
+    """Build an image and push it to a registry, without a daemon: only what the registry lacks is sent.
+
+    Examples:
+        push hello --to localhost:5000/team/hello:1.0
+    """
     from recipes.oci.reference import image_name
     from recipes.registry.push import check_target
     from recipes.registry.push import push as push_image

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 @task()
 @ending_well
 def recipes(c: Context) -> None:
-    """List the recipes, and which of them this machine can run."""
+    """List the recipes, and which of them this machine can run.
+
+    Examples:
+        recipes
+    """
     from recipes import compile as compiling
     from recipes.compile.recipe import RECIPES
     from recipes.report.table import list_table
@@ -36,7 +40,11 @@ def recipes(c: Context) -> None:
 @task()
 @ending_well
 def samples(c: Context) -> None:
-    """List the samples."""
+    """List the samples.
+
+    Examples:
+        samples
+    """
     from recipes.report.table import by_reason, list_table
     from recipes.support.printable import page
 
@@ -60,7 +68,12 @@ def samples(c: Context) -> None:
 )
 @ending_well
 def bases(c: Context, update: bool = False, bases: str = "") -> int:
-    """List the base images that have a name, and what they are locked to; or update the lock."""
+    """List the base images that have a name, and what they are locked to; or update the lock.
+
+    Examples:
+        bases
+        bases --update --bases docker://debian:13
+    """
     from recipes.bases import lock
     from recipes.bases.specs import known
     from recipes.report.table import list_table
@@ -109,7 +122,11 @@ def _short(digest: str) -> str:
 @task()
 @ending_well
 def doctor(c: Context) -> None:
-    """List what was found on this machine, in which version, and what does not work without the rest."""
+    """List what was found on this machine, in which version, and what does not work without the rest.
+
+    Examples:
+        doctor
+    """
     from recipes import compile as compiling
     from recipes.compile.systems import buildtools
     from recipes.report.table import list_table

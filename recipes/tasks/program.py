@@ -26,6 +26,8 @@ _OPTIONS = {
     "help": ("-h, --help [TASK]", "print this, or what a task takes, and exit"),
     "list": ("-l, --list", "print the tasks alone"),
     "version": ("-V, --version", "print the version"),
+    "quiet": ("-q, --quiet", "print results, errors and warnings alone"),
+    "verbose": ("-v, --verbose", "print every command as it is run, and reasons whole"),
     "print-completion-script": (
         "--print-completion-script SHELL",
         "print what makes bash, zsh or fish complete tasks, options and their values",
@@ -59,7 +61,8 @@ class Fromscratch(Program):
             super().run(argv, exit)
 
     def core_args(self) -> list[Argument]:
-        return [each for each in super().core_args() if each.name in (*_OPTIONS, *_HIDDEN)]
+        theirs = [each for each in super().core_args() if each.name in (*_OPTIONS, *_HIDDEN)]
+        return [*theirs, *(Argument(names=(name, name[0]), kind=bool, default=False) for name in ("quiet", "verbose"))]
 
     def print_version(self) -> None:
         show(f"{self.name} {self.version}\n")
@@ -92,8 +95,9 @@ class Fromscratch(Program):
             super().parse_cleanup()
 
     def update_config(self, merge: bool = True) -> None:
-        """As there are none of the options that Invoke would read, only what files and variables say counts."""
-        self.config.load_runtime(merge=merge)
+        """`--verbose` and `--quiet` are what Invoke calls echo and hide; its other options are not among ours."""
+        run = {"echo": self.args.verbose.value or None, "hide": self.args.quiet.value or None}
+        self.config.load_overrides({"run": {name: value for name, value in run.items() if value}}, merge=merge)
 
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:
@@ -103,7 +107,7 @@ class Fromscratch(Program):
         except ParseError as error:
             tasks = self.parser.contexts
             reading = next((tasks[word] for word in self.core.unparsed if word in tasks), None)
-            wrong = explained(error, error.context or reading, tasks, self.binary)
+            wrong = explained(error, error.context or reading, self.initial_context, tasks, self.binary)
             console.error(wrong.message, wrong.hint)
             raise Exit(code=wrong.exit_code) from error
 

@@ -12,7 +12,7 @@ from recipes.tasks.task import task
 
 @task(
     help={
-        "target": "an image of the store, as the tasks print it (hello:gcc-static-scratch; hello is hello:latest), or "
+        "image": "an image of the store, as the tasks print it (hello:gcc-static-scratch; hello is hello:latest), or "
         "a file: oci:DIR[:tag], oci-archive:FILE, docker-archive:FILE",
         "args": "arguments, quoted as in a shell, in place of the image's own command",
         "stdin": "text for its stdin, in place of the caller's",
@@ -25,7 +25,7 @@ from recipes.tasks.task import task
 @ending_well
 def run(
     c: Context,
-    target: str,
+    image: str,
     args: str = "",
     stdin: str | None = None,
     network: str = "none",
@@ -34,7 +34,12 @@ def run(
     engine: str = "auto",
     platform: str = "",
 ) -> int:
-    """Run an image: with this terminal's input and output, and the program's exit code."""
+    """Run an image: with this terminal's input and output, and the program's exit code.
+
+    Examples:
+        run hello
+        run hello:gcc-static-scratch --args=--help --network host
+    """
     from recipes.support import streams
     from recipes.workflows import stored
 
@@ -47,7 +52,7 @@ def run(
     project = open_project(c)
     return stored.attach(
         project,
-        stored.find(project, target, platform_of(platform)),
+        stored.find(project, image, platform_of(platform)),
         engine,  # type: ignore[arg-type]  # checked above
         args=words(args),
         stdin=None if stdin is None else stdin.encode("utf-8", "surrogateescape"),

@@ -34,16 +34,15 @@ from recipes.tasks.task import task
 
 @task(
     help={
-        "target": "a sample, or an already built program, for any CPU",
+        "sample": "a sample, or an already built program, for any CPU",
         "from_": "where to take its libraries from: a base or rootfs:DIR (default: this machine, if it built it)",
         "dlopen": "what it opens at run time: a library's name, a file or a folder of the root; may be repeated",
         "with_": "a file or folder of the root that is taken along as it is, with what it loads; may be repeated",
         "platform": COMMON["platforms"],
-        "build_target": COMMON["target"],
         **TRIAL,
+        "run": COMMON["run"],
         "reference": "compare the run with one on this machine: of a file always done, of sources by a dynamic build",
-        "run": "do not run the image",
-        **{name: COMMON[name] for name in ("recipe", "package", *BUILDING, "set_", *RUNNING)},
+        **{name: COMMON[name] for name in ("recipe", "target", "package", *BUILDING, "set_", *RUNNING)},
     },
     iterable=["set_", "dlopen", "with_", "option"],
     optional=["serves"],
@@ -51,7 +50,7 @@ from recipes.tasks.task import task
 @ending_well
 def bundle(
     c: Context,
-    target: str,
+    sample: str,
     from_: str = "",
     dlopen: Sequence[str] = MANY,
     with_: Sequence[str] = MANY,
@@ -62,7 +61,7 @@ def bundle(
     expect_exit: str | None = None,
     serves: str | None = None,
     reference: bool = False,
-    build_target: str = "",
+    target: str = "",
     package: str = "",
     build: str = "",
     option: Sequence[str] = MANY,
@@ -75,7 +74,12 @@ def bundle(
     run: bool = True,
     max_blob: str = "",
 ) -> int:
-    """Package a dynamic program with its loader and exactly the libraries that it will load, and run it."""
+    """Package a dynamic program with its loader and exactly the libraries that it will load, and run it.
+
+    Examples:
+        bundle /usr/bin/curl --args=--version
+        bundle ./mybin --from docker://debian:13 --with /usr/lib/mybin
+    """
     from recipes import pipeline
     from recipes.workflows import bundle as bundling
     from recipes.workflows.home import home_of
@@ -83,20 +87,20 @@ def bundle(
     one_of("format", format, ("text", "json"))
     project = open_project(c, compression, jobs=jobs, max_blob=max_blob)
     trial = Trial(args, stdin, expect, expect_exit, serves)
-    selection = Selection(target, build_target, package, set_, recipe, source=from_, build=build, options=option)
-    sample = trial.of(load_any(project, selection))
+    selection = Selection(sample, target, package, set_, recipe, source=from_, build=build, options=option)
+    found = trial.of(load_any(project, selection))
     if from_.startswith("deb-"):
         ensure_assembler()
     running = choose_engine(engine, project, run=run)
-    home = home_of(project, sample, asked=reference) if run else None
+    home = home_of(project, found, asked=reference) if run else None
     rows, hints = [], []
     wanted = bundling.Wanted(from_, tuple(dlopen), tuple(with_))
     for where in platforms_of(platform):
-        if sample.language == "binary":
-            program = pipeline.take_program(project, sample, where)
+        if found.language == "binary":
+            program = pipeline.take_program(project, found, where)
         else:
-            how = choose_recipe(project, sample, where, recipe) if recipe else bundling.dynamic_recipe(sample.language)
-            program = pipeline.build_program(project, sample, how, where)
+            how = choose_recipe(project, found, where, recipe) if recipe else bundling.dynamic_recipe(found.language)
+            program = pipeline.build_program(project, found, how, where)
         base = bundling.make(project, program, wanted)
         row = pipeline.package_and_run(project, program, base, running, run=run)
         rows.append(home.compared(row) if home is not None else row)
@@ -109,16 +113,15 @@ def bundle(
 
 @task(
     help={
-        "target": "a sample, or an already built program, for any CPU",
+        "sample": "a sample, or an already built program, for any CPU",
         "from_": "where to take a bundle's libraries from: a base or rootfs:DIR (default: as for `bundle`)",
         "dlopen": "what it opens at run time, for a bundle: a library's name, a file or a folder; may be repeated",
         "with_": "a file or folder that a bundle takes along as it is, with what it loads; may be repeated",
         "platform": COMMON["platform"],
-        "build_target": COMMON["target"],
         **TRIAL,
+        "run": COMMON["run"],
         "reference": "compare the run with one on this machine: of a file always done, of sources by a dynamic build",
-        "run": "do not run the images: take the first whose verdict is `runs`",
-        **{name: COMMON[name] for name in ("package", *BUILDING, "set_", *RUNNING)},
+        **{name: COMMON[name] for name in ("target", "package", *BUILDING, "set_", *RUNNING)},
     },
     iterable=["set_", "dlopen", "with_", "option"],
     optional=["serves"],
@@ -126,7 +129,7 @@ def bundle(
 @ending_well
 def smallest(
     c: Context,
-    target: str,
+    sample: str,
     from_: str = "",
     dlopen: Sequence[str] = MANY,
     with_: Sequence[str] = MANY,
@@ -136,7 +139,7 @@ def smallest(
     expect_exit: str | None = None,
     serves: str | None = None,
     reference: bool = False,
-    build_target: str = "",
+    target: str = "",
     package: str = "",
     build: str = "",
     option: Sequence[str] = MANY,
@@ -149,7 +152,12 @@ def smallest(
     run: bool = True,
     max_blob: str = "",
 ) -> int:
-    """Find the smallest image that runs (static, bundled, or on a base), and say why the others were rejected."""
+    """Find the smallest image that runs (static, bundled, or on a base), and say why the others were rejected.
+
+    Examples:
+        smallest ./mybin
+        smallest ./my-project --args=--help --expect Usage
+    """
     from recipes.report.smallest import document, render
     from recipes.workflows.bundle import Wanted
     from recipes.workflows.home import home_of
@@ -158,8 +166,8 @@ def smallest(
     one_of("format", format, ("text", "json"))
     project, where = open_project(c, compression, jobs=jobs, max_blob=max_blob), platform_of(platform)
     trial = Trial(args, stdin, expect, expect_exit, serves)
-    selection = Selection(target, build_target, package, set_, source=from_, build=build, options=option)
-    sample = trial.of(load_any(project, selection))
+    selection = Selection(sample, target, package, set_, source=from_, build=build, options=option)
+    found = trial.of(load_any(project, selection))
     if not run:
         console.note("nothing is run: the first image whose verdict is `runs` is taken as the smallest")
     search = Search(
@@ -168,12 +176,12 @@ def smallest(
         choose_engine(engine, project, run=run),
         run=run,
         wanted=Wanted(from_, tuple(dlopen), tuple(with_)),
-        home=home_of(project, sample, asked=reference) if run else None,
+        home=home_of(project, found, asked=reference) if run else None,
     )
-    candidates = tuple(search.candidates(sample))
+    candidates = tuple(search.candidates(found))
     passed = None if candidates[-1].rejected_because else candidates[-1].row
     show(document(candidates) if format == "json" else render(candidates))
     if passed is None:
-        console.error(f"none of the candidates for {sample.name} runs")
+        console.error(f"none of the candidates for {found.name} runs")
         return errors.GateFailed.exit_code
     return 0

@@ -1,4 +1,4 @@
-"""What every task has: `--help` wherever it stands, `--quiet`, and options that are not taken for a word."""
+"""What every task has: `--help` wherever it stands, and how much is said while it runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import invoke.tasks
+from invoke.context import Context
 from invoke.exceptions import Exit, ParseError
 from invoke.parser.argument import Argument
 
@@ -16,34 +17,21 @@ from recipes.support import console
 
 T = TypeVar("T", bound=Callable[..., Any])
 
-_OUR_OPTIONS = {
-    "quiet": "print results and errors alone: no notes, no progress",
-    "verbose": "print every command as it is run, and reasons whole",
-}
-
-
-class Help(Argument):
-    """An option that acts when it is seen, whatever else is missing or would follow."""
-
-    def __init__(self, act: Callable[[], str]) -> None:
-        super().__init__(names=("help", "h"), kind=bool, default=False, help="print this and exit")
-        self._act = act
-
-    def set_value(self, value: Any, cast: bool = True) -> None:
-        """Raises: Exit."""
-        from recipes.tasks.common import show
-        from recipes.tasks.ending import reader_may_leave
-
-        with reader_may_leave():
-            show(self._act())
-        raise Exit(code=0)
+HELP = ("--help", "-h")
 
 
 class Word(Argument):
     """A word that has a place, which no option can take: Invoke would give it any that it does not know."""
 
+    def __init__(self, like: Argument, give_help: Callable[[], None]) -> None:
+        super().__init__(names=like.names, help=like.help, attr_name=like.attr_name, positional=True)
+        self._give_help = give_help
+
     def set_value(self, value: Any, cast: bool = True) -> None:
-        """Raises: ParseError."""
+        """Raises: Exit where it is asked for help; ParseError for another option."""
+        if value in HELP:
+            self._give_help()
+            raise Exit(code=0)
         if str(value).startswith("-"):
             raise ParseError(f"No idea what {value!r} is!")
         super().set_value(value, cast)
@@ -56,13 +44,14 @@ class Task(invoke.tasks.Task[T]):
         texts = dict(self.help)
         found = super().get_arguments(ignore_unknown_help)
         self.help = texts  # Invoke takes out of it what it has used
-        names = {each.names[0] for each in found}
-        more = [
-            Argument(name=name, kind=bool, default=False, help=text)
-            for name, text in _OUR_OPTIONS.items()
-            if name not in names
-        ]
-        return [*map(_placed, found), *more, Help(lambda: self.render_help(called_as()))]
+        return [Word(each, self._give_help) if each.positional else each for each in found]
+
+    def _give_help(self) -> None:
+        from recipes.tasks.common import show
+        from recipes.tasks.ending import reader_may_leave
+
+        with reader_may_leave():
+            show(self.render_help(called_as()))
 
     def render_help(self, program: str) -> str:
         """What `program TASK --help` prints."""
@@ -70,17 +59,13 @@ class Task(invoke.tasks.Task[T]):
 
         return render_task(program, self.name.replace("_", "-"), self.__doc__ or "", self.get_arguments())
 
-    def __call__(self, *args: Any, **options: Any) -> T:
-        """The body, which is not told of what concerns every task alike."""
-        taken = self.argspec(self.body).parameters
-        with console.saying(quiet=options.get("quiet", False), verbose=options.get("verbose", False)):
-            return super().__call__(*args, **{name: value for name, value in options.items() if name in taken})
-
-
-def _placed(argument: Argument) -> Argument:
-    if not argument.positional:
-        return argument
-    return Word(names=argument.names, help=argument.help, attr_name=argument.attr_name, positional=True)
+    def __call__(self, c: Context, *args: Any, **options: Any) -> T:
+        """The body. Invoke's settings for commands count for ours, too: `echo` shows them, `hide` drops all notes."""
+        verbose = bool(options.get("verbose") or c.config.run.echo)
+        if "verbose" in options:
+            options["verbose"] = verbose
+        with console.saying(quiet=bool(c.config.run.hide), verbose=verbose):
+            return super().__call__(c, *args, **options)
 
 
 def called_as() -> str:

@@ -17,36 +17,35 @@ _UNCLEAR = re.compile(r"(?P<word>.*) is ambiguous when given after an optional-v
 """What Invoke says where it cannot go on; its errors have no other form."""
 
 
-def explained(error: ParseError, context: ParserContext | None, tasks: Iterable[str], program: str) -> BadInput:
-    """Invoke's error as one of ours; `context` is the task that was being read, or the program's own options."""
+_LIKE_AN_OPTION = "an option of ours that is meant for the program has a blank before it: --args=' --format'"
+
+
+def explained(
+    error: ParseError, context: ParserContext | None, core: ParserContext, tasks: Iterable[str], program: str
+) -> BadInput:
+    """Invoke's error as one of ours; `context` is the task that was being read, `core` has the program's options."""
     text = str(error)
     task = context.name if context is not None else None
-    more = f"`{program} {task} --help` lists its options" if task else f"`{program} --help` lists the tasks"
+    more = f"`{program} {task} --help` shows what it takes" if task else f"`{program} --help` lists the tasks"
     if found := _UNKNOWN.fullmatch(text):
-        return _unknown(found["word"], context, tasks, program)
+        options = {*core.flags, *(() if context is None else (*context.flags, *context.inverse_flags))}
+        return _unknown(found["word"], task, options, tasks, more)
     if found := _NO_VALUE.match(text):
-        return BadInput(f"--{found['name']} needs a value", hint=more)
+        return BadInput(f"--{found['name']} needs a value", hint=_LIKE_AN_OPTION if found["name"] == "args" else more)
     if found := _UNCLEAR.fullmatch(text):
         return BadInput(f"{found['word']} may be a value of the option before it", hint="write that as --option=VALUE")
     if context is not None and context.missing_positional_args:
-        words = " ".join(each.names[0].upper() for each in context.missing_positional_args)
-        return BadInput(f"{task} needs a {words}", hint=f"for example `{program} {task} …`; {more}")
+        words = " and ".join(f"a {each.names[0].upper()}" for each in context.missing_positional_args)
+        return BadInput(f"{task} needs {words}", hint=more)
     return BadInput(text, hint=more)
 
 
-def _unknown(word: str, context: ParserContext | None, tasks: Iterable[str], program: str) -> BadInput:
-    task = context.name if context is not None else None
-    if not word.startswith("-"):
-        near = get_close_matches(word, sorted(tasks), n=1)
-        if not task:
-            hint = f"did you mean {near[0]!r}?" if near else f"`{program} --help` lists the tasks"
-            return BadInput(f"unknown task {word!r}", hint)
-        return BadInput(
-            f"{task} cannot use {word!r}, which is not the name of another task either",
-            hint=f"quote words that belong together; `{program} {task} --help` shows what it takes",
-        )
-    options = () if context is None else (*context.flags, *context.inverse_flags)
-    near = get_close_matches(word, sorted(options), n=1)
-    of = f" of {task}" if task else ""
-    more = f"`{program} {task} --help` lists its options" if task else f"`{program} --help` lists the options"
-    return BadInput(f"unknown option {word!r}{of}", f"did you mean {near[0]!r}?" if near else more)
+def _unknown(word: str, task: str | None, options: Iterable[str], tasks: Iterable[str], more: str) -> BadInput:
+    option = word.startswith("-")
+    near = get_close_matches(word, sorted(options if option else tasks), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else more
+    if option:
+        return BadInput(f"unknown option {word!r}{f' of {task}' if task else ''}", hint)
+    if not task:
+        return BadInput(f"unknown task {word!r}", hint)
+    return BadInput(f"{task} has no use for {word!r}", hint=f"quote words that belong together; {more}")

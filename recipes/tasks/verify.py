@@ -35,33 +35,37 @@ if TYPE_CHECKING:
 
 @task(
     help={
-        "target": f"{COMMON['folder']}; or a file, or a whole image (docker-daemon:…, docker-archive:…, oci:…, "
+        "sample": f"{COMMON['folder']}; or a file, or a whole image (docker-daemon:…, docker-archive:…, oci:…, "
         "oci-archive:…, docker://…), which is not executed",
         "base": "the base to judge it on, or several separated by commas; `invoke bases` lists them (default: all)",
         "format": COMMON["format"],
         "verbose": "show for every library where the loader looks",
-        "build_target": COMMON["target"],
-        **{name: COMMON[name] for name in ("recipe", "platform", "jobs", "max_blob", "package", *BUILDING)},
+        **{name: COMMON[name] for name in ("recipe", "platform", "jobs", "max_blob", "target", "package", *BUILDING)},
     },
     iterable=["option"],
 )
 @ending_well
 def verify(
     c: Context,
-    target: str,
+    sample: str,
     base: str = "",
     recipe: str = "",
     platform: str = "",
     format: str = "text",  # noqa: A002  # the option's name
     verbose: bool = False,
     jobs: str = "",
-    build_target: str = "",
+    target: str = "",
     package: str = "",
     build: str = "",
     option: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> int:
-    """Say whether a program will start on a base, what it will lack there, and why: without running it."""
+    """Say whether a program will start on a base, what it will lack there, and why: without running it.
+
+    Examples:
+        verify ./mybin --base scratch
+        verify docker://alpine:3.23 --format json
+    """
     from recipes.model import Status
     from recipes.report import verdict
     from recipes.report.document import dumps
@@ -70,14 +74,14 @@ def verify(
     one_of("format", format, ("text", "json"))
     project, where = open_project(c, jobs=jobs, max_blob=max_blob), platform_of(platform)
     named = split(base)
-    if verifying.is_image(target):
+    if verifying.is_image(sample):
         if named or recipe:
             raise errors.BadInput(
-                f"{target} is a whole image, with a root of its own", hint="leave out --base and --recipe"
+                f"{sample} is a whole image, with a root of its own", hint="leave out --base and --recipe"
             )
-        outcome: verifying.Outcome = (verifying.verify_image(project, target, where),), ()
+        outcome: verifying.Outcome = (verifying.verify_image(project, sample, where),), ()
     else:
-        selection = Selection(target, build_target, package, recipe=recipe, build=build, options=option)
+        selection = Selection(sample, target, package, recipe=recipe, build=build, options=option)
         outcome = _verify_program(project, selection, where, named)
     found, missing = outcome
     if len(found) == 1 and len(named) < 2 and not missing:
@@ -97,40 +101,43 @@ def verify(
 
 @task(
     help={
-        "target": f"{COMMON['folder']}; or a file, which is not executed",
-        "build_target": COMMON["target"],
-        **{name: COMMON[name] for name in ("recipe", "platform", "format", "package", *BUILDING)},
+        "sample": f"{COMMON['folder']}; or a file, which is not executed",
+        **{name: COMMON[name] for name in ("recipe", "platform", "format", "target", "package", *BUILDING)},
     },
     iterable=["option"],
 )
 @ending_well
 def inspect(
     c: Context,
-    target: str,
+    sample: str,
     recipe: str = "",
     platform: str = "",
     format: str = "text",  # noqa: A002  # the option's name
-    build_target: str = "",
+    target: str = "",
     package: str = "",
     build: str = "",
     option: Sequence[str] = MANY,
 ) -> None:
-    """Say what an ELF file is: linkage, interpreter, libraries needed, hardening, build id."""
+    """Say what an ELF file is: linkage, interpreter, libraries needed, hardening, build id.
+
+    Examples:
+        inspect /bin/sh
+    """
     from recipes.report.document import dumps, facts_document
     from recipes.report.summary import render_facts
 
     one_of("format", format, ("text", "json"))
     project, where = open_project(c), platform_of(platform)
-    if is_file(project, target):
+    if is_file(project, sample):
         from recipes.elf.facts import read_elf
 
-        facts = read_elf(Path(target))
+        facts = read_elf(Path(sample))
     else:
         from recipes import pipeline
 
-        sample = load(project, Selection(target, build_target, package, build=build, options=option))
-        facts = pipeline.build_program(project, sample, named_recipe(sample, recipe), where).facts
-    show(dumps(facts_document(facts)) if format == "json" else render_facts(target, facts))
+        found = load(project, Selection(sample, target, package, build=build, options=option))
+        facts = pipeline.build_program(project, found, named_recipe(found, recipe), where).facts
+    show(dumps(facts_document(facts)) if format == "json" else render_facts(sample, facts))
 
 
 def _verify_program(project: Project, selection: Selection, platform: Platform, named: tuple[str, ...]) -> Outcome:

@@ -26,7 +26,12 @@ def walkthrough(
     jobs: str = "",
     max_blob: str = "",
 ) -> int:
-    """Explain static binaries in twelve steps, each carried out here and compared with what was predicted."""
+    """Explain static binaries in twelve steps, each carried out here and compared with what was predicted.
+
+    Examples:
+        walkthrough
+        walkthrough --format markdown --output static.md
+    """
     from recipes.report import walkthrough as report
     from recipes.workflows.walkthrough import walk
 
