@@ -97,7 +97,7 @@ def load(
         if not is_folder:
             if _MODULE.fullmatch(name_or_path):
                 return replace(_from_proxy(name_or_path, workspace, target or package, build), options=options)
-            raise unknown("sample", name_or_path, known)
+            raise _not_a_sample(name_or_path, known)
     chosen = [part for part in (target or package).split("/") if part not in ("", ".")]
     name = "-".join((folder.name or "root", *chosen))
     settings = _Settings.of(folder / SETTINGS).changed(build, options)
@@ -111,11 +111,24 @@ def load(
     if target and system in ("go", "sources"):
         raise BadInput(
             f"{folder.name} makes one program, so --target does not apply",
-            hint="for Go it is --package" if system == "go" else "",
+            hint="for Go it is --package" if system == "go" else "leave it out",
         )
     if package and system != "go":
         raise BadInput(f"--package is for Go, and {folder.name} is built by {system}", hint="use --target")
     return sample
+
+
+def _not_a_sample(name: str, known: tuple[str, ...]) -> BadInput:
+    if os.path.isfile(name):
+        return BadInput(
+            f"{name!r} is a file, and no folder with sources",
+            hint="a built program is for `invoke package`, or `invoke smallest`",
+        )
+    if "/" in name and not name.startswith("-"):
+        return BadInput(
+            f"no such file or folder: {name!r}", hint="check the path; `invoke samples` lists those with a name"
+        )
+    return unknown("sample", name, known)
 
 
 def prebuilt(path: str, args: tuple[str, ...] = (), stdin: str = "", root: Path = _MACHINE) -> Sample:
@@ -131,7 +144,8 @@ def prebuilt(path: str, args: tuple[str, ...] = (), stdin: str = "", root: Path 
     except OSError as error:  # a folder on the way that may not be searched, a name that is too long
         raise BadInput(f"cannot access {path!r}: {error.strerror}") from error
     if not is_file:
-        raise BadInput(f"no such file: {path!r}", hint="name a program; a folder with sources is for `build-static`")
+        what = "not a program" if os.path.lexists(path) and "\0" not in path else "no such file"
+        raise BadInput(f"{what}: {path!r}", hint="name a program; a folder with sources is for `invoke build-static`")
     place, called = _at_home(file, root.resolve())
     image = ImageSettings(path=place, called=called)
     return Sample(file.name, file.parent, "binary", (Path(file.name),), args=args, stdin=stdin, image=image)

@@ -50,10 +50,20 @@ def saying(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
         _quiet, _verbose = before
 
 
+def called_as() -> str:
+    """The command that the user typed: `fromscratch`, or `invoke` also where it is `python -m invoke` or `inv`."""
+    return "fromscratch" if os.path.basename(sys.argv[0]) == "fromscratch" else "invoke"
+
+
+def _as_typed(text: str) -> str:
+    """Our words, with the commands that they name (`invoke bases`) as this user types them."""
+    return text.replace("`invoke ", f"`{called_as()} ")
+
+
 def note(text: str) -> None:
     """Write one line to stderr, above the progress display if there is one."""
     if not _quiet:
-        _write([text])
+        _write([_as_typed(text)])
 
 
 def warn(text: str) -> None:
@@ -69,13 +79,13 @@ def quote(output: str) -> None:
 
 def hint(text: str) -> None:
     if not _quiet:
-        _write(["", f"hint: {text}"])
+        _write(["", f"hint: {_as_typed(text)}"])
 
 
 def error(message: str, hint: str = "", output: str = "") -> None:
     """The one error of a task: below `output`, which another program wrote, and above its hint."""
     above = printable.quoted(output)
-    _write([*above, *([""] if above else []), f"error: {message}", *(["", f"hint: {hint}"] if hint else [])])
+    _write([*above, *([""] if above else []), f"error: {message}", *(["", f"hint: {_as_typed(hint)}"] if hint else [])])
 
 
 def _write(lines: list[str]) -> None:

@@ -8,6 +8,7 @@ written, by one that later writes into the same folder.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -95,9 +96,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CannotWrite(
-            f"cannot write to {str(path)!r}: {error.strerror}", hint="run it in a folder that you may write to"
-        ) from error
+        raise CannotWrite(f"cannot write to {str(path)!r}: {error.strerror}", hint=_what_to_do(error)) from error
 
 
 def open_to_others(*folders: Path) -> None:
@@ -228,7 +227,15 @@ def open_locked(path: Path, *, wait: bool = True) -> Iterator[IO[bytes]]:
 
 
 def _cannot_write(path: Path, error: OSError) -> CannotWrite:
-    return CannotWrite(f"cannot write {str(path)!r}: {error.strerror or error}", hint="is the disk full or read-only?")
+    return CannotWrite(f"cannot write {str(path)!r}: {error.strerror or error}", hint=_what_to_do(error))
+
+
+def _what_to_do(error: OSError) -> str:
+    if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
+        return "there is already something else of that name, there or on the way; name another place"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.ENOENT):
+        return "name a place that you may write to"
+    return "is the disk full or read-only?"
 
 
 def remove_tree(path: Path) -> None:

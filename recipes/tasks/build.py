@@ -19,6 +19,7 @@ from recipes.tasks.common import (
     Selection,
     Trial,
     changed,
+    check_output,
     choose_engine,
     choose_recipe,
     ensure_assembler,
@@ -222,6 +223,7 @@ def compare_sizes(
 
     table.check_format(format or "long")
     table.check_sort(sort)
+    check_output(output)
     project, wanted = open_project(c, compression, jobs=jobs, max_blob=max_blob), platforms_of(platform)
     trial = Trial(args, stdin, expect, expect_exit, serves)
     selection = Selection("", target, package, build=build, options=tuple(option))

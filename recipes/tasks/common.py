@@ -70,19 +70,30 @@ def platform_of(text: str) -> Platform:
     """Of `--platform` where it takes one; this machine's where it is not given. Raises: BadInput."""
     from recipes.model import Platform
 
-    return Platform.parse(text) if text else Platform.host()
+    return _known(Platform.parse(text)) if text else Platform.host()
 
 
 def platforms_of(text: str) -> tuple[Platform, ...]:
     """Those between the commas of `--platform`; this machine's where it is not given. Raises: BadInput."""
     from recipes.model import Platform
 
-    return Platform.parse_list(text)
+    return tuple(map(_known, Platform.parse_list(text)))
+
+
+def _known(platform: Platform) -> Platform:
+    """Raises: BadInput for a CPU that is most likely mistyped. One that is merely unknown here can be judged."""
+    from difflib import get_close_matches
+
+    from recipes.architecture import ARCHITECTURES
+
+    if platform.architecture not in ARCHITECTURES and get_close_matches(platform.architecture, ARCHITECTURES, 1, 0.7):
+        raise errors.unknown("architecture", platform.architecture, ARCHITECTURES)
+    return platform
 
 
 def _number(jobs: str) -> int:
     """Of `--jobs`; 0 where it is not given. A text for Invoke, which has a traceback for what is not a number."""
-    if jobs and not re.fullmatch("[0-9]{1,6}", jobs):
+    if jobs and not re.fullmatch("0*[1-9][0-9]{0,5}", jobs):
         raise errors.BadInput(
             f"--jobs must be a positive integer, not {jobs}",
             hint="for example --jobs 4; left out, there is one per processor",
@@ -143,17 +154,24 @@ class Trial:
         from recipes.samples.reader import is_code, is_seconds
 
         if self.serves and self.expect_exit is not None:
-            raise errors.BadInput("--serves and --expect-exit exclude each other")
+            raise errors.BadInput(
+                "--serves and --expect-exit exclude each other",
+                hint="one that ends has an exit code, one that serves none",
+            )
         if self.serves:
             seconds = 2.0 if self.serves is True else _seconds(self.serves)
             if not is_seconds(seconds):
-                raise errors.BadInput(f"--serves must be a number of seconds up to 600, not {self.serves}")
+                raise errors.BadInput(
+                    f"--serves must be a number of seconds up to 600, not {self.serves}", hint="for example --serves=5"
+                )
             return Expect(serves=seconds, contains=self.expect)
         if self.expect is None and self.expect_exit is None:
             return None
         text = "0" if self.expect_exit is None else self.expect_exit
         if not re.fullmatch("[0-9]{1,6}", text) or not is_code(int(text)):
-            raise errors.BadInput(f"--expect-exit must be a number from 0 to 255, not {text}")
+            raise errors.BadInput(
+                f"--expect-exit must be a number from 0 to 255, not {text}", hint="128+n is how signal n shows"
+            )
         return Expect(exit_code=int(text), contains=self.expect)
 
 
@@ -316,6 +334,18 @@ def paint(lines: Iterable[printable.Line], *, colours: bool) -> None:
     """The lines of a report on stdout, with colours of ours alone."""
     sys.stdout.write(printable.painted(lines, colours=colours))
     sys.stdout.flush()
+
+
+def check_output(output: str) -> None:
+    """Before hours of work: whether a file can be made at `output`. Raises: CannotWrite."""
+    if not output:
+        return
+    path = Path(output)
+    parent = next(each for each in path.absolute().parents if each.exists())
+    if path.is_dir() or not parent.is_dir():
+        raise errors.CannotWrite(f"cannot write {output!r}: it is not a file", hint="name a file in a folder")
+    if not os.access(path if path.exists() else parent, os.W_OK):
+        raise errors.CannotWrite(f"cannot write {output!r}: no permission", hint="name a place that you may write to")
 
 
 def write(output: str, text: str) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from recipes import errors
+from recipes.support import console
+from recipes.support.printable import shell_word
 from recipes.tasks.common import choose_recipe, load_each, open_project, platform_of, show, split
 from recipes.tasks.ending import ending_well
 from recipes.tasks.task import task
@@ -82,7 +84,7 @@ def bases(c: Context, update: bool = False, bases: str = "") -> int:
     if update:
         return _update_lock(project, split(bases))
     if bases:
-        raise errors.BadInput("--bases requires --update")
+        raise errors.BadInput("--bases requires --update", hint=f"`invoke bases --update --bases {shell_word(bases)}`")
     pins = lock.read(project.workspace)
     rows = []
     for spec in known(project.workspace).values():
@@ -101,7 +103,10 @@ def _update_lock(project: Project, names: tuple[str, ...]) -> int:
     rows = [(change.base, _short(change.old), _short(change.new), change.what) for change in changes]
     show(list_table(("base", "was", "is", ""), rows) + "\n")
     failed = [change.error for change in changes if change.error]
-    return failed[0].exit_code if failed and names else 0
+    if not failed or (len(failed) < len(changes) and not names):
+        return 0
+    console.error(f"not looked up: {len(failed)} of {len(changes)}", hint=failed[0].hint)
+    return failed[0].exit_code
 
 
 def _locked_to(project: Project, reference: str, pin: Pin | None) -> str:

@@ -46,7 +46,7 @@ def run(
     one_of("engine", engine, ("auto", "docker", "local"))
     one_of("network", network, ("none", "host"))
     if tty and stdin is not None:
-        raise errors.BadInput("--tty and --stdin exclude each other")
+        raise errors.BadInput("--tty and --stdin exclude each other", hint="a terminal is typed into")
     if tty and not streams.is_terminal():
         raise errors.BadInput("--tty needs a terminal as stdin", hint="leave it out where input comes from elsewhere")
     project = open_project(c)

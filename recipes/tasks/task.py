@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -51,7 +49,7 @@ class Task(invoke.tasks.Task[T]):
         from recipes.tasks.ending import reader_may_leave
 
         with reader_may_leave():
-            show(self.render_help(called_as()))
+            show(self.render_help(console.called_as()))
 
     def render_help(self, program: str) -> str:
         """What `program TASK --help` prints."""
@@ -66,11 +64,6 @@ class Task(invoke.tasks.Task[T]):
             options["verbose"] = verbose
         with console.saying(quiet=bool(c.config.run.hide), verbose=verbose):
             return super().__call__(c, *args, **options)
-
-
-def called_as() -> str:
-    """The command that the user typed: `fromscratch`, or `invoke` also where it is `python -m invoke` or `inv`."""
-    return "fromscratch" if os.path.basename(sys.argv[0]) == "fromscratch" else "invoke"
 
 
 task = partial(invoke.tasks.task, klass=Task, auto_shortflags=False)

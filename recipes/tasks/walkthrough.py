@@ -5,7 +5,16 @@ from __future__ import annotations
 from invoke.context import Context
 
 from recipes import errors
-from recipes.tasks.common import COMMON, choose_engine, ensure_assembler, one_of, open_project, show, write
+from recipes.tasks.common import (
+    COMMON,
+    check_output,
+    choose_engine,
+    ensure_assembler,
+    one_of,
+    open_project,
+    show,
+    write,
+)
 from recipes.tasks.ending import ending_well
 from recipes.tasks.task import task
 
@@ -36,6 +45,7 @@ def walkthrough(
     from recipes.workflows.walkthrough import walk
 
     one_of("format", format, ("text", "markdown"))
+    check_output(output)
     project = open_project(c, jobs=jobs, max_blob=max_blob)
     ensure_assembler()
     steps = []
