@@ -186,7 +186,7 @@ def test_an_unknown_sample_gets_the_nearest_name(workspace: Workspace) -> None:
 @pytest.mark.parametrize("name", ["", "nowhere/at all", "\0", "x" * 5000])
 def test_a_name_that_can_be_no_folder(name: str, workspace: Workspace) -> None:
     """Nothing, a missing path, a NUL and a name longer than a name can be are no samples, and no bugs either."""
-    with pytest.raises(BadInput, match="unknown sample|no such file or folder"):
+    with pytest.raises(BadInput, match=r"unknown sample|no such file or folder"):
         load(name, workspace)
 
 
