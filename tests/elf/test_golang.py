@@ -31,7 +31,7 @@ def facts_of(path: Path) -> GoFacts | None:
         return read_go(reader, read_header(reader))
 
 
-@pytest.mark.parametrize("flags", [(), ("-ldflags=-s -w", "-trimpath"), ("-buildmode=pie",)])
+@pytest.mark.parametrize("flags", [(), ("-ldflags=-s -w", "-trimpath"), ("-buildmode=pie", "-trimpath")])
 def test_build_information_is_what_go_says(compilers: Compilers, flags: tuple[str, ...]) -> None:
     """Version and settings are those of `go version -m`, in plain, stripped and position-independent programs."""
     program = compilers.go(SOURCE, *flags, trimmed=False)

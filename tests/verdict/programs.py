@@ -15,6 +15,8 @@ def _go(imports: str, body: str) -> str:
     )
 
 
+PLAIN_GO = "package main\n\nfunc main() {}\n"
+"""For what a start alone shows on another CPU or system: for each of them go compiles what it imports anew."""
 HELLO_GO = _go("fmt os time", 'check(nil)\nfmt.Println("hello", time.Now().Local().Year() > 2000)')
 GO_ZONE = _go("fmt os time", '_, e := time.LoadLocation("Europe/Berlin")\ncheck(e)')
 GO_LOCAL = _go("fmt os time", 'check(nil)\nfmt.Println(time.Unix(1700000000, 0).Format("15:04"))')

@@ -321,7 +321,7 @@ def test_each_level_that_a_program_asks_for(
 
 def test_the_level_of_a_go_program(compilers: Compilers, tmp_path: Path) -> None:
     """By its build information, in its runtime's words."""
-    program = compilers.go(programs.HELLO_GO, env=(("GOAMD64", "v3"),))
+    program = compilers.go(programs.PLAIN_GO, env=(("GOAMD64", "v3"),))
     finding = Trial(tmp_path / "root", program).predicted("cpu-level")
     assert finding.evidence == "Go build information: GOAMD64=v3"
     text = "This program can only be run on AMD64 processors with v3 microarchitecture support."
@@ -330,7 +330,7 @@ def test_the_level_of_a_go_program(compilers: Compilers, tmp_path: Path) -> None
 
 def test_a_go_program_for_another_system(compilers: Compilers, tmp_path: Path) -> None:
     """Its build information is certain; android's Linux is Linux."""
-    freebsd = compilers.go(programs.HELLO_GO, env=(("GOOS", "freebsd"),))
+    freebsd = compilers.go(programs.PLAIN_GO, env=(("GOOS", "freebsd"),))
     finding = Trial(tmp_path / "root", freebsd).predicted("wrong-system")
     assert (finding.level, finding.evidence) == (Level.CERTAIN, "Go build information: GOOS=freebsd")
 

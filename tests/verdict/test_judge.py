@@ -86,7 +86,7 @@ def test_wrong_cpu(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("system", ["freebsd", "netbsd", "dragonfly"])
 def test_programs_for_other_systems(compilers: Compilers, tmp_path: Path, system: str) -> None:
     """The kernel starts Go's static programs for its relatives, and their first system calls mean something else."""
-    trial = Trial(tmp_path / "root", compilers.go(programs.HELLO_GO, env=(("GOOS", system),)))
+    trial = Trial(tmp_path / "root", compilers.go(programs.PLAIN_GO, env=(("GOOS", system),)))
     assert "exit code 139" in the_only(trial.verdict(), "wrong-system")
     assert trial.run().exit_code == 139
 
@@ -136,7 +136,7 @@ def test_shared_library_as_program(compilers: Compilers, tmp_path: Path) -> None
 def test_cpu_level(compilers: Compilers, tmp_path: Path, kind: str) -> None:
     """GOAMD64 and the x86 ISA note: certain for a platform that names a lower level, else possible."""
     if kind == "go":
-        program = compilers.go(programs.HELLO_GO, env=(("GOAMD64", "v3"),))
+        program = compilers.go(programs.PLAIN_GO, env=(("GOAMD64", "v3"),))
     else:
         program = compilers.c(programs.HELLO_C, "-Wl,-z,x86-64-v3")
     trial = Trial(tmp_path / "root", program)
@@ -154,7 +154,7 @@ def test_cpu_level(compilers: Compilers, tmp_path: Path, kind: str) -> None:
 )
 def test_goarm(compilers: Compilers, tmp_path: Path, goarm: str, platform: str, cpu: str) -> None:
     """A Go program for a newer ARM than the platform's dies of an instruction that the CPU lacks."""
-    program = compilers.go(programs.HELLO_GO, env=(("GOARCH", "arm"), ("GOARM", goarm)))
+    program = compilers.go(programs.PLAIN_GO, env=(("GOARCH", "arm"), ("GOARM", goarm)))
     trial = Trial(tmp_path / "root", program)
     finding = trial.predicted("cpu-level", platform=platform)
     assert finding.level is Level.CERTAIN
