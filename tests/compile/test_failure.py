@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from recipes.compile.failure import telling
 from recipes.compile.missing import advice
 from tests.need import need_tool
+from tests.sharing import made_once, run_folder
+
+
+@pytest.fixture
+def apt(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's apt, which keeps its index of all packages: in containers each call is told to make it anew."""
+    need_tool("apt-cache")
+
+    def configure(folder: Path) -> None:
+        (folder / "cache").mkdir()
+        (folder / "conf").write_text(f'Dir::Etc::Parts "/dev/null";\nDir::Cache "{kept}/cache";\n')
+
+    kept = run_folder(tmp_path_factory) / "apt"
+    monkeypatch.setenv("APT_CONFIG", str(made_once(kept, configure) / "conf"))
 
 
 @pytest.mark.parametrize(
@@ -58,17 +74,15 @@ def test_a_compiler_with_libraries_of_its_own() -> None:
         "CMake Error at x: Could NOT find zdoesnotexist (missing: x)",
     ],
 )
-def test_a_library_that_nobody_knows(line: str) -> None:
+def test_a_library_that_nobody_knows(line: str, apt: None) -> None:
     """Each way to say that something is missing is understood; that nothing is known of it is said."""
     need_tool("dpkg")
-    need_tool("apt-cache")
     assert "zdoesnotexist" in told(line)
     assert "no package of Debian's is called like it" in told(line)
 
 
-def test_all_headers_that_configure_lists() -> None:
+def test_all_headers_that_configure_lists(apt: None) -> None:
     """A `configure` that gives up at the end lists everything that it has not found."""
-    need_tool("apt-cache")
     lines = ("checking for stdio.h... yes", "- Failed to find zdoesnot.h for x.", "- Failed to find zneither.h for y.")
     text = told("configure.sh: error: Aborting configure run", *lines)
     assert "zdoesnot.h" in text
