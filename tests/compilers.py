@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from recipes.model import Command
+from recipes.architecture import architecture
+from recipes.compile.recipe import RECIPES
+from recipes.model import Command, Environment, Platform
 from recipes.support import shell
 from tests.need import need, need_tool
 from tests.sharing import made_once, run_folder
@@ -21,7 +23,7 @@ class Compilers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def _build(self, argv: tuple[str, ...], source: str, suffix: str, env: tuple[tuple[str, str], ...] = ()) -> Path:
+    def _build(self, argv: tuple[str, ...], source: str, suffix: str, env: Environment = ()) -> Path:
         key = hashlib.sha256(repr((argv, source, env)).encode()).hexdigest()[:16]
 
         def make(folder: Path) -> None:
@@ -44,7 +46,7 @@ class Compilers:
         key = hashlib.sha256(repr(argv).encode()).hexdigest()[:16]
         return made_once(self.folder / key, lambda folder: _run(folder, *argv)) / "app"
 
-    def go(self, source: str, *flags: str, env: tuple[tuple[str, str], ...] = (), trimmed: bool = True) -> Path:
+    def go(self, source: str, *flags: str, env: Environment = (), trimmed: bool = True) -> Path:
         """Without paths, as the recipes make it: go compiles its library once for both."""
         settings = (("CGO_ENABLED", "0"), ("GOFLAGS", "-mod=mod"), ("GO111MODULE", "off"), *env)
         return self._build((_go(), "build", *(("-trimpath",) if trimmed else ()), *flags), source, ".go", settings)
@@ -62,11 +64,26 @@ class Compilers:
 
         return made_once(self.folder / key, make) / "app"
 
-    def zig(self, source: str, target: str, *flags: str) -> Path:
+    def zig(self, source: str, target: str, *flags: str, env: Environment = ()) -> Path:
         """C with musl. Without the sanitizer, which is zig's habit alone and takes a library that zig builds first."""
         need(_has_module("ziglang"), "ziglang")
         argv = (sys.executable, "-m", "ziglang", "cc", "-target", target, "-fno-sanitize=undefined", *flags)
-        return self._build(argv, source, ".c")
+        return self._build(argv, source, ".c", env)
+
+    def zig_small(self, source: str) -> Path:
+        """Static, stripped C for this machine, as zig-static-small links it: zig makes its musl once for both.
+
+        The linker's command line is among the warnings.
+        """
+        target = architecture(Platform.host().architecture).zig
+        return self.zig(source, target, *RECIPES["zig-static-small"].link_flags, env=(("ZIG_VERBOSE_LINK", "1"),))
+
+    def musl(self, source: str, root: Path, *flags: str) -> Path:
+        """Static C with all its symbols and the musl of Debian's musl-dev, which is in `root`. Source: musl-gcc(1)."""
+        (libraries,) = root.glob("usr/lib/*-linux-musl")
+        files = (str(libraries / name) for name in ("crt1.o", "crti.o", "libc.a", "crtn.o"))
+        alone = ("-nostdinc", "-isystem", str(root / "usr/include" / libraries.name), "-fno-pie", "-U_FORTIFY_SOURCE")
+        return self.linked_late(source, "-static", "-no-pie", "-nostdlib", *files, *flags, compile_with=alone)
 
     def stripped(self, program: Path) -> Path:
         argv = (need_tool("strip"), "-o", "app", str(program))

@@ -19,6 +19,7 @@ from recipes.verdict import nsswitch
 from recipes.verdict.hazards import RULES
 from recipes.verdict.judge import judge
 from tests.compilers import Compilers
+from tests.fixtures_debian import Assembled
 from tests.need import need, need_tool
 from tests.verdict import programs
 from tests.verdict.test_libraries import with_libraries
@@ -256,7 +257,7 @@ def test_protocol_names(compilers: Compilers, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_musl_knows_protocols_itself(compilers: Compilers, tmp_path: Path) -> None:
     """musl reads no /etc/protocols."""
-    trial = Trial(tmp_path / "root", compilers.zig(programs.C_PROTOCOL, "x86_64-linux-musl"))
+    trial = Trial(tmp_path / "root", compilers.zig_small(programs.C_PROTOCOL))
     assert trial.codes() == set()
     assert trial.run().exit_code == 0
 
@@ -450,11 +451,9 @@ def test_starting_a_program_is_not_calling_a_shell(compilers: Compilers, tmp_pat
 @pytest.mark.slow
 def test_c_shell_of_musl(compilers: Compilers, tmp_path: Path) -> None:
     """musl names the shell in system() and popen() alone."""
-    program = compilers.zig(programs.C_SYSTEM, "x86_64-linux-musl")
-    trial = Trial(tmp_path / "root", compilers.stripped(program))
+    trial = Trial(tmp_path / "root", compilers.zig_small(programs.C_SYSTEM))
     assert trial.output().strip() in trial.predicted("c-shell").message
-    spawning = compilers.stripped(compilers.zig(programs.C_SPAWN, "x86_64-linux-musl"))
-    assert "c-shell" not in Trial(tmp_path / "spawning", spawning).codes()
+    assert "c-shell" not in Trial(tmp_path / "spawning", compilers.zig_small(programs.C_SPAWN)).codes()
 
 
 @pytest.mark.parametrize("flags", [("-static",), ()])
@@ -595,35 +594,62 @@ def test_weak_pthread(compilers: Compilers, tmp_path: Path) -> None:
     assert trial.run().exit_code == 139
 
 
+@pytest.fixture
+def musl(assembled: Assembled) -> Path:
+    """A root with Debian's musl, to link with."""
+    return assembled.root("mmdebstrap:files:musl-dev")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("size", ["0", "4096"])
-def test_musl_thread_stack(compilers: Compilers, tmp_path: Path, size: str) -> None:
+def test_musl_thread_stack(compilers: Compilers, musl: Path, tmp_path: Path, size: str) -> None:
     """musl gives threads 128 KiB unless the file asks for more: a larger frame is a segmentation fault."""
-    small = Trial(
-        tmp_path / "small", compilers.zig(programs.C_THREAD, "x86_64-linux-musl", f"-Wl,-z,stack-size={size}")
-    )
+    small = Trial(tmp_path / "small", compilers.musl(programs.C_THREAD, musl, f"-Wl,-z,stack-size={size}"))
     assert "exit code 139" in small.predicted("musl-thread-stack").message
     assert small.run().exit_code == 139
-    asked = Trial(tmp_path / "asked", compilers.zig(programs.C_THREAD, "x86_64-linux-musl"))
-    assert asked.codes() == set()
+    asked = Trial(tmp_path / "asked", compilers.musl(programs.C_THREAD, musl, "-Wl,-z,stack-size=2097152"))
+    assert "musl-thread-stack" not in asked.codes()
     assert asked.run().exit_code == 0
 
 
 @pytest.mark.slow
-def test_musl_malloc(compilers: Compilers, tmp_path: Path) -> None:
-    """musl's malloc under threads is a doubt for a program that takes it from musl's loader; zig links its own."""
-    shared = Trial(tmp_path / "shared", compilers.zig(programs.C_THREAD, "x86_64-linux-musl", "-dynamic"))
-    assert shared.predicted("musl-malloc").level is Level.POSSIBLE
-    assert "musl-malloc" not in Trial(tmp_path / "zig", compilers.zig(programs.C_THREAD, "x86_64-linux-musl")).codes()
+def test_zigs_thread_stack(compilers: Compilers, tmp_path: Path) -> None:
+    """zig's programs with musl ask for more than a thread needs."""
+    trial = Trial(tmp_path / "root", compilers.zig_small(programs.C_THREAD))
+    assert trial.codes() == set()
+    assert (examine(trial.program).stack or 0) > 1 << 20
+    assert trial.run().exit_code == 0
 
 
 @pytest.mark.slow
-def test_pid1_signals(compilers: Compilers, tmp_path: Path) -> None:
+def test_musl_malloc(compilers: Compilers, musl: Path, tmp_path: Path) -> None:
+    """musl's malloc under threads is a doubt, from its loader or linked in; not where a program has another one."""
+    for name, program in {
+        "shared": compilers.zig(programs.C_THREAD, "x86_64-linux-musl", "-dynamic"),
+        "static": compilers.musl(programs.C_THREAD, musl),
+    }.items():
+        assert Trial(tmp_path / name, program).predicted("musl-malloc").level is Level.POSSIBLE
+    own = compilers.musl(f"{programs.C_THREAD}{programs.C_ALLOCATOR}", musl)
+    assert Trial(tmp_path / "own", own).codes() == {"musl-thread-stack"}
+
+
+@pytest.mark.slow
+def test_zig_links_a_malloc_of_its_own(compilers: Compilers) -> None:
+    """musl's is in none of the libraries that zig links with, though its threads are."""
+    program = compilers.zig_small(programs.C_THREAD)
+    (line,) = (line for line in compilers.warnings(program) if line.startswith("ld.lld "))
+    libraries = b"".join((program.parent / word).read_bytes() for word in line.split() if word.endswith(".a"))
+    assert b"pthread_create" in libraries
+    assert b"__malloc_context" not in libraries
+
+
+@pytest.mark.slow
+def test_pid1_signals(compilers: Compilers, musl: Path, tmp_path: Path) -> None:
     """A program that waits and handles nothing outlives SIGTERM as process 1; with a handler it ends."""
     for name, source, ends in (("pause", programs.C_PAUSE, False), ("handler", programs.C_HANDLER, True)):
         shared = Trial(tmp_path / f"{name}-shared", compilers.c(source))
         assert ("pid1-signals" in shared.codes()) is not ends, name
-        trial = Trial(tmp_path / name, compilers.zig(source, "x86_64-linux-musl"))
+        trial = Trial(tmp_path / name, compilers.musl(source, musl))
         assert ("pid1-signals" in trial.codes()) is not ends, name
         assert _ends_on_sigterm(trial) is ends, name
 

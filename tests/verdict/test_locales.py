@@ -99,7 +99,7 @@ def test_calling_setlocale_says_nothing(compilers: Compilers, tmp_path: Path) ->
 def test_musl_is_always_utf8(compilers: Compilers, tmp_path: Path) -> None:
     """It reads no locales."""
     for source in (programs.C_LOCALE, programs.C_UTF8):
-        trial = Trial(tmp_path / "root", compilers.zig(source, "x86_64-linux-musl"))
+        trial = Trial(tmp_path / "root", compilers.zig_small(source))
         assert trial.codes(env=lang("en_US.UTF-8")) == set()
         assert output(trial, lang("en_US.UTF-8")) == "UTF-8\n"
 
