@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import NamedTuple
 
 from recipes.architecture import of_elf_machine
 from recipes.elf import dlopennote
@@ -60,8 +61,7 @@ class NeededVersion:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(NamedTuple):  # big programs have 10,000s
     """A symbol that another file must define; `version` and `file` are None where it is unversioned.
 
     `lazy`: only calls name it (DT_JMPREL), so glibc looks it up when it is first called, unless told to bind now.
@@ -72,6 +72,11 @@ class Import:
     version: str | None = None
     file: str | None = None
     lazy: bool = False
+
+    @property
+    def answered_by(self) -> tuple[str, ...]:
+        """Which `Dynamic.offers` of a file answer it for glibc's loader. Source: glibc, `check_match`."""
+        return (self.name,) if self.version is None else (f"{self.name}@{self.version}", f"{self.name}@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +120,8 @@ class Dynamic:
     offers: frozenset[str] = field(default=frozenset(), repr=False)
 
     def answers(self, symbol: Import) -> bool:
-        """Whether glibc's loader takes a definition of this file for `symbol`. Source: glibc, `check_match`."""
-        if symbol.version is None:
-            return symbol.name in self.offers
-        return f"{symbol.name}@{symbol.version}" in self.offers or f"{symbol.name}@" in self.offers
+        """Whether glibc's loader takes a definition of this file for `symbol`."""
+        return not self.offers.isdisjoint(symbol.answered_by)
 
 
 def read_dynamic(reader: Reader, header: Header | None = None, *, symbols: bool = True) -> Dynamic:
@@ -295,21 +298,23 @@ class _Strings:
     def text(self, offset: int) -> str:
         known = self._known.get(offset)
         if known is None:
-            known = self._known[offset] = os.fsdecode(self._bytes(offset))
+            known = self._known[offset] = os.fsdecode(next(self._each([offset])))
         return known
 
     def texts(self, offsets: Collection[int]) -> list[str]:
         """Many names at once: big programs export 100,000s."""
-        return os.fsdecode(b"\0".join(map(self._bytes, offsets))).split("\0") if offsets else []
+        return os.fsdecode(b"\0".join(self._each(offsets))).split("\0") if offsets else []
 
-    def _bytes(self, offset: int) -> bytes:
-        end = self._data.find(b"\0", offset, offset + _LONGEST_NAME)
-        if end < 0:
-            raise TruncatedElf("a name lies outside of the dynamic string table", hint="copy or build it again")
-        self._budget -= end - offset
-        if self._budget < 0:
-            raise NotElf("its names overlap more than any linker lets them")
-        return self._data[offset:end]
+    def _each(self, offsets: Iterable[int]) -> Iterator[bytes]:
+        data, find = self._data, self._data.find
+        for offset in offsets:
+            end = find(b"\0", offset, offset + _LONGEST_NAME)
+            if end < 0:
+                raise TruncatedElf("a name lies outside of the dynamic string table", hint="copy or build it again")
+            self._budget -= end - offset
+            if self._budget < 0:
+                raise NotElf("its names overlap more than any linker lets them")
+            yield data[offset:end]
 
 
 def _read_version_needs(memory: _Memory, strings: _Strings, tags: dict[int, int]) -> Iterator[NeededVersion]:
@@ -376,6 +381,11 @@ class _Symbols:
             for name, value, _, info, _, section in struct.iter_unpack(self._form, raw):
                 yield name, value, info >> 4, info & 15, section
 
+    def _version_numbers(self, first: int, count: int) -> tuple[int, ...]:
+        """The entries of DT_VERSYM for `count` symbols. Raises: TruncatedElf."""
+        raw = self._memory.read(self._tags[DT_VERSYM] + 2 * first, 2 * count, "the symbol versions")
+        return struct.unpack(f"{self._memory.header.order}{count}H", raw)
+
     def imports(self) -> Iterator[Import]:
         """The symbols that relocations name and that another file must define, each once."""
         # Of what is copied the program holds the variable, but the loader must find the original elsewhere.
@@ -389,18 +399,20 @@ class _Symbols:
         if not relocated:
             return
         entries = list(self._entries(0, max(relocated) + 1))
-        has_versions = DT_VERSYM in self._tags
+        wanted: list[tuple[int, int, bool]] = []
         for index, copied in relocated.items():
-            name, _, binding, _, section = entries[index]
-            if binding == 0 or (section != 0 and not copied):
-                continue
-            version = None
-            if has_versions:
-                (number,) = self._memory.unpack("H", self._tags[DT_VERSYM] + 2 * index, "the symbol versions")
-                version = self._versions.get(number & 0x7FFF)
+            at, _, binding, _, section = entries[index]
+            if binding != 0 and (section == 0 or copied):
+                wanted.append((index, at, binding == 2))
+        numbers: tuple[int, ...] = ()
+        if wanted and DT_VERSYM in self._tags:
+            numbers = self._version_numbers(0, max(wanted)[0] + 1)
+        names = self._strings.texts([at for _, at, _ in wanted])
+        for name, (index, _, weak) in zip(names, wanted, strict=True):
+            version = self._versions.get(numbers[index] & 0x7FFF) if numbers else None
             yield Import(
-                self._strings.text(name),
-                binding == 2,
+                name,
+                weak,
                 version.name if version else None,
                 version.file if version else None,
                 index not in at_once,
@@ -413,10 +425,7 @@ class _Symbols:
         first, end = self._hashed()
         if end <= first:
             return frozenset(), frozenset()
-        versions: tuple[int, ...] = ()
-        if DT_VERSYM in self._tags:
-            raw = self._memory.read(self._tags[DT_VERSYM] + 2 * first, 2 * (end - first), "the symbol versions")
-            versions = struct.unpack(f"{self._memory.header.order}{end - first}H", raw)
+        versions = self._version_numbers(first, end - first) if DT_VERSYM in self._tags else ()
         # Bindings global, weak, unique; types none, object, function, common, TLS, and for glibc indirect function
         # (10); a value unless TLS, and for glibc unless absolute (0xFFF1).
         names: list[int] = []

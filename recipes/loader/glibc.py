@@ -9,6 +9,7 @@ import errno
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 
 from recipes.architecture import Kind, of_elf_machine
 from recipes.elf.dynamic import Dynamic, Import, NeededVersion
@@ -499,6 +500,9 @@ class GlibcLoader:
 
 def _lacking(asking: Dynamic, offered: Sequence[Dynamic]) -> list[Import]:
     """The symbols that `asking` must have, at once or when it calls them, and that none of `offered` defines."""
+    offers = [each.offers for each in offered]
     return [
-        symbol for symbol in asking.imports if not symbol.weak and not any(each.answers(symbol) for each in offered)
+        symbol
+        for symbol in asking.imports
+        if not symbol.weak and all(map(frozenset.isdisjoint, offers, repeat(symbol.answered_by)))
     ]
