@@ -102,7 +102,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory, assembled: Assembled) -> Path
 def paste(command: str, folder: Path) -> Completed:
     """Run the command as from a reader's shell in `folder`, with the environment of the project on PATH."""
     path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ["PATH"]))
-    kept = {name: value for name, value in os.environ.items() if name not in FROM_MAKE}
+    # A clone's modules are compiled by the first command, unless these tests were told to keep nothing of the kind.
+    mine = (*FROM_MAKE, "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if name not in mine}
     return shell.run(Command(("sh", "-c", command), cwd=folder), environment={**kept, "PATH": path}, timeout=1400)
 
 

@@ -56,7 +56,7 @@ def zig(*options: str) -> tuple[str, ...]:
 
     path = TOOLCHAINS["zig"].find(Platform.host())
     need(path, "zig")
-    return (str(path), "cc", *options)
+    return (str(path), "cc", "-fno-sanitize=undefined", *options)  # zig would build the sanitizer's library first
 
 
 def bundled(
