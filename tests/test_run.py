@@ -93,7 +93,7 @@ def engine_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, hears_all: None) -> Project:
     (tmp_path / "tasks.py").write_text(TASKS)
     return Project.at(tmp_path)
 
