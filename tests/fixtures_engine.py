@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """See to it that one worker has all tests that use an engine."""
     for item in items:
         if "engine" in getattr(item, "fixturenames", ()) and group_of(item.nodeid) != ENGINE:
-            raise pytest.UsageError(f"{item.nodeid} uses an engine: add its file to tests/groups.py")
+            raise pytest.UsageError(f"{item.nodeid} uses an engine: add it to tests/groups.py")
 
 
 @pytest.fixture(scope="session")
