@@ -8,12 +8,13 @@ linker only, and what they need of a libc is what the libc that they are linked 
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from recipes.architecture import ARCHITECTURES, kinds_of
+from recipes.architecture import ARCHITECTURES, Kind, kinds_of
 from recipes.model import Platform
 from recipes.rootfs.root import RootFs
 from tests.compilers import Compilers
@@ -22,6 +23,9 @@ from tests.oracle.roots import ALL, CROSS, WHOLE, root
 from tests.oracle.starts import Start
 from tests.oracle.stopping import write_stopping
 from tests.sharing import made_once
+
+QEMU = Path(os.environ.get("FROMSCRATCH_ORACLE_QEMU") or "/usr/bin")
+"""Where QEMU's programs are. Debian's glibc for LoongArch has vector instructions, which QEMU knows since 8.1."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,11 @@ class Cpu:
 
     @property
     def emulator(self) -> str:
-        return "" if self.name == "amd64" else f"/usr/bin/qemu-{ARCHITECTURES[self.name].qemu}-static"
+        """QEMU's program for it; "" where it takes none."""
+        if self.name == "amd64":
+            return ""
+        name = f"qemu-{ARCHITECTURES[self.name].qemu}"
+        return next((str(QEMU / file) for file in (f"{name}-static", name) if (QEMU / file).exists()), f"{name}-static")
 
     @property
     def libraries(self) -> PurePosixPath:
@@ -52,6 +60,8 @@ class Cpu:
 
     def suites(self) -> tuple[str, ...]:
         """The roots that have a glibc for it, the oldest first."""
+        if self.name == "loong64":
+            return ("cross-trixie",)
         oldest = ("bullseye-cc", "cc", "trixie-cc") if self.name == "amd64" else ("cross-bookworm", "cross-trixie")
         newest = tuple(name for name in WHOLE if CPUS[name.rpartition("-")[2]] is self and name.startswith("cc-sid-"))
         return (*oldest, *newest) if ALL else oldest if self.name == "amd64" else oldest[-1:]
@@ -77,6 +87,7 @@ CPUS = {
     "armel": Cpu("arm", "/lib/ld-linux.so.3", "arm-linux-gnueabi"),
     "armhf": Cpu("arm", "/lib/ld-linux-armhf.so.3", "arm-linux-gnueabihf"),
     "i386": Cpu("386", "/lib/ld-linux.so.2", "i686-linux-gnu", zig="x86-linux-gnu", folder="i386-linux-gnu"),
+    "loong64": Cpu("loong64", "/lib64/ld-linux-loongarch-lp64d.so.1", "loongarch64-linux-gnu"),
     "mips64el": Cpu("mips64le", "/lib64/ld.so.1", "mips64el-linux-gnuabi64"),
     "mipsel": Cpu("mipsle", "/lib/ld.so.1", "mipsel-linux-gnu", zig="mipsel-linux-gnueabihf"),
     "ppc64el": Cpu("ppc64le", "/lib64/ld64.so.2", "powerpc64le-linux-gnu"),
@@ -100,6 +111,9 @@ MACHINES = {
     "armel": {"arm926": _ARM["v5l"], "max": _ARM["v8l"]},
     "armhf": {"cortex-a15": kinds_of(40, "v7")[1], "max": _ARM["v8l"]},
     "i386": {"qemu32": ARCHITECTURES["386"].kinds[0]},
+    "mips64el": {"MIPS64R2-generic": Kind()},
+    "mipsel": {"24Kf": Kind()},
+    "riscv64": {"rv64": Kind()},
     "ppc64el": dict(zip(("power8_v2.0", "power9_v2.0", "power10_v2.0"), _POWER, strict=True)),
     "s390x": {
         "z900": _Z900,
@@ -194,6 +208,7 @@ def add_special_folders(folder: Path, cpu: Cpu) -> list[Start]:
     below = [f"glibc-hwcaps/{name}" for name in row.hwcaps]
     below += ["tls", *sorted(names), *(f"tls/{name}" for name in sorted(names))]
     places = {f"/of-{number}": [f"/of-{number}/{each}"] for number, each in enumerate(below)}
+    places["/whole$PLATFORM"] = []
     places["/all"] = [f"/all/{each}" for each in below]
     places |= {f"/{name}/$PLATFORM": [f"/{name}/{name}"] for name in sorted(platforms)}
     for place in (place for each in places.values() for place in each):

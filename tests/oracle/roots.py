@@ -20,6 +20,8 @@ FOLDER = Path(os.environ.get("FROMSCRATCH_ORACLE") or Path(__file__).resolve().p
 ALL = bool(os.environ.get("FROMSCRATCH_ORACLE_ALL"))
 """Whether all is compared that there is, not a share of it: some 30 minutes, and some more to assemble the roots."""
 
+_MAIN_ALONE = "http://deb.debian.org/debian"
+"""Without updates, whose lists mirrors have for some CPUs alone."""
 _MINBASE = ("--variant=minbase",)
 _EXTRACT = ("--mode=chrootless", "--variant=extract", "--skip=check/empty,check/qemu")
 _CC = "base-files,libc6,libgcc-s1,libstdc++6"
@@ -38,11 +40,11 @@ ROOTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "trixie-cc": ("trixie", (*_EXTRACT, f"--include={_CC}")),
     "trixie-musl": ("trixie", (*_EXTRACT, "--include=base-files,musl")),
 }
-_CROSS = ",".join(
-    f"libc6-{name}-cross"
-    for name in ("arm64", "armel", "armhf", "i386", "mips64el", "mipsel", "ppc64el", "riscv64", "s390x")
-)
-CROSS = {f"cross-{suite}": f"mmdebstrap:files@{suite}:{_CROSS}" for suite in ("bookworm", "trixie")}
+_CROSS = ("arm64", "armel", "armhf", "i386", "mips64el", "mipsel", "ppc64el", "riscv64", "s390x")
+CROSS = {
+    f"cross-{suite}": f"mmdebstrap:files@{suite}:{','.join(f'libc6-{name}-cross' for name in names)}"
+    for suite, names in (("bookworm", _CROSS), ("trixie", (*_CROSS, "loong64")))
+}
 """The glibc of other CPUs, in packages for this one: each CPU's own below /usr, in the folder that its tools have."""
 
 _PROGRAMS = (
@@ -97,10 +99,13 @@ def _assemble(name: str, tar: Path) -> None:
         assemble_tar(parse(CROSS[name]), Platform("linux", "amd64"), tar, name)
         return
     options: tuple[str, ...]
+    sources: tuple[str, ...]
     if name in WHOLE:
         suite = name.removeprefix("cc-").partition("-")[0]
         # A mirror may be behind, and sid's lists are valid for a week.
         options = (*_EXTRACT, '--aptopt=Acquire::Check-Valid-Until "false"', *WHOLE[name])
+        sources = (_MAIN_ALONE,)
     else:
         suite, options = ROOTS[name]
-    shell.check(Command(("mmdebstrap", "--quiet", *options, "--format=tar", suite, str(tar))), timeout=600)
+        sources = ()
+    shell.check(Command(("mmdebstrap", "--quiet", *options, "--format=tar", suite, str(tar), *sources)), timeout=600)

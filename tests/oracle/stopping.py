@@ -25,6 +25,7 @@ _CODE = {
     "s390x": bytes.fromhex("a7290000 a7390013 0a25 a7f40000"),
     "mips64le": bytes.fromhex("00000424 17000524 c4130224 0c000000 ffff0010 00000000"),
     "mipsle": bytes.fromhex("00000424 17000524 c50f0224 0c000000 ffff0010 00000000"),
+    "loong64": bytes.fromhex("04001500 054c8003 0b048203 00002b00 00000050"),
 }
 
 

