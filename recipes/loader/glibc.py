@@ -9,7 +9,7 @@ import errno
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import repeat
+from itertools import islice, repeat
 
 from recipes.architecture import Kind, of_elf_machine
 from recipes.elf.dynamic import Dynamic, Import, NeededVersion
@@ -23,7 +23,7 @@ from recipes.loader.glibcpaths import (
     runpath,
     system_folders,
 )
-from recipes.loader.loading import Loading, Problem, ProblemCode, opened_later_missing
+from recipes.loader.loading import MOST_OPENED_LATER, Loading, Problem, ProblemCode, opened_later_missing
 from recipes.loader.objects import LoadAttempt, Object, Objects, cut_within_a_page
 from recipes.loader.preload import PRELOAD_FILE, preloads
 from recipes.loader.refusal import Refusal, refusal_of
@@ -345,11 +345,11 @@ class GlibcLoader:
 
     def _check_opened_later(self) -> None:
         """What an object names in its dlopen note is looked up as its own dlopen does it."""
-        for asking in self._in_link_order():
-            for later in asking.dynamic.opened_later:
-                if not any(self._would_find(name, asking) for name in later.sonames):
-                    message = f"{later.sonames[0]}: cannot open shared object file: No such file or directory"
-                    self._later.append(opened_later_missing(later, asking.shown, message))
+        entries = ((asking, later) for asking in self._in_link_order() for later in asking.dynamic.opened_later)
+        for asking, later in islice(entries, MOST_OPENED_LATER):
+            if not any(self._would_find(name, asking) for name in later.sonames):
+                message = f"{later.sonames[0]}: cannot open shared object file: No such file or directory"
+                self._later.append(opened_later_missing(later, asking.shown, message))
 
     def _would_find(self, name: str, asking: LinkMap) -> bool:
         loaded = any(known.answers_to(name) for known in self._maps)

@@ -9,6 +9,9 @@ from recipes.elf.dlopennote import OpenedLater
 from recipes.model import Library
 
 LoaderKind = Literal["none", "glibc", "musl", "unknown"]
+MOST_OPENED_LATER = 256
+"""How many entries of dlopen notes are looked up for one program."""
+
 ProblemCode = Literal[
     "interpreter-missing",
     "interpreter-broken",

@@ -11,11 +11,12 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from recipes.architecture import of_elf_machine
 from recipes.elf.dynamic import Dynamic
 from recipes.loader.glibcpaths import absolute
-from recipes.loader.loading import Loading, Problem, ProblemCode, opened_later_missing
+from recipes.loader.loading import MOST_OPENED_LATER, Loading, Problem, ProblemCode, opened_later_missing
 from recipes.loader.objects import SIGBUS, Object, Objects, cut_within_a_page
 from recipes.loader.words import words_of_musl
 from recipes.model import Library, Searched
@@ -31,6 +32,7 @@ _FAILURES = {
     errno.ELOOP: "a loop of links",
 }
 _MOST_MAPS = 4096
+_MOST_TYPES = 64  # as no CPU has more for a loader
 _PATH_FILE = re.compile(rb"/etc/ld-musl-[A-Za-z0-9_.-]{1,32}\.path\0")
 # Since 1.2.4 these are no symbols any more but names that the loader alone knows, with 64 behind them.
 _LFS64_LIST = re.compile(rb"aio_cancel\0aio_error\0(?:[a-z_]+\0)+")
@@ -129,11 +131,11 @@ class MuslLoader:
 
     def _missing_later(self) -> Iterator[Problem]:
         """What a dlopen note names and no dlopen would find: whoever calls it, musl looks where the program's does."""
-        for dso in self._dsos:
-            for later in dso.dynamic.opened_later:
-                if not any(self._would_find(name) for name in later.sonames):
-                    message = f"Error loading shared library {later.sonames[0]}: No such file or directory"
-                    yield opened_later_missing(later, dso.name, message)
+        entries = ((dso, later) for dso in self._dsos for later in dso.dynamic.opened_later)
+        for dso, later in islice(entries, MOST_OPENED_LATER):
+            if not any(self._would_find(name) for name in later.sonames):
+                message = f"Error loading shared library {later.sonames[0]}: No such file or directory"
+                yield opened_later_missing(later, dso.name, message)
 
     def _would_find(self, name: str) -> bool:
         loaded = self._is_itself(name) or any(dso.short == name for dso in self._dsos)
@@ -280,7 +282,7 @@ class MuslLoader:
         known = of_elf_machine(self._loader.dynamic.machine).musl_relocations
         if dso.object is None or not known:
             return
-        for kind in sorted(self._objects.relocation_types(dso.object) - known - {0}):
+        for kind in sorted(self._objects.relocation_types(dso.object) - known - {0})[:_MOST_TYPES]:
             message = f"Error relocating {dso.name}: unsupported relocation type {kind}"
             evidence = f"{dso.name} has relocations of type {kind}, which musl does not know"
             evidence += f"; its header says that it is {dso.object.claim}" if dso.object.claim else ""
