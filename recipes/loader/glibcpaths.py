@@ -114,9 +114,9 @@ def machine_of(
 
 @lru_cache(maxsize=16)
 def folders_for_some(kinds: tuple[Kind, ...]) -> tuple[str, ...]:
-    """The names, below a folder that is searched, of those that some releases look into on some of these machines."""
+    """The names, below a folder that is searched, at which releases up to 2.36 begin what they use on some machines."""
     names = {name for kind in kinds for name in (kind.at_platform, *dict(kind.legacy_hwcaps)) if name}
-    return ("glibc-hwcaps", "tls", *sorted(names))
+    return ("tls", *sorted(names))
 
 
 def _together(names: Sequence[str]) -> tuple[str, ...]:

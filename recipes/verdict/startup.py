@@ -209,16 +209,17 @@ def _on_other_machines(subject: Subject, found: Loaded) -> tuple[Loaded, ...]:
         return ()
     objects = objects_of(root)
     cache = objects.ldcache(subject.traits.dynamic.little_endian)
-    cached = cache.entries if cache else {}
-    folders = {posixpath.dirname(step.path) for library in found.libraries for step in library.searched if step.path}
-    special = folders_for_some(kinds)
-    if not (
-        found.uses_platform
-        or any(objects.has_any(absolute(folder, subject.workdir), special) for folder in folders)
-        or any(entry.hwcap or entry.hardware for library in found.libraries for entry in cached.get(library.name, ()))
-    ):
-        return ()
-    return tuple(_explain(subject, kind) for kind in kinds[1:])
+    cached = [entry for library in found.libraries for entry in (cache.entries.get(library.name, ()) if cache else ())]
+    places = {posixpath.dirname(step.path) for library in found.libraries for step in library.searched if step.path}
+    folders = [absolute(place, subject.workdir) for place in places]
+    names = folders_for_some(kinds)
+    by_name = any(entry.hardware for entry in cached) or any(objects.has_any(folder, names) for folder in folders)
+    if by_name or found.uses_platform:
+        return tuple(_explain(subject, kind) for kind in kinds[1:])
+    if any(entry.hwcap for entry in cached) or any(objects.has_any(folder, ("glibc-hwcaps",)) for folder in folders):
+        levels = {kind.level: kind for kind in reversed(kinds) if kind.level != kinds[0].level}
+        return tuple(_explain(subject, levels[level]) for level in sorted(levels))
+    return ()
 
 
 def _finding(problem: Problem) -> Finding:
