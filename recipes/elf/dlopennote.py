@@ -44,16 +44,11 @@ def _entry(entry: object) -> OpenedLater | None:
         return None
     names = entry.get("soname")
     sonames = [name for name in names[:_MOST_SONAMES] if _is_soname(name)] if isinstance(names, list) else []
+    if not sonames:
+        return None
     feature, priority = entry.get("feature"), entry.get("priority")
-    return (
-        OpenedLater(
-            tuple(sonames),
-            feature[:_LONGEST_TEXT] if isinstance(feature, str) else "",
-            priority if priority in _PRIORITIES else _USUAL_PRIORITY,
-        )
-        if sonames
-        else None
-    )
+    told = feature[:_LONGEST_TEXT] if isinstance(feature, str) else ""
+    return OpenedLater(tuple(sonames), told, priority if priority in _PRIORITIES else _USUAL_PRIORITY)
 
 
 def _is_soname(name: object) -> bool:
