@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recipes import compile as compiling
 from recipes import errors
+from recipes.compile.finished import has_cgo_stub, take_prebuilt
 from recipes.compile.recipe import RECIPES, Recipe
 from recipes.model import (
     PROGRAM,
@@ -88,12 +88,15 @@ def build_program(
     Without a recipe it is the sample's own, else the usual one; or the one with cgo for a Go program that turns out to
     need it.
     """
+    from recipes.compile.availability import available, default
+    from recipes.compile.build import build
+
     if recipe is None:
-        recipe = compiling.default(sample, platform, project.workspace)
+        recipe = default(sample, platform, project.workspace)
         other = RECIPES.get(recipe.with_cgo) if not sample.default_recipe else None
-        if other is not None and compiling.available(other, platform, project.workspace) is None:
+        if other is not None and available(other, platform, project.workspace) is None:
             return _build_with_cgo_as_needed(project, sample, recipe, other, platform, echo=echo)
-    program = compiling.build(sample, recipe, platform, project.workspace, jobs=project.jobs, echo=echo)
+    program = build(sample, recipe, platform, project.workspace, jobs=project.jobs, echo=echo)
     if recipe.static and not program.facts.linkage.is_static:
         raise errors.GateFailed(
             f"{sample.name}: recipe {recipe.name} promises a static program, but the file is "
@@ -111,15 +114,16 @@ def _build_with_cgo_as_needed(
 ) -> Program:
     try:
         program = build_program(project, sample, without, platform, echo=echo)
-        if not compiling.has_cgo_stub(program, project.workspace):
+        if not has_cgo_stub(program, project.workspace):
             return program
         reason = CGO_STUB
     except errors.CommandFailed as error:
         from recipes.compile.gofailure import lacks_code
+        from recipes.compile.plan import cgo_packages
 
         if not lacks_code(error.output):
             raise
-        packages = compiling.cgo_packages(sample, without, platform, project.workspace)
+        packages = cgo_packages(sample, without, platform, project.workspace)
         if not packages:
             raise
         reason = f"it does not build without the code in C of {packages[0]}"
@@ -132,13 +136,15 @@ def take_program(project: Project, sample: Sample, platform: Platform, *, keep: 
 
     Raises: NotElf, TruncatedElf, BadInput.
     """
-    return compiling.take_prebuilt(sample, platform, project.workspace, keep=keep)
+    return take_prebuilt(sample, platform, project.workspace, keep=keep)
 
 
 def smaller_hint(project: Project, program: Program) -> str:
     """By how much another recipe is smaller, as far as it was measured on this machine; "" where none is."""
-    for other in compiling.smaller(program, project.workspace):
-        if other.facts.linkage.is_static and not compiling.has_cgo_stub(other, project.workspace):
+    from recipes.compile.build import smaller
+
+    for other in smaller(program, project.workspace):
+        if other.facts.linkage.is_static and not has_cgo_stub(other, project.workspace):
             less = program.size - other.size
             return f"{other.build.recipe} is {less:,} bytes smaller (measured: {other.size:,} against {program.size:,})"
     return ""
@@ -324,7 +330,9 @@ def _own_files(project: Project, program: Program, settings: ImageSettings) -> t
         own = {entry.path for entry in (*entries, FileEntry(settings.path, None, 0))}
         entries = (*entries, *(entry for entry in beside(program.build.installed) if entry.path not in own))
     if settings.healthcheck and settings.healthcheck.http:
-        probe = compiling.build(PROBE, RECIPES["zig-static-small"], program.platform, project.workspace)
+        from recipes.compile.build import build
+
+        probe = build(PROBE, RECIPES["zig-static-small"], program.platform, project.workspace)
         entries = (*entries, FileEntry(settings.healthcheck.test[0], probe.path, 0o755))
     return (assemble.data_layer(entries, project.store, project.compression),) if entries else ()
 

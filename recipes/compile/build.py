@@ -93,8 +93,9 @@ def smaller(program: Program, workspace: Workspace) -> Iterator[Program]:
     sample, platform = program.sample, program.platform
     found = []
     for recipe in RECIPES.values():
-        work = cell(sample, recipe.name, platform, workspace)
-        if not recipe.static or recipe.language != sample.language or not records.is_there(work):
+        if not recipe.static or recipe.language != sample.language or recipe.name == program.build.recipe:
+            continue
+        if not records.is_there(cell(sample, recipe.name, platform, workspace)):
             continue
         for variant in _variants(sample):
             with contextlib.suppress(RecipeError):  # what cannot be built now is no advice

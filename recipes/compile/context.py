@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from recipes.compile.recipe import Recipe
 from recipes.compile.toolchains import compiler
@@ -12,8 +12,7 @@ from recipes.model import Platform, Sample
 from recipes.support.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildContext:
+class BuildContext(NamedTuple):
     """One sample, recipe and platform, and the folder `work` in which that is built.
 
     A project's build system gets a copy of the files in `source`, the folder `build` for what it builds outside of

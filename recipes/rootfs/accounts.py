@@ -7,8 +7,7 @@ that the engine has found.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from recipes.rootfs.tree import Entry
@@ -25,8 +24,7 @@ class UnknownAccount(Exception):
     """The message is the one that Docker shows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     uid: int = 0
     gid: int = 0
     home: str = "/"
@@ -65,7 +63,7 @@ def look_up(text: str, passwd: bytes = b"", group: bytes = b"") -> Account:
         listed = _find(groups, group_name)
         gid = _unlisted("group", group_name, "group") if listed is None else _id(_listed(listed[2]), groups)
         return Account(account.uid, gid, account.home)
-    return replace(account, groups=_groups_of(groups, listed[0])) if user and listed is not None else account
+    return account._replace(groups=_groups_of(groups, listed[0])) if user and listed is not None else account
 
 
 def _lines(text: bytes, columns: int) -> list[list[str]]:

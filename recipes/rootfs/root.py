@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -59,7 +58,7 @@ class RootFs:
         """The same root as a process of `account` sees it, the same one for as long as this one lives."""
         if account.uid == 0:
             return self
-        account = replace(account, home="")
+        account = account._replace(home="")
         if account not in self._views:
             view = RootFs(self._tree)
             view._account, view._entries, view._names = account, self._entries, self._names

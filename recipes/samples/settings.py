@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from recipes.errors import BadInput, unknown
 
 Fits = Callable[[Any], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """`where` is how errors call the file, `prefix` the way to this table in it: "" or `image.`."""
 
     where: str

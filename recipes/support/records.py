@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from types import UnionType
+from types import SimpleNamespace, UnionType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from recipes.support.workspace import keep, kept, sealed, write_atomically
@@ -78,8 +79,7 @@ def _record(readers: list[Reader]) -> Reader:
 
 
 def _dataclass(kind: Any) -> Reader:
-    hints = get_type_hints(kind)
-    readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
+    readers = {field.name: _reader(_meant(cast(str, field.type), kind.__module__)) for field in fields(kind)}
 
     def read(value: Any) -> Any:
         if _checked(value, dict).keys() != readers.keys():
@@ -87,6 +87,12 @@ def _dataclass(kind: Any) -> Reader:
         return kind(**{name: reader(value[name]) for name, reader in readers.items()})
 
     return read
+
+
+@cache
+def _meant(annotation: str, module: str) -> Any:
+    """What an annotation stands for in a module: evaluated once, though every other field is a `str`."""
+    return get_type_hints(SimpleNamespace(__annotations__={"it": annotation}), vars(sys.modules[module]))["it"]
 
 
 def _checked(value: Any, kind: type) -> Any:

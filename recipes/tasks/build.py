@@ -284,9 +284,9 @@ def _load_all(
 
 
 def _print_plan(project: Project, sample: Sample, recipe: Recipe, platform: Platform) -> None:
-    from recipes import compile as compiling
+    from recipes.compile.plan import plan
 
-    for step in compiling.plan(sample, recipe, platform, project.workspace).steps:
+    for step in plan(sample, recipe, platform, project.workspace).steps:
         show(f"{step.pasted}\n")
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from invoke.context import Context
 
@@ -129,8 +129,7 @@ class Selection:
     options: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(NamedTuple):
     """What the options of `TRIAL` say; None where one is not given. `serves` is True where it has no value."""
 
     args: str | None = None
@@ -245,9 +244,9 @@ def named_recipe(sample: Sample, name: str) -> Recipe | None:
 
 def choose_recipe(project: Project, sample: Sample, platform: Platform, name: str) -> Recipe:
     """The one that is named; else the one that is tried first."""
-    from recipes import compile as compiling
+    from recipes.compile.availability import default
 
-    return named_recipe(sample, name) or compiling.default(sample, platform, project.workspace)
+    return named_recipe(sample, name) or default(sample, platform, project.workspace)
 
 
 def find_base_image(project: Project, platform: Platform, name: str) -> BaseImage:

@@ -26,14 +26,14 @@ def recipes(c: Context) -> None:
     Examples:
         recipes
     """
-    from recipes import compile as compiling
+    from recipes.compile.availability import available
     from recipes.compile.recipe import RECIPES
     from recipes.report.table import list_table
 
     project, here = open_project(c), platform_of("")
     rows = []
     for recipe in RECIPES.values():
-        missing = compiling.available(recipe, here, project.workspace)
+        missing = available(recipe, here, project.workspace)
         answer = f"{missing.message}; {missing.hint}" if missing else "yes"
         rows.append((recipe.name, recipe.language, recipe.summary, answer))
     show(list_table(("recipe", "for", "what it does", "available"), rows) + "\n")
@@ -132,12 +132,12 @@ def doctor(c: Context) -> None:
     Examples:
         doctor
     """
-    from recipes import compile as compiling
+    from recipes.compile.availability import doctor as compilers
     from recipes.compile.systems import buildtools
     from recipes.report.table import list_table
     from recipes.support import system
 
     project = open_project(c)
-    rows = [*compiling.doctor(project.workspace), *buildtools.doctor(), *system.doctor()]
+    rows = [*compilers(project.workspace), *buildtools.doctor(), *system.doctor()]
     lines = [(row.what, row.version or "missing", str(row.path or ""), "" if row.version else row.lost) for row in rows]
     show(list_table(("what", "version", "where", "without it"), lines) + "\n")

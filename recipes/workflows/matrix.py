@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from recipes import compile as compiling
 from recipes import errors
+from recipes.compile.availability import available, default
 from recipes.compile.recipe import Recipe
 from recipes.model import BaseImage, Comparison, ElfFacts, Platform, Program, Sample, SizeRow, Unavailable
 from recipes.oci.reference import BUNDLE
@@ -68,7 +68,7 @@ def compare(
             missing[recipe.name] = errors.BadInput(
                 f"builds {recipe.language}, and no {recipe.language} sample was selected"
             )
-        elif reason := compiling.available(recipe, platform, project.workspace):
+        elif reason := available(recipe, platform, project.workspace):
             missing[recipe.name] = errors.ToolMissing(reason.message, reason.hint)
     builds = [
         (sample, recipe)
@@ -83,7 +83,7 @@ def compare(
     failed = [Unavailable(name, _explain(error), error.exit_code) for name, error in sorted(matrix.failed.items())]
     failed += [entry for entry in unavailable if entry.name in named]
     defaults = frozenset(
-        (sample.name, platform, compiling.default(sample, platform, project.workspace).name) for sample in samples
+        (sample.name, platform, default(sample, platform, project.workspace).name) for sample in samples
     )
     return Comparison(tuple(matrix.rows), tuple(unavailable), tuple(failed), defaults)
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from recipes import compile as compiling
 from recipes import errors, pipeline
+from recipes.compile.availability import available
+from recipes.compile.finished import has_cgo_stub
 from recipes.compile.recipe import Recipe, by_rank
 from recipes.model import BaseImage, Candidate, Platform, Program, RunStatus, Sample, SizeRow, Status
 from recipes.oci.reference import BUNDLE
@@ -57,12 +58,12 @@ class Search:
                 yield from self._packaged(recipe.name, built)
 
     def _build(self, sample: Sample, recipe: Recipe) -> Program | Candidate:
-        missing = compiling.available(recipe, self.platform, self.project.workspace)
+        missing = available(recipe, self.platform, self.project.workspace)
         if missing:
             return Candidate(recipe.name, f"not tried: {missing.message}")
         try:
             program = pipeline.build_program(self.project, sample, recipe, self.platform)
-            if recipe.with_cgo and compiling.has_cgo_stub(program, self.project.workspace):
+            if recipe.with_cgo and has_cgo_stub(program, self.project.workspace):
                 return Candidate(recipe.name, pipeline.CGO_STUB)
             return program
         except errors.CommandFailed as error:

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from recipes.compile import available, build
+from recipes.compile.availability import available
+from recipes.compile.build import build
 from recipes.compile.recipe import RECIPES
 from recipes.model import Command, Platform, Program, Sample
 from recipes.samples.reader import load
@@ -52,7 +53,7 @@ def output(binary: Program, *args: str, stdin: bytes = b"") -> str:
 BUILD = """\
 import sys
 from pathlib import Path
-from recipes.compile import build
+from recipes.compile.build import build
 from recipes.compile.recipe import RECIPES
 from recipes.model import Platform
 from recipes.samples.reader import load

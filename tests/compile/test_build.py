@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
-from recipes.compile import available, plan, smaller
+from recipes.compile.availability import available
+from recipes.compile.build import smaller
+from recipes.compile.plan import plan
 from recipes.compile.recipe import RECIPES
 from recipes.elf.facts import read_elf
 from recipes.errors import BadInput, CommandFailed, GateFailed, ToolMissing

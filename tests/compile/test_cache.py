@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes.compile import build, smaller
+from recipes.compile.build import build, smaller
 from recipes.compile.recipe import RECIPES
 from recipes.errors import CommandFailed
 from recipes.model import Command, Platform, Sample

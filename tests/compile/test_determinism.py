@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from recipes.compile import build, plan
+from recipes.compile.build import build
+from recipes.compile.plan import plan
 from recipes.compile.recipe import RECIPES
 from recipes.model import Command, Platform, Sample
 from recipes.samples.reader import load

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from recipes.compile import plan
 from recipes.compile.pick import made, pick, wrong_target
-from recipes.compile.plan import Plan
+from recipes.compile.plan import Plan, plan
 from recipes.compile.recipe import RECIPES
 from recipes.compile.record import BuildRecord, StepResult
 from recipes.compile.step import Step

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from recipes.compile import build, plan
+from recipes.compile.build import build
+from recipes.compile.plan import plan
 from recipes.compile.recipe import RECIPES
 from recipes.compile.systems.buildtools import BuildTool, require
 from recipes.elf.facts import read_elf

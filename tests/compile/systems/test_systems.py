@@ -7,7 +7,7 @@ from typing import cast, get_args
 
 import pytest
 
-from recipes.compile import plan
+from recipes.compile.plan import plan
 from recipes.compile.recipe import RECIPES
 from recipes.compile.systems import autotools, cmake, go, make, meson, planner_of, sources
 from recipes.compile.systems.protocol import Planner

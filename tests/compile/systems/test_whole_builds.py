@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes.compile import plan
+from recipes.compile.plan import plan
 from recipes.compile.recipe import RECIPES
 from recipes.compile.systems import confined as confine
 from recipes.errors import BadInput, CommandFailed

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from recipes.compile import available
+from recipes.compile.availability import available
 from recipes.compile.recipe import RECIPES, CgoName, ToolchainName
 from recipes.compile.toolchains import CGO_COMPILERS, TOOLCHAINS, compiler, gnu
 from recipes.errors import BadInput, ToolMissing
