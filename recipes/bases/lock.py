@@ -11,7 +11,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,8 @@ def is_lockable(reference: Reference) -> bool:
 
 def pinned(reference: Reference, pin: Pin) -> Reference:
     """The same image by its digest."""
-    return replace(reference, target=str(replace(image_name(reference.target), tag="", digest=pin.digest)))
+    name = image_name(reference.target)._replace(tag="", digest=pin.digest)
+    return reference._replace(target=str(name))
 
 
 def platforms_of(index: bytes) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from recipes.compile.availability import require
 from recipes.compile.context import BuildContext
@@ -17,8 +17,7 @@ from recipes.model import Command, Platform, Sample
 from recipes.support.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """The ordered steps that build `sample`. The last one's output is the program.
 
     `unset` are the words before each argv that keep the caller's environment from changing the result.

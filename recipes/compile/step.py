@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from recipes.model import Command
 from recipes.support.printable import shell_word
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from recipes.compile.product import Product
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(NamedTuple):
     """One command, what it reads and what it leaves behind. All paths but those in the argv are absolute.
 
     `inputs` are known beforehand; the others are in `depfile` afterwards. `made` are inputs that earlier steps make.

@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from recipes.errors import BadInput, unknown
 from recipes.support.digest import DIGEST_PATTERN
@@ -36,8 +35,7 @@ _INVALID = re.compile(r"[^a-z0-9_.-]+")
 _INVALID_TAG = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class ImageName:
+class ImageName(NamedTuple):
     """An image in a registry. `host` and `repository` are complete: `alpine` is docker.io and library/alpine."""
 
     host: str
@@ -63,8 +61,7 @@ class ImageName:
             return False
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """Where a base comes from. `target` is an image name or a path, `selector` what of it is meant ("" for all of it).
 
     For `mmdebstrap`, `target` is the variant with its suite and `selector` the packages, separated by commas.
@@ -82,7 +79,7 @@ class Reference:
         """The same with a relative path taken from `folder`."""
         if self.transport not in ("oci", "docker-archive", "oci-archive", "rootfs"):
             return self
-        return replace(self, target=os.path.join(folder, self.target))
+        return self._replace(target=os.path.join(folder, self.target))
 
 
 def has_transport(text: str) -> bool:

@@ -6,7 +6,7 @@ Source: Linux, Documentation/admin-guide/cgroup-v2.rst, "Delegation".
 from __future__ import annotations
 
 import contextlib
-import secrets
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def control_group(limits: Limits) -> Iterator[str]:
 def _make(limits: Limits) -> Path | None:
     for parent in _candidates():
         _sweep(parent)
-        folder = parent / f"{_PREFIX}{secrets.token_hex(8)}"
+        folder = parent / f"{_PREFIX}{os.urandom(8).hex()}"
         try:
             folder.mkdir()
         except OSError:

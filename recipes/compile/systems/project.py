@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -78,7 +77,7 @@ def planned(
     )
     everything = (*_copy(context), *_tools(context), *its_own, pick)
     return PlannedSteps(
-        steps=tuple(replace(step, stage=stage) for stage, step in enumerate(everything)),
+        steps=tuple(step._replace(stage=stage) for stage, step in enumerate(everything)),
         unset=_environment(context),
         atomic=True,
         runs_build_files=True,
