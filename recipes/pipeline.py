@@ -389,10 +389,14 @@ def package_and_run(
         console.note(f"added {each.need}: {each.reason}")
     if not program.build.cached:
         _tell_left_out(program)
-    if engine is not None:
+    if engine is None:
+        return SizeRow(image, verdict, None)
+    with console.activity(f"loading {image.name}"):
         engine.load(image)
-    outcome = try_run(project, image, engine) if engine is not None and run else None
-    return SizeRow(image, verdict, outcome)
+    if not run:
+        return SizeRow(image, verdict, None)
+    with console.activity(f"running {image.name}"):
+        return SizeRow(image, verdict, try_run(project, image, engine))
 
 
 def _why_dynamic(sample: Sample) -> str:

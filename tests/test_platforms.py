@@ -114,7 +114,17 @@ def test_a_cross_compiler_of_the_machine(project: Path) -> None:
     """Where Debian's is installed, gcc's recipes build for its platform as well, and say which compiler it was."""
     target = {"arm64": "aarch64-linux-gnu", "amd64": "x86_64-linux-gnu"}[OTHER.architecture]
     need_tool(f"{target}-g++")
-    options = ("--recipe", "gcc-static-small", "--platform", str(OTHER), "--engine", "local", "--format", "json")
+    options = (
+        "--recipe",
+        "gcc-static-small",
+        "--platform",
+        str(OTHER),
+        "--engine",
+        "local",
+        "--format",
+        "json",
+        "--echo",
+    )
     done = invoke(project, "build-static", "hi", *options)
     (row,) = json.loads(done.stdout)["rows"]
     assert (row["platform"], row["linkage"]) == (str(OTHER), "static")

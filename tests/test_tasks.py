@@ -47,7 +47,7 @@ def started(project: Path, name: str, *words: str, **variables: str) -> Complete
 
 def test_build_prove_package_run(project: Path) -> None:
     """The image has nothing but the program, which ran and said what the sample expects."""
-    done = started(project, "hi", "--format=json")
+    done = started(project, "hi", "--format=json", "--echo")
     assert done.exit_code == 0, done.stderr.decode()
     (row,) = read("images", done.stdout)["rows"]
     assert (row["sample"], row["linkage"], row["base"], row["runs"]) == ("hi", "static", "scratch", True)
@@ -61,7 +61,8 @@ def test_build_prove_package_run(project: Path) -> None:
 def test_the_second_build_runs_no_command(project: Path) -> None:
     """Nothing has changed, so nothing is echoed, and the digest is the same; --no-run runs nothing either."""
     first, second = build(project, "hi"), build(project, "hi", "--no-run")
-    assert b"g++" in first.stderr or b"zig" in first.stderr
+    assert first.stderr.startswith(b"building hi with ")
+    assert b"(cd" not in first.stderr
     assert second.stderr == b""
     assert [line for line in second.stdout.splitlines() if line.startswith(b"digest")] == [
         line for line in first.stdout.splitlines() if line.startswith(b"digest")
@@ -102,7 +103,7 @@ def test_the_plan_is_what_is_run(project: Path) -> None:
     assert shell.run(Command(("sh", "-e"), cwd=project.parent), stdin=done.stdout).exit_code == 0
     (program,) = (path for path in (project / "build/work").rglob("app") if path.is_file())
     assert shell.run(Command((str(program),))).stdout == b"hello\n"
-    echoed = build(project, "hi", "--no-run").stderr
+    echoed = build(project, "hi", "--no-run", "--echo").stderr
     assert [line for line in done.stdout.splitlines() if not line.startswith(b"mkdir")] == [
         line for line in echoed.splitlines() if line.startswith(b"(cd")
     ]

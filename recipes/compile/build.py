@@ -29,7 +29,7 @@ from recipes.compile.toolchains import TOOLCHAINS
 from recipes.errors import CommandFailed, RecipeError, ToolMissing
 from recipes.model import Build, Installed, Platform, Program, Sample
 from recipes.support import shell
-from recipes.support.console import activity, note, quote
+from recipes.support.console import activity, note, quote, stage
 from recipes.support.workspace import Workspace, keep, keeping, make_folder, open_locked, write_atomically
 
 _NOWHERE: Recorded = ("", "", (0, 0, 0, 0))
@@ -42,7 +42,7 @@ _ASSEMBLER_READS = re.compile(rb'\.incbin|\.include\s+\\?"')
 def build(
     sample: Sample, recipe: Recipe, platform: Platform, workspace: Workspace, *, jobs: int = 1, echo: bool = True
 ) -> Program:
-    """Carry out the recipe's plan as far as needed, `jobs` commands side by side. Those that run are echoed to stderr.
+    """Carry out the recipe's plan as far as needed, `jobs` commands side by side. With `echo` that is said.
 
     Where the sample's build system fails and it has another one, that is tried too.
     Raises: ToolMissing, CommandFailed with the compiler's message, BadInput.
@@ -86,6 +86,13 @@ def _build(planned: Plan, workspace: Workspace, jobs: int, echo: bool) -> Progra
         carry_out = _carry_out_tree if planned.atomic else _carry_out
         made = carry_out(planned, workspace, jobs, echo, lock)
     return _finished(planned, made, workspace, cached=False)
+
+
+def _said(planned: Plan, echo: bool) -> contextlib.AbstractContextManager[None]:
+    """What says that the plan is being carried out."""
+    where = "" if planned.platform == Platform.host() else f" for {planned.platform}"
+    title = f"building {planned.sample.name} with {planned.recipe.name}{where}"
+    return stage(title) if echo else contextlib.nullcontext()
 
 
 def smaller(program: Program, workspace: Workspace) -> Iterator[Program]:
@@ -145,14 +152,15 @@ def _carry_out(planned: Plan, workspace: Workspace, jobs: int, echo: bool, lock:
     def make(step: Step) -> None:
         record.steps[step.title] = _make(planned, step, workspace, echo, lock)
 
-    for _, group in groupby(steps, lambda step: step.stage):
-        files = Files()
-        waiting = [step for step in group if not records.unchanged(planned, step, record, files)]
-        try:
-            _side_by_side(make, waiting, jobs)
-        finally:
-            if waiting:
-                records.write(planned.work, record)
+    with _said(planned, echo):
+        for _, group in groupby(steps, lambda step: step.stage):
+            files = Files()
+            waiting = [step for step in group if not records.unchanged(planned, step, record, files)]
+            try:
+                _side_by_side(make, waiting, jobs)
+            finally:
+                if waiting:
+                    records.write(planned.work, record)
     return _completed(planned, record, workspace)
 
 
@@ -167,7 +175,8 @@ def _carry_out_tree(planned: Plan, workspace: Workspace, jobs: int, echo: bool, 
         if planned.runs_build_files:
             where = str(planned.sample.folder)
             note(f"note: building {where!r} with {planned.sample.build} runs the commands that its build files name")
-        record = _make_tree(planned, workspace, echo, lock)
+        with _said(planned, echo):
+            record = _make_tree(planned, workspace, echo, lock)
         files = Files()
         record.programs = tuple(_look(files, path) for path in picking.made(product))
     record.complete = False

@@ -64,7 +64,7 @@ class Remote:
 
     def fetch(self, descriptor: Descriptor, store: Store) -> None:
         """Stream a blob into the store; a broken connection is taken up where it broke."""
-        title = f"{self.image.repository.rpartition('/')[2]} {descriptor.digest[7:19]}"
+        title = f"fetching {self.image.repository.rpartition('/')[2]} {descriptor.digest[7:19]}"
         with (
             console.progress(title, descriptor.size, "bytes") as advance,
             store.writer(expect=descriptor.digest) as writer,

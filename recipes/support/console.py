@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 _SILENCE = 30.0
 """After so many seconds a line says that a long job still goes on."""
 
+_LONG = 2.0
+"""What takes so many seconds is worth a line that says so."""
+
+_LARGE = 1_000_000
+"""What moves so many bytes is worth a line where no display shows it."""
+
 _BESIDE = 40
 """So many columns of a terminal the bar takes, and the time."""
 
@@ -71,6 +77,23 @@ def warn(text: str) -> None:
     _write([text])
 
 
+def command(text: str) -> None:
+    """A command that is run, in a form that can be pasted into a shell: for those who want to see them all."""
+    if _verbose:
+        _write([text])
+
+
+@contextmanager
+def stage(title: str) -> Iterator[None]:
+    """Say what begins with the block; and at its end how long it took, where that was long."""
+    note(title)
+    started = time.monotonic()
+    yield
+    seconds = time.monotonic() - started
+    if seconds >= _LONG:
+        note(f"{title}: done in {seconds:.0f} s")
+
+
 def quote(output: str) -> None:
     """What another program wrote, in lines of its own."""
     if not _quiet:
@@ -108,13 +131,33 @@ def is_terminal() -> bool:
 def progress(title: str, total: int, unit: str = "") -> Iterator[Advance]:
     """Show how far along `title` is while the block runs; call the yielded function with each step's size.
 
-    `unit` "bytes" shows megabytes. Off a terminal this does nothing at all. Displays may nest and run side by side.
+    `unit` "bytes" shows megabytes. Displays may nest and run side by side. Off a terminal a line says how much there is
+    to be moved, where that is large, and another one now and then how far it is.
     """
     if _quiet or not is_terminal():
-        yield lambda step: None
+        yield _said_now_and_then(title, total, unit)
         return
     with _task(title, total or None, bytes=unit == "bytes") as (display, task):
         yield lambda step: display.advance(task, step)
+
+
+def _said_now_and_then(title: str, total: int, unit: str) -> Advance:
+    done, started = 0, time.monotonic()
+    said = started
+    if unit == "bytes" and total >= _LARGE:
+        note(f"{title} ({total / 1e6:.1f} MB)")
+
+    def advance(step: int) -> None:
+        nonlocal done, said
+        with _lock:
+            done, now = done + step, time.monotonic()
+            if now - said < _SILENCE:
+                return
+            said = now
+        far = f"{done / 1e6:.1f}/{total / 1e6:.1f} MB" if unit == "bytes" else f"{done}/{total or '?'}"
+        note(f"{title}: {far}, {now - started:.0f} s")
+
+    return advance
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from recipes.errors import CommandFailed, RecipeError, ToolMissing
-from recipes.support.console import note
+from recipes.support import console
 
 if TYPE_CHECKING:
     from recipes.model import Command
@@ -87,7 +87,7 @@ def run(
         )
         try:
             if echo:
-                note(str(command))
+                console.command(str(command))
             deadline = None if timeout is None else started + timeout
             stdout, stderr, stopped = _converse(process, stdin, deadline, output_limit, watch)
             code = process.wait()

@@ -43,7 +43,7 @@ def ending_well(body: Body) -> Body:
             raise Exit(code=0) from None
         except KeyboardInterrupt:
             _stop_all()
-            console.note("interrupted")
+            console.warn("interrupted")
             raise Exit(code=130) from None
         except SystemExit:
             _stop_all()

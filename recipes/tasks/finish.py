@@ -41,7 +41,7 @@ def tell_wrong(rows: Sequence[SizeRow]) -> bool:
     """Say which verdicts a run has disproved. Returns whether there is one."""
     wrong = [row for row in rows if row.disagrees]
     for row in wrong:
-        console.note(
+        console.warn(
             f"BUG in fromscratch: {row.image.name}: the verdict was {row.verdict.status}, and the run says otherwise; "
             "please report it with the output of --format json"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -18,6 +19,9 @@ T = TypeVar("T", bound=Callable[..., Any])
 HELP = ("--help", "-h")
 
 
+_LIKE_AN_OPTION = re.compile(r"--[a-z][a-z0-9-]*|-[A-Za-z]")
+
+
 class Word(Argument):
     """A word that has a place, which no option can take: Invoke would give it any that it does not know."""
 
@@ -30,7 +34,7 @@ class Word(Argument):
         if value in HELP:
             self._give_help()
             raise Exit(code=0)
-        if str(value).startswith("-"):
+        if _LIKE_AN_OPTION.fullmatch(str(value)):
             raise ParseError(f"No idea what {value!r} is!")
         super().set_value(value, cast)
 

@@ -73,3 +73,48 @@ def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monk
     capsys.readouterr()
     time.sleep(0.2)
     assert capsys.readouterr().err == ""
+
+
+# ── how much is said ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def say_everything() -> None:
+    console.note("a note")
+    console.command("a command")
+    console.warn("a warning")
+    console.quote("what another wrote")
+    with console.stage("a stage"):
+        pass
+    console.hint("a hint")
+    console.error("an error", "what to do")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({}, {"note", "warning", "stage", "hint", "error"}),
+        ({"verbose": True}, {"note", "command", "warning", "stage", "hint", "error"}),
+        ({"quiet": True}, {"warning", "error"}),
+    ],
+)
+def test_how_much_is_said(how: dict[str, bool], said: set[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Commands for those who want to see all; warnings and errors for everybody; afterwards it is as before."""
+    with console.saying(**how):
+        say_everything()
+    text = capsys.readouterr().err
+    assert set(re.findall(r"\ban? (note|command|warning|stage|hint|error)\b", text)) == said
+    assert text.endswith("error: an error\n\nhint: what to do\n")
+    say_everything()
+    assert "a note\na warning\n" in capsys.readouterr().err
+
+
+def test_off_a_terminal_large_amounts_are_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """How much there is to move; what is small, or only counted, needs no line."""
+    for title, total, unit in (
+        ("fetching a", 12_345_678, "bytes"),
+        ("fetching b", 5_000, "bytes"),
+        ("counting", 9, ""),
+    ):
+        with console.progress(title, total, unit) as advance:
+            advance(total)
+    assert capsys.readouterr().err == "fetching a (12.3 MB)\n"
