@@ -14,7 +14,7 @@ from recipes.errors import BadInput, CommandFailed, GateFailed, ToolMissing
 from recipes.model import BaseImage, Command, Linkage, Platform, Sample
 from recipes.pipeline import Project, build_program, build_static, smaller_hint
 from recipes.samples.reader import load
-from recipes.support import console, shell
+from recipes.support import shell
 from recipes.support.workspace import Workspace
 from tests.compile.programs import HELLO, OURS, make, output, run, write
 
@@ -286,8 +286,7 @@ def test_the_plan_can_be_pasted(recipe: str, workspace: Workspace) -> None:
 def test_what_is_echoed_is_what_is_run(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     """stderr has each command once, in the order of the plan; stdout has nothing; a second build says nothing."""
     sample = write(workspace, {"main.cpp": HELLO})
-    with console.saying(verbose=True):
-        binary = make(sample, "gcc-dynamic", workspace)
+    binary = make(sample, "gcc-dynamic", workspace)
     captured = capsys.readouterr()
     first, *commands = [line for line in captured.err.splitlines() if ": done in " not in line]
     assert first == f"building {sample.name} with gcc-dynamic"

@@ -30,7 +30,7 @@ def sample(workspace: Workspace) -> Sample:
 
 def steps(capsys: pytest.CaptureFixture[str]) -> list[str]:
     """What was run since the last call: the compiled sources, and `link`."""
-    lines = capsys.readouterr().err.splitlines()
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("(cd ")]
     return [line.partition(" -c ./")[2].partition(" ")[0] or "link" for line in lines]
 
 
