@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -68,6 +69,22 @@ def test_the_second_build_runs_no_command(project: Path) -> None:
         line for line in first.stdout.splitlines() if line.startswith(b"digest")
     ]
     assert b"run       not tried" in second.stdout
+
+
+def test_what_was_built_can_be_run_loaded_and_pushed(project: Path) -> None:
+    """Three lines say how, and the first two do it as they stand; JSON and repeats have none."""
+    done = build(project, "hi", "--recipe=gcc-static")
+    ways = dict(re.findall(r"^to (\w+) it: +(.*)$", done.stderr.decode(), re.MULTILINE))
+    assert list(ways) == ["run", "load", "push"]
+    assert ways["push"] == "invoke push hi:gcc-static-scratch --to HOST/REPOSITORY:TAG"
+    shown = call(project, *shlex.split(ways["run"])[1:], "--engine=local")
+    assert (shown.exit_code, ways["run"]) == (0, "invoke run hi:gcc-static-scratch")
+    export, _, load = ways["load"].partition(" && ")
+    assert call(project, *shlex.split(export)[1:]).exit_code == 0
+    assert load == "docker load --input hi.tar"
+    assert (project / "hi.tar").is_file()
+    for words in (("--recipe=gcc-static",), ("--recipe=gcc-static-small", "--format=json")):
+        assert b"to run it" not in build(project, "hi", *words).stderr
 
 
 @pytest.mark.parametrize(("variables", "kept"), [({}, True), ({"PYTHONDONTWRITEBYTECODE": "1"}, False)])

@@ -34,7 +34,24 @@ def finish(project: Project, rows: Sequence[SizeRow], engine: str, style: str, *
         console.hint(hint)
     if tell_wrong(rows):
         return errors.GateFailed.exit_code
-    return next((code for code in (_code(row, engine) for row in rows) if code), 0)
+    code = next((code for code in (_code(row, engine) for row in rows) if code), 0)
+    if not code and style == "text" and not all(row.program.build.cached for row in rows):
+        for line in _what_next(rows, pipeline.latest_name(rows[0].image)):
+            console.note(line)
+    return code
+
+
+def _what_next(rows: Sequence[SizeRow], latest: str) -> tuple[str, ...]:
+    """How to run, load and push what was made: one line each, as it can be typed."""
+    own, file = console.called_as(), f"{latest.partition(':')[0]}.tar"
+    image = rows[0].image.name if len(rows) == 1 else latest
+    in_docker = rows[0].run is not None and rows[0].run.engine == "docker" and len(rows) == 1
+    load = f"docker run --rm fromscratch/{image}" if in_docker else f"docker load --input {file}"
+    return (
+        f"to run it:   {own} run {image}",
+        f"to load it:  {load}" if in_docker else f"to load it:  {own} export {image} --to {file} && {load}",
+        f"to push it:  {own} push {image} --to HOST/REPOSITORY:TAG",
+    )
 
 
 def tell_wrong(rows: Sequence[SizeRow]) -> bool:
