@@ -363,6 +363,8 @@ class BaseImage:
     volumes: tuple[str, ...] = ()
     config: Descriptor | None = None
     """The blob that says all this, where it is an image that has one."""
+    manifest: Descriptor | None = None
+    """What names all its blobs, where its source has one."""
 
     @property
     def start(self) -> tuple[str, ...]:
@@ -524,6 +526,11 @@ class Verdict:
             return ""
         deciding = Level.CERTAIN if self.status is Status.FAILS else Level.POSSIBLE
         return next((finding.message for finding in self.findings if finding.level is deciding), "")
+
+    @property
+    def runs(self) -> bool | None:
+        """The status as an answer; None where the file cannot tell."""
+        return {Status.RUNS: True, Status.FAILS: False, Status.UNKNOWN: None}[self.status]
 
 
 class RunStatus(StrEnum):
@@ -711,9 +718,7 @@ class SizeRow:
     @property
     def runs(self) -> bool | None:
         """Observed where it was run, else what the verdict says; None where neither can tell."""
-        if self.observed is not None:
-            return self.observed
-        return {Status.RUNS: True, Status.FAILS: False, Status.UNKNOWN: None}[self.verdict.status]
+        return self.verdict.runs if self.observed is None else self.observed
 
     @property
     def reason(self) -> str:
@@ -798,3 +803,134 @@ class WalkStep:
     commands: tuple[Command, ...] = ()
     table: tuple[tuple[str, ...], ...] = ()
     listing: str = ""
+
+
+# ── what is allowed ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The most that is allowed, with `text` as it was written: bytes, or (`relative`, of growth alone) hundredths of a
+    per cent of what was there before.
+    """
+
+    text: str
+    amount: int
+    relative: bool = False
+
+    def allows(self, size: int, before: int = 0) -> bool:
+        return size * 10_000 <= before * self.amount if self.relative else size <= self.amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The limits of one sample: past a `max` the gate fails, past a `warn` it is said. None where there is none.
+
+    Those of growth hold for the image and for the download, each compared with its own size in the baseline.
+    """
+
+    max_image: Limit | None = None
+    max_download: Limit | None = None
+    max_growth: Limit | None = None
+    warn_image: Limit | None = None
+    warn_download: Limit | None = None
+    warn_growth: Limit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSize:
+    """What the image of a sample weighs on a platform, and what it was made by: what a baseline keeps of it."""
+
+    sample: str
+    platform: Platform
+    recipe: str | None
+    base: str
+    image_bytes: int
+    download_bytes: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is compared by: another recipe or base is a change, and no other image."""
+        return self.sample, str(self.platform)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What sizes are compared with, and where that came from, as the user named it."""
+
+    source: str
+    sizes: tuple[ImageSize, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """An image that a gate looks at. `file` is what it is about: sources, settings, or the program itself."""
+
+    size: ImageSize
+    digest: str
+    verdict: Verdict
+    runs: bool | None
+    reason: str
+    file: Path | None = None
+
+
+class GateStatus(StrEnum):
+    PASSED = "passed"
+    WARNED = "warned"
+    FAILED = "failed"
+
+
+GateName = Literal["runs", "image", "download", "image-growth", "download-growth"]
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """One question about one image. `value` is what was measured: a size, or by how much it is larger than `before`.
+
+    `limit` is the one that was broken, else the one that was kept; `reason` is why it does not run.
+    """
+
+    measure: Measure
+    gate: GateName
+    status: GateStatus
+    value: int = 0
+    limit: Limit | None = None
+    before: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SizeChange:
+    """An image now and in the baseline; `before` None: it is new."""
+
+    now: ImageSize
+    before: ImageSize | None
+
+    @property
+    def image_growth(self) -> int:
+        return self.now.image_bytes - self.before.image_bytes if self.before else 0
+
+    @property
+    def download_growth(self) -> int:
+        return self.now.download_bytes - self.before.download_bytes if self.before else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """All that a gate was asked and what it answered. `changes` come with the largest first; `vanished` are those of
+    the baseline whose sample is gone. What could not be measured is in `failed`.
+    """
+
+    measures: tuple[Measure, ...]
+    results: tuple[GateResult, ...]
+    baseline: Baseline | None = None
+    changes: tuple[SizeChange, ...] = ()
+    vanished: tuple[ImageSize, ...] = ()
+    failed: tuple[Unavailable, ...] = ()
+
+    @property
+    def status(self) -> GateStatus:
+        found = {result.status for result in self.results}
+        if self.failed or GateStatus.FAILED in found:
+            return GateStatus.FAILED
+        return GateStatus.WARNED if GateStatus.WARNED in found else GateStatus.PASSED

@@ -27,7 +27,7 @@ OWNERS = {
 HEAVY = {"docker", "jinja2", "requests", "urllib3", "elftools", "tabulate", "zstandard", "deflate", "isal", "rich"}
 """Imported inside the functions that use them: what starts slowly is not started for nothing."""
 
-EVERYWHERE = {"architecture", "errors", "languages", "model"}
+EVERYWHERE = {"__version__", "architecture", "errors", "languages", "model"}
 _READING = {"elf", "rootfs", "loader", "verdict"}
 _STAGES = {*_READING, "samples", "compile", "oci", "package", "bases", "registry", "run"}
 
@@ -48,10 +48,11 @@ KNOWS = {  # each room, in the order of the pipeline, and which others it may kn
     "registry": {"oci", "support"},
     "bases": {"elf", "rootfs", "oci", "package", "registry", "support"},
     "run": {"rootfs", "oci", "support"},
+    "gate": {"samples", "support"},
     "report": {"support"},
     "pipeline": {*_STAGES, "support"},
-    "workflows": {*_STAGES, "pipeline", "support"},
-    "tasks": {*_STAGES, "pipeline", "workflows", "report", "support"},
+    "workflows": {*_STAGES, "gate", "pipeline", "support"},
+    "tasks": {*_STAGES, "gate", "pipeline", "workflows", "report", "support"},
     "__init__": {
         "samples",
         "compile",
@@ -66,7 +67,7 @@ EXCEPTIONS = {
     ("bases/resolve.py", "recipes.run.docker"): "a base may come out of an engine; one file talks to it",
     ("samples/reader.py", "recipes.compile.recipe"): "whether a default recipe exists is said when the sample is read",
 }
-PURE = {*_READING, "report"}
+PURE = {*_READING, "gate", "report"}
 IMPURE = {"subprocess", "socket", "ssl", "http", "urllib"} | {
     f"recipes.support.{name}" for name in ("shell", "work", "workspace", "console", "disk_cache", "system")
 }

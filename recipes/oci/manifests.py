@@ -10,6 +10,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -119,7 +120,7 @@ def read_image(
         if layer.diff_id != diff_id:
             raise BadArchive(f"{name}: the content of layer {layer_at.digest} does not match the diff ID in its config")
         layers.append(layer)
-    return base_image(name, platform, descriptor.digest, layers, config, config_at)
+    return replace(base_image(name, platform, descriptor.digest, layers, config, config_at), manifest=descriptor)
 
 
 def _obtain(store: Store, at: Descriptor, fetch: FetchBlob, name: str, use: Callable[[Descriptor], Used]) -> Used:

@@ -111,10 +111,25 @@ def error(message: str, hint: str = "", output: str = "") -> None:
     _write([*above, *([""] if above else []), f"error: {message}", *(["", f"hint: {_as_typed(hint)}"] if hint else [])])
 
 
+def is_github() -> bool:
+    """Whether the runner of GitHub's Actions reads along, and takes some lines for commands."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def command_runner(commands: list[str]) -> None:
+    """Lines that the runner shall take for commands; all others it cannot."""
+    if commands:
+        _put(printable.page(commands))
+
+
 def _write(lines: list[str]) -> None:
     if not lines:
         return
     text = printable.page(lines)
+    _put(printable.inert(text) if is_github() else text)
+
+
+def _put(text: str) -> None:
     with _lock:
         if _live is not None:
             _live.console.print(text, end="", markup=False, emoji=False, highlight=False, soft_wrap=True)

@@ -49,6 +49,23 @@ def text(value: str) -> str:
     return "\n".join("\t".join(map(line, row.split("\t"))) for row in value.split("\n"))
 
 
+def inert(value: str) -> str:
+    r"""Lines in which the runner of GitHub's Actions sees no command of its own, on stdout or on stderr.
+
+    It takes `::name::` at the start of a line, also behind spaces, and `##[name]` anywhere. The first character of both
+    is written as `\u003a` or `\u0023`, which a JSON string holds as well: there it is read back as what it was.
+    Source: actions/runner, `ActionCommand.TryParseV2` and `TryParse`.
+    """
+    return "\n".join(map(_inert, value.split("\n")))
+
+
+def _inert(row: str) -> str:
+    start = len(row) - len(row.lstrip())
+    if row.startswith("::", start):
+        row = f"{row[:start]}\\u003a{row[start + 1 :]}"
+    return row.replace("##[", "\\u0023#[")
+
+
 def page(lines: Iterable[str]) -> str:
     """The lines of a report as one text that ends in a newline."""
     return "".join(f"{line(each)}\n" for each in lines)

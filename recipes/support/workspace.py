@@ -206,6 +206,15 @@ def output(path: Path) -> Iterator[IO[bytes]]:
         raise _cannot_write(path, error) from error
 
 
+def append(path: Path, data: bytes) -> None:
+    """Add to a file that belongs to others, too. Raises: CannotWrite."""
+    try:
+        with open(path, "ab") as file:
+            file.write(data)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file `path`: one holder at a time among all processes and threads. The kernel frees it on death."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from invoke.collection import Collection
 
 from recipes.tasks.build import build_static, compare_sizes, package
+from recipes.tasks.check import check
 from recipes.tasks.images import debug, dockerfile, export, push
 from recipes.tasks.lists import bases, doctor, recipes, samples
 from recipes.tasks.run import run
@@ -19,7 +20,7 @@ from recipes.tasks.walkthrough import walkthrough
 
 GROUPS = {
     "Make an image": (smallest, build_static, bundle, package, debug),
-    "Find out": (verify, inspect, compare_sizes, walkthrough),
+    "Find out": (verify, inspect, compare_sizes, check, walkthrough),
     "Use an image": (run, export, push, dockerfile),
     "What there is": (doctor, recipes, samples, bases),
 }

@@ -38,12 +38,14 @@ from recipes.tasks.common import (
 )
 from recipes.tasks.ending import ending_well
 from recipes.tasks.finish import finish, tell_wrong
+from recipes.tasks.gate import GATE, Gate, exit_code, note
 from recipes.tasks.task import task
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
     from recipes.model import Comparison, Platform, Sample, Unavailable
     from recipes.pipeline import Project
+    from recipes.tasks.gate import OpenGate
 
 
 @task(
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         "install": "take along all that the project installs beside its program, such as its data",
         **TRIAL,
         "run": COMMON["run"],
+        **GATE,
         "platform": COMMON["platforms"],
         **{name: COMMON[name] for name in ("recipe", "base", "target", "package", *BUILDING, "set_", *RUNNING)},
     },
@@ -84,6 +87,16 @@ def build_static(
     build: str = "",
     option: Sequence[str] = MANY,
     max_blob: str = "",
+    max_image: str = "",
+    max_download: str = "",
+    max_growth: str = "",
+    warn_image: str = "",
+    warn_download: str = "",
+    warn_growth: str = "",
+    baseline: str = "",
+    write_baseline: str = "",
+    summary: str = "",
+    sarif: str = "",
 ) -> int:
     """Build a sample, prove from the file that it is static, package it into scratch, and run it.
 
@@ -93,6 +106,7 @@ def build_static(
         build-static example.org/x/cmd/y@v1.2.3 --platform linux/arm64
     """
     from recipes import pipeline
+    from recipes.model import Comparison
 
     one_of("format", format, ("text", "json"))
     project = open_project(c, compression, jobs=jobs, max_blob=max_blob)
@@ -104,13 +118,27 @@ def build_static(
         for where in wanted:
             _print_plan(project, source, choose_recipe(project, source, where, recipe), where)
         return 0
+    options = Gate(
+        max_image,
+        max_download,
+        max_growth,
+        warn_image,
+        warn_download,
+        warn_growth,
+        baseline,
+        write_baseline,
+        summary,
+        sarif,
+    )
+    gate = options.opened(project, [source.name], wanted) if options.is_asked else None
     running = choose_engine(engine, project, run=run)
     rows = [
         pipeline.build_static(project, source, named, find_base_image(project, where, base), running, run=run)
         for where in wanted
     ]
     hints = [pipeline.smaller_hint(project, row.program) for row in rows]
-    return finish(project, rows, engine, format, hints=hints)
+    code = finish(project, rows, engine, format, hints=hints)
+    return _gated(gate, Comparison(tuple(rows))) or code
 
 
 @task(
@@ -174,6 +202,7 @@ def package(
         "run": "run what was made; --no-run reports verdicts alone",
         "verbose": "whole reasons instead of shortened ones",
         **{name: f"{text}; with one sample" for name, text in TRIAL.items()},
+        **GATE,
         "platform": COMMON["platforms"].replace("which become one index", "each with rows of its own"),
         **{
             name: COMMON[name] for name in ("engine", "compression", "jobs", "max_blob", "target", "package", *BUILDING)
@@ -207,6 +236,16 @@ def compare_sizes(
     build: str = "",
     option: Sequence[str] = MANY,
     max_blob: str = "",
+    max_image: str = "",
+    max_download: str = "",
+    max_growth: str = "",
+    warn_image: str = "",
+    warn_download: str = "",
+    warn_growth: str = "",
+    baseline: str = "",
+    write_baseline: str = "",
+    summary: str = "",
+    sarif: str = "",
 ) -> int:
     """Build samples with every recipe on every base, run them, and print what each choice costs.
 
@@ -228,6 +267,19 @@ def compare_sizes(
     trial = Trial(args, stdin, expect, expect_exit, serves)
     selection = Selection("", target, package, build=build, options=tuple(option))
     programs, broken = _load_all(project, split(samples), selection, trial)
+    options = Gate(
+        max_image,
+        max_download,
+        max_growth,
+        warn_image,
+        warn_download,
+        warn_growth,
+        baseline,
+        write_baseline,
+        summary,
+        sarif,
+    )
+    gate = options.opened(project, [sample.name for sample in programs], wanted) if options.is_asked else None
     chosen_recipes = [find(name) for name in split(recipes)] or list(RECIPES.values())
     for name in {*split(bases)} - {*MADE_HERE}:
         find_base(name, project.workspace)  # a wrong name is told before anything is built
@@ -248,9 +300,21 @@ def compare_sizes(
     for line in table.not_compared(comparison, verbose) if format == "csv" else ():
         console.note(line)
     wrong = tell_wrong(comparison.rows)
+    code = _gated(gate, comparison, complete=not samples and not comparison.failed)
     if comparison.failed:
         return comparison.failed[0].exit_code or errors.GateFailed.exit_code
-    return errors.GateFailed.exit_code if wrong else 0
+    return errors.GateFailed.exit_code if wrong else code
+
+
+def _gated(gate: OpenGate | None, comparison: Comparison, *, complete: bool = False) -> int:
+    """What the gate says of the images, told on stderr; 0 where none was asked for."""
+    if gate is None:
+        return 0
+    from recipes.gate.judge import measures_of
+
+    outcome = gate.judge(measures_of(comparison.rows, comparison.defaults), complete=complete)
+    note(outcome)
+    return exit_code(outcome)
 
 
 def _load_all(

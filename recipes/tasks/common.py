@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from invoke.context import Context
 
 from recipes import errors
-from recipes.support import console, printable
+from recipes.support import console, printable, sizes
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
@@ -105,10 +105,9 @@ def parse_bytes(option: str, text: str) -> int:
     """The size that an option takes; 0 where it is not given. Raises: BadInput."""
     if not text:
         return 0
-    match = re.fullmatch(r"([0-9]{1,15}) ?(?:([kmgt])(i?))?b?", text.lower())
-    if match is None or int(match[1]) == 0:
+    size = sizes.parse(text)
+    if not size:
         raise errors.BadInput(f"not a size: --{option} {text}", hint="write it as 500MB or 16GiB")
-    size: int = int(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index(match[2] or " ")
     return size
 
 
@@ -325,13 +324,17 @@ def is_stored(project: Project, target: str) -> bool:
 
 def show(text: str) -> None:
     """Results on stdout, at once. It has no other door: what would steer a terminal is written out."""
-    sys.stdout.write(printable.text(text))
-    sys.stdout.flush()
+    _print(printable.text(text))
 
 
 def paint(lines: Iterable[printable.Line], *, colours: bool) -> None:
     """The lines of a report on stdout, with colours of ours alone."""
-    sys.stdout.write(printable.painted(lines, colours=colours))
+    _print(printable.painted(lines, colours=colours))
+
+
+def _print(text: str) -> None:
+    """Where a runner reads along, with nothing in it that it would take for a command."""
+    sys.stdout.write(printable.inert(text) if console.is_github() else text)
     sys.stdout.flush()
 
 

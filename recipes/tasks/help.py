@@ -26,12 +26,17 @@ _SECTIONS = {
         "max-blob",
     ),
     "The trial run": ("run", "engine", "args", "stdin", "expect", "expect-exit", "serves", "reference"),
+    "The gate": (
+        *("max-image", "max-download", "max-growth", "warn-image", "warn-download", "warn-growth"),
+        *("baseline", "write-baseline", "summary", "sarif"),
+    ),
     "What is printed": ("plan", "format", "sort", "output", "jobs", "verbose"),
 }
 """The order of options, the same in every task. Before them stand those that no other task has."""
 
 _VALUES = {
     "args": "WORDS",
+    "baseline": "SIZES",
     "context": "DIR",
     "dlopen": "LIBRARY",
     "expect": "TEXT",
@@ -39,16 +44,25 @@ _VALUES = {
     "from": "ROOT",
     "jobs": "N",
     "max-blob": "SIZE",
+    "max-download": "SIZE",
+    "max-growth": "SIZE",
+    "max-image": "SIZE",
     "memory": "SIZE",
     "option": "WORD",
     "output": "FILE",
     "platform": "OS/ARCH",
+    "sarif": "FILE",
     "serves": "SECONDS",
     "set": "KEY=VALUE",
     "sort": "COLUMN",
     "stdin": "TEXT",
+    "summary": "FILE",
     "to": "WHERE",
+    "warn-download": "SIZE",
+    "warn-growth": "SIZE",
+    "warn-image": "SIZE",
     "with": "PATH",
+    "write-baseline": "FILE",
 }
 """What an option takes, where its own name does not say it."""
 
@@ -74,7 +88,7 @@ def render_task(program: str, name: str, text: str, arguments: Sequence[Argument
     """The help of the task `name` of `program`; `text` is its docstring: a sentence, and examples below it."""
     sentence, _, examples = inspect.cleandoc(text).partition("\n\n")
     words = [each for each in arguments if each.positional]
-    usage = " ".join((program, name, *(each.names[0].upper() for each in words), "[OPTIONS]"))
+    usage = " ".join((program, name, *map(_word, words), "[OPTIONS]"))
     parts = [f"Usage: {usage}\n", "\n".join(_wrapped(sentence, _width())) + "\n"]
     if words:
         parts.append(columns((each.names[0].upper(), _text(each, program)) for each in words))
@@ -87,6 +101,12 @@ def render_task(program: str, name: str, text: str, arguments: Sequence[Argument
         lines = (f"  {program} {line.strip()}\n" for line in examples.splitlines()[1:])
         parts.append("Examples\n" + "".join(lines))
     return "\n".join(parts)
+
+
+def _word(argument: Argument) -> str:
+    """A word of the command; in brackets where it may be left out."""
+    name = argument.names[0].upper()
+    return name if argument.default is None else f"[{name}]"
 
 
 def _sections(options: Sequence[Argument]) -> Iterable[tuple[str, list[Argument]]]:

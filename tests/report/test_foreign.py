@@ -26,8 +26,22 @@ from recipes.model import (
     Verification,
     WalkStep,
 )
-from recipes.report import document, html, overview, pushed, smallest, summary, table, verdict, walkthrough
+from recipes.report import (
+    document,
+    gates,
+    html,
+    job_summary,
+    overview,
+    pushed,
+    smallest,
+    summary,
+    table,
+    verdict,
+    walkthrough,
+    workflow_commands,
+)
 from recipes.support.printable import painted
+from tests.report.gate_rows import CHECK
 from tests.report.rows import AMD64, EVERYTHING, NOT_RUN, NOT_STARTED, RAN, full, row
 
 EVIL = "error: a\r\nerror: forged\n\x1b]0;t\x07\x1b[2J\x1b[31m\x9b1m\x7f\t\u202e\u2028\u200b\ufeff\udc9b\ud800`<b>|"
@@ -109,6 +123,9 @@ REPORTS: dict[str, Callable[[], str]] = {
     "walkthrough": lambda: walkthrough.render_markdown((STEP,)),
     "overview": lambda: painted(overview.overview(COMPARISON, room=100), colours=False),
     "long": lambda: painted(overview.long(COMPARISON, verbose=True), colours=False),
+    "gates": lambda: gates.render(poisoned(CHECK)),
+    "job-summary": lambda: job_summary.render(poisoned(CHECK)),
+    "annotations": lambda: "\n".join(workflow_commands.render(poisoned(CHECK), Path("/"))),
     "page": lambda: html.render_page(COMPARISON),
     "csv": lambda: document.render_csv(COMPARISON),
     **{

@@ -14,6 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from recipes.elf.facts import read_elf
+from recipes.gate.judge import judge
 from recipes.model import (
     AtHome,
     Candidate,
@@ -33,9 +34,10 @@ from recipes.model import (
     Verdict,
     Verification,
 )
-from recipes.report import pushed, smallest
+from recipes.report import gates, pushed, smallest
 from recipes.report import verdict as verdicts
 from recipes.report.document import comparison_document, dumps, facts_document, images_document
+from tests.report.gate_rows import BASELINE, CHECK, NO_BUDGET
 from tests.report.rows import AMD64, FAILS, NOT_RUN, NOT_STARTED, RAN, full, row
 from tests.schemas import COMMON, KINDS, objects, read, schema, target, validator
 
@@ -93,6 +95,8 @@ DOCUMENTS: dict[str, list[str]] = {
     "verdict": [dumps(verdicts.document(ON_A_BASE))],
     "verdicts": [dumps(verdicts.documents((ON_A_BASE,), GONE)), dumps(verdicts.documents((), ()))],
     "facts": [dumps(facts_document(FACTS))],
+    "check": [dumps(gates.document(CHECK)), dumps(gates.document(judge((), NO_BUDGET)))],
+    "sizes": [dumps(gates.sizes_document(BASELINE.sizes)), dumps(gates.sizes_document(()))],
     "push": [dumps(pushed.document(PUSHED)), dumps(pushed.document(Pushed("localhost:5000/a", "b", DIGEST)))],
 }
 

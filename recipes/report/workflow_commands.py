@@ -1,0 +1,37 @@
+"""What a gate found, as commands for the runner of GitHub's Actions, which shows them beside the files.
+
+Source: GitHub, "Workflow commands for GitHub Actions"; actions/toolkit, `core/src/command.ts`, for what is escaped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recipes.model import Check, GateStatus
+from recipes.report.gates import broken, name, sentence
+from recipes.report.sarif import relative
+from recipes.support.printable import line
+
+
+def render(check: Check, root: Path) -> list[str]:
+    """One command a line: an error for each limit that fails and each image that was not made, a warning for others."""
+    lines = []
+    for result in broken(check):
+        level = "error" if result.status is GateStatus.FAILED else "warning"
+        file = relative(result.measure.file, root)
+        lines.append(_command(level, name(result.measure.size), sentence(result), file))
+    return [*lines, *(_command("error", entry.name, entry.reason) for entry in check.failed)]
+
+
+def _command(level: str, title: str, message: str, file: str = "") -> str:
+    properties = {"title": title, **({"file": file} if file else {})}
+    written = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    return line(f"::{level} {written}::{_data(message)}")
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

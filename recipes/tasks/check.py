@@ -1,0 +1,118 @@
+"""The gate as a task: are the images of this project as small as they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from invoke.context import Context
+
+from recipes import errors
+from recipes.tasks.common import (
+    COMMON,
+    RUNNING,
+    Selection,
+    choose_engine,
+    ensure_assembler,
+    load_any,
+    load_each,
+    named_recipe,
+    one_of,
+    open_project,
+    platforms_of,
+    split,
+)
+from recipes.tasks.ending import ending_well
+from recipes.tasks.gate import GATE, Gate, exit_code, tell
+from recipes.tasks.task import task
+
+if TYPE_CHECKING:
+    from recipes.model import Measure, Sample, Unavailable
+    from recipes.pipeline import Project
+
+
+@task(
+    positional=["samples"],
+    help={
+        "samples": "names, paths, files, or whole images (docker://…, oci:…, oci-archive:…), separated by commas "
+        "(default: all samples)",
+        "run": "run nothing: verdicts only",
+        **GATE,
+        "platform": COMMON["platforms"].replace("which become one index", "each with limits of its own"),
+        **{name: COMMON[name] for name in ("recipe", "base", *RUNNING)},
+    },
+)
+@ending_well
+def check(
+    c: Context,
+    samples: str = "",
+    recipe: str = "",
+    base: str = "scratch",
+    max_image: str = "",
+    max_download: str = "",
+    max_growth: str = "",
+    warn_image: str = "",
+    warn_download: str = "",
+    warn_growth: str = "",
+    baseline: str = "",
+    write_baseline: str = "",
+    summary: str = "",
+    sarif: str = "",
+    platform: str = "",
+    engine: str = "auto",
+    compression: str = "gzip",
+    format: str = "text",  # noqa: A002  # the option's name
+    jobs: str = "",
+    run: bool = True,
+    max_blob: str = "",
+) -> int:
+    """Build samples as build-static does, and fail where an image is too large, has grown too much, or does not run."""
+    from recipes.gate.judge import measures_of
+    from recipes.workflows import check as checking
+    from recipes.workflows.verify import is_image
+
+    one_of("format", format, ("text", "json"))
+    project, wanted = open_project(c, compression, jobs=jobs, max_blob=max_blob), platforms_of(platform)
+    named = split(samples)
+    images = [name for name in named if is_image(name)]
+    found, broken = _load(project, [name for name in named if name not in images], none_means_all=not named)
+    gate = Gate(
+        max_image,
+        max_download,
+        max_growth,
+        warn_image,
+        warn_download,
+        warn_growth,
+        baseline,
+        write_baseline,
+        summary,
+        sarif,
+    ).opened(project, [*(sample.name for sample in found), *images], wanted)
+    measures: list[Measure] = [checking.measure_image(project, each, where) for each in images for where in wanted]
+    failed = broken
+    if found:
+        if base.startswith("deb-"):
+            ensure_assembler()
+        running = choose_engine(engine, project, run=run)
+        recipes = [(sample, named_recipe(sample, recipe)) for sample in found]
+        rows, not_made = checking.build_each(project, recipes, base, wanted, running, run=run)
+        measures, failed = [*measures, *measures_of(rows)], (*broken, *not_made)
+    outcome = gate.judge(measures, failed=failed, complete=not named)
+    tell(outcome, format)
+    return exit_code(outcome)
+
+
+def _load(
+    project: Project, named: Sequence[str], *, none_means_all: bool
+) -> tuple[Sequence[Sample], tuple[Unavailable, ...]]:
+    """Those that are named, else all of the project with those that cannot be loaded. Raises: BadInput."""
+    if none_means_all:
+        found, broken = load_each(project)
+        if not found and not broken:
+            raise errors.BadInput("there is no sample to check", hint="name a folder, a program or an image")
+        return found, broken
+    samples = [load_any(project, Selection(name)) for name in named]
+    twice = {sample.name for sample in samples if [each.name for each in samples].count(sample.name) > 1}
+    if twice:
+        raise errors.BadInput(f"two samples are called {min(twice)!r}", hint="check them one by one")
+    return samples, ()

@@ -1,0 +1,55 @@
+"""The gate: samples are built as usual and measured, and so are images that others have built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recipes import errors, pipeline
+from recipes.compile.recipe import Recipe
+from recipes.model import ImageSize, Measure, Platform, Sample, SizeRow, Unavailable
+from recipes.pipeline import Project
+from recipes.run.engine import Engine
+from recipes.support import console
+from recipes.workflows.baseline import download_bytes
+from recipes.workflows.verify import verify_image
+
+
+def build_each(
+    project: Project,
+    samples: Sequence[tuple[Sample, Recipe | None]],
+    base: str,
+    platforms: Sequence[Platform],
+    engine: Engine | None,
+    *,
+    run: bool,
+) -> tuple[tuple[SizeRow, ...], tuple[Unavailable, ...]]:
+    """What `build-static` makes of each sample for each platform, and what could not be made: one stops no other."""
+    from recipes.bases.resolve import resolve
+
+    rows, failed = [], []
+    with console.progress("checking", len(samples) * len(platforms)) as advance:
+        for sample, recipe in samples:
+            for platform in platforms:
+                try:
+                    on = resolve(base, platform, project.workspace, project.store, retry=True)
+                    rows.append(pipeline.build_static(project, sample, recipe, on, engine, run=run))
+                except errors.RecipeError as error:
+                    failed.append(_failure(f"{sample.name} for {platform}", error))
+                advance(1)
+    return tuple(rows), tuple(failed)
+
+
+def measure_image(project: Project, reference: str, platform: Platform) -> Measure:
+    """An image as it is, judged and not run. Raises: BadInput, Unavailable, BadArchive."""
+    from recipes.bases.resolve import resolve
+
+    found = verify_image(project, reference, platform)
+    image = resolve(reference, platform, project.workspace, project.store, retry=True, by_lock=False)
+    size = ImageSize(reference, platform, None, reference, image.image_bytes, download_bytes(image))
+    verdict = found.verdict
+    return Measure(size, image.digest or "", verdict, verdict.runs, verdict.reason)
+
+
+def _failure(name: str, error: errors.RecipeError) -> Unavailable:
+    output = error.output if isinstance(error, errors.CommandFailed) else ""
+    return Unavailable(name, f"{error.message}\n{output}".strip(), error.exit_code)
