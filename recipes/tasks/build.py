@@ -38,7 +38,7 @@ from recipes.tasks.common import (
 )
 from recipes.tasks.ending import ending_well
 from recipes.tasks.finish import finish, tell_wrong
-from recipes.tasks.gate import GATE, Gate, exit_code, note
+from recipes.tasks.gate import GATE, Gate, gate_code, note
 from recipes.tasks.task import task
 
 if TYPE_CHECKING:
@@ -314,7 +314,7 @@ def _gated(gate: OpenGate | None, comparison: Comparison, *, complete: bool = Fa
 
     outcome = gate.judge(measures_of(comparison.rows, comparison.defaults), complete=complete)
     note(outcome)
-    return exit_code(outcome)
+    return gate_code(outcome)
 
 
 def _load_all(

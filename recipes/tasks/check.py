@@ -23,16 +23,16 @@ from recipes.tasks.common import (
     split,
 )
 from recipes.tasks.ending import ending_well
-from recipes.tasks.gate import GATE, Gate, exit_code, tell
+from recipes.tasks.finish import exit_code
+from recipes.tasks.gate import GATE, Gate, gate_code, tell
 from recipes.tasks.task import task
 
 if TYPE_CHECKING:
-    from recipes.model import Measure, Sample, Unavailable
+    from recipes.model import Measure, Sample, SizeRow, Unavailable
     from recipes.pipeline import Project
 
 
 @task(
-    positional=["samples"],
     help={
         "samples": "names, paths, files, or whole images (docker://…, oci:…, oci-archive:…), separated by commas "
         "(default: all samples)",
@@ -66,7 +66,13 @@ def check(
     run: bool = True,
     max_blob: str = "",
 ) -> int:
-    """Build samples as build-static does, and fail where an image is too large, has grown too much, or does not run."""
+    """Build samples as build-static does, and fail where an image is too large, has grown too much, or does not run.
+
+    Examples:
+        check --max-image 2MB
+        check --samples hello,clock --baseline git:origin/main --max-growth 2%
+        check --write-baseline sizes.json
+    """
     from recipes.gate.judge import measures_of
     from recipes.workflows import check as checking
     from recipes.workflows.verify import is_image
@@ -88,18 +94,19 @@ def check(
         summary,
         sarif,
     ).opened(project, [*(sample.name for sample in found), *images], wanted)
+    rows: tuple[SizeRow, ...] = ()
     measures: list[Measure] = [checking.measure_image(project, each, where) for each in images for where in wanted]
-    failed = broken
     if found:
         if base.startswith("deb-"):
             ensure_assembler()
         running = choose_engine(engine, project, run=run)
         recipes = [(sample, named_recipe(sample, recipe)) for sample in found]
         rows, not_made = checking.build_each(project, recipes, base, wanted, running, run=run)
-        measures, failed = [*measures, *measures_of(rows)], (*broken, *not_made)
-    outcome = gate.judge(measures, failed=failed, complete=not named)
+        measures += measures_of(rows)
+        broken += not_made
+    outcome = gate.judge(measures, failed=broken, complete=not named)
     tell(outcome, format)
-    return exit_code(outcome)
+    return gate_code(outcome) or exit_code(rows, engine)
 
 
 def _load(

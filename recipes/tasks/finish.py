@@ -32,6 +32,11 @@ def finish(project: Project, rows: Sequence[SizeRow], engine: str, style: str, *
         show("\n".join(texts))
     for hint in filter(None, hints):
         console.hint(hint)
+    return exit_code(rows, engine)
+
+
+def exit_code(rows: Sequence[SizeRow], engine: str) -> int:
+    """That of the first image that is not as it should be, and 0 for none; what was wrongly predicted is said."""
     if tell_wrong(rows):
         return errors.GateFailed.exit_code
     code = next((code for code in (_code(row, engine) for row in rows) if code), 0)

@@ -91,14 +91,14 @@ class OpenGate:
         from recipes.gate.judge import gone, judge
 
         check = judge(measures, self.budgets, self.baseline, failed=failed, complete=complete)
-        root = self.project.workspace.root
+        root = _named_from(self.project)
         if self.options.write_baseline:
             from recipes.gate.baseline import updated
             from recipes.report.document import dumps
             from recipes.report.gates import sizes_document
 
-            left = set(gone(self.written, measures)) if complete and not failed else set[ImageSize]()
-            sizes = updated([size for size in self.written if size not in left], measures)
+            left = gone(self.written, measures) if complete and not failed else ()
+            sizes = updated((size for size in self.written if size not in left), measures)
             write(self.options.write_baseline, dumps(sizes_document(sizes)))
         if self.options.sarif:
             from recipes.report import sarif
@@ -115,7 +115,7 @@ class OpenGate:
         return check
 
 
-def exit_code(check: Check) -> int:
+def gate_code(check: Check) -> int:
     """That of what could not be made, else 3 where a limit was not kept."""
     from recipes.model import GateStatus
 
@@ -136,9 +136,15 @@ def note(check: Check) -> None:
     """The same beside the results of another task: on stderr."""
     from recipes.report import gates
 
-    say = console.note if exit_code(check) == 0 else console.warn
+    say = console.note if gate_code(check) == 0 else console.warn
     for line in gates.render(check).rstrip("\n").split("\n"):
         say(line)
+
+
+def _named_from(project: Project) -> Path:
+    """The folder that files of a report are named from: a runner's checkout, else the project's folder."""
+    checkout = os.environ.get("GITHUB_WORKSPACE") if console.is_github() else None
+    return Path(checkout or project.workspace.root)
 
 
 def _write_summary(file: str, text: str) -> None:

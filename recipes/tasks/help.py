@@ -88,7 +88,7 @@ def render_task(program: str, name: str, text: str, arguments: Sequence[Argument
     """The help of the task `name` of `program`; `text` is its docstring: a sentence, and examples below it."""
     sentence, _, examples = inspect.cleandoc(text).partition("\n\n")
     words = [each for each in arguments if each.positional]
-    usage = " ".join((program, name, *map(_word, words), "[OPTIONS]"))
+    usage = " ".join((program, name, *(each.names[0].upper() for each in words), "[OPTIONS]"))
     parts = [f"Usage: {usage}\n", "\n".join(_wrapped(sentence, _width())) + "\n"]
     if words:
         parts.append(columns((each.names[0].upper(), _text(each, program)) for each in words))
@@ -101,12 +101,6 @@ def render_task(program: str, name: str, text: str, arguments: Sequence[Argument
         lines = (f"  {program} {line.strip()}\n" for line in examples.splitlines()[1:])
         parts.append("Examples\n" + "".join(lines))
     return "\n".join(parts)
-
-
-def _word(argument: Argument) -> str:
-    """A word of the command; in brackets where it may be left out."""
-    name = argument.names[0].upper()
-    return name if argument.default is None else f"[{name}]"
 
 
 def _sections(options: Sequence[Argument]) -> Iterable[tuple[str, list[Argument]]]:

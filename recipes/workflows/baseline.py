@@ -26,7 +26,7 @@ def find(project: Project, text: str, samples: Sequence[str], platforms: Sequenc
     Raises: BadInput, ToolMissing, Unavailable, BadArchive.
     """
     if text.startswith("git:"):
-        return _of_commit(project, text)
+        return _of_commit(text)
     if references.has_transport(text):
         return _of_image(project, text, samples, platforms)
     return of_file(Path(text))
@@ -55,25 +55,25 @@ def download_bytes(image: BaseImage) -> int:
     return image.manifest.size + image.config.size + sum(layer.descriptor.size for layer in image.layers)
 
 
-def _of_commit(project: Project, text: str) -> Baseline:
-    """The file as it is in a commit, `git:REF` or `git:REF:PATH`, with PATH from the project's folder."""
+def _of_commit(text: str) -> Baseline:
+    """The file as it is in a commit, `git:REF` or `git:REF:PATH`, with PATH from the current folder, as of any file."""
     revision, _, path = text.removeprefix("git:").partition(":")
     path = path or FILE
     if not _REVISION.fullmatch(revision):
         raise BadInput(f"not the name of a commit: {shortened(revision)!r}", hint="for example git:origin/main")
     if "\0" in path or Path(path).is_absolute():
         raise BadInput(f"not a path in a repository: {shortened(path)!r}", hint=f"for example {text}:{FILE}")
-    root = project.workspace.root
     asked = ("--verify", "--end-of-options", f"{revision}^{{commit}}")
-    found = shell.run(_git(root, "rev-parse", "--quiet", *asked), timeout=60)
+    found = shell.run(_git("rev-parse", "--quiet", *asked), timeout=60)
     commit = found.stdout.decode("ascii", "replace").strip()
     if found.exit_code != 0 or not re.fullmatch("[0-9a-f]{40,64}", commit):
         said = found.stderr.decode(errors="replace").strip().partition("\n")[0]
         raise BadInput(
-            f"git has no commit {shortened(revision)!r} here{said and f': {said}'}", hint=_how_to_get(revision)
+            f"git has no commit {shortened(revision)!r} here{said and f': {said}'}",
+            hint="" if said else _how_to_get(revision),
         )
     # Of a blob `git show` would give what a textconv filter of the repository's attributes makes of it.
-    blob = shell.run(_git(root, "cat-file", "blob", f"{commit}:./{path}"), timeout=600, output_limit=MAX_BYTES + 1)
+    blob = shell.run(_git("cat-file", "blob", f"{commit}:./{path}"), timeout=600, output_limit=MAX_BYTES + 1)
     if blob.exit_code != 0 and not blob.stopped:
         said = blob.stderr.decode(errors="replace").strip().partition("\n")[0]
         raise BadInput(
@@ -83,8 +83,8 @@ def _of_commit(project: Project, text: str) -> Baseline:
     return _parsed(blob.stdout, text)
 
 
-def _git(root: Path, *words: str) -> Command:
-    return Command(("git", *words), cwd=root, env=(("GIT_TERMINAL_PROMPT", "0"), ("LC_ALL", "C")))
+def _git(*words: str) -> Command:
+    return Command(("git", *words), env=(("GIT_TERMINAL_PROMPT", "0"), ("LC_ALL", "C")))
 
 
 def _how_to_get(revision: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from recipes import errors, pipeline
 from recipes.compile.recipe import Recipe
-from recipes.model import ImageSize, Measure, Platform, Sample, SizeRow, Unavailable
+from recipes.model import BaseImage, ImageSize, Measure, Platform, Program, Sample, SizeRow, Unavailable
+from recipes.oci.reference import BUNDLE
 from recipes.pipeline import Project
 from recipes.run.engine import Engine
 from recipes.support import console
@@ -23,20 +24,36 @@ def build_each(
     *,
     run: bool,
 ) -> tuple[tuple[SizeRow, ...], tuple[Unavailable, ...]]:
-    """What `build-static` makes of each sample for each platform, and what could not be made: one stops no other."""
-    from recipes.bases.resolve import resolve
-
+    """The image of each sample for each platform, run; and what could not be made: one stops no other."""
     rows, failed = [], []
     with console.progress("checking", len(samples) * len(platforms)) as advance:
         for sample, recipe in samples:
             for platform in platforms:
                 try:
-                    on = resolve(base, platform, project.workspace, project.store, retry=True)
-                    rows.append(pipeline.build_static(project, sample, recipe, on, engine, run=run))
+                    program, on = _program_and_base(project, sample, recipe, base, platform)
+                    rows.append(pipeline.package_and_run(project, program, on, engine, run=run))
                 except errors.RecipeError as error:
                     failed.append(_failure(f"{sample.name} for {platform}", error))
                 advance(1)
     return tuple(rows), tuple(failed)
+
+
+def _program_and_base(
+    project: Project, sample: Sample, recipe: Recipe | None, base: str, platform: Platform
+) -> tuple[Program, BaseImage]:
+    """As `build-static`, `package` and `bundle` make them."""
+    from recipes.bases.resolve import resolve
+    from recipes.workflows import bundle
+
+    if base == BUNDLE:
+        recipe = recipe or (None if sample.language == "binary" else bundle.dynamic_recipe(sample.language))
+    if sample.language == "binary":
+        program = pipeline.take_program(project, sample, platform)
+    else:
+        program = pipeline.build_program(project, sample, recipe, platform)
+    if base == BUNDLE:
+        return program, bundle.make(project, program)
+    return program, resolve(base, platform, project.workspace, project.store, retry=True)
 
 
 def measure_image(project: Project, reference: str, platform: Platform) -> Measure:
