@@ -75,7 +75,8 @@ def name(size: ImageSize) -> str:
 def sentence(result: GateResult) -> str:
     """What was asked and what the answer is, whatever it is."""
     if result.gate == "runs":
-        return "it runs" if result.status is GateStatus.PASSED else f"it does not run: {result.reason or 'unknown'}"
+        answer = {True: "it runs", False: "it does not run", None: "nothing tells whether it runs"}[result.measure.runs]
+        return f"{answer}: {result.reason}" if result.reason else answer
     what, _, growth = result.gate.partition("-")
     limit = result.limit or Limit("", 0)
     if not growth:
@@ -84,7 +85,8 @@ def sentence(result: GateResult) -> str:
         return f"the {what} has {exact(result.value)}, {than} the limit of {limit.text}"
     how = "more than" if result.status is not GateStatus.PASSED else "within"
     if result.value <= 0:
-        return f"the {what} did not grow: it has {exact(-result.value)} less than before; {limit.text} is allowed"
+        less = f"has {exact(-result.value)} less than before" if result.value else "is as large as before"
+        return f"the {what} {less}; growth by {limit.text} is allowed"
     share = percent(result.value, result.before)
     return f"the {what} grew by {exact(result.value)} ({share}), {how} the {limit.text} that is allowed"
 

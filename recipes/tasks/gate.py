@@ -14,7 +14,7 @@ from recipes.tasks.common import show, write
 
 if TYPE_CHECKING:
     from recipes.gate.budget import Budgets
-    from recipes.model import Baseline, Check, ImageSize, Measure, Platform, Unavailable
+    from recipes.model import Baseline, Budget, Check, ImageSize, Measure, Platform, Unavailable
     from recipes.pipeline import Project
 
 GATE = {
@@ -61,12 +61,14 @@ class Gate:
         from recipes.workflows import baseline as baselines
 
         asked = budget.from_options({key: getattr(self, key) for key in budget.KEYS})
-        if (asked.max_growth or asked.warn_growth) and not self.baseline:
+        if _limits_growth(asked) and not self.baseline:
             raise errors.BadInput(
                 "--max-growth and --warn-growth require --baseline", hint="for example --baseline git:origin/main"
             )
         known = names(project.workspace)
         budgets = budget.read(project.workspace.root / "pyproject.toml", (*known, *samples) if known else (), asked)
+        if not self.baseline and any(_limits_growth(budgets.of(sample)) for sample in samples):
+            console.warn("note: the budget limits growth, which is not looked at without --baseline")
         before: tuple[ImageSize, ...] = ()
         if self.write_baseline and os.path.exists(self.write_baseline):
             before = baselines.of_file(Path(self.write_baseline)).sizes
@@ -139,6 +141,10 @@ def note(check: Check) -> None:
     say = console.note if gate_code(check) == 0 else console.warn
     for line in gates.render(check).rstrip("\n").split("\n"):
         say(line)
+
+
+def _limits_growth(budget: Budget) -> bool:
+    return bool(budget.max_growth or budget.warn_growth)
 
 
 def _named_from(project: Project) -> Path:

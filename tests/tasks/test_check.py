@@ -127,6 +127,14 @@ def test_the_projects_budget_counts(project: Path) -> None:
     assert b"did you mean 'warn_image'?" in check(project).stderr
 
 
+def test_a_limit_that_cannot_be_looked_at_is_said(project: Path) -> None:
+    """Growth that the budget limits, where there is nothing to compare with: also to those who want it quiet."""
+    (project / "pyproject.toml").write_text('[tool.fromscratch.budget]\nwarn_growth = "1%"\n')
+    assert b"growth, which is not looked at" in check(project, "--no-run", "--quiet").stderr
+    assert check(project, "--no-run", "--quiet", "--write-baseline=sizes.json").exit_code == 0
+    assert check(project, "--no-run", "--quiet", "--baseline=sizes.json").stderr == b""
+
+
 def test_builds_and_comparisons_have_the_same_gate(project: Path) -> None:
     """The outcome is on stderr there, and stdout is what it is without; --plan builds nothing and asks nothing."""
     plain = call(project, "build-static", "--sample=hi", "--engine=local", "--no-run", "--format=json")
