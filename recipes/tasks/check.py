@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     help={
         "samples": "names, paths, files, or whole images (docker://…, oci:…, oci-archive:…), separated by commas "
         "(default: all samples)",
-        "run": "run nothing: verdicts only",
+        "run": COMMON["run"],
         **GATE,
         "platform": COMMON["platforms"].replace("which become one index", "each with limits of its own"),
         **{name: COMMON[name] for name in ("recipe", "base", *RUNNING)},

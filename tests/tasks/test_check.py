@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from recipes.support.shell import Completed
-from tests.cli import HELLO, add, call, error, invoke
+from tests.cli import HELLO, add, call, error, fromscratch, invoke
 from tests.fixtures_registry import LocalRegistry
 from tests.need import need_tool
 from tests.report.test_gates import commands
@@ -130,9 +130,10 @@ def test_the_projects_budget_counts(project: Path) -> None:
 def test_a_limit_that_cannot_be_looked_at_is_said(project: Path) -> None:
     """Growth that the budget limits, where there is nothing to compare with: also to those who want it quiet."""
     (project / "pyproject.toml").write_text('[tool.fromscratch.budget]\nwarn_growth = "1%"\n')
-    assert b"growth, which is not looked at" in check(project, "--no-run", "--quiet").stderr
-    assert check(project, "--no-run", "--quiet", "--write-baseline=sizes.json").exit_code == 0
-    assert check(project, "--no-run", "--quiet", "--baseline=sizes.json").stderr == b""
+    words = ("--quiet", "check", "--engine=local", "--no-run")
+    assert b"growth, which is not looked at" in fromscratch(project, *words).stderr
+    assert fromscratch(project, *words, "--write-baseline=sizes.json").exit_code == 0
+    assert fromscratch(project, *words, "--baseline=sizes.json").stderr == b""
 
 
 def test_builds_and_comparisons_have_the_same_gate(project: Path) -> None:
