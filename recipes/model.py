@@ -918,7 +918,8 @@ class SizeChange:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """All that a gate was asked and what it answered. `changes` come with the largest first; `vanished` are those of
-    the baseline whose sample is gone. What could not be measured is in `failed`.
+    the baseline whose sample is gone. What could not be measured is in `failed`. `complete`: all samples were asked
+    for.
     """
 
     measures: tuple[Measure, ...]
@@ -927,6 +928,7 @@ class Check:
     changes: tuple[SizeChange, ...] = ()
     vanished: tuple[ImageSize, ...] = ()
     failed: tuple[Unavailable, ...] = ()
+    complete: bool = False
 
     @property
     def status(self) -> GateStatus:

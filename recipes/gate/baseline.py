@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from recipes.errors import BadInput, shortened
-from recipes.model import Baseline, ImageSize, Measure, Platform
+from recipes.gate.judge import gone
+from recipes.model import Baseline, Check, ImageSize, Platform
 
 SCHEMA = 1
 MAX_BYTES = 16 << 20
@@ -40,13 +41,14 @@ def read(data: bytes, source: str) -> Baseline:
     return Baseline(source, tuple(found))
 
 
-def updated(before: Iterable[ImageSize], measures: Iterable[Measure]) -> tuple[ImageSize, ...]:
-    """What a new baseline has, sorted: the images that were measured and run, and the others as they were before.
-
-    One that does not run is no measure for later ones.
+def updated(before: Iterable[ImageSize], check: Check) -> tuple[ImageSize, ...]:
+    """What a new baseline has, sorted: the images that were measured and run, and the others as they were `before`,
+    but for those that are gone. One that does not run is no measure for later ones.
     """
     sizes = {size.key: size for size in before}
-    sizes |= {measure.size.key: measure.size for measure in measures if measure.runs}
+    for size in gone(sizes.values(), check):
+        del sizes[size.key]
+    sizes |= {measure.size.key: measure.size for measure in check.measures if measure.runs}
     return tuple(sizes[key] for key in sorted(sizes))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -51,23 +52,27 @@ def judge(
 
     `complete`: these are all samples of the project, so that others of the baseline, for the same platforms, are gone.
     """
+    measures = sorted(measures, key=lambda measure: measure.size.key)
     before = {size.key: size for size in baseline.sizes} if baseline else {}
     changes = [SizeChange(measure.size, before.get(measure.size.key)) for measure in measures] if baseline else []
     results = [result for measure in measures for result in _results(measure, budgets, before.get(measure.size.key))]
-    return Check(
+    check = Check(
         measures=tuple(measures),
         results=tuple(results),
         baseline=baseline,
         changes=tuple(sorted(changes, key=_largest_first)),
-        vanished=gone(before.values(), measures) if complete and not failed else (),
         failed=tuple(failed),
+        complete=complete,
     )
+    return replace(check, vanished=gone(before.values(), check))
 
 
-def gone(sizes: Iterable[ImageSize], measures: Sequence[Measure]) -> tuple[ImageSize, ...]:
-    """Those of `sizes` of which there is no image any more, where `measures` are of all samples of a project."""
-    here = {measure.size.key for measure in measures}
-    platforms = {measure.size.platform for measure in measures}
+def gone(sizes: Iterable[ImageSize], check: Check) -> tuple[ImageSize, ...]:
+    """Those of `sizes` of which there is no image any more: of platforms that were looked at, with nothing left out."""
+    if check.failed or not check.complete:
+        return ()
+    here = {measure.size.key for measure in check.measures}
+    platforms = {measure.size.platform for measure in check.measures}
     return tuple(size for size in sizes if size.platform in platforms and size.key not in here)
 
 

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recipes.errors import shortened
 from recipes.model import Check, GateStatus
 from recipes.report.gates import broken, name, sentence
 from recipes.report.sarif import relative
 from recipes.support.printable import line
+
+_LONGEST = 2000
+"""What a compiler says may be pages long; all of it is in the log."""
 
 
 def render(check: Check, root: Path) -> list[str]:
@@ -20,7 +24,7 @@ def render(check: Check, root: Path) -> list[str]:
         level = "error" if result.status is GateStatus.FAILED else "warning"
         file = relative(result.measure.file, root)
         lines.append(_command(level, name(result.measure.size), sentence(result), file))
-    return [*lines, *(_command("error", entry.name, entry.reason) for entry in check.failed)]
+    return [*lines, *(_command("error", entry.name, shortened(entry.reason, _LONGEST)) for entry in check.failed)]
 
 
 def _command(level: str, title: str, message: str, file: str = "") -> str:

@@ -138,7 +138,7 @@ def build_static(
     ]
     hints = [pipeline.smaller_hint(project, row.program) for row in rows]
     code = finish(project, rows, engine, format, hints=hints)
-    return _gated(gate, Comparison(tuple(rows))) or code
+    return _gated(gate, Comparison(tuple(rows)), [source], wanted) or code
 
 
 @task(
@@ -300,20 +300,37 @@ def compare_sizes(
     for line in table.not_compared(comparison, verbose) if format == "csv" else ():
         console.note(line)
     wrong = tell_wrong(comparison.rows)
-    code = _gated(gate, comparison, complete=not samples and not comparison.failed)
+    code = _gated(gate, comparison, programs, wanted, complete=not samples and not broken)
     if comparison.failed:
         return comparison.failed[0].exit_code or errors.GateFailed.exit_code
     return errors.GateFailed.exit_code if wrong else code
 
 
-def _gated(gate: OpenGate | None, comparison: Comparison, *, complete: bool = False) -> int:
+def _gated(
+    gate: OpenGate | None,
+    comparison: Comparison,
+    samples: Sequence[Sample],
+    platforms: Sequence[Platform],
+    *,
+    complete: bool = False,
+) -> int:
     """What the gate says of the images, told on stderr; 0 where none was asked for."""
     if gate is None:
         return 0
     from recipes.gate.judge import measures_of
+    from recipes.model import Unavailable
 
-    outcome = gate.judge(measures_of(comparison.rows, comparison.defaults), complete=complete)
+    measures = measures_of(comparison.rows, comparison.defaults)
+    made = {measure.size.key for measure in measures}
+    missing = [
+        Unavailable(f"{sample.name} for {platform}", "no image of it was made", errors.GateFailed.exit_code)
+        for sample in samples
+        for platform in platforms
+        if (sample.name, str(platform)) not in made
+    ]
+    outcome = gate.judge(measures, failed=missing, complete=complete)
     note(outcome)
+    gate.write(outcome)
     return gate_code(outcome)
 
 

@@ -106,6 +106,7 @@ def check(
         broken += not_made
     outcome = gate.judge(measures, failed=broken, complete=not named)
     tell(outcome, format)
+    gate.write(outcome)
     return gate_code(outcome) or exit_code(rows, engine)
 
 

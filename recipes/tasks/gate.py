@@ -89,32 +89,32 @@ class OpenGate:
     def judge(
         self, measures: Sequence[Measure], *, failed: Sequence[Unavailable] = (), complete: bool = False
     ) -> Check:
-        """The answer, with all files that were asked for written, and annotations where a runner reads them."""
-        from recipes.gate.judge import gone, judge
+        """The answer. `complete`: all samples of the project were asked for."""
+        from recipes.gate.judge import judge
 
-        check = judge(measures, self.budgets, self.baseline, failed=failed, complete=complete)
-        root = _named_from(self.project)
-        if self.options.write_baseline:
-            from recipes.gate.baseline import updated
-            from recipes.report.document import dumps
-            from recipes.report.gates import sizes_document
+        return judge(measures, self.budgets, self.baseline, failed=failed, complete=complete)
 
-            left = gone(self.written, measures) if complete and not failed else ()
-            sizes = updated((size for size in self.written if size not in left), measures)
-            write(self.options.write_baseline, dumps(sizes_document(sizes)))
-        if self.options.sarif:
-            from recipes.report import sarif
-
-            write(self.options.sarif, sarif.render(check, root))
-        if self.options.summary:
-            from recipes.report import job_summary
-
-            _write_summary(self.options.summary, job_summary.render(check))
+    def write(self, check: Check) -> None:
+        """All files that were asked for, and annotations where a runner reads them. Raises: CannotWrite."""
+        options, root = self.options, _named_from(self.project)
         if console.is_github():
             from recipes.report import workflow_commands
 
             console.command_runner(workflow_commands.render(check, root))
-        return check
+        if options.write_baseline:
+            from recipes.gate.baseline import updated
+            from recipes.report.document import dumps
+            from recipes.report.gates import sizes_document
+
+            write(options.write_baseline, dumps(sizes_document(updated(self.written, check))))
+        if options.sarif:
+            from recipes.report import sarif
+
+            write(options.sarif, sarif.render(check, root))
+        if options.summary:
+            from recipes.report import job_summary
+
+            _write_summary(options.summary, job_summary.render(check))
 
 
 def gate_code(check: Check) -> int:

@@ -154,6 +154,16 @@ def test_builds_and_comparisons_have_the_same_gate(project: Path) -> None:
     assert len(read("sizes", (project / "sizes.json").read_bytes())["sizes"]) == 1
 
 
+def test_a_comparison_without_an_image_does_not_pass(project: Path) -> None:
+    """A sample of which nothing could be made is no sample within its budget, nor one that is gone."""
+    assert check(project, "--no-run", "--write-baseline=sizes.json").exit_code == 0
+    words = ("--bases=scratch", "--recipes=go-static", "--no-run", "--baseline=sizes.json", "--max-image=100MB")
+    done = call(project, "compare-sizes", *words)
+    assert done.exit_code != 0
+    assert b"no image of it was made" in done.stderr
+    assert b"vanished" not in done.stderr
+
+
 def test_what_does_not_build_stops_no_other(project: Path) -> None:
     """It is named with the reason, its size is kept in the baseline, and the exit code is its own."""
     add(project, "broken", "int main() { return missing; }\n")
