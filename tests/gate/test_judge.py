@@ -15,7 +15,7 @@ from recipes.model import Budget, GateStatus, Unavailable
 from recipes.report.document import dumps
 from recipes.report.gates import sizes_document
 from tests.report.gate_rows import BASELINE, BUDGETS, CHECK, MEASURES, NO_BUDGET
-from tests.report.rows import FAILS, row
+from tests.report.rows import AMD64, FAILS, row
 
 
 def answers(of: str) -> dict[str, str]:
@@ -56,6 +56,14 @@ def test_the_smallest_image_that_runs_is_the_sample() -> None:
     (failing,) = measures_of(rows[2:])
     assert failing.runs is False
     assert judge([failing], NO_BUDGET).status is GateStatus.FAILED
+
+
+def test_of_two_of_one_size_the_usual_recipe_is_taken() -> None:
+    """As in the comparison's own text, whichever was made first."""
+    rows = [row(recipe="a"), row(recipe="b"), row(recipe="c")]
+    for chosen in "abc":
+        (measure,) = measures_of(rows, {("hello", AMD64, chosen)})
+        assert measure.size.recipe == chosen
 
 
 def test_changes_come_with_the_largest_first() -> None:
