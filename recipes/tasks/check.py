@@ -70,7 +70,7 @@ def check(
 
     Examples:
         check --max-image 2MB
-        check --samples hello,clock --baseline git:origin/main --max-growth 2%
+        check --samples hello --baseline git:origin/main --max-growth 2%
         check --write-baseline sizes.json
     """
     from recipes.gate.judge import measures_of
