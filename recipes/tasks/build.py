@@ -26,12 +26,14 @@ from recipes.tasks.common import (
     find_base_image,
     load,
     load_each,
+    made,
     named_recipe,
     one_of,
     open_project,
     paint,
     platform_of,
     platforms_of,
+    screen,
     show,
     split,
     write,
@@ -377,16 +379,9 @@ def _tell(comparison: Comparison, style: str, sort: str, output: str, verbose: b
         write(output, _render_comparison(comparison, style, sort, verbose))
         return
     from recipes.report.overview import long, overview
-    from recipes.support.printable import painted
-    from recipes.support.terminal import Screen, screen
 
-    where = Screen() if output else screen()
-    room = None if verbose else where.width
-    lines = overview(comparison, sort, room) if style == "overview" else long(comparison, sort, room, verbose)
-    if output:
-        write(output, painted(lines, colours=False))
-    else:
-        paint(lines, colours=where.colours)
+    room = None if verbose else screen(output).width
+    paint(output, overview(comparison, sort, room) if style == "overview" else long(comparison, sort, room, verbose))
 
 
 def _render_comparison(comparison: Comparison, style: str, sort: str, verbose: bool) -> str:
@@ -401,7 +396,7 @@ def _render_comparison(comparison: Comparison, style: str, sort: str, verbose: b
     if style == "html":
         from recipes.report.html import render_page
 
-        return render_page(comparison, sort)
+        return render_page(comparison, sort, made())
     from recipes.report import table
     from recipes.support.printable import page
 

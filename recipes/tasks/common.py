@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
     from recipes.model import BaseImage, Descriptor, Expect, Image, Platform, Sample, Unavailable
     from recipes.pipeline import Project
+    from recipes.report.html import Made
+    from recipes.support.terminal import Screen
 
 COMMON = {
     "engine": "where to run: auto, docker or local",
@@ -327,9 +329,32 @@ def show(text: str) -> None:
     _print(printable.text(text))
 
 
-def paint(lines: Iterable[printable.Line], *, colours: bool) -> None:
-    """The lines of a report on stdout, with colours of ours alone."""
-    _print(printable.painted(lines, colours=colours))
+def made() -> Made:
+    """What a page says of itself: the day of SOURCE_DATE_EPOCH, else today; and this version."""
+    from datetime import UTC, datetime
+
+    import recipes
+    from recipes.oci.config import source_date_epoch
+    from recipes.report.html import Made
+
+    moment = source_date_epoch()
+    day = datetime.fromtimestamp(moment, UTC) if moment else datetime.now(UTC)
+    return Made(day.date().isoformat(), recipes.__version__)
+
+
+def screen(output: str) -> Screen:
+    """What stdout is; or the file `output`, where one is named."""
+    from recipes.support.terminal import Screen, screen_of
+
+    return Screen() if output else screen_of(sys.stdout)
+
+
+def paint(output: str, lines: Iterable[printable.Line]) -> None:
+    """The lines of a report in the file `output`, or on stdout with the colours that it takes."""
+    if output:
+        write(output, printable.painted(lines, colours=False))
+    else:
+        _print(printable.painted(lines, colours=screen(output).colours))
 
 
 def _print(text: str) -> None:

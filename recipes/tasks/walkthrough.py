@@ -10,8 +10,10 @@ from recipes.tasks.common import (
     check_output,
     choose_engine,
     ensure_assembler,
+    made,
     one_of,
     open_project,
+    platform_of,
     show,
     write,
 )
@@ -21,7 +23,7 @@ from recipes.tasks.task import task
 
 @task(
     help={
-        "format": "text or markdown",
+        "format": "text, markdown or html (a page that needs nothing else)",
         "output": "write there instead of to stdout",
         **{name: COMMON[name] for name in ("engine", "jobs", "max_blob")},
     },
@@ -44,17 +46,23 @@ def walkthrough(
     from recipes.report import walkthrough as report
     from recipes.workflows.walkthrough import walk
 
-    one_of("format", format, ("text", "markdown"))
+    one_of("format", format, ("text", "markdown", "html"))
     check_output(output)
     project = open_project(c, jobs=jobs, max_blob=max_blob)
     ensure_assembler()
+    running = choose_engine(engine, project, run=True)
     steps = []
-    for step in walk(project, choose_engine(engine, project, run=True)):
+    for step in walk(project, running):
         steps.append(step)
         if format == "text" and not output:
             show(report.render_step(step) + "\n")
     if format == "markdown":
         write(output, report.render_markdown(steps))
+    elif format == "html":
+        from recipes.report.html import render_walkthrough
+
+        facts = (("engine", running.name), ("platform", str(platform_of(""))))
+        write(output, render_walkthrough(steps, made(), facts))
     elif output:
         write(output, "\n".join(map(report.render_step, steps)) + "\n" + report.render_summary(steps))
     else:

@@ -1,4 +1,4 @@
-"""Tests of recipes/report/document.py, html.py and summary.py: the same rows for machines, pages and one build."""
+"""Tests of recipes/report/document.py and summary.py: the same rows for machines, and one build."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import csv
 import io
 import json
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
-from recipes.model import Comparison, Platform, RunOutcome, RunStatus, SizeRow, Unavailable
+from recipes.model import Comparison, RunOutcome, RunStatus, SizeRow, Unavailable
 from recipes.report import table
 from recipes.report.document import comparison_document, dumps, render_csv
-from recipes.report.html import render_page
 from recipes.report.summary import render
 from tests.report.rows import FAILS, NOT_STARTED, RAN, row
 
@@ -76,62 +74,6 @@ def test_no_cell_of_a_spreadsheet_is_a_formula(start: str) -> None:
     assert line["overhead_bytes"] == "-500"
 
 
-class Page(HTMLParser):
-    """Which tags are open when the page ends, which addresses it names, and its texts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.addresses: list[str] = []
-        self.tags: set[str] = set()
-        self.texts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def test_the_page_is_whole_and_stands_alone() -> None:
-    """Every tag is closed, nothing is fetched, and a name cannot become markup."""
-    evil = "'\"><script>alert(1)</script>{{ 7 * 7 }}"
-    rows = (row(evil, evil, evil, run=replace(NOT_STARTED, reason=evil)), *COMPARISON.rows)
-    text = render_page(Comparison(rows, (*COMPARISON.unavailable, Unavailable(evil, evil))))
-    page = Page()
-    page.feed(text)
-    assert page.open == []
-    assert page.addresses == []
-    assert "script" not in page.tags
-    assert page.texts.count(evil) == 4  # its section, its recipe, its base, and why it does not run
-    assert "default-src 'none'" in text
-    assert 'title="1,234,567 bytes"' in text
-    assert "docker.io cannot be reached" in text
-
-
-def test_the_page_says_which_platform() -> None:
-    """Where there are several, each has a section of its own with its name."""
-    other = row()
-    other = replace(other, image=replace(other.image, platform=Platform("linux", "arm64")))
-    text = render_page(Comparison((row(), other)))
-    assert "<h2>hello (linux/amd64)</h2>" in text
-    assert "<h2>hello (linux/arm64)</h2>" in text
-    assert "<h2>hello</h2>" in render_page(Comparison((row(),)))
-
-
-def test_the_page_is_unicode() -> None:
-    """Stray bytes in names are written out, as is half of a character."""
-    text = render_page(Comparison((row(sample="a\udcff\ud800"),)))
-    assert r"<h2>a\xff\ud800</h2>" in text
-    assert text.encode()
-
-
 def test_one_build_in_a_few_lines() -> None:
     """Exact bytes, the verdict with its reason, what the run showed, and every finding."""
     text = render(COMPARISON.rows[1])
@@ -159,12 +101,10 @@ def unexpecting(run: RunOutcome) -> SizeRow:
     ],
 )  # fmt: skip
 def test_a_run_of_which_nothing_was_expected(run: RunOutcome, line: str, cell: str) -> None:
-    """It says how the program ended, also in the table and on the page."""
+    """It says how the program ended, also in the table."""
     one = unexpecting(run)
     assert f"run       {line}" in render(one)
     assert f" {cell} " in table.render(Comparison((one,)))
-    if cell.startswith("yes,"):
-        assert f"<td>{cell}</td>" in render_page(Comparison((one,)))
 
 
 def test_what_it_wrote_is_shown_shortly() -> None:
