@@ -60,7 +60,7 @@ check: lint
 	$(PY) -m pytest -m 'not slow' $(ARGS)
 
 # Three side by side keep two processors busy: many tests wait for a time limit, a signal or another machine.
-test: $(VENV)/.dev
+test: $(VENV)/.browser
 	$(PY) -m recipes.support.system ensure tests
 	$(PY) -m pytest -n 3 --durations 10 $(ARGS)
 
@@ -96,6 +96,8 @@ lock: $(VENV)/.dev
 	    --extra all pyproject.toml -o requirements.lock
 	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --upgrade \
 	    --group dev -c requirements.lock -o requirements-dev.lock
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --upgrade \
+	    --group browser -c requirements.lock -c requirements-dev.lock -o requirements-browser.lock
 
 # Unpacked root file systems hold folders that even their owner may not write to.
 clean:
@@ -130,6 +132,11 @@ $(VENV)/.runtime: requirements.lock
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@rm -f $@
 	@$(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.browser: requirements-browser.lock $(VENV)/.dev
+	@rm -f $@
+	@$(INSTALL) -r requirements-browser.lock
 	@touch $@
 
 # No lock: nothing of this is shipped. What is there already stays at its pin.

@@ -29,6 +29,8 @@ GROUPS = {
     "tests/oci/test_bombs.py": "memory",
     # The commands of the README share a clone, and what each has built there.
     "tests/test_docs.py": "clone",
+    # One browser is enough.
+    "tests/report/test_browser.py": "browser",
     # One environment, into which this project is installed.
     "tests/test_downstream.py": "downstream",
 }

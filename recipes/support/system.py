@@ -80,6 +80,7 @@ _TESTS = (
     _CROSS,
     Need("strace", ("strace",), "looking at what a program misses"),
     Need("clang++", ("clang",), "the clang-* recipes"),
+    Need("chromium", ("chromium", "chromium-browser"), "opening the pages that are made"),
     *_PROJECTS,
 )
 
