@@ -19,10 +19,9 @@ class Scale:
 
     @classmethod
     def of(cls, sizes: Iterable[int]) -> Scale:
-        """From a power of ten at or below the smallest size to one at or above the largest."""
+        """From a power of ten below the smallest size, so that it has some length, to the largest."""
         exact = cls.between(sizes)
-        low = math.floor(exact.low)
-        return cls(low, max(low + 1, math.ceil(exact.high)))
+        return cls(math.ceil(exact.low) - 1, exact.high)
 
     @classmethod
     def between(cls, sizes: Iterable[int]) -> Scale:

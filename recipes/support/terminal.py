@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -18,8 +17,16 @@ class Screen:
 
 
 def screen_of(stream: TextIO) -> Screen:
-    """Source: no-color.org; terminfo(5) for "dumb"."""
+    """Source: no-color.org; POSIX.1-2024, "Environment Variables", COLUMNS and TERM; terminfo(5) for "dumb"."""
     if not stream.isatty():
         return Screen()
-    colours = not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in (None, "", "dumb")
-    return Screen(shutil.get_terminal_size((_WIDTH, 24)).columns, colours)
+    colours = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") not in ("", "dumb")
+    return Screen(_columns(stream), colours)
+
+
+def _columns(stream: TextIO) -> int:
+    """As many as COLUMNS says, else the terminal itself, which may say 0 for unknown."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and int(said) > 0:
+        return int(said)
+    return os.get_terminal_size(stream.fileno()).columns or _WIDTH
