@@ -32,18 +32,18 @@ def finish(project: Project, rows: Sequence[SizeRow], engine: str, style: str, *
         show("\n".join(texts))
     for hint in filter(None, hints):
         console.hint(hint)
-    return exit_code(rows, engine)
+    code = exit_code(rows, engine)
+    if not code and style == "text" and not all(row.program.build.cached for row in rows):
+        for line in _what_next(rows, pipeline.latest_name(rows[0].image)):
+            console.note(line)
+    return code
 
 
 def exit_code(rows: Sequence[SizeRow], engine: str) -> int:
     """That of the first image that is not as it should be, and 0 for none; what was wrongly predicted is said."""
     if tell_wrong(rows):
         return errors.GateFailed.exit_code
-    code = next((code for code in (_code(row, engine) for row in rows) if code), 0)
-    if not code and style == "text" and not all(row.program.build.cached for row in rows):
-        for line in _what_next(rows, pipeline.latest_name(rows[0].image)):
-            console.note(line)
-    return code
+    return next((code for code in (_code(row, engine) for row in rows) if code), 0)
 
 
 def _what_next(rows: Sequence[SizeRow], latest: str) -> tuple[str, ...]:
