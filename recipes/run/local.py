@@ -11,11 +11,11 @@ import marshal
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recipes.model import (
     BaseImage,
@@ -23,6 +23,7 @@ from recipes.model import (
     Environment,
     Image,
     ImageSettings,
+    Layer,
     Limits,
     Program,
     RunOutcome,
@@ -91,19 +92,16 @@ class LocalEngine:
         try:
             account = self._account(image)
         except UnknownAccount as unknown:
-            return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=str(unknown))
-        writable = writable_folders(image, self.roots)
-        made, volumes = self._folders(partial(root_beneath, image, self.roots), image.settings, account)
+            return self._not_started(str(unknown))
+        own = [[layer] for layer in reversed(image.layers[len(image.base.layers) :])]
+        root, writable = partial(root_beneath, image, self.roots), writable_folders(image, self.roots)
         # The program itself, and before it what emulates its CPU: the image must not choose what that is.
-        through = [f"{FOLDER}/{emulator.name}"] if emulator is not None else []
+        through = _through(emulator)
         return self._contained(
             {
-                "lower": [folder.name for folder in self._lower(image, made, emulator)],
-                "binds": [],
+                **self._root(root, image.settings, account, writable, [*own, image.base.layers], emulator),
                 "programs": [*through, image.entrypoint[0]],
                 "argv": [*through, *image.entrypoint, *(args or image.settings.cmd)],
-                "volumes": {place: contents for place, contents in volumes.items() if place not in writable},
-                "writable": writable,
             },
             account,
             image.base.env,
@@ -125,7 +123,7 @@ class LocalEngine:
         try:
             account = look_up(settings.user, *(_contents(path) for path in ("/etc/passwd", "/etc/group")))
         except UnknownAccount as unknown:
-            return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=str(unknown))
+            return self._not_started(str(unknown))
         place = home_path(program)
         return self._contained(
             {
@@ -160,41 +158,25 @@ class LocalEngine:
         """
         from recipes.run.attached import Attachment
 
-        root = self.roots.of(image.layers)
-        settings = ImageSettings(
-            user=image.user, workdir=image.workdir, cmd=image.cmd, env=image.env, volumes=image.volumes
-        )
-        argv = words_of(image, args)
+        root, argv = self.roots.of(image.layers), words_of(image, args)
         try:
             account = look_up(image.user, *_lists_of(root))
         except UnknownAccount as unknown:
-            return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=str(unknown))
+            return self._not_started(str(unknown))
         program = find_program(root, argv[0], image, account)
         if not program:
-            reason = f'exec: "{argv[0]}": executable file not found in $PATH'
-            return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=reason)
-        writable = ("/tmp",) if root.is_folder("/tmp") else ()
-        made, volumes = self._folders(lambda: root, settings, account)
-        through = [f"{FOLDER}/{emulator.name}"] if emulator is not None else []
-        lower = [self._skeleton()]
+            return self._not_started(f'exec: "{argv[0]}": executable file not found in $PATH')
+        settings = ImageSettings(workdir=image.workdir, env=image.env, volumes=image.volumes)
+        writable, through = ("/tmp",) if root.is_folder("/tmp") else (), _through(emulator)
+        in_root = self._root(lambda: root, settings, account, writable, [image.layers], emulator)
         if network == "host":
-            lower.insert(0, self._network_layer())
-        if emulator is not None:
-            lower.append(emulator_layer(emulator, self.workspace))
-        if image.layers:
-            lower.append(unpack(image.layers, self.roots, self.workspace))
-        if made:
-            lower.append(self._folders_layer(made))
+            in_root["lower"] = [self._network_layer().name, *in_root["lower"]]
         attachment = Attachment(stdin, terminal=terminal)
-        limits = Limits(seconds=math.inf, memory_bytes=memory)
         return self._contained(
             {
-                "lower": [folder.name for folder in lower],
-                "binds": [],
+                **in_root,
                 "programs": [*through, program],
                 "argv": [*through, program, *argv[1:]] if through else list(argv),
-                "volumes": {place: contents for place, contents in volumes.items() if place not in writable},
-                "writable": writable,
                 "shares_network": network == "host",
                 "channel": attachment.descriptor,
                 "terminal": terminal,
@@ -202,13 +184,16 @@ class LocalEngine:
             account,
             (),
             settings,
-            limits,
+            Limits(seconds=math.inf, memory_bytes=memory),
             attachment.run,
         )
 
+    def _not_started(self, reason: str) -> RunOutcome:
+        return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=reason)
+
     def _contained(
         self,
-        spec: dict[str, object],
+        spec: dict[str, Any],
         account: Account,
         base_env: Environment,
         settings: ImageSettings,
@@ -243,19 +228,34 @@ class LocalEngine:
         with control_group(limits) as group:
             return self._start({**common, **spec, "group": group}, start, limits)
 
-    def _lower(self, image: Image, made: Sequence[str], emulator: Path | None) -> Iterator[Path]:
-        """The folders that are the root, the topmost first: what is ours above what the image has."""
-        yield self._skeleton()
-        if emulator is not None:
-            yield emulator_layer(emulator, self.workspace)
-        for layer in reversed(image.layers[len(image.base.layers) :]):
-            yield unpack([layer], self.roots, self.workspace)
-        if image.base.layers:
-            yield unpack(image.base.layers, self.roots, self.workspace)
-        if made:
-            yield self._folders_layer(made)
+    def _root(
+        self,
+        root: Callable[[], RootFs],
+        settings: ImageSettings,
+        account: Account,
+        writable: tuple[str, ...],
+        layers: Iterable[Sequence[Layer]],
+        emulator: Path | None,
+    ) -> dict[str, Any]:
+        """What the jail is told of the root of an image: its folders, the topmost first, ours above what the image has.
 
-    def _start(self, spec: dict[str, object], start: Start, limits: Limits) -> RunOutcome:
+        `layers` come as they are unpacked, the topmost first: those of a base into one folder.
+        """
+        made, volumes = self._folders(root, settings, account)
+        lower = [
+            self._skeleton(),
+            *([emulator_layer(emulator, self.workspace)] if emulator is not None else []),
+            *(unpack(several, self.roots, self.workspace) for several in layers if several),
+            *([self._folders_layer(made)] if made else []),
+        ]
+        return {
+            "lower": [folder.name for folder in lower],
+            "binds": [],
+            "volumes": {place: contents for place, contents in volumes.items() if place not in writable},
+            "writable": writable,
+        }
+
+    def _start(self, spec: dict[str, Any], start: Start, limits: Limits) -> RunOutcome:
         try:
             interpreter = sealed_interpreter()
         except OSError as error:
@@ -362,6 +362,11 @@ class LocalEngine:
             make_folder(folder)
             open_to_others(folder, *(above for above in folder.parents if above.is_relative_to(layer)))
         return layer
+
+
+def _through(emulator: Path | None) -> list[str]:
+    """The program in the root that runs the image's own, where its CPU is emulated."""
+    return [f"{FOLDER}/{emulator.name}"] if emulator is not None else []
 
 
 def _captured(stdin: bytes, limits: Limits) -> Start:
