@@ -173,7 +173,8 @@ class Sample:
     `target` names the product of a build system that makes several programs, `options` are handed to it as they are;
     `alternatives` are the build systems whose files are there too, for where `build` fails.
     For Go, `package` is the one to build (`./cmd/x`), `module` what the module proxy is asked for
-    (`example.org/x/cmd/y@v1.2.3`), and `stamps` are string variables to set (`main.version`).
+    (`example.org/x/cmd/y@v1.2.3`), and `stamps` are string variables to set (`main.version`), None where
+    nobody says which.
     """
 
     name: str
@@ -195,7 +196,7 @@ class Sample:
     alternatives: tuple[BuildSystem, ...] = ()
     package: str = "."
     module: str = ""
-    stamps: Environment = ()
+    stamps: Environment | None = None
 
 
 # ── how it is built ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -23,12 +24,42 @@ NO_INPUTS = frozenset({".git", ".hg", ".svn", ".venv"})
 """Folders that no program is made of: version control, a Python environment."""
 
 
-def walk(top: Path, built: Path, *, follow: bool = False) -> Iterator[tuple[str, list[str], list[str]]]:
+def walk(top: Path, built: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     """`os.walk` in a fixed order, without what is not an input of a build: NO_INPUTS and the build folder `built`."""
     own = str(built)
-    for parent, folders, files in os.walk(top, followlinks=follow):
+    for parent, folders, files in os.walk(top):
         folders[:] = sorted(name for name in folders if name not in NO_INPUTS and os.path.join(parent, name) != own)
         yield parent, folders, sorted(files)
+
+
+def entries_below(top: Path, built: Path) -> Iterator[os.DirEntry[str]]:
+    """The files below `top` and the links there, to folders too, in a fixed order, without what `walk` leaves out.
+
+    Links are followed: each folder is looked into once, and none that `top` is in.
+    """
+    seen = {_identity(folder) for folder in top.resolve().parents}
+    waiting = [str(top)]
+    while waiting:
+        folder, folders = waiting.pop(), []
+        with contextlib.suppress(OSError):  # one that may not be read, or is gone by now
+            identity = _identity(folder)
+            if identity in seen:
+                continue
+            seen.add(identity)
+            for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+                is_folder = entry.is_dir()
+                if is_folder and (entry.name in NO_INPUTS or entry.path == str(built)):
+                    continue
+                if is_folder:
+                    folders.append(entry.path)
+                if entry.is_symlink() or entry.is_file():
+                    yield entry
+        waiting += reversed(folders)
+
+
+def _identity(folder: str | Path) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
 
 
 def listed(path: Path) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from recipes.compile.gostamps import version_stamps
 from recipes.compile.paths import slug
 from recipes.model import Command, Environment
 from recipes.support import shell
@@ -40,7 +41,7 @@ class MainModule:
     `go` is the version of Go that it asks for.
 
     `needed` says that `go install` would refuse the program's own. `remark` tells which versions stand for folders
-    that only its repository has.
+    that only its repository has. `stamps` are the program's variables that hold its version.
     """
 
     go: str
@@ -48,12 +49,13 @@ class MainModule:
     go_sum: str
     needed: bool
     remark: str
+    stamps: Environment = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
     main: MainModule
-    of: int = 1
+    of: int = 2
 
 
 class _Version(NamedTuple):
@@ -93,7 +95,7 @@ class Proxy:
     def _find(self, program: str) -> MainModule | None:
         package, _, version = program.partition("@")
         found = self._holder(package, version)
-        return self._main(*found) if found else None
+        return self._main(package, *found) if found else None
 
     def _holder(self, package: str, version: str) -> tuple[_Version, Path] | None:
         """The module that has the package, of those whose path it begins with the one with the longest; and its folder.
@@ -109,7 +111,7 @@ class Proxy:
                 return module, folder
         return None
 
-    def _main(self, found: _Version, folder: Path) -> MainModule | None:
+    def _main(self, package: str, found: _Version, folder: Path) -> MainModule | None:
         """None where this go does not understand what the go.mod says."""
         said = next(self._ask("mod", "edit", "-json", found.go_mod), None)
         if said is None:
@@ -138,7 +140,14 @@ class Proxy:
             go_sum=str(sums) if sums.is_file() else "",
             needed=needed,
             remark=_remark(found, wanted, published),
+            stamps=version_stamps(package, found.module, found.version, folder, self._folders(published)),
         )
+
+    def _folders(self, versions: Mapping[str, str]) -> dict[str, Path]:
+        """Where go's cache has these modules, each at its version; those that it could not fetch are left out."""
+        wanted = [f"{path}@{version}" for path, version in versions.items()]
+        answers = self._ask("mod", "download", "-json", *wanted) if wanted else ()
+        return {each["Path"]: Path(each["Dir"]) for each in answers if "Dir" in each}
 
     def _published(self, wanted: Mapping[str, str], main: _Version) -> dict[str, str]:
         """The version that stands for each module which `main` takes from a folder; none where nothing fits.
@@ -208,12 +217,13 @@ def _remark(main: _Version, wanted: Mapping[str, str], published: Mapping[str, s
     lost = [path for path in wanted if path not in published]
     said = []
     if taken:
-        said.append(f"published versions are taken instead: {_some(taken)}")
+        said.append(f"published versions are taken instead: {some(taken)}")
     if lost:
-        said.append(f"no published version fits: {_some(lost)}")
+        said.append(f"no published version fits: {some(lost)}")
     where = f"{main.module} {main.version} replaces modules with folders that are not in its zip"
     return f"{where}; {'; '.join(said)}" if said else ""
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """All of a few names, else the first of them and how many more there are."""
     return f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 4 else ", ".join(names)

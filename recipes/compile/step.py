@@ -24,7 +24,7 @@ class Step(NamedTuple):
     command: Command
     output: Path
     stage: int = 0
-    inputs: tuple[Path, ...] = ()
+    inputs: tuple[Path | str, ...] = ()
     made: tuple[Path, ...] = ()
     names: tuple[str, ...] = ()
     depfile: Path | None = None

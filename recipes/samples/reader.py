@@ -276,7 +276,7 @@ def _sample(
         default_recipe=settings.recipe(language),
         image=settings.image(folder),
         options=settings.texts("options"),
-        stamps=settings.stamps() if language == "go" else (),
+        stamps=settings.stamps() if language == "go" else None,
         **more,
     )
 
@@ -412,7 +412,9 @@ class _Settings(Table):
         table = self.table(key)
         return tuple((name, table.texts(name)) for name in table.values)
 
-    def stamps(self) -> Environment:
+    def stamps(self) -> Environment | None:
+        if not self.has("stamps"):
+            return None
         table = self.pairs("stamps")
         for name, value in table.items():
             if not re.fullmatch(r"[^\s='\"]+\.[^\s='\".]+", name):

@@ -339,7 +339,7 @@ def test_a_program_from_a_module_proxy(platform: str, workspace: Workspace, monk
     assert read_elf(binary.path).machine == chosen.architecture
     assert build(sample, RECIPES["go-static"], chosen, workspace, echo=False).build.cached
     if not platform:
-        assert output(binary) == "from a proxy none\n"
+        assert output(binary) == "from a proxy v1.0.1\n"
         missing = load("example.org/tool/cmd/say@v9.9.9", workspace)
         with pytest.raises(CommandFailed) as caught:
             build(missing, RECIPES["go-static"], chosen, workspace, echo=False)

@@ -7,13 +7,14 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from recipes.architecture import architecture
 from recipes.compile.context import BuildContext
 from recipes.compile.environment import unset
-from recipes.compile.files import listed, walk
+from recipes.compile.files import entries_below, listed
 from recipes.compile.gomod import module_of, source_folders, work_file_of
-from recipes.compile.goproxy import MainModule, is_fixed
+from recipes.compile.goproxy import MainModule, is_fixed, some
 from recipes.compile.paths import built_in
 from recipes.compile.product import Product
 from recipes.compile.step import Step, write_step
@@ -30,7 +31,8 @@ def steps(context: BuildContext) -> PlannedSteps:
     sample, recipe = context.sample, context.recipe
     caches = TOOLCHAINS[recipe.toolchain].caches(context.workspace)
     env = (*_environment(context), *caches)
-    linking = _quoted((*recipe.linker_flags.split(), *(word for pair in sample.stamps for word in _stamp(pair))))
+    stamps = _stamps(context)
+    linking = _quoted((*recipe.linker_flags.split(), *(word for pair in stamps for word in _stamp(pair))))
     flags = (*sample.options, *recipe.build_flags, f"-ldflags={linking}")
     before = unset(env)
     argv = (*before, *context.toolchain.argv)
@@ -114,10 +116,10 @@ def _build(context: BuildContext, go: tuple[str, ...], flags: tuple[str, ...], e
         command=Command((*go, "build", *flags, "-o", str(program), *_named(sample)), sample.folder, env),
         output=program,
         stage=1,
-        inputs=tuple(path for path in found if path.is_file()),
+        inputs=tuple(each.path for each in found if each.path),
         made=tuple(step.output for step in lent),
         # Which files there are, and where links lead, matters even where nothing else changes.
-        names=tuple(listed(path) if path.is_symlink() else str(path) for path in found),
+        names=tuple(each.name for each in found),
         links=True,
         remark="" if vendored else "vendor/modules.txt does not fit go.mod: the vendor folder is not used",
     )
@@ -179,6 +181,7 @@ def _install(context: BuildContext, go: tuple[str, ...], flags: tuple[str, ...],
             stage=1,
             links=True,
             always_run=not is_fixed(sample.module.partition("@")[2]),
+            remark=_stamped(context, main),
         )
         made = (install,)
     pick = Command(("cp", "--", f"path/bin/{sample.name}", "app"), work)
@@ -207,9 +210,28 @@ def _in_main_module(
             output=programs,
             stage=1,
             links=True,
-            remark=main.remark,
+            remark="; ".join(filter(None, (main.remark, _stamped(context, main)))),
         ),
     )
+
+
+def _stamps(context: BuildContext) -> Environment:
+    """What the sample says; for a program of the module proxy that says nothing, the variables that hold its version.
+
+    What is built in a folder has no version that its files tell.
+    """
+    sample = context.sample
+    if sample.stamps is not None or not sample.module:
+        return sample.stamps or ()
+    main = proxy(context.toolchain.argv[0], context.workspace).main_module(sample.module)
+    return main.stamps if main else ()
+
+
+def _stamped(context: BuildContext, main: MainModule | None) -> str:
+    """What is said of variables that were set without being asked for."""
+    if main is None or context.sample.stamps is not None or not main.stamps:
+        return ""
+    return f"stamped {some([f'{name} = {value}' for name, value in main.stamps])}"
 
 
 def _stamp(pair: tuple[str, str]) -> tuple[str, str]:
@@ -222,37 +244,30 @@ def _gopath() -> Path:
     return Path(given or os.path.join(os.environ.get("HOME") or "/", "go"))
 
 
-def _inputs(top: Path, work_file: Path | None, work: Path) -> Iterator[Path]:
-    """The files of the module at `top`, and of all that its go.mod or go.work takes from other folders."""
+class _Input(NamedTuple):
+    """`name` says where a link leads, too; `path` is "" for a link that does not lead to a file."""
+
+    name: str
+    path: str
+
+
+def _inputs(top: Path, work_file: Path | None, work: Path) -> Iterator[_Input]:
+    """The files of the module at `top`, and of all that its go.mod or go.work takes from other folders; and links to
+    folders, as an import may lead through one.
+    """
     if work_file is not None:
-        yield from (path for path in (work_file, work_file.with_name("go.work.sum")) if path.is_file())
+        yield from _files(work_file, work_file.with_name("go.work.sum"))
     for folder in source_folders(top, work_file):
-        yield from _files(folder, work)
+        for entry in entries_below(folder, built_in(work)):
+            name = listed(Path(entry.path)) if entry.is_symlink() else entry.path
+            yield _Input(name, entry.path if entry.is_file() else "")
 
 
-def _files(top: Path, work: Path) -> Iterator[Path]:
-    """Files, and the links to folders: an import may lead through one. Each folder is looked into once, none above."""
-    seen = {_identity(folder) for folder in top.resolve().parents}
-    for parent, folders, files in walk(top, built_in(work), follow=True):
-        identity = _identity(Path(parent))
-        if identity in seen:
-            folders.clear()
-            continue
-        seen.add(identity)
-        for name in (*folders, *files):
-            path = Path(parent, name)
-            if path.is_symlink() or path.is_file():
-                yield path
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    status = folder.stat()
-    return status.st_dev, status.st_ino
-
-
-def _settings_file() -> Iterator[Path]:
+def _settings_file() -> Iterator[_Input]:
     """Where `go env -w` writes: what is left to it can still be noticed when it changes."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.environ.get("HOME") or "/nonexistent", ".config")
-    path = Path(home, "go/env")
-    if path.is_file():
-        yield path
+    yield from _files(Path(home, "go/env"))
+
+
+def _files(*paths: Path) -> Iterator[_Input]:
+    return (_Input(listed(path) if path.is_symlink() else str(path), str(path)) for path in paths if path.is_file())
