@@ -33,6 +33,7 @@ from tests.gallery.public import public, telling
 from tests.gallery.rows import Exercise
 
 _SECONDS = 60.0
+_PATIENCE = 3.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENTER = """\
 root=$1 user=$2 group=$3; shift 3
@@ -201,7 +202,18 @@ def _serve(argv: tuple[str, ...], env: dict[str, str], wanted: Exercise, port: i
 
 
 def _talk(port: int, wanted: Exercise, process: subprocess.Popen[bytes]) -> str:
-    """Say each line to the server, and wait for its answer. Returns what went wrong, or ""."""
+    """Talk to the server, for some seconds again and again: one that listens may still be getting ready.
+
+    Returns what went wrong the last time, or "".
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while (said := _converse(port, wanted, process)) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.2)
+    return said
+
+
+def _converse(port: int, wanted: Exercise, process: subprocess.Popen[bytes]) -> str:
+    """Say each line to the server, and wait for its answer. Returns as `_talk`."""
     try:
         connection = _connected(port, process)
         if connection is None:

@@ -5,6 +5,7 @@ Each of the four is a result of its own, so what depends on nothing that has cha
 
 from __future__ import annotations
 
+import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,13 +42,14 @@ class Try:
 class Measured:
     """What is known of a row: its tries, that with the plain command first, and what it is compared with.
 
-    None, or no tries, for what was not measured or does not apply.
+    None, or no tries, for what was not measured or does not apply. `machine` is where it was tried.
     """
 
     row: Row
     tries: tuple[Try, ...] = ()
     shipped: Shipped | None = None
     by_hand: ByHand | None = None
+    machine: str = ""
 
 
 class Gallery:
@@ -75,6 +77,7 @@ class Gallery:
             tuple(tries),
             self.results.get(Shipped, row.name, row.ships),
             self.results.get(ByHand, row.name, row.source, row.name),
+            this_machine() if tries else "",
         )
 
     def measure(self, row: Row) -> None:
@@ -149,6 +152,11 @@ class Gallery:
                 done = Exercised(public(error.message, ROOT))
         console.note(f"{row.name}: {done.said or row.exercise.shows}")
         return done
+
+
+def this_machine() -> str:
+    """The system and CPU, as the page names them."""
+    return f"{platform.freedesktop_os_release().get('PRETTY_NAME', platform.system())}, {platform.machine()}"
 
 
 def _ways(row: Row) -> tuple[tuple[str, ...], ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
@@ -61,8 +60,8 @@ def render(measured: Sequence[Measured]) -> str:
         rows = [each for each in measured if each.row.kind == kind]
         if rows:
             parts += [f"## {title}\n", *([_NEW] if kind == "new" else []), _section(rows)]
-    machine = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
-    parts.append(f"Measured on {machine}, {platform.machine()}; run by the local engine.")
+    machines = sorted({each.machine for each in measured if each.machine})
+    parts.append(f"Measured on {' and '.join(machines) or 'no machine'}; run by the local engine.")
     return "\n".join(parts) + "\n"
 
 

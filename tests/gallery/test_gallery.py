@@ -16,12 +16,12 @@ from recipes.pipeline import Project
 from recipes.support.shell import Completed
 from recipes.support.workspace import Workspace
 from tests.cli import ROOT, add
-from tests.gallery import byhand
+from tests.gallery import byhand, kept
 from tests.gallery.attempt import Attempt, attempt, cause
 from tests.gallery.byhand import ByHand
 from tests.gallery.debian import Shipped
 from tests.gallery.exercise import Exercised, exercise
-from tests.gallery.measure import Gallery, Measured, Try, each
+from tests.gallery.measure import Gallery, Measured, Try, each, this_machine
 from tests.gallery.page import render
 from tests.gallery.public import public
 from tests.gallery.results import Results
@@ -156,6 +156,31 @@ def test_the_page_says_what_was_measured() -> None:
     assert "Not run: four." in page
 
 
+def test_rows_of_another_day_stay_on_the_page(tmp_path: Path) -> None:
+    """What was measured is kept in a file; a new result takes its place, and a row that changed has none."""
+    file = tmp_path / "gallery.json"
+    assert kept.read(file) == {}
+    first = Measured(ROW, (Try(WORKS, Exercised("")),), Shipped(3, 4_000_000), ByHand(None, "no way"), "here")
+    kept.write(file, (first, Measured(replace(ROW, name="other"))))
+    before = kept.read(file)
+    assert list(before) == ["calc"]
+    assert kept.merged(Measured(ROW), before["calc"]) == first
+    now = Measured(ROW, (Try(FAILED),), machine="there")
+    assert kept.merged(now, before["calc"]) == replace(first, tries=now.tries, machine="there")
+    changed = Measured(replace(ROW, source="calc2"))
+    assert kept.merged(changed, before["calc"]) == changed
+    assert kept.merged(changed, before.get("other")) == changed
+
+
+def test_the_page_of_this_project_is_written_from_its_data() -> None:
+    """docs/gallery.md is what docs/gallery.json says, which speaks of rows as they are."""
+    before = kept.read(ROOT / "docs/gallery.json")
+    rows = read_rows()
+    assert {row.name for row in rows if row.name in before and before[row.name].row != kept.digest(row)} == set()
+    page = (ROOT / "docs/gallery.md").read_text(encoding="utf-8")
+    assert render([kept.merged(Measured(row), before.get(row.name)) for row in rows]) == page
+
+
 def test_the_page_of_this_project_is_about_all_rows() -> None:
     """docs/gallery.md has each row, measured or not, and says nothing of the machine where it was made."""
     page = (ROOT / "docs/gallery.md").read_text(encoding="utf-8")
@@ -267,4 +292,4 @@ def test_known_results_ask_nothing(tmp_path: Path) -> None:
     row = replace(ROW, ships=None)
     gallery.results.have(Attempt, row.name, row.task, row.source, row.unpack, (), make=lambda: FAILED)
     gallery.measure(row)  # would fetch a source package that there is not
-    assert gallery.known(row) == Measured(row, (Try(FAILED),))
+    assert gallery.known(row) == Measured(row, (Try(FAILED),), machine=this_machine())
