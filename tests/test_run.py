@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tarfile
 import termios
 import time
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from tests.run.outside import processes, wait_until
 
 TASKS = f"""
 import sys
+import tarfile
 
 sys.path.insert(0, {str(ROOT)!r})
 from recipes.tasks import collection
@@ -286,12 +288,18 @@ def test_what_is_not_started(project: Project) -> None:
     assert run(project, "docker://alpine").exit_code == 2
 
 
-@pytest.mark.parametrize("task", ["dockerfile", "debug"])
-def test_tasks_that_need_more_than_an_image(project: Project, task: str) -> None:
-    """They say what they take instead."""
-    name = image(project, ECHO)
-    text = error(invoke(project.workspace.root, task, name))
-    assert f"{name} is an image of the store" in text
+def test_the_dockerfile_of_a_stored_image(project: Project, tmp_path: Path) -> None:
+    """It is made of the image's layers: nothing is built again, and the program need not be there any more."""
+    name, context = image(project, ECHO), tmp_path / "context"
+    done = invoke(project.workspace.root, "dockerfile", name, "--context", str(context))
+    assert done.exit_code == 0, done.stderr
+    lines = done.stdout.decode().splitlines()
+    assert lines[:2] == ["FROM scratch", 'ADD ["layer-1.tar", "/"]']
+    assert lines[-2:] == ["USER 65532:65532", 'ENTRYPOINT ["/app"]']
+    assert (context / "Dockerfile").read_text().splitlines() == lines
+    with tarfile.open(context / "layer-1.tar") as layer:
+        assert layer.getmember("app").mode == 0o755
+    assert "is in the store as it is" in error(invoke(project.workspace.root, "dockerfile", name, "--base", "bundle"))
 
 
 @pytest.mark.parametrize("words", [("--set", "user=0:0"), ("--platform", "linux/arm64"), ("--base", "bundle")])

@@ -7,7 +7,7 @@ Source: OCI image-spec, "Image Configuration" and "Image Manifest".
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,6 +72,28 @@ def config_document(
     }
 
 
+def settings_of(config: Mapping[str, Any]) -> ImageSettings:
+    """What `config_document` said of a run: of a config of ours, which has a command for the health check if any."""
+    run = config["config"]
+    check = run.get("Healthcheck")
+    return ImageSettings(
+        user=run.get("User", ""),
+        workdir=run.get("WorkingDir", "/"),
+        cmd=tuple(run.get("Cmd") or ()),
+        env=tuple((name, value) for name, _, value in (text.partition("=") for text in run.get("Env") or ())),
+        ports=tuple(run.get("ExposedPorts") or ()),
+        volumes=tuple(run.get("Volumes") or ()),
+        stop_signal=run.get("StopSignal", ""),
+        healthcheck=_read_healthcheck(check) if check else None,
+        labels=tuple((run.get("Labels") or {}).items()),
+    )
+
+
+def layers_of_base(config: Mapping[str, Any]) -> int:
+    """How many of the layers in a config of ours are the base's."""
+    return sum("created_by" not in each for each in config["history"])
+
+
 def manifest_document(
     config: Descriptor, layers: Sequence[Layer], base: BaseImage, title: str, settings: ImageSettings
 ) -> dict[str, Any]:
@@ -103,6 +125,19 @@ def _healthcheck(check: HealthCheck) -> dict[str, Any]:
         "Retries": check.retries,
         **{name: round(seconds * 1e9) for name, seconds in times.items() if seconds},
     }
+
+
+def _read_healthcheck(check: Mapping[str, Any]) -> HealthCheck:
+    def seconds(name: str) -> float:
+        return float(check.get(name, 0)) / 1e9
+
+    return HealthCheck(
+        tuple(check["Test"][1:]),
+        interval=seconds("Interval"),
+        timeout=seconds("Timeout"),
+        start_period=seconds("StartPeriod"),
+        retries=check["Retries"],
+    )
 
 
 def _created() -> str:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
-from collections.abc import Sequence
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from recipes.errors import BadInput
-from recipes.model import HealthCheck, Image, Layer
+from recipes.model import HealthCheck, Image, ImageSettings, Layer
 from recipes.oci.layers import layer_pieces, open_layer
 from recipes.oci.reference import BUNDLE, docker_tag
 from recipes.oci.store import Store
 from recipes.package.assemble import TMP
 from recipes.support import printable
-from recipes.support.workspace import make_folder, replacing, write_atomically
+from recipes.support.workspace import make_folder, replacing
 
 _TMP = "tmp.tar"
 """/tmp with its mode, for which a Dockerfile has no instruction."""
@@ -40,7 +44,36 @@ def render(image: Image, program: str = "app") -> str:
         lines.insert(0, f"# The base {name} is not a registry image: load it first, for example with `invoke export`.")
     lines += [f"ADD {_array([name, '/'])}" for name in (*_data_names(image), *([_TMP] if image.additions.tmp else []))]
     lines.append(f"COPY {_array([program, _escape(settings.place)])}")
-    lines += [f"ENV {_pair(name, value)}" for name, value in settings.env]
+    return "\n".join([*lines, *_settings(settings, image.entrypoint)]) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Layered:
+    """An image that is known by its layers alone: `layers` are those above the base that FROM names."""
+
+    base: str
+    layers: tuple[Layer, ...]
+    settings: ImageSettings
+    entrypoint: tuple[str, ...]
+
+
+def render_layers(image: Layered) -> str:
+    """Build it in a folder that holds the layers as `write_layers` puts them. Raises: as `render`."""
+    added = [f"ADD {_array([name, '/'])}" for name in _layer_names(image)]
+    return "\n".join([f"FROM {_plain(image.base)}", *added, *_settings(image.settings, image.entrypoint)]) + "\n"
+
+
+def write_layers(image: Layered, store: Store, folder: Path) -> None:
+    """`write_context` for such an image. Raises: BadInput, also for a layer that takes files of another one away."""
+    _write(folder, render_layers(image), dict(zip(_layer_names(image), image.layers, strict=True)), store)
+
+
+def _layer_names(image: Layered) -> list[str]:
+    return [f"layer-{number}.tar" for number, _ in enumerate(image.layers, 1)]
+
+
+def _settings(settings: ImageSettings, entrypoint: Sequence[str]) -> list[str]:
+    lines = [f"ENV {_pair(name, value)}" for name, value in settings.env]
     lines += [f"LABEL {_pair(name, value)}" for name, value in settings.labels]
     lines += [f"EXPOSE {port}" for port in settings.ports]
     lines += [f"VOLUME {_array([_escape(volume)])}" for volume in settings.volumes]
@@ -51,11 +84,11 @@ def render(image: Image, program: str = "app") -> str:
     lines += [
         f"WORKDIR {_bare(settings.workdir)}",
         f"USER {_bare(settings.user)}",
-        f"ENTRYPOINT {_array(image.entrypoint)}",
+        f"ENTRYPOINT {_array(entrypoint)}",
     ]
     if settings.cmd:
         lines.append(f"CMD {_array(settings.cmd)}")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def write_context(image: Image, store: Store, folder: Path) -> None:
@@ -63,24 +96,52 @@ def write_context(image: Image, store: Store, folder: Path) -> None:
 
     Raises: BadInput where the folder holds something already, or for what no Dockerfile can say.
     """
-    dockerfile = render(image)
+    data = dict(zip(_data_names(image), _data(image), strict=True))
+    _write(folder, render(image), data, store, image.program.path, tmp=image.additions.tmp)
+
+
+def _write(
+    folder: Path,
+    dockerfile: str,
+    layers: Mapping[str, Layer],
+    store: Store,
+    program: Path | None = None,
+    *,
+    tmp: bool = False,
+) -> None:
+    """All of it or nothing."""
     make_folder(folder)
     if any(folder.iterdir()):
         raise BadInput(f"{str(folder)!r} is not empty", hint="name a new folder")
     with contextlib.ExitStack() as undo:
-        for name, layer in zip(_data_names(image), _data(image), strict=True):
-            with open_layer(store, layer) as stream, replacing(folder / name) as out:
+
+        def create(name: str, mode: int = 0o644) -> contextlib.AbstractContextManager[IO[bytes]]:
+            undo.callback((folder / name).unlink, missing_ok=True)
+            return replacing(folder / name, mode)
+
+        for name, layer in layers.items():
+            with open_layer(store, layer) as stream, create(name) as out:
                 shutil.copyfileobj(stream, out)
-            undo.callback((folder / name).unlink)
-        if image.additions.tmp:
-            with replacing(folder / _TMP) as out:
+            _refuse_whiteouts(folder / name)
+        if tmp:
+            with create(_TMP) as out:
                 out.writelines(layer_pieces((TMP,)))
-            undo.callback((folder / _TMP).unlink)
-        with open(image.program.path, "rb") as program, replacing(folder / "app", 0o755) as out:
-            shutil.copyfileobj(program, out)
-        undo.callback((folder / "app").unlink)
-        write_atomically(folder / "Dockerfile", dockerfile.encode())
+        if program is not None:
+            with open(program, "rb") as file, create("app", 0o755) as out:
+                shutil.copyfileobj(file, out)
+        with create("Dockerfile") as out:
+            out.write(dockerfile.encode())
         undo.pop_all()
+
+
+def _refuse_whiteouts(layer: Path) -> None:
+    """ADD unpacks a tar, and knows nothing of layers. Source: OCI image-spec, "Whiteouts"."""
+    with tarfile.open(layer, "r:") as archive:
+        if any(os.path.basename(member.name).startswith(".wh.") for member in archive):
+            raise BadInput(
+                "a Dockerfile cannot express a layer that takes files of another one away",
+                hint="`invoke export` writes the image as it is",
+            )
 
 
 def _data_names(image: Image) -> list[str]:

@@ -41,7 +41,7 @@ _WANTED = ("recipe", "base", "target", "package", *BUILDING, "set_", "max_blob")
 
 @task(
     help={
-        "sample": f"{COMMON['folder']}; or a file that is built already",
+        "sample": f"{_OR_STORED}; or a file that is built already",
         "context": "a new folder for all that `docker build` needs: Dockerfile, program and data",
         **{name: COMMON[name] for name in ("platform", *_WANTED)},
     },
@@ -62,32 +62,34 @@ def dockerfile(
     set_: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> None:
-    """Print the Dockerfile that makes the same image of a sample, which is built first, or of a file.
+    """Print the Dockerfile that makes the same image of a sample, which is built first, of a file or a stored image.
 
     Examples:
         dockerfile ./mybin --context ./for-docker
     """
-    from recipes.package.dockerfile import render, write_context
+    from recipes.package.dockerfile import render, render_layers, write_context, write_layers
+    from recipes.workflows import stored
 
-    project = open_project(c, max_blob=max_blob)
-    _refuse_stored(project, sample)
-    image = make_image(
-        project,
-        platform_of(platform),
-        Selection(sample, target, package, set_, recipe, base, build=build, options=option),
-    )
-    if context:
-        write_context(image, project.store, Path(context))
-        console.note(f"written: {context}; to build it: docker build {shell_word(context)}")
-    text = render(image)
-    show(text)
-    if not context:
+    project, where = open_project(c, max_blob=max_blob), platform_of(platform)
+    selection = Selection(sample, target, package, set_, recipe, base, build=build, options=option)
+    if _stored(project, selection) is not None:
+        layered = stored.layered(project, sample, where)
+        if context:
+            write_layers(layered, project.store, Path(context))
+        text, note = render_layers(layered), "# --context writes the layers that it adds"
+    else:
+        image = make_image(project, where, selection)
+        if context:
+            write_context(image, project.store, Path(context))
+        text = render(image)
         more = " and its data (--context writes all of it)" if "\nADD " in text else ""
-        console.note(f"# the binary to copy is {image.program.path}{more}")
+        note = f"# the binary to copy is {image.program.path}{more}"
+    show(text)
+    console.note(f"written: {context}; to build it: docker build {shell_word(context)}" if context else note)
 
 
 @task(
-    help={"sample": "a sample, a folder, or a file that is built already"}
+    help={"sample": f"{_OR_STORED}; or a file that is built already"}
     | {name: COMMON[name] for name in ("recipe", "base", "platform", "engine", "compression", "max_blob", "set_")},
     iterable=["set_"],
 )
@@ -111,10 +113,12 @@ def debug(
     from recipes.model import RunStatus
     from recipes.report.summary import render_twin
     from recipes.workflows import debug as debugging
+    from recipes.workflows import stored
 
-    project = open_project(c, compression, max_blob=max_blob)
-    _refuse_stored(project, sample)
-    image = make_image(project, platform_of(platform), Selection(sample, changes=set_, recipe=recipe, base=base))
+    project, where = open_project(c, compression, max_blob=max_blob), platform_of(platform)
+    selection = Selection(sample, changes=set_, recipe=recipe, base=base)
+    is_made = _stored(project, selection) is not None
+    image = stored.image(project, sample, where) if is_made else make_image(project, where, selection)
     ensure_assembler()
     twin = debugging.make_twin(project, image)
     running = choose_engine(engine, project, run=True)
@@ -231,7 +235,7 @@ def push(
     show(dumps(report.document(pushed)) if format == "json" else f"{pushed}\n")
 
 
-def _stored(project: Project, selection: Selection, platform: str) -> Descriptor | None:
+def _stored(project: Project, selection: Selection, platform: str = "") -> Descriptor | None:
     """What the store has under the name that is meant; None for what is a sample or a file, or in no store.
 
     Raises: BadInput where options say how it should be made.
@@ -246,11 +250,3 @@ def _stored(project: Project, selection: Selection, platform: str) -> Descriptor
             f"{selection.sample} is in the store as it is", hint="leave out what says how an image is made"
         )
     return stored.descriptor(project, selection.sample)
-
-
-def _refuse_stored(project: Project, name: str) -> None:
-    if is_stored(project, name):
-        raise errors.BadInput(
-            f"{name} is an image of the store, and this needs what it was made of",
-            hint=f"name the sample or the file: {name.partition(':')[0]}, with its --recipe and --base",
-        )

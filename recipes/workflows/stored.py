@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from recipes import errors
-from recipes.model import BaseImage, Descriptor, Platform, RunStatus, Status
+from recipes.model import Additions, BaseImage, Descriptor, Image, Platform, RunStatus, Sample, Status
 from recipes.oci import reference as references
+from recipes.oci.config import layers_of_base, settings_of
+from recipes.oci.manifests import parse_json
 from recipes.pipeline import Project
 from recipes.run.engine import EngineName
+
+if TYPE_CHECKING:
+    from recipes.package.dockerfile import Layered
 
 _FILES = ("docker-archive", "oci", "oci-archive")
 
@@ -51,6 +58,53 @@ def find(project: Project, target: str, platform: Platform) -> BaseImage:
             hint=f"name one of the store, or a file as {':…, '.join(_FILES)}:…",
         )
     return replace(resolve(reference, platform, project.workspace, project.store, retry=True), name=target)
+
+
+def image(project: Project, name: str, platform: Platform) -> Image:
+    """The image of the store that is called `name`, with its program taken out of it. Raises: BadInput, NotElf."""
+    from recipes.pipeline import take_program
+
+    found, manifest, config = _documents(project, name, platform)
+    root, (entry, *_) = project.roots.of(found.layers), found.start or ("",)
+    if not root.is_file(entry):
+        raise errors.BadInput(f"{name} has no program {entry!r}")
+    with project.workspace.temporary("entry") as folder:
+        file = folder / "app"
+        with open(file, "wb") as out:
+            root.copy_file(entry, out)
+        program = take_program(project, Sample(name.partition(":")[0], folder, "binary", (Path("app"),)), platform)
+    return Image(
+        name=name,
+        manifest=manifest,
+        config=found.config or manifest,
+        layers=found.layers,
+        platform=platform,
+        base=found,
+        program=program,
+        entrypoint=found.entrypoint,
+        additions=Additions(settings_of(config)),
+    )
+
+
+def layered(project: Project, name: str, platform: Platform) -> Layered:
+    """The image of the store that is called `name`, on its base where that has a name in a registry."""
+    from recipes.package.dockerfile import Layered
+
+    found, manifest, config = _documents(project, name, platform)
+    annotations = parse_json(project.store.read(manifest.digest), name).get("annotations", {})
+    base, digest = (annotations.get(f"org.opencontainers.image.base.{key}") for key in ("name", "digest"))
+    below = layers_of_base(config) if base and digest else 0
+    start = f"{base.partition('@')[0]}@{digest}" if below else "scratch"
+    return Layered(start, found.layers[below:], settings_of(config), found.entrypoint)
+
+
+def _documents(project: Project, name: str, platform: Platform) -> tuple[BaseImage, Descriptor, dict[str, Any]]:
+    """The image, its manifest's descriptor and its config."""
+    from recipes.oci.contents import images_of
+
+    found, each = find(project, name, platform), images_of(project.store, descriptor(project, name))
+    stored = next(one for one in each if found.config is not None and one.config.digest == found.config.digest)
+    return found, stored.manifest, parse_json(project.store.read(stored.config.digest), f"the config of {name}")
 
 
 def refuse_failing(project: Project, name: str, start: Descriptor) -> None:

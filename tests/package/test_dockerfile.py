@@ -16,10 +16,12 @@ from recipes.model import Additions, BaseImage, Command, FileEntry, HealthCheck,
 from recipes.oci.layers import open_layer
 from recipes.oci.store import Store
 from recipes.package.assemble import assemble, data_layer
-from recipes.package.dockerfile import render, write_context
+from recipes.package.dockerfile import Layered, render, render_layers, write_context, write_layers
+from recipes.pipeline import Project
 from recipes.run.docker import DockerEngine
 from recipes.support import shell
 from recipes.support.workspace import Workspace
+from recipes.workflows import stored
 from tests.need import need_tool
 from tests.programs import compile_c
 
@@ -135,6 +137,29 @@ def test_what_no_dockerfile_can_say(workspace: Workspace, tmp_path: Path, settin
     with pytest.raises(BadInput, match="a Dockerfile cannot express"):
         write_context(image, store, tmp_path / "context")
     assert not (tmp_path / "context").exists()
+
+
+def test_a_stored_image_says_what_it_was_made_with(workspace: Workspace) -> None:
+    """The instructions are those of the image as it was made, read from its config; a registry base is named again."""
+    project = Project.at(workspace.root)
+    base_layer = data_layer((FileEntry("/etc/base", b"base", 0o644),), project.store, "gzip")
+    digest = "sha256:" + "0" * 64
+    base = BaseImage("ours", "docker://example.org/base:1", Platform.host(), digest=digest, layers=(base_layer,))
+    binary = compile_c(workspace, "int main(void) { return 0; }")
+    image = assemble(binary, base, store=project.store, name="a:1", additions=Additions(SETTINGS))
+    made = render(image).splitlines()
+    found = render_layers(stored.layered(project, "a:1", Platform.host())).splitlines()
+    assert found[:2] == [made[0], 'ADD ["layer-1.tar", "/"]']
+    assert [line for line in found[2:] if not line.startswith('ENV PATH="')] == made[2:]
+
+
+def test_a_layer_that_takes_files_away(workspace: Workspace, tmp_path: Path) -> None:
+    """A Dockerfile cannot say that, and nothing is written."""
+    store = Store.of(workspace)
+    layer = data_layer((FileEntry("/etc/.wh.passwd", b"", 0o644),), store, "gzip")
+    with pytest.raises(BadInput, match="takes files of another one away"):
+        write_layers(Layered("scratch", (layer,), SETTINGS, ("/app",)), store, tmp_path / "context")
+    assert list((tmp_path / "context").iterdir()) == []
 
 
 def test_a_bundle_is_no_base_of_others(workspace: Workspace, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from recipes.pipeline import Project
 from recipes.run.docker import DockerEngine
 from recipes.run.local import LocalEngine
 from recipes.support.workspace import Workspace
-from recipes.workflows import debug
+from recipes.workflows import debug, stored
 from tests.cli import call, error
 from tests.fixtures_debian import Assembled
 from tests.need import need, need_tool
@@ -70,6 +70,8 @@ def test_the_image_stays_and_is_the_start_of_its_twin(workspace: Workspace, imag
     assert config["config"]["Env"][0].endswith(":/busybox")
     assert len(config["history"]) == len(config["rootfs"]["diff_ids"]) == len(of_twin["layers"])
     assert debug.make_twin(project, image).digest == twin.digest
+    # Whoever names the stored image gets the very same twin.
+    assert debug.make_twin(project, stored.image(project, image.name, Platform.host())).digest == twin.digest
 
 
 @pytest.mark.slow
