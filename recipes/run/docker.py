@@ -21,6 +21,7 @@ from recipes.oci.archive import archive, unpacked_archive
 from recipes.oci.reference import docker_tag
 from recipes.oci.roots import Roots
 from recipes.oci.store import Store
+from recipes.run.listening import Deadline, listening, reason
 from recipes.run.roots import words_of, writable_folders
 from recipes.support import streams
 
@@ -199,8 +200,8 @@ class DockerEngine:
             self._running.add(container)
             code = self._lend(container, stdin, terminal=terminal)
             if code == 137 and self._client.api.inspect_container(container)["State"].get("OOMKilled"):
-                reason = f"stopped at the memory limit of {memory} bytes"
-                return RunOutcome(self.name, RunStatus.STOPPED, reason=reason)
+                why = reason("memory limit", Limits(memory_bytes=memory))
+                return RunOutcome(self.name, RunStatus.STOPPED, reason=why)
             return RunOutcome(self.name, RunStatus.EXITED, exit_code=code)
         except APIError as error:
             return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=_telling(str(error.explanation or error)))
@@ -295,7 +296,8 @@ class DockerEngine:
             api.start(container)
             if stdin:
                 feeder.start()
-            outputs, stopped = _collect(connection, started + limits.seconds, limits.output_bytes)
+            deadline = Deadline(limits, partial(self._ports, container))
+            outputs, stopped = _collect(connection, deadline, limits.output_bytes)
             if stopped:
                 # First: the engine does not count a container as ended while its output is still to be read.
                 with contextlib.suppress(OSError):
@@ -315,14 +317,18 @@ class DockerEngine:
         stdout, stderr = (output.decode(errors="replace") for output in outputs)
         outcome = partial(RunOutcome, self.name, stdout=stdout, stderr=stderr, seconds=seconds)
         if stopped:
-            most = f"{limits.seconds:g} s" if stopped == "time limit" else f"{limits.output_bytes} bytes"
-            reason = f"stopped at the {stopped} of {most}"
-            return outcome(RunStatus.STOPPED, reason=reason, timed_out=stopped == "time limit")
+            listens = deadline.ports if stopped != "output limit" else ()
+            timed_out = stopped != "output limit"
+            return outcome(RunStatus.STOPPED, reason=reason(stopped, limits), timed_out=timed_out, listens=listens)
         if code == 137 and api.inspect_container(container)["State"].get("OOMKilled"):
-            return outcome(RunStatus.STOPPED, reason=f"stopped at the memory limit of {limits.memory_bytes} bytes")
+            return outcome(RunStatus.STOPPED, reason=reason("memory limit", limits))
         if code in (1, 126, 127, 255) and not stdout and _is_about(program, stderr):
             return outcome(RunStatus.NOT_STARTED, reason=stderr.strip())
         return outcome(RunStatus.EXITED, exit_code=code)
+
+    def _ports(self, container: str) -> tuple[str, ...]:
+        """Those on which it listens; () where that cannot be seen from here."""
+        return listening(int(self._client.api.inspect_container(container)["State"]["Pid"]), container)
 
     def _sweep(self) -> None:
         """Remove containers whose owner was killed before it could do so; where that fails, the next one will."""
@@ -403,7 +409,7 @@ def _feed(connection: Any, data: bytes) -> None:
         connection.shutdown(socket.SHUT_WR)
 
 
-def _collect(connection: Any, deadline: float, limit: int) -> tuple[tuple[bytes, bytes], str]:
+def _collect(connection: Any, deadline: Deadline, limit: int) -> tuple[tuple[bytes, bytes], str]:
     """stdout and stderr until the stream ends, and the limit that was met, if any.
 
     Source: Docker Engine API, "Attach to a container", stream format.
@@ -411,10 +417,9 @@ def _collect(connection: Any, deadline: float, limit: int) -> tuple[tuple[bytes,
     outputs = {1: bytearray(), 2: bytearray()}
     buffer = bytearray()
     while True:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return (bytes(outputs[1]), bytes(outputs[2])), "time limit"
-        connection.settimeout(left)
+        if passed := deadline.passed():
+            return (bytes(outputs[1]), bytes(outputs[2])), passed
+        connection.settimeout(deadline.left())
         try:
             data = connection.recv(65536)
         except TimeoutError:

@@ -35,6 +35,7 @@ from recipes.rootfs.accounts import Account, UnknownAccount, look_up
 from recipes.run.cgroups import control_group
 from recipes.run.emulation import FOLDER, emulator_layer
 from recipes.run.interpreter import library_path, sealed_interpreter
+from recipes.run.listening import reason
 from recipes.run.roots import find_program, root_beneath, words_of, writable_folders
 from recipes.run.seccomp import FAMILIES, filter_for
 from recipes.run.unpack import NOBODY, unpack
@@ -203,8 +204,8 @@ class LocalEngine:
         """Start the jail with all that is the same for every root; `start` is how a process is run."""
         filtered = filter_for(os.uname().machine)
         if not filtered:
-            reason = f"the local engine cannot filter system calls on this CPU ({os.uname().machine})"
-            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=reason)
+            why = f"the local engine cannot filter system calls on this CPU ({os.uname().machine})"
+            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=why)
         env = {"PATH": DEFAULT_PATH, "HOSTNAME": "fromscratch"} | dict(base_env) | dict(settings.env)
         common = {
             "parent": os.getpid(),
@@ -259,8 +260,8 @@ class LocalEngine:
         try:
             interpreter = sealed_interpreter()
         except OSError as error:
-            reason = f"no sealed copy of the interpreter can be made here ({error.strerror})"
-            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=reason)
+            why = f"no sealed copy of the interpreter can be made here ({error.strerror})"
+            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=why)
         # In memory and by descriptor: arguments may be longer than a command line, and are private.
         given = os.memfd_create("jail")
         read, write = os.pipe()
@@ -291,18 +292,12 @@ class LocalEngine:
         if "failed" in told:
             return outcome(RunStatus.NOT_STARTED, reason=told["failed"])
         if stopped := told.get("stopped") or done.stopped:
-            reason = {
-                "time limit": f"stopped at the time limit of {limits.seconds:g} s",
-                "listening": f"stopped when it had listened for {limits.listening_seconds or 0:g} s",
-                "output limit": f"stopped at the output limit of {limits.output_bytes} bytes",
-                "memory limit": f"stopped at the memory limit of {limits.memory_bytes} bytes",
-            }[stopped]
             timed_out = stopped in ("time limit", "listening")
             listens = tuple(told.get("listens", "").split()) if timed_out else ()
-            return outcome(RunStatus.STOPPED, reason=reason, timed_out=timed_out, listens=listens)
+            return outcome(RunStatus.STOPPED, reason=reason(stopped, limits), timed_out=timed_out, listens=listens)
         if "seconds" not in told:
-            reason = f"the local engine itself failed: {stderr.strip().rpartition(chr(10))[2] or done.exit_code}"
-            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=reason)
+            why = f"the local engine itself failed: {stderr.strip().rpartition(chr(10))[2] or done.exit_code}"
+            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=why)
         return outcome(RunStatus.EXITED, exit_code=done.exit_code)
 
     def _account(self, image: Image) -> Account:

@@ -177,18 +177,18 @@ SERVER = r"""
 @pytest.mark.parametrize(
     "limits", [Limits(seconds=1), Limits(listening_seconds=0.5)], ids=["at the limit", "when it listens"]
 )
-def test_the_ports_of_a_server(workspace: Workspace, limits: Limits) -> None:
+def test_the_ports_of_a_server(runner: Engine, workspace: Workspace, limits: Limits) -> None:
     """Named are those on which others may reach it: not one that is only bound, nor one of a client's."""
-    outcome = run(LocalEngine(workspace, Project.at(workspace.root).roots), workspace, SERVER, limits=limits)
+    outcome = run(runner, workspace, SERVER, limits=limits)
     assert (outcome.status, outcome.timed_out) == (RunStatus.STOPPED, True)
     assert outcome.listens == ("53/udp", "443/tcp", "8080/tcp")
 
 
-def test_a_program_that_listened_and_ended(workspace: Workspace) -> None:
+def test_a_program_that_listened_and_ended(runner: Engine, workspace: Workspace) -> None:
     """It ended by itself: no port is open any more."""
     code = SERVER.replace("for (;;) pause();", "sleep(1); return 3;")
     limits = Limits(listening_seconds=15)
-    outcome = run(LocalEngine(workspace, Project.at(workspace.root).roots), workspace, code, limits=limits)
+    outcome = run(runner, workspace, code, limits=limits)
     assert (outcome.status, outcome.exit_code, outcome.listens) == (RunStatus.EXITED, 3, ())
 
 
