@@ -78,7 +78,8 @@ bench: $(VENV)/.dev
 	@$(PY) -m recipes.support.system ensure bench
 	@$(PY) -m tests.bench $(ARGS)
 
-# What was measured is kept below build/gallery: ONLY=nginx,jq measures those alone, AGAIN=1 anew.
+# What was measured is kept below build/gallery, and all that the page says in docs/gallery.json: ONLY=nginx,jq measures
+# those alone, AGAIN=1 anew.
 gallery: $(VENV)/.dev
 	@$(PY) -m recipes.support.system ensure gallery
 	@$(PY) -m tests.gallery --output docs/gallery.md $(if $(ONLY),--only "$$ONLY") $(if $(AGAIN),--again) $(ARGS)
