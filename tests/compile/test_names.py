@@ -9,6 +9,7 @@ from recipes.errors import CommandFailed
 from recipes.samples.reader import load
 from recipes.support.workspace import Workspace
 from tests.compile.programs import make, output, write
+from tests.sharing import know_compilers
 
 WEIRD = [
     "two words",
@@ -47,9 +48,10 @@ def weird_sample(folder: Path, name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("name", WEIRD)
-def test_weird_names_everywhere(name: str, recipe: str, tmp_path: Path) -> None:
+def test_weird_names_everywhere(name: str, recipe: str, tmp_path: Path, probed: Path) -> None:
     """The project's folder, the sample, its files and its library may have any name."""
     workspace = Workspace(tmp_path / name)
+    know_compilers(workspace.root, probed)
     weird_sample(workspace.samples / name, name)
     sample = load(name, workspace)
     assert output(make(sample, recipe, workspace, jobs=2)) == "42"
