@@ -17,7 +17,7 @@ from recipes.elf.facts import read_elf
 from recipes.model import Command
 from recipes.support import shell
 from recipes.support.shell import Completed
-from tests.cli import argv, environment, error
+from tests.cli import argv, call, environment, error
 from tests.need import need, need_tool
 
 Wrapper = tuple[str, ...]
@@ -98,6 +98,9 @@ def open_again(project: Path) -> None:
 
 
 def invoke(project: Path, wrapper: Wrapper, *words: str) -> Completed:
+    """The command as a process of its own, where it takes one."""
+    if not wrapper:
+        return call(project, *words)
     return shell.run(Command((*wrapper, *argv(*words)), cwd=project), environment=environment(), timeout=300)
 
 
