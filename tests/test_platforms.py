@@ -18,7 +18,7 @@ from recipes.run.local import LocalEngine
 from recipes.samples.reader import load
 from recipes.support import shell
 from recipes.support.workspace import Workspace
-from tests.cli import ROOT, error, invoke
+from tests.cli import ROOT, call, error
 from tests.fixtures_debian import Assembled
 from tests.need import need, need_tool
 from tests.schemas import read
@@ -72,7 +72,7 @@ def test_several_platforms_become_one_index(shared_project: Path) -> None:
     skopeo = need_tool("skopeo")
     both = f"{Platform.host()},{OTHER}"
     options = ("--recipe", "zig-static-small", "--engine", "local", "--format", "json", "--platform", both)
-    done = invoke(shared_project, "build-static", "hi", *options)
+    done = call(shared_project, "build-static", "hi", *options)
     assert done.exit_code == 0, done.stderr
     document = read("images", done.stdout)
     assert [row["platform"] for row in document["rows"]] == both.split(",")
@@ -90,7 +90,7 @@ def test_a_comparison_of_platforms_says_which(shared_project: Path) -> None:
     """Each platform has rows of its own, and a smallest of its own."""
     both = f"{Platform.host()},{OTHER}"
     options = ("--recipes", "zig-static-small", "--bases", "scratch", "--engine", "local", "--platform", both)
-    done = invoke(shared_project, "compare-sizes", "--samples", "hi", *options)
+    done = call(shared_project, "compare-sizes", "--samples", "hi", *options)
     assert done.exit_code == 0, done.stderr
     lines = done.stdout.decode().splitlines()
     for platform in Platform.parse_list(both):
@@ -100,9 +100,7 @@ def test_a_comparison_of_platforms_says_which(shared_project: Path) -> None:
 
 def test_a_recipe_that_cannot_build_for_it(project: Path) -> None:
     """Without a cross compiler the recipe of another is named that builds for others too."""
-    done = invoke(
-        project, "build-static", "hi", "--recipe", "gcc-static", "--platform", "linux/s390x", PATH=str(project)
-    )
+    done = call(project, "build-static", "hi", "--recipe", "gcc-static", "--platform", "linux/s390x", PATH=str(project))
     assert done.exit_code == 4
     text = error(done)
     assert "no g++ for linux/s390x found (needed by recipe gcc-static)" in text
@@ -125,7 +123,7 @@ def test_a_cross_compiler_of_the_machine(project: Path) -> None:
         "json",
         "--echo",
     )
-    done = invoke(project, "build-static", "hi", *options)
+    done = call(project, "build-static", "hi", *options)
     (row,) = json.loads(done.stdout)["rows"]
     assert (row["platform"], row["linkage"]) == (str(OTHER), "static")
     assert f"{target}-g++" in done.stderr.decode()
@@ -143,7 +141,7 @@ def test_a_bundle_for_both(project: Path, tmp_path: Path, assembled: Assembled) 
     for platform in Platform.parse_list(both):
         assembled.give(Workspace(project), "deb-cc", platform=platform)
     options = ("--from", "deb-cc", "--platform", both, "--engine", "local", "--format", "json")
-    done = invoke(project, "bundle", "hi", *options)
+    done = call(project, "bundle", "hi", *options)
     assert done.exit_code == 0, done.stderr
     document = json.loads(done.stdout)
     assert [(row["base"], row["linkage"], row["runs"]) for row in document["rows"]] == [("bundle", "dynamic", True)] * 2

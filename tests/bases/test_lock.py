@@ -17,7 +17,7 @@ from recipes.oci.reference import parse
 from recipes.oci.store import Store
 from recipes.support import console
 from recipes.support.workspace import Workspace
-from tests.cli import error, invoke
+from tests.cli import call, error
 from tests.fixtures_registry import LayoutWriter, LocalRegistry, tar_of
 from tests.registry.faults import Proxy, serving
 from tests.schemas import read
@@ -269,17 +269,17 @@ def test_the_tasks(registry: LocalRegistry, project: Path, tmp_path: Path, name:
     know(workspace, ours=f"docker://{registry.host}/{name}:1", dead="docker://localhost:1/x:1")
     digest, image = publish(registry, tmp_path / "1", name, b"1")
     home = {"DOCKER_CONFIG": str(tmp_path)}
-    done = invoke(project, "bases", "--update", **home)
+    done = call(project, "bases", "--update", **home)
     assert done.exit_code == 0, done.stderr
     lines = {line.split()[0]: line for line in done.stdout.decode().splitlines()[2:]}
     assert digest[:19] in lines["ours"]
     assert "new" in lines["ours"]
     assert "not pinned: localhost:1 cannot be reached" in lines["dead"]
-    assert invoke(project, "bases", "--update", "--bases=dead", **home).exit_code == 6
-    assert digest[:19].encode() in invoke(project, "bases", **home).stdout
+    assert call(project, "bases", "--update", "--bases=dead", **home).exit_code == 6
+    assert digest[:19].encode() in call(project, "bases", **home).stdout
     publish(registry, tmp_path / "2", name, b"2")
     words = ("push", "hi", "--base=ours", "--recipe=zig-static-small", f"--to={registry.host}/{name}-app:1")
-    done = invoke(project, *words, "--format=json", **home)
+    done = call(project, *words, "--format=json", **home)
     assert done.exit_code == 0, done.stderr
     assert b"bases.lock" not in done.stderr
     pushed = read("push", done.stdout)
@@ -287,9 +287,9 @@ def test_the_tasks(registry: LocalRegistry, project: Path, tmp_path: Path, name:
     assert manifest["annotations"]["org.opencontainers.image.base.digest"] == image["digest"]
     # The base's layer was pulled from the same registry: it is taken over there.
     assert [blob["from"] for blob in pushed["mounted"]] == [name]
-    again = invoke(project, *words, **home)
+    again = call(project, *words, **home)
     assert again.stdout.decode() == f"{pushed['image']}\n"
     assert b"already there, tag unchanged" in again.stderr
-    assert "--insecure is for" in error(invoke(project, "push", "hi", "--to=example.org/x", "--insecure", **home))
+    assert "--insecure is for" in error(call(project, "push", "hi", "--to=example.org/x", "--insecure", **home))
     (project / "bases.lock").write_text("{")
-    assert "is damaged" in error(invoke(project, *words, **home))
+    assert "is damaged" in error(call(project, *words, **home))
