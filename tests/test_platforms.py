@@ -94,8 +94,9 @@ def test_a_comparison_of_platforms_says_which(shared_project: Path) -> None:
     assert done.exit_code == 0, done.stderr
     lines = done.stdout.decode().splitlines()
     for platform in Platform.parse_list(both):
-        (line,) = [line for line in lines if line.startswith(f"hi ({platform})")]
-        assert "scratch *" in line
+        smallest, row = [line for line in lines if line.startswith(f"hi ({platform})")]
+        assert "zig-static-small" in smallest
+        assert "scratch *" in row
 
 
 def test_a_recipe_that_cannot_build_for_it(project: Path) -> None:
