@@ -172,14 +172,14 @@ class Objects:
             return LoadAttempt(None, "not an ELF file", "invalid ELF header")
         if start[4] != (2 if like.bits == 64 else 1):
             return _OTHER_CLASS
+        kind, machine = struct.unpack_from("<HH" if like.little_endian else ">HH", start, 16)
+        if machine != like.machine:  # as it is for every real file of the other byte order
+            return _OTHER_MACHINE
         if (start[5] == 1) != like.little_endian:
             little = "little" if like.little_endian else "big"
             return LoadAttempt(
                 None, "an ELF file of the other byte order", f"ELF file data encoding not {little}-endian"
             )
-        kind, machine = struct.unpack_from("<HH" if like.little_endian else ">HH", start, 16)
-        if machine != like.machine:
-            return _OTHER_MACHINE
         strange = _strange_identity(start, like) if library else ""
         if strange:
             return LoadAttempt(None, "an ELF file for another system", strange)

@@ -870,7 +870,9 @@ def test_a_library_of_another_machine_is_skipped() -> None:
 
 
 def test_a_cpu_of_the_other_byte_order() -> None:
-    """Its library is found, one of this machine's order is an error, and the message names the program's."""
+    """Its library is found; one of this machine's order, whose number is then another one, is passed over. One that has
+    the number and claims the other order is an error.
+    """
     make_s390x = partial(make_elf, machine=22, little=False)
     program = make_s390x(interpreter=b"/lib/ld64.so.1", needed=(b"liba.so",), flags_1=PIE)
     library = make_s390x(entry=0, names=((SONAME, b"liba.so"),))
@@ -878,7 +880,9 @@ def test_a_cpu_of_the_other_byte_order() -> None:
     loading = loading_of(program, root, "linux/s390x")
     assert (loading.problems, loading.libraries[0].path) == ((), "/lib/liba.so")
     other = make_elf(machine=22, entry=0, names=((SONAME, b"liba.so"),))
-    root = glibc_root({"/lib/liba.so": other}, "/lib/ld64.so.1", make_s390x)
+    root = glibc_root({"/lib/liba.so": other, "/usr/lib/liba.so": library}, "/lib/ld64.so.1", make_s390x)
+    assert loading_of(program, root, "linux/s390x").libraries[0].path == "/usr/lib/liba.so"
+    root = glibc_root({"/lib/liba.so": _with(library, 5, 1)}, "/lib/ld64.so.1", make_s390x)
     (problem,) = loading_of(program, root, "linux/s390x").problems
     assert problem.message.endswith("/lib/liba.so: ELF file data encoding not big-endian")
 
