@@ -20,6 +20,7 @@ from recipes.compile.gostamps import version_stamps
 from recipes.compile.paths import slug
 from recipes.model import Command, Environment
 from recipes.support import shell
+from recipes.support.console import stage
 from recipes.support.records import keep_value, kept_value
 
 _VERSION = re.compile(r"v\d+\.\d+\.\d+[^/]*")
@@ -84,7 +85,10 @@ class Proxy:
         known = kept_value(record, _Record) if is_fixed(version) else None
         if known is not None and os.path.exists(known.main.go_sum or "/"):
             return known.main
-        main = self._found.get(program) or self._find(program)
+        main = self._found.get(program)
+        if main is None:
+            with stage(f"asking module proxies for {program}"):  # large modules take a while
+                main = self._find(program)
         if main is None:
             return None
         self._found[program] = main
