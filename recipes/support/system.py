@@ -78,6 +78,8 @@ _TESTS = (
     Need("podman", ("podman",), "a third reader of the archives that are written"),
     _QEMU,
     _CROSS,
+    Need("zsh", ("zsh",), "completion in zsh"),
+    Need("fish", ("fish",), "completion in fish"),
     Need("strace", ("strace",), "looking at what a program misses"),
     Need("clang++", ("clang",), "the clang-* recipes"),
     Need("chromium", ("chromium", "chromium-browser"), "opening the pages that are made"),

@@ -14,9 +14,11 @@ from invoke.program import Program
 from invoke.util import helpline
 
 import recipes
+from recipes.errors import BadInput
 from recipes.support import console
 from recipes.tasks import GROUPS, collection
 from recipes.tasks.common import show
+from recipes.tasks.completion import candidates, script
 from recipes.tasks.ending import reader_may_leave
 from recipes.tasks.help import columns
 from recipes.tasks.place import cache_folder, project_around
@@ -82,6 +84,14 @@ class Fromscratch(Program):
     def print_task_help(self, name: str) -> None:
         show(self.collection[name].render_help(self.binary))
 
+    def parse_core_args(self) -> None:
+        """Completion is ours, so what Invoke would do about it is done before it is asked."""
+        super().parse_core_args()
+        if shell := self.args["print-completion-script"].value:
+            with self._explaining():
+                show(script(shell))
+            raise Exit
+
     def parse_core(self, argv: list[str] | None) -> None:
         super().parse_core(argv)
         sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)  # Invoke forbids it, whatever the user says
@@ -91,6 +101,9 @@ class Fromscratch(Program):
             super().parse_tasks()
 
     def parse_cleanup(self) -> None:
+        if self.args.complete.value:
+            self._complete(self.argv[self.argv.index("--") + 1 :])
+            raise Exit
         with self._explaining():
             super().parse_cleanup()
 
@@ -99,11 +112,21 @@ class Fromscratch(Program):
         run = {"echo": self.args.verbose.value or None, "hide": self.args.quiet.value or None}
         self.config.load_overrides({"run": {name: value for name, value in run.items() if value}}, merge=merge)
 
+    def _complete(self, words: list[str]) -> None:
+        from recipes.pipeline import Project
+
+        project = Project.at(Path(self.collection.configuration()["fromscratch"]["root"]))
+        found = candidates(words, self.initial_context, self._make_parser().contexts, project)
+        show("".join(f"{each}\n" for each in found))
+
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:
         """An error of Invoke's parser ends the program with our words and exit code."""
         try:
             yield
+        except BadInput as error:
+            console.error(error.message, error.hint)
+            raise Exit(code=error.exit_code) from error
         except ParseError as error:
             tasks = self.parser.contexts
             reading = next((tasks[word] for word in self.core.unparsed if word in tasks), None)
