@@ -97,11 +97,14 @@ def failure(entry: Unavailable) -> str:
 
 
 def remarks(check: Check) -> list[str]:
-    """What is new, gone, or too small a change to be in the table."""
+    """What was made by another recipe or on another base, what is new, gone, or too small a change for the table."""
     small = [change for change in check.changes if change.before and _moved(change) and _is_noise(change)]
     same = [change for change in check.changes if change.before and not _moved(change)]
     new = [name(change.now) for change in check.changes if not change.before]
-    lines = [f"new: {'; '.join(new)}"] if new else []
+    lines = [
+        f"made another way: {name(change.now)}: {_made_by(change)}" for change in check.changes if _made_by(change)
+    ]
+    lines += [f"new: {'; '.join(new)}"] if new else []
     lines += [f"vanished: {'; '.join(map(name, check.vanished))}"] if check.vanished else []
     if small:
         lines.append(
@@ -161,6 +164,14 @@ def _is_noise(change: SizeChange) -> bool:
 
 def _moved(change: SizeChange) -> bool:
     return bool(change.image_growth or change.download_growth)
+
+
+def _made_by(change: SizeChange) -> str:
+    """`zig-static on scratch, before gcc-static on scratch`; "" where that is the same, or not known of before."""
+    now, before = change.now, change.before
+    if before is None or before.recipe is None or (now.recipe, now.base) == (before.recipe, before.base):
+        return ""
+    return f"{now.recipe or 'prebuilt'} on {now.base}, before {before.recipe} on {before.base}"
 
 
 def _worst(check: Check, measure: Measure) -> GateStatus:

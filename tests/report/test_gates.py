@@ -70,6 +70,15 @@ def test_noise_is_left_out_and_counted() -> None:
     assert {row[0] for row in rows} == {"hello", "large", ""}
 
 
+def test_another_recipe_is_named() -> None:
+    """It explains a change, and is none by itself; of an image in a registry nothing is known."""
+    sizes = (replace(BASELINE.sizes[0], recipe="gcc-dynamic", base="deb-cc"), replace(BASELINE.sizes[1], recipe=None))
+    check = judge(MEASURES[:2], BUDGETS, replace(BASELINE, sizes=sizes))
+    found = [line for line in gates.render(check).splitlines() if line.startswith("made another way")]
+    assert found == ["made another way: hello, linux/amd64: gcc-static on scratch, before gcc-dynamic on deb-cc"]
+    assert not [line for line in gates.render(CHECK).splitlines() if line.startswith("made another way")]
+
+
 def test_every_sentence_can_be_said() -> None:
     """Each result, also one that passed, has its own."""
     sentences = [gates.sentence(result) for result in CHECK.results]
