@@ -14,6 +14,7 @@ import pytest
 from recipes.model import Comparison, Platform, SizeRow, Unavailable
 from recipes.report.document import comparison_document
 from recipes.report.html import Made, render_page, render_walkthrough
+from recipes.report.units import human
 from tests.need import need, need_tool
 from tests.report.rows import FAILS, NOT_RUN, NOT_STARTED, full, row
 from tests.report.test_html import EVIL, HOSTILE, STEP, poisoned
@@ -116,11 +117,11 @@ def test_what_is_shown_is_what_the_json_says(browser: Browser, pages: Path) -> N
         assert all(f" {answer}" in text and one["reason"] in text for text in texts)
         assert lines.first.get_attribute("data-runs") == answer
     summary = page.get_by_role("table", name="The smallest image of each sample that runs").locator("tbody tr")
-    for line in summary.all_inner_texts():
-        label, recipe, base = line.split("\t")[:3]
+    for line in summary.all():
+        label, size, recipe, base, *_ = line.locator("th, td:not(.wide)").all_inner_texts()
         ran = [one for one in DOCUMENT if f"{one['sample']} ({one['platform']})" == label and one["runs"]]
         best = min(ran, key=lambda one: int(one["image_bytes"]))
-        assert (recipe, base) == (best["recipe"], best["base"])
+        assert (recipe, base, size) == (best["recipe"], best["base"], human(best["image_bytes"]))
     assert summary.count() == 3
     well(page)
 
