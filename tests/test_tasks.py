@@ -247,6 +247,24 @@ def test_no_colour_and_no_progress_without_a_terminal(shared_project: Path) -> N
     assert b"\x1b" not in done.stdout + done.stderr
 
 
+def test_a_terminal_has_colours_and_its_width(shared_project: Path) -> None:
+    """A table is as wide as the terminal, and coloured unless NO_COLOR is set."""
+    script = need_tool("script")
+    options = ("--samples=hi", "--no-run", "--bases=scratch", "--recipes=gcc-static,zig-static-small")
+    line = f"{shlex.join(argv('compare-sizes', *options))} 2>/dev/null"
+    shown = {}
+    for value in ("", "1"):
+        variables = environment(TERM="xterm", COLUMNS="50", NO_COLOR=value)
+        done = shell.run(Command((script, "-qec", line, "/dev/null"), cwd=shared_project), environment=variables)
+        assert done.exit_code == 0
+        shown[value] = done.stdout.decode()
+    assert "\x1b[32mzig-static-small\x1b[0m" in shown[""]
+    assert re.sub(r"\x1b\[\d+m", "", shown[""]) == shown["1"]
+    rules = [len(each) for each in shown["1"].split("\r\n") if each.startswith("---")]
+    assert len(rules) == 2
+    assert max(rules) <= 50
+
+
 def test_lists(shared_project: Path) -> None:
     """`recipes`, `samples` and `bases` say what there is; `doctor` has a version and a place for zig, which is here."""
     assert b"gcc-static-small" in call(shared_project, "recipes").stdout

@@ -69,6 +69,18 @@ def test_what_cannot_be_done_is_said(story: Path) -> None:
     assert said[11] == "yes"
 
 
+@pytest.mark.slow
+def test_the_page_has_every_step(story: Path) -> None:
+    """Also where only some could be done: each has its place, and says how it came out."""
+    done = invoke(story, "walkthrough", "--engine=local", "--format=html", "--output=story.html", PATH="/nonexistent")
+    assert done.exit_code == 0, done.stderr.decode()
+    text = (story / "story.html").read_text()
+    assert [int(number) for number in re.findall(r'<h2 id="step-(\d+)">', text)] == list(range(1, STEPS + 1))
+    assert "not done: g++ not found" in text
+    assert "<dt>engine</dt><dd>local</dd>" in text
+    assert str(story) not in text
+
+
 def test_wrong_options_are_told(tmp_path: Path) -> None:
     """An unknown format is an error before anything is built."""
     assert call(tmp_path, "walkthrough", "--format=pdf").exit_code == 2
