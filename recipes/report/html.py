@@ -11,12 +11,12 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recipes.model import Command, Comparison, Finding, SizeRow, WalkStep
 from recipes.report import ran, units
 from recipes.report.grid import Grid, choice, counts, engines, grids
-from recipes.report.hazards import hazards, spans
+from recipes.report.hazards import Hazard, hazards, spans
 from recipes.report.scale import STEPS, Scale
 from recipes.report.table import label, not_compared, recipe_of
 from recipes.report.walkthrough import shown
@@ -92,7 +92,6 @@ def _environment() -> Environment:
         "columns": _columns,
         "command": shown,
         "exact": units.exact,
-        "how": ran.how,
         "human": units.human,
         "key": id,
         "label": label,
@@ -112,24 +111,25 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _findings(rows: Sequence[SizeRow]) -> list[dict[str, Any]]:
-    """Each code that occurs, in the order of the page of hazards: what is said of it, and the rows that have it."""
+@dataclass(frozen=True, slots=True)
+class _Explained:
+    """A code that occurs: what the page of hazards says of it, and the rows that have it, each with its finding."""
+
+    code: str
+    level: str
+    hazard: Hazard | None
+    seen: Sequence[tuple[SizeRow, Finding]]
+
+
+def _findings(rows: Sequence[SizeRow]) -> list[_Explained]:
+    """In the order of the page of hazards."""
     seen: dict[str, list[tuple[SizeRow, Finding]]] = {}
     for row in rows:
         for finding in row.verdict.findings:
             seen.setdefault(finding.code, []).append((row, finding))
     known = hazards()
-    order = {code: place for place, code in enumerate(known)}
-    return [
-        {
-            "code": code,
-            "level": pairs[0][1].level.value,
-            "hazard": known.get(code),
-            "fixes": tuple(dict.fromkeys(finding.fix for _, finding in pairs if finding.fix)),
-            "seen": pairs,
-        }
-        for code, pairs in sorted(seen.items(), key=lambda item: order.get(item[0], len(order)))
-    ]
+    codes = [*(code for code in known if code in seen), *(code for code in seen if code not in known)]
+    return [_Explained(code, seen[code][0][1].level.value, known.get(code), seen[code]) for code in codes]
 
 
 def _builds(grid: Grid) -> list[tuple[str, tuple[Command, ...]]]:

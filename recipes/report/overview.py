@@ -39,7 +39,8 @@ def overview(comparison: Comparison, sort: str = "image", room: int | None = Non
     lines = [*_summary(found, room), _said()]
     for grid in found:
         lines += [*_matrix(grid, engines(comparison) != (), room), _said()]
-    return [*lines, *_below(comparison, [*_marks(comparison), "fails: --format long says why"])]
+    why = ["fails: --format long says why"] if any(row.runs is False for row in comparison.rows) else []
+    return [*lines, *_below(comparison, [*_marks(comparison), *why])]
 
 
 def long(comparison: Comparison, sort: str = "image", room: int | None = None, verbose: bool = False) -> list[Line]:

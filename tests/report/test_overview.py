@@ -162,4 +162,4 @@ def test_reasons_are_whole_where_it_is_asked_for() -> None:
 def test_an_empty_comparison_has_headings_and_nothing_else() -> None:
     """No count, no mark."""
     assert [line for line in text(overview(Comparison(()))) if line][:1][0].startswith("sample")
-    assert not any("*" in line or "image" in line for line in text(overview(Comparison(())))[2:])
+    assert not any(text(overview(Comparison(())))[2:])
