@@ -25,8 +25,6 @@ from recipes.support.printable import line, plain, quoted
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-_NO_MORE = "base-uri 'none'; form-action 'none'"
-
 _LINEAR = 20
 """Sizes that differ by less than that are shown by bars from zero, others on a logarithmic scale."""
 
