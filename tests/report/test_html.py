@@ -119,7 +119,11 @@ def test_the_page_says_where_it_is_from() -> None:
     for said in ("2026-11-25", "fromscratch 1.2", "<dd>local</dd>", "<dd>linux/amd64</dd>", 'title="1,234,567 bytes"'):
         assert said in text
     assert "docker.io cannot be reached" in text
-    assert "version</dt>" not in render_page(COMPARISON)
+    assert "and then run." in text
+    unseen = render_page(Comparison((row(run=None),)))
+    assert "version</dt>" not in unseen
+    assert "engine</dt>" not in unseen
+    assert "; nothing was run." in unseen
 
 
 def test_each_finding_is_explained_on_the_page() -> None:
