@@ -71,17 +71,26 @@ def visit(browser: Browser, path: Path, **options: Any) -> Page:
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
-    page.on("request", lambda request: complaints.append(request.url) if request.url != path.as_uri() else None)
+
+    def refuse(dialog: Any) -> None:
+        complaints.append(dialog.message)
+        dialog.dismiss()
+
+    def check(request: Any) -> None:
+        if request.url != path.as_uri():
+            complaints.append(request.url)
+
+    page.on("dialog", refuse)
+    page.on("request", check)
     page.goto(path.as_uri())
     assert complaints == []
-    page.complaints = complaints  # type: ignore[attr-defined]  # looked at again by `well`
+    page.complaints = complaints  # looked at again by `well`
     return page
 
 
 def well(page: Page) -> None:
     """The page made no complaint while it was used; and is closed."""
-    assert page.complaints == []  # type: ignore[attr-defined]
+    assert page.complaints == []
     page.context.close()
 
 
@@ -183,7 +192,7 @@ def test_it_sorts(browser: Browser, pages: Path, heading: str, key: str) -> None
     for direction, values in (("ascending", expected), ("descending", expected[::-1])):
         button.click()
         lines = table.locator("tbody tr").all()
-        found = [by_choice[each.get_attribute("data-recipe"), each.get_attribute("data-base")] for each in lines]  # type: ignore[index]
+        found = [by_choice[each.get_attribute("data-recipe"), each.get_attribute("data-base")] for each in lines]
         assert found == values
         assert table.locator("th[aria-sort]").get_attribute("aria-sort") == direction
     well(page)
