@@ -79,6 +79,31 @@ def test_kinds_of_machines(name: str, tmp_path: Path, compilers: Compilers, caps
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("suite", ["bullseye-cc", "cc", "trixie-cc"] if ALL else ["cc"])
+def test_caches_of_folders_for_some_machines(
+    suite: str, tmp_path: Path, compilers: Compilers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What this machine's ldconfig marks as for some machines alone, on each machine that QEMU can be."""
+    emulator = need_tool("qemu-x86_64-static")
+    count, wrong = Counter[str](), []
+    better = "glibc-hwcaps/x86-64-v3"
+    folders = (["haswell"], ["haswell", ""], ["xeon_phi"], ["haswell/x86_64"], ["tls/haswell"], ["avx512_1"])
+    for number, below in enumerate((*folders, ["x86_64"], [better], [better, "haswell"])):
+        layout = Layout(tmp_path / str(number), suite, compilers)
+        layout.put(*(f"/opt/one/{name}" for name in below))
+        layout.configure("/opt/one")
+        for machine in MACHINES["amd64"].items():
+            starts = layout.starts()[:1]
+            compared = compare_starts(layout.folder, starts, CPUS["amd64"].platform, emulator=emulator, machine=machine)
+            count += compared.verdicts
+            wrong += [f"{machine[0]}, {below}: {difference}" for difference in compared.differences]
+    with capsys.disabled():
+        sys.stderr.write(f"\n{suite}, caches machine by machine: {Compared(count, wrong)}")
+    assert count.total() > 30
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in WHOLE if name.startswith("cc-")] if ALL else ["musl"])
 def test_musl(name: str, tmp_path: Path, compilers: Compilers, capsys: pytest.CaptureFixture[str]) -> None:
     """musl of each CPU and suite, with programs that are linked with it."""
