@@ -15,7 +15,7 @@ FILES = sorted((ROOT / "recipes").rglob("*.py"))
 OWNERS = {
     "subprocess": {"support/shell.py"},
     "elftools": {"elf/facts.py"},
-    "docker": {"run/docker.py"},
+    "docker": {"run/docker.py", "run/podman.py"},
     "tabulate": {"report/table.py"},
     "jinja2": {"report/html.py"},
     "invoke": {"tasks/"},  # a whole room: one task a function, and nothing else

@@ -27,6 +27,7 @@ from recipes.support import streams
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.types import Ulimit
 
 REPOSITORY = "fromscratch/"
 _LABEL = "fromscratch.owner"
@@ -41,6 +42,8 @@ class DockerEngine:
     """A Docker Engine that answers."""
 
     name = "docker"
+    title = "the Docker Engine"
+    """What messages call it."""
 
     def __init__(self, client: DockerClient, store: Store, roots: Roots) -> None:
         self._client = client
@@ -71,7 +74,7 @@ class DockerEngine:
 
         tag = REPOSITORY + docker_tag(image.name)
         repository, _, version = tag.partition(":")
-        with _asking("load", tag), contextlib.suppress(ImageNotFound):
+        with _asking("load", tag, self.title), contextlib.suppress(ImageNotFound):
             known = self._client.api.inspect_image(image.config.digest)
             if tag not in (known.get("RepoTags") or ()):
                 self._client.api.tag(image.config.digest, repository, version)
@@ -91,7 +94,7 @@ class DockerEngine:
 
     def image_size(self, image: Image) -> int:
         """What `docker image inspect` says. Raises: Unavailable."""
-        with _asking("measure", image.config.digest):
+        with _asking("measure", image.config.digest, self.title):
             return int(self._client.api.inspect_image(image.config.digest)["Size"])
 
     def _send(self, image: Image, tag: str, skip: set[str], *, afresh: bool) -> None:
@@ -104,17 +107,17 @@ class DockerEngine:
         if image.config is None:
             raise RecipeError(f"{image.name} is a root without an entry point")
         tag = REPOSITORY + docker_tag(image.name)
-        with _asking("load", tag), contextlib.suppress(ImageNotFound):
+        with _asking("load", tag, self.title), contextlib.suppress(ImageNotFound):
             self._client.api.inspect_image(image.config.digest)
             return image.config.digest
         self._take(tag, unpacked_archive(image.config, image.layers, self._store, tag))
         return image.config.digest
 
     def _take(self, tag: str, pieces: Iterator[bytes]) -> None:
-        with _asking("load", tag):
+        with _asking("load", tag, self.title):
             for message in self._client.api.load_image(pieces, quiet=True):
                 if "error" in message:
-                    raise RecipeError(f"the Docker Engine cannot load {tag}: {message['error']}")
+                    raise RecipeError(f"{self.title} cannot load {tag}: {message['error']}")
 
     # ── containers ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,14 +147,21 @@ class DockerEngine:
             self._running.add(container)
             return self._converse(container, image.entrypoint[0], stdin, limits)
         except APIError as error:
-            message = str(error.explanation or error)
-            return RunOutcome(self.name, RunStatus.NOT_STARTED, stderr=message, reason=_telling(message))
+            return self.not_started(str(error.explanation or error))
         except RequestException as error:
-            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=f"the Docker Engine went away: {error}")
+            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=f"{self.title} went away: {error}")
         finally:
             if container:
                 self._running.discard(container)
                 self._discard(container)
+
+    def not_started(self, message: str) -> RunOutcome:
+        """What it means that the engine has refused to start a container."""
+        return RunOutcome(self.name, RunStatus.NOT_STARTED, stderr=message, reason=_telling(message))
+
+    def limits(self) -> list[Ulimit] | None:
+        """Those of a process, for each container; None for the engine's own."""
+        return None
 
     def stop(self) -> None:
         """Kill what runs at this moment; the threads that wait for it then remove it."""
@@ -204,9 +214,9 @@ class DockerEngine:
                 return RunOutcome(self.name, RunStatus.STOPPED, reason=why)
             return RunOutcome(self.name, RunStatus.EXITED, exit_code=code)
         except APIError as error:
-            return RunOutcome(self.name, RunStatus.NOT_STARTED, reason=_telling(str(error.explanation or error)))
+            return self.not_started(str(error.explanation or error))
         except RequestException as error:
-            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=f"the Docker Engine went away: {error}")
+            return RunOutcome(self.name, RunStatus.NOT_RUN, reason=f"{self.title} went away: {error}")
         finally:
             if container:
                 self._running.discard(container)
@@ -270,6 +280,7 @@ class DockerEngine:
             mem_limit=limits.memory_bytes,
             memswap_limit=limits.memory_bytes,
             pids_limit=limits.processes,
+            ulimits=self.limits(),
             log_config=LogConfig(type="none"),
             tmpfs=dict.fromkeys(writable, "rw,nosuid,nodev,mode=1777,size=64m"),
         )
@@ -357,7 +368,7 @@ def image_id(reference: str) -> str:
 
 
 @contextlib.contextmanager
-def _asking(what: str, reference: str) -> Iterator[None]:
+def _asking(what: str, reference: str, title: str = DockerEngine.title) -> Iterator[None]:
     """The block asks the engine for something about an image. Raises: Unavailable for each way in which it may fail."""
     from docker.errors import APIError, DockerException, ImageNotFound
     from urllib3.exceptions import HTTPError
@@ -365,10 +376,10 @@ def _asking(what: str, reference: str) -> Iterator[None]:
     try:
         yield
     except ImageNotFound as error:
-        raise Unavailable(f"the Docker Engine has no image {reference!r}", hint="`docker images` lists them") from error
+        raise Unavailable(f"{title} has no image {reference!r}", hint="`docker images` lists them") from error
     except (DockerException, HTTPError, OSError) as error:  # requests' own are OSErrors
         words = (isinstance(error, APIError) and error.explanation) or error
-        raise Unavailable(f"the Docker Engine cannot {what} {reference}: {words}") from error
+        raise Unavailable(f"{title} cannot {what} {reference}: {words}") from error
 
 
 def _client() -> DockerClient:
@@ -388,6 +399,19 @@ def _client() -> DockerClient:
     except (DockerException, OSError, ValueError) as error:
         raise Unavailable(
             f"no Docker Engine answers: {error}", hint="start it or set DOCKER_HOST, or use --engine local"
+        ) from error
+
+
+def client_at(address: str) -> DockerClient:
+    """Raises: Unavailable where no service that is compatible with Docker's answers there."""
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        return docker.DockerClient(base_url=address, timeout=60)
+    except DockerException as error:
+        raise Unavailable(
+            f"{address} does not answer: {error}", hint="is it a service that Docker's client can use?"
         ) from error
 
 

@@ -14,7 +14,7 @@ from recipes.oci.store import Store
 from recipes.support.console import note
 from recipes.support.workspace import Workspace
 
-EngineName = Literal["auto", "docker", "local"]
+EngineName = Literal["auto", "docker", "podman", "local"]
 
 _SOCKET = Path("/var/run/docker.sock")
 
@@ -59,12 +59,16 @@ class AttachingEngine(Engine, Protocol):
 def choose(name: EngineName, workspace: Workspace, store: Store, roots: Roots) -> AttachingEngine:
     """`auto` is the Docker Engine where one answers, else local; which one is said on stderr.
 
-    Raises: Unavailable where `docker` was asked for by name and none answers.
+    Raises: Unavailable where `docker` or `podman` was asked for by name and does not answer.
     """
     from recipes.run.local import LocalEngine
 
     if name == "local":
         return LocalEngine(workspace, roots)
+    if name == "podman":
+        from recipes.run.podman import PodmanEngine
+
+        return PodmanEngine.connect(store, roots)
     # Importing the SDK costs more than the whole rest of a build in which nothing changed.
     if name == "docker" or may_have_docker():
         from recipes.run.docker import DockerEngine

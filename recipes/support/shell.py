@@ -98,6 +98,28 @@ def run(
     return Completed(command, 128 - code if code < 0 else code, stdout, stderr, time.perf_counter() - started, stopped)
 
 
+def start(command: Command) -> Callable[[], None]:
+    """Start what goes on beside us, and says nothing; returns what ends it. Raises: as `run`."""
+    process = _start(command, os.environ, (), False, None, True)
+
+    def drain() -> None:
+        with cast(IO[bytes], process.stdout) as output:
+            while output.read(65536):
+                pass
+
+    thread = threading.Thread(target=drain, daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        _kill(process)
+        process.wait()
+        thread.join()
+        with _running_lock:
+            _running.discard(process)
+
+    return stop
+
+
 def _start(
     command: Command,
     environment: Mapping[str, str],

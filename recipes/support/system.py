@@ -56,6 +56,7 @@ _MMDEBSTRAP = Need("mmdebstrap", ("mmdebstrap",), "the deb-* bases")
 _DOCKER = Need("dockerd", ("docker.io",), "a Docker Engine to load images into and run them with")
 _DOCKER_CLIENT = Need("docker", ("docker-cli", "docker.io"), "docker build, to compare with")
 _SKOPEO = Need("skopeo", ("skopeo",), "a second opinion on the image layout")
+_PODMAN = Need("podman", ("podman",), "running in podman (--engine podman)")
 _QEMU = Need("qemu-aarch64-static", ("qemu-user-static",), "running programs of other CPUs")
 _OTHER = "x86-64" if platform.machine() == "aarch64" else "aarch64"
 _CROSS = Need(
@@ -75,7 +76,7 @@ _TESTS = (
     _DOCKER_CLIENT,
     Need("docker-registry", ("docker-registry",), "a registry for the tests"),
     _SKOPEO,
-    Need("podman", ("podman",), "a third reader of the archives that are written"),
+    _PODMAN,
     _QEMU,
     _CROSS,
     Need("zsh", ("zsh",), "completion in zsh"),
@@ -117,6 +118,7 @@ def doctor() -> tuple[Found, ...]:
     return (
         _docker_engine(),
         _program(_MMDEBSTRAP, "--version"),
+        _program(_PODMAN, "--version"),
         _program(_SKOPEO, "--version"),
         _program(_QEMU, "--version"),
         _namespaces(),

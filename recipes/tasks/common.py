@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from recipes.support.terminal import Screen
 
 COMMON = {
-    "engine": "where to run: auto, docker or local",
+    "engine": "where to run: auto, docker, podman or local",
     "run": "run the image, to see that it works; --no-run makes and judges it only",
     "platform": "os/architecture, for example linux/arm64 (default: this machine's)",
     "platforms": "os/architecture, or several with commas between, which become one index (default: this machine's)",
@@ -55,6 +55,8 @@ TRIAL = {
     "serves": "it has to go on running for that many seconds (2 where none are given)",
 }
 """The options for the trial run, which never change the image."""
+
+ENGINES = ("auto", "docker", "podman", "local")
 
 MANY: Sequence[str] = []
 """The default of an option that may be repeated. A list: with a tuple, Invoke would take one value's letters apart."""
@@ -303,7 +305,7 @@ def ensure_assembler() -> None:
 def choose_engine(name: str, project: Project, *, run: bool) -> Any:
     from recipes.run.engine import choose
 
-    one_of("engine", name, ("auto", "docker", "local"))
+    one_of("engine", name, ENGINES)
     if name == "local" and not run:
         return None  # it would have nothing to do
     return choose(name, project.workspace, project.store, project.roots)  # type: ignore[arg-type]  # checked just above

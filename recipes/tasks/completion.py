@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from invoke.parser.context import ParserContext, to_flag
 
 from recipes import errors
+from recipes.tasks.common import ENGINES
 
 if TYPE_CHECKING:
     from recipes.pipeline import Project
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _SHELLS = Path(__file__).with_name("shells")
 
 _FIXED = {
-    "engine": ("auto", "docker", "local"),
+    "engine": ENGINES,
     "compression": ("gzip", "zstd", "none"),
     "build": ("cmake", "meson", "autotools", "make", "sources", "go"),
     "network": ("none", "host"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke.context import Context
 
 from recipes import errors
-from recipes.tasks.common import COMMON, one_of, open_project, parse_bytes, platform_of, words
+from recipes.tasks.common import COMMON, ENGINES, one_of, open_project, parse_bytes, platform_of, words
 from recipes.tasks.ending import ending_well
 from recipes.tasks.task import task
 
@@ -43,7 +43,7 @@ def run(
     from recipes.support import streams
     from recipes.workflows import stored
 
-    one_of("engine", engine, ("auto", "docker", "local"))
+    one_of("engine", engine, ENGINES)
     one_of("network", network, ("none", "host"))
     if tty and stdin is not None:
         raise errors.BadInput("--tty and --stdin exclude each other", hint="a terminal is typed into")

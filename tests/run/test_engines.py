@@ -19,19 +19,27 @@ from recipes.pipeline import Project
 from recipes.run.docker import DockerEngine
 from recipes.run.engine import Engine, choose
 from recipes.run.local import LocalEngine
+from recipes.run.podman import PodmanEngine
 from recipes.support import shell
 from recipes.support.workspace import Workspace
-from tests.need import need
+from tests.need import need, need_tool
 from tests.programs import compile_c, image_of, program_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(params=["local", pytest.param("docker", marks=pytest.mark.slow)])
+LIKE_DOCKER = ["local", pytest.param("docker", marks=pytest.mark.slow)]
+"""The local engine does as Docker does, where podman has ways of its own: low ports, /dev, volumes, what it tells."""
+
+
+@pytest.fixture(params=[*LIKE_DOCKER, pytest.param("podman", marks=pytest.mark.slow)])
 def runner(request: pytest.FixtureRequest, workspace: Workspace) -> Engine:
     project = Project.at(workspace.root)
     if request.param == "local":
         return LocalEngine(workspace, project.roots)
+    if request.param == "podman":
+        need_tool("podman")
+        return PodmanEngine.connect(project.store, project.roots)
     request.getfixturevalue("engine")
     return DockerEngine.connect(project.store, project.roots)
 
@@ -43,7 +51,7 @@ def run(
     image = image_of(Project.at(workspace.root), compile_c(workspace, code, *flags, language=language))
     outcome = runner.run(image, args=args, stdin=stdin, limits=limits)
     if outcome.status is RunStatus.NOT_RUN:
-        need(False, f"namespaces ({outcome.reason})")
+        need(False, f"an engine that runs anything ({outcome.reason})")
     return outcome
 
 
@@ -86,6 +94,7 @@ def test_who_and_where_it_is(runner: Engine, workspace: Workspace) -> None:
     assert run(runner, workspace, code).stdout == "1 65532 65532 1 1 1\n"
 
 
+@pytest.mark.parametrize("runner", LIKE_DOCKER, indirect=True)
 def test_every_port_may_be_bound(runner: Engine, workspace: Workspace) -> None:
     """A server that is not root gets port 53 on loopback."""
     code = r"""
@@ -113,6 +122,7 @@ def test_a_base_whose_top_is_closed(runner: Engine, workspace: Workspace) -> Non
     assert (outcome.status, outcome.exit_code) == (RunStatus.EXITED, 0)
 
 
+@pytest.mark.parametrize("runner", LIKE_DOCKER, indirect=True)
 def test_what_docker_injects_is_there(runner: Engine, workspace: Workspace) -> None:
     """Devices, /proc and the files that Docker puts into every container, in an empty image."""
     code = r"""
@@ -174,6 +184,7 @@ SERVER = r"""
         for (;;) pause(); }"""
 
 
+@pytest.mark.parametrize("runner", LIKE_DOCKER, indirect=True)
 @pytest.mark.parametrize(
     "limits", [Limits(seconds=1), Limits(listening_seconds=0.5)], ids=["at the limit", "when it listens"]
 )
@@ -223,6 +234,7 @@ def test_forking_without_end_is_bounded(runner: Engine, workspace: Workspace) ->
     assert run(runner, workspace, code).stdout == "1"
 
 
+@pytest.mark.parametrize("runner", LIKE_DOCKER, indirect=True)
 def test_eating_memory_is_bounded(runner: Engine, workspace: Workspace) -> None:
     """A program that takes memory without end does not get it."""
     code = r"""
@@ -316,6 +328,7 @@ def test_the_streams_have_names(runner: Engine, workspace: Workspace) -> None:
 DENIED = "Permission denied"
 
 
+@pytest.mark.parametrize("runner", LIKE_DOCKER, indirect=True)
 @pytest.mark.parametrize(
     ("user", "folder", "said"),
     [

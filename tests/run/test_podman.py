@@ -1,0 +1,72 @@
+"""podman as an engine: the service that is started for it, and what it says where it cannot run anything."""
+
+from __future__ import annotations
+
+import gc
+import os
+from pathlib import Path
+
+import pytest
+
+from recipes.errors import Unavailable
+from recipes.model import Command, RunStatus
+from recipes.pipeline import Project
+from recipes.run import podman
+from recipes.run.podman import PodmanEngine
+from recipes.support import shell
+from recipes.support.workspace import Workspace
+from tests.need import need_tool
+from tests.programs import compile_c, image_of
+
+
+def test_without_podman_it_is_unavailable(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 6, with another engine as the hint; no folder for the socket is left."""
+    project = Project.at(workspace.root)
+    monkeypatch.setenv("PATH", str(workspace.root))
+    monkeypatch.setenv("TMPDIR", str(workspace.root))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr(podman, "_sockets", tuple)
+    with pytest.raises(Unavailable, match="podman is not installed") as caught:
+        PodmanEngine.connect(project.store, project.roots)
+    assert (caught.value.exit_code, caught.value.hint) == (6, "install it, or use --engine local")
+    assert not list(workspace.root.glob("fromscratch-podman-*"))
+
+
+@pytest.mark.slow
+def test_the_service_ends_with_the_engine(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It listens in a folder of its own, which is gone afterwards with it."""
+    need_tool("podman")
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr(podman, "_sockets", tuple)
+    before = set(Path("/tmp").glob("fromscratch-podman-*"))
+    project = Project.at(workspace.root)
+    engine = PodmanEngine.connect(project.store, project.roots)
+    (folder,) = set(Path("/tmp").glob("fromscratch-podman-*")) - before
+    assert podman._answers(folder / "socket")
+    image = image_of(project, compile_c(workspace, "int main(void) { return 7; }", "-static"))
+    outcome = engine.run(image)
+    assert outcome.status in (RunStatus.EXITED, RunStatus.NOT_RUN), outcome.reason
+    assert outcome.exit_code == (7 if outcome.status is RunStatus.EXITED else None)
+    del engine
+    gc.collect()
+    assert not podman._answers(folder / "socket")
+    assert not folder.exists()
+
+
+@pytest.mark.slow
+def test_a_service_that_runs_already_is_used(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that CONTAINER_HOST names, and no other is started."""
+    need_tool("podman")
+    place = tmp_path / "s"
+    stop = shell.start(Command(("podman", "system", "service", "--time=0", f"unix://{place}")))
+    try:
+        podman._wait_for(place)
+        monkeypatch.setenv("CONTAINER_HOST", f"unix://{place}")
+        monkeypatch.setenv("PATH", os.devnull)
+        project = Project.at(workspace.root)
+        assert PodmanEngine.connect(project.store, project.roots).name == "podman"
+    finally:
+        stop()
