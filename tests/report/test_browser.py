@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,9 @@ from tests.report.rows import FAILS, NOT_RUN, NOT_STARTED, full, row
 from tests.report.test_html import EVIL, HOSTILE, STEP, poisoned
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Dialog, Locator, Page, Request
+
+    Visit = Callable[..., Page]
 
 pytestmark = pytest.mark.slow
 
@@ -65,33 +67,34 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def visit(browser: Browser, path: Path, **options: Any) -> Page:
-    """The page, with whatever it complains of or asks for, or says in a dialog, as an error of the test's end."""
-    page = browser.new_context(**options).new_page()
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Opens a page; that it complained of something, asked for something or said something in a dialog is an error."""
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    contexts = []
 
-    def refuse(dialog: Any) -> None:
-        complaints.append(dialog.message)
-        dialog.dismiss()
+    def opened(path: Path, **options: Any) -> Page:
+        def asked(request: Request) -> None:
+            if request.url != path.as_uri():
+                complaints.append(request.url)
 
-    def check(request: Any) -> None:
-        if request.url != path.as_uri():
-            complaints.append(request.url)
+        def spoke(dialog: Dialog) -> None:
+            complaints.append(dialog.message)
+            dialog.dismiss()
 
-    page.on("dialog", refuse)
-    page.on("request", check)
-    page.goto(path.as_uri())
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", spoke)
+        page.on("request", asked)
+        page.goto(path.as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
     assert complaints == []
-    page.complaints = complaints  # looked at again by `well`
-    return page
-
-
-def well(page: Page) -> None:
-    """The page made no complaint while it was used; and is closed."""
-    assert page.complaints == []
-    page.context.close()
 
 
 def shown(page: Page) -> list[tuple[str, str, int]]:
@@ -113,9 +116,9 @@ def of_document(rows: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
 DOCUMENT = comparison_document(COMPARISON)["rows"]
 
 
-def test_what_is_shown_is_what_the_json_says(browser: Browser, pages: Path) -> None:
+def test_what_is_shown_is_what_the_json_says(visit: Visit, pages: Path) -> None:
     """Every image with its bytes, its verdict, how its run went and why not; the smallest that runs in the summary."""
-    page = visit(browser, pages / "comparison.html")
+    page = visit(pages / "comparison.html")
     assert sorted(shown(page)) == sorted(of_document(DOCUMENT))
     page.get_by_role("button", name="Unfold all").click()
     for one in DOCUMENT:
@@ -132,12 +135,11 @@ def test_what_is_shown_is_what_the_json_says(browser: Browser, pages: Path) -> N
         best = min(ran, key=lambda one: int(one["image_bytes"]))
         assert (recipe, base, size) == (best["recipe"], best["base"], human(best["image_bytes"]))
     assert summary.count() == 3
-    well(page)
 
 
-def test_the_matrix_is_what_the_json_says(browser: Browser, pages: Path) -> None:
+def test_the_matrix_is_what_the_json_says(visit: Visit, pages: Path) -> None:
     """Each pair of recipe and base has its size, or `fails`; what is larger is no colder."""
-    page = visit(browser, pages / "comparison.html")
+    page = visit(pages / "comparison.html")
     matrix = page.locator(".matrix").first
     bases = matrix.locator("thead th").all_inner_texts()[1:]
     found = {}
@@ -157,12 +159,11 @@ def test_the_matrix_is_what_the_json_says(browser: Browser, pages: Path) -> None
     }
     assert [heat for _, heat in sorted(heats)] == sorted(heat for _, heat in heats)
     assert len({heat for _, heat in heats}) > 2
-    well(page)
 
 
-def test_it_filters(browser: Browser, pages: Path) -> None:
+def test_it_filters(visit: Visit, pages: Path) -> None:
     """By recipe, base, outcome and any words; a sample without a match goes, one with a match is unfolded."""
-    page = visit(browser, pages / "comparison.html")
+    page = visit(pages / "comparison.html")
     page.get_by_label("recipe", exact=True).select_option("gcc-dynamic")
     assert sorted(shown(page)) == sorted(of_document([one for one in DOCUMENT if one["recipe"] == "gcc-dynamic"]))
     assert page.get_by_role("status").inner_text() == f"2 of {len(DOCUMENT)} images shown"
@@ -175,18 +176,17 @@ def test_it_filters(browser: Browser, pages: Path) -> None:
     assert shown(page) == [("go-static", "scratch", 5_000_000)]
     page.get_by_label("text").fill("")
     assert len(shown(page)) == len(DOCUMENT)
-    well(page)
 
 
 @pytest.mark.parametrize(
     ("heading", "key"), [("download", "download_bytes"), ("image", "image_bytes"), ("base", "base")]
 )
-def test_it_sorts(browser: Browser, pages: Path, heading: str, key: str) -> None:
+def test_it_sorts(visit: Visit, pages: Path, heading: str, key: str) -> None:
     """By a click upwards, by a second one downwards; numbers by their value, and assistive technology is told."""
-    page = visit(browser, pages / "comparison.html")
+    page = visit(pages / "comparison.html")
     page.get_by_role("button", name="Unfold all").click()
     table = page.locator("table.images").first
-    button = table.get_by_role("button", name=key.removesuffix("_bytes"), exact=True)
+    button = table.get_by_role("button", name=heading, exact=True)
     expected = sorted(one[key] for one in DOCUMENT if one["sample"] == "hello")
     by_choice = {(one["recipe"], one["base"]): one[key] for one in DOCUMENT if one["sample"] == "hello"}
     for direction, values in (("ascending", expected), ("descending", expected[::-1])):
@@ -195,12 +195,11 @@ def test_it_sorts(browser: Browser, pages: Path, heading: str, key: str) -> None
         found = [by_choice[each.get_attribute("data-recipe"), each.get_attribute("data-base")] for each in lines]
         assert found == values
         assert table.locator("th[aria-sort]").get_attribute("aria-sort") == direction
-    well(page)
 
 
-def test_it_folds_and_a_link_unfolds(browser: Browser, pages: Path) -> None:
+def test_it_folds_and_a_link_unfolds(visit: Visit, pages: Path) -> None:
     """A size of the matrix leads to its image, a code to its explanation, also where these are folded."""
-    page = visit(browser, pages / "comparison.html")
+    page = visit(pages / "comparison.html")
     page.locator(".matrix .fails a").click()
     assert page.locator("tr:target").get_attribute("data-recipe") == "gcc-dynamic"
     assert page.locator("tr:target").is_visible()
@@ -210,51 +209,47 @@ def test_it_folds_and_a_link_unfolds(browser: Browser, pages: Path) -> None:
     assert page.locator(".matrix:visible").count() == 0
     page.get_by_role("button", name="Unfold all").click()
     assert page.locator("tr[data-recipe]:visible").count() == len(DOCUMENT)
-    well(page)
 
 
-def test_it_works_without_its_script(browser: Browser, pages: Path) -> None:
+def test_it_works_without_its_script(visit: Visit, pages: Path) -> None:
     """All images are in it, folds open by themselves, and nothing is offered that does not work."""
-    page = visit(browser, pages / "comparison.html", java_script_enabled=False)
+    page = visit(pages / "comparison.html", java_script_enabled=False)
     assert page.locator("tr[data-recipe]").count() == len(DOCUMENT)
     assert page.locator("form:visible, button:visible").count() == 0
     page.locator("details.rows > summary").first.click()
     assert page.locator("tr[data-recipe]:visible").count() == 6
-    well(page)
 
 
 @pytest.mark.parametrize("name", ["hostile", "hostile-walkthrough"])
-def test_what_is_hostile_stays_text(browser: Browser, pages: Path, name: str) -> None:
+def test_what_is_hostile_stays_text(visit: Visit, pages: Path, name: str) -> None:
     """No dialog opens, no picture is there, nothing is asked for, and the page's own script still works."""
-    page = visit(browser, pages / f"{name}.html")
+    page = visit(pages / f"{name}.html")
     assert page.locator("img").count() == 0
     assert page.get_by_text(EVIL).count() > 0
     if name == "hostile":
         page.get_by_label("recipe", exact=True).select_option(EVIL)
         assert page.locator("tr[data-recipe]:not([hidden])").count() == 1
-    well(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", ["comparison", "walkthrough"])
-def test_everyone_can_read_it(browser: Browser, pages: Path, name: str, width: int, scheme: Any) -> None:
+def test_everyone_can_read_it(visit: Visit, pages: Path, name: str, width: int, scheme: Any) -> None:
     """axe-core finds nothing, also with all unfolded; no width makes the page itself scroll sideways."""
     need(importlib.util.find_spec("axe_playwright_python"), "axe-playwright-python")
     from axe_playwright_python.sync_playwright import Axe
 
-    page = visit(browser, pages / f"{name}.html", viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = visit(pages / f"{name}.html", viewport={"width": width, "height": 900}, color_scheme=scheme)
     for _ in range(2):
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
-    well(page)
 
 
-def test_the_keyboard_is_enough(browser: Browser, pages: Path) -> None:
+def test_the_keyboard_is_enough(visit: Visit, pages: Path) -> None:
     """The first stop leads past the header; tables that are too wide can be scrolled; every stop can be seen."""
-    page = visit(browser, pages / "comparison.html", viewport={"width": 400, "height": 900})
+    page = visit(pages / "comparison.html", viewport={"width": 400, "height": 900})
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
@@ -271,25 +266,22 @@ def test_the_keyboard_is_enough(browser: Browser, pages: Path) -> None:
     table.focus()
     page.keyboard.press("ArrowRight")
     assert page.evaluate("scrolled")
-    well(page)
 
 
-def test_on_paper_everything_is_unfolded(browser: Browser, pages: Path) -> None:
+def test_on_paper_everything_is_unfolded(visit: Visit, pages: Path) -> None:
     """What can only be clicked is left out, and what is folded is there."""
-    page = visit(browser, pages / "comparison.html")
+    page = visit(pages / "comparison.html")
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("form:visible, nav:visible").count() == 0
     assert page.locator("tr[data-recipe]:visible").count() == len(DOCUMENT)
-    well(page)
 
 
-def test_every_value_has_a_place(browser: Browser, pages: Path, tmp_path: Path) -> None:
+def test_every_value_has_a_place(visit: Visit, tmp_path: Path) -> None:
     """A row in which every value has something can be shown, whatever its run was."""
     rows: list[SizeRow] = [full(run) for run in (NOT_STARTED, NOT_RUN, None)]
     for number, one in enumerate(rows):
         path = tmp_path / f"{number}.html"
         path.write_text(render_page(Comparison((one,))))
-        page = visit(browser, path)
+        page = visit(path)
         assert page.get_by_text("evidence").count() > 0
-        well(page)
