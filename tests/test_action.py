@@ -88,7 +88,9 @@ class Runner:
         script = self.temporary / "step.sh"
         script.write_text(step["run"])
         given = {key: self._value(text, inputs) for key, text in step["env"].items()}
-        path = os.pathsep.join((str(self.commands), *self.files["GITHUB_PATH"].read_text().split(), os.environ["PATH"]))
+        path = os.pathsep.join(
+            (str(self.commands), *self.files["GITHUB_PATH"].read_text().splitlines(), os.environ["PATH"])
+        )
         variables = {
             "GITHUB_ACTIONS": "true",
             "GITHUB_WORKSPACE": str(self.checkout),
