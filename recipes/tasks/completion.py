@@ -24,8 +24,8 @@ _FIXED = {
     "sort": ("image", "binary", "download", "overhead", "recipe", "base", "linkage"),
 }
 _FORMATS = {
-    "compare-sizes": ("simple", "github", "html", "csv", "json"),
-    "walkthrough": ("text", "markdown"),
+    "compare-sizes": ("overview", "long", "simple", "github", "html", "csv", "json"),
+    "walkthrough": ("text", "markdown", "html"),
 }
 _SEVERAL = frozenset({"samples", "recipes", "bases", "base", "platform"})
 """Options that take several values with commas between."""

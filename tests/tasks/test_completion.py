@@ -41,7 +41,7 @@ def here(tmp_path: Path) -> Path:
         (["smallest", "--no-"], ["--no-run"]),
         (["smallest", "hi", "--format", ""], ["json", "text"]),
         (["smallest", "hi", "--format=j"], ["--format=json"]),
-        (["walkthrough", "--format", ""], ["markdown", "text"]),
+        (["walkthrough", "--format", ""], ["html", "markdown", "text"]),
         (["build-static", "hi", "--recipe", "gcc-static"], ["gcc-static", "gcc-static-small"]),
         (["build-static", "--base", "bund"], ["bundle"]),
         (["compare-sizes", "--recipes", "gcc-static,zig"], ["gcc-static,zig-static-small"]),
