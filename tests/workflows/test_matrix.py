@@ -159,6 +159,14 @@ def test_what_the_sample_expects_is_asked_of_each_cell(project: Project, tmp_pat
     assert cells(found) == {("gcc-static", "scratch"): True, ("gcc-static", there): False}
 
 
+@pytest.mark.parametrize("own", [None, "gcc-static"])
+def test_which_recipe_is_built_where_none_is_named(project: Project, own: str | None) -> None:
+    """The sample's own, else the usual one of its language, whether or not it was compared: a tie goes to it."""
+    sample = replace(load("it", project.workspace), default_recipe=own)
+    found = compare(project, HOST, [sample], [RECIPES["gcc-dynamic"]], ("scratch",), None)
+    assert found.defaults == {("it", HOST, own or "gcc-static-small")}
+
+
 # ── what fails ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
