@@ -574,7 +574,7 @@ Go's runtime asks for the CPU's level by itself, and exits with 1.
 _TOO_LONG = "argument list too long"
 """What the kernel says of any program whose arguments are at fault: no verdict knows them."""
 
-_EMULATOR_FAILURE = re.compile(r"^qemu-\S+: Could not open ", re.MULTILINE)
+_EMULATOR_FAILURE = r"(?m)^qemu-\S+: Could not open "
 """QEMU where the loader is missing; it exits with 255."""
 
 _BROKEN_START = (132, 135, 139)
@@ -617,7 +617,7 @@ class RunOutcome:
             return True
         if self.status is not RunStatus.EXITED:
             return False
-        if self.exit_code == 255 and _EMULATOR_FAILURE.search(self.stderr):
+        if self.exit_code == 255 and re.search(_EMULATOR_FAILURE, self.stderr):
             return False
         return not (self.exit_code in (1, 127) and any(text in self.stderr for text in _LOADER_FAILURES))
 

@@ -35,7 +35,7 @@ from recipes.support.workspace import Workspace, keep, keeping, make_folder, ope
 _NOWHERE: Recorded = ("", "", (0, 0, 0, 0))
 """The output of a step of an atomic plan: it is not needed again."""
 
-_ASSEMBLER_READS = re.compile(rb'\.incbin|\.include\s+\\?"')
+_ASSEMBLER_READS = rb'\.incbin|\.include\s+\\?"'
 """What makes the assembler read a file of its own, of which the compiler's -MD knows nothing."""
 
 
@@ -343,7 +343,7 @@ def _inputs(planned: Plan, step: Step) -> Iterator[str]:
 
 def _assembler_reads_more(path: str) -> bool:
     try:
-        return _ASSEMBLER_READS.search(Path(path).read_bytes()) is not None
+        return re.search(_ASSEMBLER_READS, Path(path).read_bytes()) is not None
     except OSError:
         return False  # the next one that looks at it will say so
 

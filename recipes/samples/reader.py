@@ -56,7 +56,7 @@ _INSTALLED = frozenset({"bin", "sbin", "lib", "lib32", "lib64", "usr", "opt", "n
 """Where packages put programs: hier(7), and the stores of Nix and Guix."""
 
 _GO_KEYS = ("package", "module", "stamps")
-_MODULE = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+/[^@\s]+@[^@\s/]+")
+_MODULE = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+/[^@\s]+@[^@\s/]+"
 
 
 def names(workspace: Workspace) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ def load(
         except (OSError, ValueError):  # a link that leads to itself; a name with a NUL in it
             is_folder = False
         if not is_folder:
-            if _MODULE.fullmatch(name_or_path):
+            if re.fullmatch(_MODULE, name_or_path):
                 return replace(_from_proxy(name_or_path, workspace, target or package, build), options=options)
             raise _not_a_sample(name_or_path, known)
     chosen = [part for part in (target or package).split("/") if part not in ("", ".")]
@@ -227,7 +227,7 @@ def _read_go(folder: Path, name: str, settings: _Settings, package: str) -> Samp
     module = settings.text("module")
     if module:
         settings.without(("sources", "package"), "and 'module' exclude each other")
-        if not _MODULE.fullmatch(module):
+        if not re.fullmatch(_MODULE, module):
             raise settings.wrong("module", f"is {module!r}", hint="write it as example.org/x/cmd/y@v1.2.3")
         if package:
             raise BadInput(f"{name} is {module}, so --package does not apply")

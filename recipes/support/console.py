@@ -34,7 +34,7 @@ _LARGE = 1_000_000
 _BESIDE = 40
 """So many columns of a terminal the bar takes, and the time."""
 
-_NO_NEWS = re.compile(r"g?make(\[\d+\])?: (Entering|Leaving) directory")
+_NO_NEWS = r"g?make(\[\d+\])?: (Entering|Leaving) directory"
 
 _lock = threading.RLock()
 _live: Progress | None = None
@@ -207,7 +207,7 @@ def activity(title: str) -> Iterator[Callable[[bytes], None]]:
 
     def watch(data: bytes) -> None:
         lines = [line.strip() for line in data.decode(errors="replace").split("\n")]
-        last[0] = next((line for line in reversed(lines) if line and not _NO_NEWS.match(line)), last[0])
+        last[0] = next((line for line in reversed(lines) if line and not re.match(_NO_NEWS, line)), last[0])
 
     def keep_saying() -> None:
         while not over.wait(_SILENCE):

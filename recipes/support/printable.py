@@ -20,7 +20,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-_COLOUR = re.compile(r"(?:\x1b\[|\x9b)[0-9;:]*m")
+_COLOUR = r"(?:\x1b\[|\x9b)[0-9;:]*m"
 _SEEN = ("Zs", "Co")
 """Categories that `str.isprintable` refuses and that steer nothing: spaces, and what fonts define for themselves."""
 
@@ -86,7 +86,7 @@ def width(value: str) -> int:
 
 def plain(output: str) -> str:
     """What a program wrote, without its colours."""
-    return _COLOUR.sub("", output)
+    return re.sub(_COLOUR, "", output)
 
 
 def quoted(output: str, indent: str = "  ") -> list[str]:

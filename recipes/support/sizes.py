@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-_SIZE = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,9}))? ?(?:([kmgt])(i?))?b?", re.ASCII | re.IGNORECASE)
+_SIZE = r"([0-9]{1,15})(?:\.([0-9]{1,9}))? ?(?:([kmgt])(i?))?b?"
 
 
 def parse(text: str) -> int | None:
     """Bytes: kB is 1000, KiB is 1024; fractions of a byte are cut off. None for what is not a size."""
-    match = _SIZE.fullmatch(text)
+    match = re.fullmatch(_SIZE, text, re.ASCII | re.IGNORECASE)
     if match is None:
         return None
     whole, fraction = match[1], match[2] or ""

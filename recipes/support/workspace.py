@@ -25,7 +25,7 @@ from typing import IO
 from recipes.errors import CannotWrite
 from recipes.support import disk
 
-_PART = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.part", re.DOTALL)
+_PART = r"(?s)\..+\.\d+\.[0-9a-f]{8}\.part"
 _PART_SECONDS = 3600
 """What is empty and younger is left alone: its lock may not be there yet. It is there before anything is written."""
 
@@ -277,7 +277,7 @@ def sweep_parts(folder: Path) -> None:
     _swept.add(folder)
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if not _PART.fullmatch(entry.name):
+            if not re.fullmatch(_PART, entry.name):
                 continue
             with contextlib.suppress(OSError):  # its owner lives, or another process has swept
                 status = entry.stat(follow_symlinks=False)
