@@ -49,7 +49,7 @@ KNOWS = {  # each room, in the order of the pipeline, and which others it may kn
     "bases": {"elf", "rootfs", "oci", "package", "registry", "support"},
     "run": {"rootfs", "oci", "support"},
     "gate": {"samples", "support"},
-    "report": {"support"},
+    "report": {"gate", "support"},
     "pipeline": {*_STAGES, "support"},
     "workflows": {*_STAGES, "gate", "pipeline", "support"},
     "tasks": {*_STAGES, "gate", "pipeline", "workflows", "report", "support"},

@@ -13,7 +13,8 @@ from typing import Any
 
 from recipes.errors import BadInput, shortened
 from recipes.gate.judge import gone
-from recipes.model import Baseline, Check, ImageSize, Platform
+from recipes.gate.values import Baseline, Check, ImageSize
+from recipes.model import Platform
 
 SCHEMA = 1
 MAX_BYTES = 16 << 20

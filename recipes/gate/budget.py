@@ -19,7 +19,7 @@ from typing import Any
 
 from recipes.errors import BadInput, unknown
 from recipes.gate import limits
-from recipes.model import Budget, Limit
+from recipes.gate.values import Budget, Limit
 from recipes.samples.settings import Table
 
 KEYS = tuple(field.name for field in fields(Budget))

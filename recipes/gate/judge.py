@@ -8,21 +8,8 @@ from itertools import groupby
 from pathlib import Path
 
 from recipes.gate.budget import Budgets
-from recipes.model import (
-    Baseline,
-    Check,
-    GateName,
-    GateResult,
-    GateStatus,
-    ImageSize,
-    Limit,
-    Measure,
-    Platform,
-    Sample,
-    SizeChange,
-    SizeRow,
-    Unavailable,
-)
+from recipes.gate.values import Baseline, Check, GateName, GateResult, GateStatus, ImageSize, Limit, Measure, SizeChange
+from recipes.model import Platform, Sample, SizeRow, Unavailable
 
 
 def measures_of(rows: Iterable[SizeRow], defaults: Collection[tuple[str, Platform, str]] = ()) -> tuple[Measure, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from recipes.errors import BadInput, shortened
-from recipes.model import Limit
+from recipes.gate.values import Limit
 from recipes.support import sizes
 
 _PER_CENT = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,2}))? ?%", re.ASCII)

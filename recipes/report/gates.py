@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from recipes.model import Check, GateResult, GateStatus, ImageSize, Limit, Measure, SizeChange, Unavailable
+from recipes.gate.values import Check, GateResult, GateStatus, ImageSize, Limit, Measure, SizeChange
+from recipes.model import Unavailable
 from recipes.report.document import Document, unavailable_documents, verdict_document
 from recipes.report.table import list_table
 from recipes.report.units import exact, human

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from recipes.model import Check, GateStatus
+from recipes.gate.values import Check, GateStatus
 from recipes.report.gates import (
     CHANGE_COLUMNS,
     MEASURE_COLUMNS,

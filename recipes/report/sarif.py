@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recipes import __version__
-from recipes.model import Check, Finding, GateName, GateResult, GateStatus, Level, Measure
+from recipes.gate.values import Check, GateName, GateResult, GateStatus, Measure
+from recipes.model import Finding, Level
 from recipes.report.document import Document
 from recipes.report.gates import broken, headline, name
 from recipes.support.printable import line

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from recipes.errors import shortened
-from recipes.model import Check, GateStatus
+from recipes.gate.values import Check, GateStatus
 from recipes.report.gates import broken, name, sentence
 from recipes.report.sarif import relative
 from recipes.support.printable import line

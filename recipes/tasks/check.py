@@ -28,7 +28,8 @@ from recipes.tasks.gate import GATE, Gate, gate_code, tell
 from recipes.tasks.task import task
 
 if TYPE_CHECKING:
-    from recipes.model import Measure, Sample, SizeRow, Unavailable
+    from recipes.gate.values import Measure
+    from recipes.model import Sample, SizeRow, Unavailable
     from recipes.pipeline import Project
 
 

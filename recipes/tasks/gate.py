@@ -14,7 +14,8 @@ from recipes.tasks.common import show, write
 
 if TYPE_CHECKING:
     from recipes.gate.budget import Budgets
-    from recipes.model import Baseline, Budget, Check, ImageSize, Measure, Platform, Unavailable
+    from recipes.gate.values import Baseline, Budget, Check, ImageSize, Measure
+    from recipes.model import Platform, Unavailable
     from recipes.pipeline import Project
 
 GATE = {
@@ -119,7 +120,7 @@ class OpenGate:
 
 def gate_code(check: Check) -> int:
     """That of what could not be made, else 3 where a limit was not kept."""
-    from recipes.model import GateStatus
+    from recipes.gate.values import GateStatus
 
     if check.failed:
         return check.failed[0].exit_code or errors.GateFailed.exit_code

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from recipes.errors import BadInput, shortened
 from recipes.gate.baseline import MAX_BYTES, read
-from recipes.model import BaseImage, Baseline, Command, ImageSize, Platform
+from recipes.gate.values import Baseline, ImageSize
+from recipes.model import BaseImage, Command, Platform
 from recipes.oci import reference as references
 from recipes.pipeline import Project
 from recipes.support import shell

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from recipes import errors, pipeline
 from recipes.compile.recipe import Recipe
-from recipes.model import BaseImage, ImageSize, Measure, Platform, Program, Sample, SizeRow, Unavailable
+from recipes.gate.values import ImageSize, Measure
+from recipes.model import BaseImage, Platform, Program, Sample, SizeRow, Unavailable
 from recipes.oci.reference import BUNDLE
 from recipes.pipeline import Project
 from recipes.run.engine import Engine

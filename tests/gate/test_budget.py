@@ -9,7 +9,7 @@ import pytest
 from recipes.errors import BadInput
 from recipes.gate import budget
 from recipes.gate.budget import Budgets
-from recipes.model import Budget
+from recipes.gate.values import Budget
 
 TABLE = """\
 [tool.fromscratch.budget]

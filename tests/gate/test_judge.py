@@ -11,7 +11,8 @@ from recipes.gate import baseline
 from recipes.gate.budget import Budgets
 from recipes.gate.judge import judge, measures_of
 from recipes.gate.limits import parse
-from recipes.model import Budget, GateStatus, Unavailable
+from recipes.gate.values import Budget, GateStatus
+from recipes.model import Unavailable
 from recipes.report.document import dumps
 from recipes.report.gates import sizes_document
 from tests.report.gate_rows import BASELINE, BUDGETS, CHECK, MEASURES, NO_BUDGET

@@ -8,7 +8,8 @@ from pathlib import Path
 from recipes.gate.budget import Budgets
 from recipes.gate.judge import judge, measures_of
 from recipes.gate.limits import parse
-from recipes.model import Baseline, Budget, ImageSize, Unavailable
+from recipes.gate.values import Baseline, Budget, ImageSize
+from recipes.model import Unavailable
 from tests.report.rows import AMD64, EVERYTHING, FAILS, row
 
 ROOT = Path("/project")

@@ -13,7 +13,7 @@ from jsonschema import Draft4Validator
 from markdown_it import MarkdownIt
 
 from recipes.gate.judge import judge
-from recipes.model import Check, GateStatus
+from recipes.gate.values import Check, GateStatus
 from recipes.report import gates, job_summary, sarif, workflow_commands
 from recipes.support.printable import inert
 from tests.cli import ROOT as REPOSITORY

@@ -89,7 +89,8 @@ def test_a_baseline_is_the_same_file_again(project: Path) -> None:
 
 def test_two_branches_can_be_merged(tmp_path: Path) -> None:
     """Each has changed another sample, next to each other in the file: git merges them without a conflict."""
-    from recipes.model import ImageSize, Platform
+    from recipes.gate.values import ImageSize
+    from recipes.model import Platform
     from recipes.report.document import dumps
     from recipes.report.gates import sizes_document
 
