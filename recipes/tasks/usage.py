@@ -12,7 +12,7 @@ from invoke.parser.context import ParserContext
 from recipes.errors import BadInput
 
 _UNKNOWN = re.compile(r"No idea what (['\"])(?P<word>.*)\1 is!", re.DOTALL)
-_NO_VALUE = re.compile(r"Flag <Argument: (?P<name>\S+).*> needed value")
+_NO_VALUE = re.compile(r"Flag <\w+: (?P<name>\S+).*> needed value")
 _UNCLEAR = re.compile(r"(?P<word>.*) is ambiguous when given after an optional-value flag", re.DOTALL)
 """What Invoke says where it cannot go on; its errors have no other form."""
 
