@@ -27,7 +27,7 @@ OWNERS = {
 HEAVY = {"docker", "jinja2", "requests", "urllib3", "elftools", "tabulate", "zstandard", "deflate", "isal", "rich"}
 """Imported inside the functions that use them: what starts slowly is not started for nothing."""
 
-EVERYWHERE = {"__version__", "architecture", "errors", "languages", "model"}
+EVERYWHERE = {"__version__", "architecture", "errors", "languages", "model", "results"}
 _READING = {"elf", "rootfs", "loader", "verdict"}
 _STAGES = {*_READING, "samples", "compile", "oci", "package", "bases", "registry", "run"}
 
@@ -36,6 +36,7 @@ KNOWS = {  # each room, in the order of the pipeline, and which others it may kn
     "errors": set(),
     "languages": set(),
     "model": {"support"},
+    "results": set(),
     "support": set(),
     "elf": set(),
     "rootfs": {"elf", "support"},

@@ -1,6 +1,6 @@
 """The values of the gate: what is allowed, what was measured, and what comes of the two.
 
-They are beside the model, as only those who ask for a gate need them.
+These values are beside the model, as all tasks without a gate would make their classes for nothing.
 """
 
 from __future__ import annotations

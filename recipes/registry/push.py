@@ -17,7 +17,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from recipes.errors import BadInput, Unavailable, shortened
-from recipes.model import Descriptor, Pushed
+from recipes.model import Descriptor
 from recipes.oci.contents import Contents, gather
 from recipes.oci.manifests import MAX_MANIFEST_BYTES
 from recipes.oci.media_types import ACCEPT
@@ -30,6 +30,7 @@ from recipes.registry.client import Client
 from recipes.registry.error_responses import Retryable
 from recipes.registry.host_status import Unreachable
 from recipes.registry.session import ATTEMPTS, MAX_WAIT_SECONDS, READ_SECONDS, backoff
+from recipes.results import Pushed
 from recipes.support import console
 from recipes.support.digest import digest_of
 from recipes.support.work import Stopped, for_each

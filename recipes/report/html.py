@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recipes.model import Command, Comparison, Finding, SizeRow, WalkStep
+from recipes.model import Command, Comparison, Finding, SizeRow
 from recipes.report import ran, units
 from recipes.report.grid import Grid, choice, counts, engines, grids
 from recipes.report.hazards import Hazard, hazards, spans
 from recipes.report.scale import STEPS, Scale
 from recipes.report.table import label, not_compared, recipe_of
 from recipes.report.walkthrough import shown
+from recipes.results import WalkStep
 from recipes.support.printable import line, plain, quoted
 
 if TYPE_CHECKING:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from recipes.model import Descriptor, Pushed
+from recipes.model import Descriptor
 from recipes.report.document import Document
 from recipes.report.units import human
+from recipes.results import Pushed
 
 
 def summary(pushed: Pushed) -> str:

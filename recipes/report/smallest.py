@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recipes.model import Candidate, Comparison
+from recipes.model import Comparison
 from recipes.report.document import comparison_document, dumps
 from recipes.report.summary import render as render_row
 from recipes.report.table import list_table
+from recipes.results import Candidate
 
 
 def render(candidates: Sequence[Candidate]) -> str:

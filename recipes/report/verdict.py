@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from recipes.model import Finding, Level, Library, Unavailable, Verification
+from recipes.model import Finding, Level, Library, Unavailable
 from recipes.report.document import Document, unavailable_documents, verdict_document
 from recipes.report.table import by_reason, list_table
+from recipes.results import Verification
 from recipes.support.printable import page
 
 _LEVELS = {

@@ -7,8 +7,9 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from recipes.model import Command, WalkStep
+from recipes.model import Command
 from recipes.report.table import list_table, markdown, markdown_table
+from recipes.results import WalkStep
 from recipes.support.printable import page, shell_word
 
 _WIDTH = 100

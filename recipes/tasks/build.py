@@ -357,7 +357,7 @@ def _load_all(
         return tuple(map(trial.of, found)), broken
     by_name: dict[str, Sample] = {}
     for name in named:
-        sample = trial.of(load(project, replace(selection, sample=name)))
+        sample = trial.of(load(project, selection._replace(sample=name)))
         if by_name.setdefault(sample.name, sample) != sample:
             raise errors.BadInput(
                 f"two samples are called {sample.name!r}, so their images would have one name",

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -115,8 +115,7 @@ def parse_bytes(option: str, text: str) -> int:
     return size
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """What the options of a task name: a sample (which of its programs, built how), its settings, recipe and base; and
     for a file the root that it belongs to.
     """
@@ -130,6 +129,9 @@ class Selection:
     source: str = ""
     build: str = ""
     options: Sequence[str] = ()
+
+
+_NOTHING_ELSE = Selection("")
 
 
 class Trial(NamedTuple):
@@ -197,7 +199,7 @@ def load(project: Project, selection: Selection) -> Sample:
 
 
 def load_each(
-    project: Project, selection: Selection = Selection("")
+    project: Project, selection: Selection = _NOTHING_ELSE
 ) -> tuple[tuple[Sample, ...], tuple[Unavailable, ...]]:
     """All samples of the project, and the folders below samples/ that are not samples, with the reason."""
     from recipes.model import Unavailable
@@ -206,7 +208,7 @@ def load_each(
     found, broken = [], []
     for name in names(project.workspace):
         try:
-            found.append(load(project, replace(selection, sample=name)))
+            found.append(load(project, selection._replace(sample=name)))
         except errors.RecipeError as error:
             broken.append(Unavailable(name, error.message, error.exit_code))
     return tuple(found), tuple(broken)

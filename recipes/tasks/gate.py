@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from recipes import errors
 from recipes.support import console
@@ -33,8 +32,7 @@ GATE = {
 """The options of every task with a gate."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(NamedTuple):
     """What the options of `GATE` say; "" where one is not given."""
 
     max_image: str = ""
@@ -77,15 +75,14 @@ class Gate:
         return OpenGate(self, project, budgets, found, before)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenGate:
+class OpenGate(NamedTuple):
     """The same, read. `written` is what the file of --write-baseline had before."""
 
     options: Gate
     project: Project
     budgets: Budgets
     baseline: Baseline | None
-    written: tuple[ImageSize, ...] = field(default=())
+    written: tuple[ImageSize, ...] = ()
 
     def judge(
         self, measures: Sequence[Measure], *, failed: Sequence[Unavailable] = (), complete: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -244,7 +243,7 @@ def _stored(project: Project, selection: Selection, platform: str = "") -> Descr
 
     if not is_stored(project, selection.sample):
         return None
-    plain = replace(selection, changes=tuple(selection.changes), options=tuple(selection.options))
+    plain = selection._replace(changes=tuple(selection.changes), options=tuple(selection.options))
     if platform or plain != Selection(selection.sample):
         raise errors.BadInput(
             f"{selection.sample} is in the store as it is", hint="leave out what says how an image is made"

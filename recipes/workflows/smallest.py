@@ -11,9 +11,10 @@ from recipes import errors, pipeline
 from recipes.compile.availability import available
 from recipes.compile.finished import has_cgo_stub
 from recipes.compile.recipe import Recipe, by_rank
-from recipes.model import BaseImage, Candidate, Platform, Program, RunStatus, Sample, SizeRow, Status
+from recipes.model import BaseImage, Platform, Program, RunStatus, Sample, SizeRow, Status
 from recipes.oci.reference import BUNDLE
 from recipes.pipeline import Project
+from recipes.results import Candidate
 from recipes.run.engine import Engine
 from recipes.support import console
 from recipes.workflows import bundle

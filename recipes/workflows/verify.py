@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recipes import errors, pipeline
-from recipes.model import BaseImage, ImageSettings, Platform, Program, Unavailable, Verification
+from recipes.model import BaseImage, ImageSettings, Platform, Program, Unavailable
 from recipes.oci import reference as references
 from recipes.pipeline import Project
+from recipes.results import Verification
 from recipes.support import console
 from recipes.support.work import Work
 

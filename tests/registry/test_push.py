@@ -20,13 +20,14 @@ import pytest
 
 from recipes.bases.resolve import resolve
 from recipes.errors import BadArchive, BadInput, RecipeError, Unavailable
-from recipes.model import Descriptor, Platform, Pushed
+from recipes.model import Descriptor, Platform
 from recipes.oci.media_types import OCI_CONFIG, OCI_LAYERS, OCI_MANIFEST
 from recipes.oci.reference import image_name
 from recipes.oci.store import Store
 from recipes.registry.blob_locations import holders, remember
 from recipes.registry.push import push
 from recipes.registry.session import ATTEMPTS
+from recipes.results import Pushed
 from recipes.support.workspace import Workspace, keep
 from tests.cli import ROOT
 from tests.fixtures_registry import PASSWORD, USER, LayoutWriter, LocalRegistry, tar_of

@@ -13,19 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from recipes.model import (
-    Candidate,
-    Command,
-    Comparison,
-    ElfFacts,
-    Linkage,
-    Pushed,
-    RunOutcome,
-    RunStatus,
-    Unavailable,
-    Verification,
-    WalkStep,
-)
+from recipes.model import Command, Comparison, ElfFacts, Linkage, RunOutcome, RunStatus, Unavailable
 from recipes.report import (
     document,
     gates,
@@ -40,6 +28,7 @@ from recipes.report import (
     walkthrough,
     workflow_commands,
 )
+from recipes.results import Candidate, Pushed, Verification, WalkStep
 from recipes.support.printable import painted
 from tests.report.gate_rows import CHECK
 from tests.report.rows import AMD64, EVERYTHING, NOT_RUN, NOT_STARTED, RAN, full, row

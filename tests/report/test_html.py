@@ -10,10 +10,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from recipes.model import Command, Comparison, Platform, RunOutcome, RunStatus, Unavailable, WalkStep
+from recipes.model import Command, Comparison, Platform, RunOutcome, RunStatus, Unavailable
 from recipes.report.hazards import hazards, spans
 from recipes.report.html import Made, render_page, render_walkthrough
 from recipes.report.scale import STEPS, Scale
+from recipes.results import WalkStep
 from tests.report.rows import FAILS, NOT_STARTED, RAN, full, row
 
 EVIL = "'\"></script><img src=x onerror=alert(1)>{{ 7 * 7 }}"

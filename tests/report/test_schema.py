@@ -17,7 +17,6 @@ from recipes.elf.facts import read_elf
 from recipes.gate.judge import judge
 from recipes.model import (
     AtHome,
-    Candidate,
     Comparison,
     Descriptor,
     ElfFacts,
@@ -25,18 +24,17 @@ from recipes.model import (
     Level,
     Library,
     Linkage,
-    Pushed,
     RunOutcome,
     RunStatus,
     Searched,
     Status,
     Unavailable,
     Verdict,
-    Verification,
 )
 from recipes.report import gates, pushed, smallest
 from recipes.report import verdict as verdicts
 from recipes.report.document import comparison_document, dumps, facts_document, images_document
+from recipes.results import Candidate, Pushed, Verification
 from tests.report.gate_rows import BASELINE, CHECK, NO_BUDGET
 from tests.report.rows import AMD64, FAILS, NOT_RUN, NOT_STARTED, RAN, full, row
 from tests.schemas import COMMON, KINDS, objects, read, schema, target, validator

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from recipes.model import Finding, Level, Library, Platform, Searched, Status, Unavailable, Verdict, Verification
+from recipes.model import Finding, Level, Library, Platform, Searched, Status, Unavailable, Verdict
 from recipes.report.verdict import document, documents, render, render_all
+from recipes.results import Verification
 
 AMD64 = Platform("linux", "amd64")
 CERTAIN = Finding(

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from recipes.model import Command, WalkStep
+from recipes.model import Command
 from recipes.report.walkthrough import render_markdown, render_step, render_summary, shown
+from recipes.results import WalkStep
 from recipes.support import shell
 from recipes.support.workspace import Workspace
 from tests.cli import argv, call, invoke

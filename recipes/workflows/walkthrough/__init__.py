@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from recipes.model import WalkStep
 from recipes.pipeline import Project
+from recipes.results import WalkStep
 from recipes.run.engine import Engine
 
 STEPS = 12

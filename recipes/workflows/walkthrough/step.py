@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from recipes.errors import RecipeError
-from recipes.model import Command, WalkStep
+from recipes.model import Command
+from recipes.results import WalkStep
 from recipes.workflows.walkthrough.stage import Stage
 
 
