@@ -70,6 +70,10 @@ class CommandFailed(RecipeError):
         self.output = output
 
 
+class LibraryMissing(CommandFailed):
+    """A project's build that goes on once a library or a tool is installed. Exit code 5."""
+
+
 class Unavailable(RecipeError):
     """An engine, registry or base that was asked for by name is unavailable. Exit code 6."""
 

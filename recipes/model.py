@@ -65,7 +65,9 @@ Language = Literal["c++", "go", "binary"]
 BuildSystem = Literal["sources", "cmake", "meson", "autotools", "make", "go"]
 """What turns the files into a program: this project itself ("sources"), or the sample's own build system."""
 
-Need = Literal["ca-certificates", "nsswitch", "protocols", "services", "time-zones", "tmp", "users"]
+Need = Literal[
+    "ca-certificates", "nsswitch", "protocols", "services", "terminfo", "time-zones", "tmp", "users", "utf8-locale"
+]
 """Data that a program may ask for at run time; `package.runtime_data` has the files of each."""
 
 
@@ -171,7 +173,8 @@ class Sample:
     `libraries` are static libraries of its own, (name, sources) in link order; `include` are folders for headers,
     `libs` libraries of this machine, by the names that pkg-config knows.
     `target` names the product of a build system that makes several programs, `options` are handed to it as they are;
-    `alternatives` are the build systems whose files are there too, for where `build` fails.
+    `alternatives` are the build systems whose files are there too, for where `build` fails. `without_patches` builds
+    one of Debian's source packages as its project has published it, but for fixes of vulnerabilities.
     For Go, `package` is the one to build (`./cmd/x`), `module` what the module proxy is asked for
     (`example.org/x/cmd/y@v1.2.3`), and `stamps` are string variables to set (`main.version`), None where
     nobody says which.
@@ -194,6 +197,7 @@ class Sample:
     target: str = ""
     options: tuple[str, ...] = ()
     alternatives: tuple[BuildSystem, ...] = ()
+    without_patches: bool = False
     package: str = "."
     module: str = ""
     stamps: Environment | None = None

@@ -20,13 +20,15 @@ from pathlib import Path
 from recipes.compile import record as records
 from recipes.compile.files import Files, Recorded, sha256, walk
 from recipes.compile.finished import copy, finished, is_there, kept_program
+from recipes.compile.naming import fixes_of, patches_of
 from recipes.compile.paths import built_in, cell, log_of
 from recipes.compile.plan import Plan, plan
+from recipes.compile.product import NoProgram
 from recipes.compile.recipe import RECIPES, Recipe
 from recipes.compile.record import BuildRecord, StepResult
 from recipes.compile.step import Step
 from recipes.compile.toolchains import TOOLCHAINS
-from recipes.errors import CommandFailed, RecipeError, ToolMissing
+from recipes.errors import CommandFailed, LibraryMissing, RecipeError, ToolMissing
 from recipes.model import Build, Installed, Platform, Program, Sample
 from recipes.support import shell
 from recipes.support.console import activity, note, quote, stage
@@ -44,7 +46,8 @@ def build(
 ) -> Program:
     """Carry out the recipe's plan as far as needed, `jobs` commands side by side. With `echo` that is said.
 
-    Where the sample's build system fails and it has another one, that is tried too.
+    Where the sample's build system fails and it has another one, that is tried too; and so is one of Debian's source
+    packages without Debian's patches.
     Raises: ToolMissing, CommandFailed with the compiler's message, BadInput.
     """
     plans: list[Plan] = []
@@ -61,10 +64,12 @@ def build(
         plans.append(planned)
     for planned in plans:
         if first is not None:
-            note(f"{first.message}; trying {planned.sample.build}")
+            if planned.sample.without_patches and isinstance(first, LibraryMissing):
+                continue
+            note(f"{first.message}; trying {_how(planned.sample)}")
         try:
             return _build(planned, workspace, jobs, echo)
-        except CommandFailed as error:
+        except (CommandFailed, NoProgram) as error:
             if first is not None:
                 note(error.message)
             first = first or error
@@ -73,8 +78,22 @@ def build(
 
 
 def _variants(sample: Sample) -> tuple[Sample, ...]:
-    """The sample, and the same with each of the other build systems that it has."""
-    return (sample, *(replace(sample, build=system, alternatives=()) for system in sample.alternatives))
+    """The sample, the same with each of the other build systems that it has, and then without Debian's patches."""
+    has_own = sample.build not in ("sources", "go")
+    patched = has_own and patches_of(sample.folder) and not sample.without_patches and shell.which("patch")
+    return (
+        sample,
+        *(replace(sample, build=system, alternatives=()) for system in sample.alternatives),
+        *([replace(sample, without_patches=True, alternatives=())] if patched else []),
+    )
+
+
+def _how(sample: Sample) -> str:
+    if not sample.without_patches:
+        return sample.build
+    fixes = len(fixes_of(sample.folder))
+    kept = f", but for the {fixes} that fix a vulnerability" if fixes else ""
+    return f"it without Debian's patches, as some count on what debian/rules does{kept}"
 
 
 def _build(planned: Plan, workspace: Workspace, jobs: int, echo: bool) -> Program:

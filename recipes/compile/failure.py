@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recipes.compile import missing
-from recipes.compile.naming import patches_of
 from recipes.compile.paths import log_of
 from recipes.compile.plan import Plan
 from recipes.compile.step import Step
 from recipes.compile.toolchains import compiler
-from recipes.errors import CommandFailed, shortened
+from recipes.errors import CommandFailed, LibraryMissing, shortened
 from recipes.support.shell import Completed
 from recipes.support.workspace import write_atomically
 
@@ -35,24 +34,13 @@ def of_project(planned: Plan, step: Step, done: Completed) -> CommandFailed:
     at = telling(lines)
     why = _whole(lines, at) if lines else f"exit code {done.exit_code}"
     log = keep_log(planned, step, done.stdout + done.stderr)
-    library = missing.advice(lines, why, own_libc=compiler(planned.recipe.toolchain).brings_its_own_libc)
-    advice = (library or about_patches(planned.sample.folder), f"the whole output is in {str(log)!r}")
+    advice = missing.advice(lines, why, own_libc=compiler(planned.recipe.toolchain).brings_its_own_libc)
+    kind = LibraryMissing if advice else CommandFailed
     shown = lines[at if _BUILDING.search(why) else max(0, at - _BEFORE) : at + _AFTER]
-    return CommandFailed(
+    return kind(
         f"{planned.sample.name}: {step.title} failed: {shortened(why, 300)}",
-        "; ".join(filter(None, advice)),
+        "; ".join(filter(None, (advice, f"the whole output is in {str(log)!r}"))),
         "\n".join(line for line in shown if line == lines[at] or not line.startswith("checking ")),
-    )
-
-
-def about_patches(folder: Path) -> str:
-    """What Debian's patches may have to do with it."""
-    patches = patches_of(folder)
-    if not patches:
-        return ""
-    return (
-        f"this is Debian's source package, whose {len(patches)} patches may count on what debian/rules sets: "
-        "`dpkg-source --skip-patches -x` unpacks the project's own files"
     )
 
 

@@ -1,4 +1,4 @@
-"""A library that a build did not find: which package of Debian's has it, and whether it has a static archive.
+"""A library or a tool that a build did not find: which package of Debian's has it, and whether it has a static archive.
 
 What is installed is asked of dpkg; what is not, of apt's list of names, where a library's headers and archive are in a
 package that is mostly called `lib…-dev`. Source: Debian Policy, 8.3 and 8.4.
@@ -6,6 +6,7 @@ package that is mostly called `lib…-dev`. Source: Debian Policy, 8.3 and 8.4.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,23 @@ _MODULE = re.compile(
 _CMAKE = re.compile(r"Could NOT find (\w+)|Could not find a package configuration file provided by \"(\w+)\"")
 _NOT_CONFIGURED = re.compile(r"configure\S*: error: |^CMake Error|ERROR: ")
 _IN_WORDS = re.compile(r"\b([\w/+-]+\.h)\b|-l([\w.+-]+)|\b(lib[a-z][\w.+-]*\w)\b|\b([A-Za-z]\w+) (?:library|headers)\b")
+_CALLED = re.compile(
+    r"(?:^|: )(?:\d+: )?(\w[\w.+-]*): (?:command not found|not found)$|Can't exec \"([\w.+-]+)\""
+    r"|^g?make(?:\[\d+\])?: ([\w.+-]+): No such file or directory|'([\w.+-]+)' is missing on your system"
+    r"|Program '([\w.+-]+)(?: [^']*)?' not found",
+    re.MULTILINE,
+)
+_STARTED = " failed with exit status: "
+"""What `autoreconf` says of a program that it could not start either."""
+
+_ASKED_FOR = re.compile(r"^checking for ([\w.+-]+)\.\.\. (?:no|not found)$")
+_PACKAGE_OF_TOOL = {
+    "a2x": "asciidoc-base", "aclocal": "automake", "autoreconf": "autoconf", "glib-genmarshal": "libglib2.0-dev-bin",
+    "lex": "flex", "libtoolize": "libtool", "makeinfo": "texinfo", "msgfmt": "gettext", "pod2man": "perl",
+    "rst2man": "python3-docutils", "yacc": "bison",
+}  # fmt: skip
+"""Where the package is not called like the tool."""
+
 _TAIL = 40
 """A `configure` that gives up says what it has not found in so many lines, at most."""
 
@@ -38,11 +56,14 @@ class _Missing:
 
 
 def advice(lines: Sequence[str], why: str, *, own_libc: bool) -> str:
-    """One sentence about the libraries that are missing; "" where none seems to be.
+    """One sentence about the libraries or the tool that are missing; "" where none seems to be.
 
     `lines` are the whole output, `why` is the one that says why the build failed; `own_libc`: the compiler uses no
     library of this machine.
     """
+    tool = _tool(lines, why)
+    if tool:
+        return tool
     found = tuple(_find(lines, why))
     if not found:
         return ""
@@ -57,12 +78,33 @@ def advice(lines: Sequence[str], why: str, *, own_libc: bool) -> str:
         return f"{found[0].what} is missing: install the package that has its header and its static archive"
 
 
+def _tool(lines: Sequence[str], why: str) -> str:
+    """One sentence about a program that the build has called, or `configure` has asked for; "" where that was none."""
+    match = _CALLED.search("\n".join(lines) if _STARTED in why else why)
+    name = _first(match) if match else _asked_for(lines, why)
+    package = _PACKAGE_OF_TOOL.get(name) or next(iter(_named(name)), "") if name else ""
+    return f"{name} is not on this machine: install Debian's {package}" if package else ""
+
+
+def _asked_for(lines: Sequence[str], why: str) -> str:
+    """What was not found before `configure` gave up, where that is what it speaks of."""
+    if not _NOT_CONFIGURED.search(why):
+        return ""
+    names = (match[1] for line in reversed(lines) if (match := _ASKED_FOR.search(line)))
+    return next((name for name in names if re.search(rf"\b{re.escape(name)}\b", why, re.IGNORECASE)), "")
+
+
+def _named(name: str) -> Iterator[str]:
+    with contextlib.suppress(RecipeError):  # no apt
+        yield from (each for each in _ask("apt-cache", "pkgnames", name) if each == name)
+
+
 def _find(lines: Sequence[str], why: str) -> Iterator[_Missing]:
     output = "\n".join(lines)
     for pattern, make in ((_HEADER, _header), (_LINKED, _linked), (_MODULE, _module)):
-        match = pattern.search(output)
-        if match is not None:
-            yield make(_first(match))
+        names = dict.fromkeys(_first(match) for match in pattern.finditer(output))
+        if names:
+            yield from map(make, names if pattern is _LINKED else list(names)[:1])
             return
     if not _NOT_CONFIGURED.search(why):
         return

@@ -10,6 +10,7 @@ from pathlib import Path
 _VERSION = re.compile(r"[-_ ]v?\d[^-_ ]*$|(?<=\D)[\d.]+$")
 """A version behind a separator, or digits that end the name."""
 
+_FIX = re.compile(r"\bCVE-\d{4}-\d", re.IGNORECASE)
 _SOURCE = re.compile(r"^Source:[ \t]*(\S+)", re.MULTILINE)
 _CONFIGURE = re.compile(r"^PACKAGE_(?:TARNAME|NAME)='([^']+)'", re.MULTILINE)
 _CMAKE = re.compile(r"^CMAKE_PROJECT_NAME:STATIC=(.+)$", re.MULTILINE)
@@ -38,6 +39,11 @@ def patches_of(folder: Path) -> tuple[Path, ...]:
     """The patches in one of Debian's source packages, applied when it was unpacked. Source: dpkg-source(1), "3.0"."""
     lines = (line.split("#")[0].split() for line in _text(folder / "debian/patches/series").splitlines())
     return tuple(folder / "debian/patches" / words[0] for words in lines if words)
+
+
+def fixes_of(folder: Path) -> tuple[Path, ...]:
+    """Those of `patches_of` that fix a vulnerability, as their name or their text says."""
+    return tuple(patch for patch in patches_of(folder) if _FIX.search(f"{patch.name}\n{_text(patch)}"))
 
 
 def _plain(name: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from recipes.compile.files import sha256, stamp
 from recipes.compile.linker import project_warnings
 from recipes.compile.paths import log_of
 from recipes.compile.plan import Plan
-from recipes.compile.product import Candidate, Product, by_file, candidates, find, named, no_such, programs
+from recipes.compile.product import Candidate, NoProgram, Product, by_file, candidates, find, named, no_such, programs
 from recipes.compile.record import BuildRecord, StepResult
 from recipes.compile.step import Step
 from recipes.compile.systems.buildtools import find as find_tool
@@ -74,12 +74,10 @@ def _choose(
 ) -> Candidate:
     found, name = candidates(product), planned.sample.name
     if not (found or product.target) and planned.runs_build_files:
-        from recipes.compile.failure import about_patches
-
-        maybe = about_patches(planned.sample.folder) or "does it build only a library?"
-        raise BadInput(
+        log = str(log_of(planned.work, "build"))
+        raise NoProgram(
             f"the build of {name} made no program for this platform",
-            f"{maybe}; what it said is in {str(log_of(planned.work, 'build'))!r}",
+            f"does it build only a library? What it said is in {log!r}",
         )
     if not product.target:  # what an earlier call had made by name in addition does not count
         known = {path for path, _, _ in record.programs}

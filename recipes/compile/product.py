@@ -19,6 +19,11 @@ _FROM_OTHERS = ("deps", "third_party", "thirdparty", "3rdparty", "vendor", "exte
 """How the names of folders begin whose programs are not what a project is about: its own, and other projects'."""
 
 _ON_PATH = ("bin", "sbin")
+_USUAL = "usr/bin"
+
+
+class NoProgram(BadInput):
+    """A build that ended well, and made no program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +66,10 @@ class Candidate:
     def lies_at(self, target: str) -> bool:
         return Path(target) in self.paths or target in self.installed
 
-    def place(self, name: str = "") -> str:
-        """Where it is installed, under this name if it has it there; "" where it is not."""
+    def place(self, name: str) -> str:
+        """Where it is installed, under this name if it has it there; else where programs of this name mostly are."""
         named = [path for path in self.installed if os.path.basename(path) == name]
-        return next(iter((*named, *self.installed)), "")
+        return next(iter((*named, *self.installed)), f"/{_USUAL}/{name}")
 
     @property
     def is_on_path(self) -> bool:
@@ -101,7 +106,7 @@ def _named(target: str, found: Sequence[Candidate], name: str) -> Candidate:
 def _own(product: Product, found: Sequence[Candidate], name: str) -> Candidate:
     """The program that the project is about: each rule in turn, until one leaves exactly one."""
     if not found:
-        raise BadInput(f"the build of {name} made no program for this platform", hint="does it build only a library?")
+        raise NoProgram(f"the build of {name} made no program for this platform", hint="does it build only a library?")
     wanted = [each for each in found if not each.is_aside] or list(found)
     for called in dict.fromkeys((*product.names, *declared_names(product.tree))):
         fitting = [each for each in wanted if each.is_called(called)]

@@ -40,6 +40,7 @@ _STRINGS = {
     "iostream": b"basic_string",
     "named-locale": b"locale::locale null not valid",
     "curses": b"Error opening terminal: %s.\n",
+    "setupterm": b"terminals database is inaccessible",
     "tmpfile": b"%.*s/%.*sXXXXXX",
     "/etc/passwd": b"/etc/passwd",
     "/etc/group": b"/etc/group",

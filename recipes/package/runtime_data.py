@@ -20,6 +20,17 @@ from recipes.package.services import PROTOCOLS, SERVICES
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 ZONES = "/usr/share/zoneinfo"
 NSSWITCH = b"passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"
+TERMINFO = "/usr/share/terminfo"
+"""Where every distribution's curses looks, though some keep their own entries elsewhere."""
+
+UTF8_LOCALE = "/usr/lib/locale/C.utf8"
+_TERMINALS = (
+    *("ansi", "dumb", "linux", "screen", "screen-256color", "tmux", "tmux-256color"),
+    *("vt100", "vt220", "xterm", "xterm-256color"),
+)
+"""What a container's terminal is called: by engines, by what people look at it with, and on a console."""
+
+_THIS_MACHINES_TERMINFO = ("/etc/terminfo", "/lib/terminfo", TERMINFO, "/usr/lib/terminfo")
 _NOBODY = 65534
 _NO_LOGIN = "/sbin/nologin"
 
@@ -39,6 +50,8 @@ ANSWERS: dict[str, Need] = {
     "go-temp-files": "tmp",
     "c-temp-files": "tmp",
     "sqlite-temp-files": "tmp",
+    "terminfo": "terminfo",
+    "c-locale": "utf8-locale",
 }
 """The code of a finding → the data that answers it. A finding that is not here has another answer than data."""
 
@@ -53,11 +66,15 @@ class Lists(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Data:
-    """One kind of data. `files` makes it from the image's settings and the root that it goes into."""
+    """One kind of data. `files` makes it from the image's settings and the root that it goes into.
+
+    `would_help` False: this machine has none, or it is not what an image with these settings lacks.
+    """
 
     what: str
     files: Callable[[ImageSettings, Lists], Iterable[FileEntry]]
     env: Environment = ()
+    would_help: Callable[[ImageSettings], bool] = lambda _: True
 
 
 def choose(verdict: Verdict, settings: ImageSettings) -> tuple[RuntimeData, ...]:
@@ -71,7 +88,7 @@ def choose(verdict: Verdict, settings: ImageSettings) -> tuple[RuntimeData, ...]
     found: dict[Need, str] = {"ca-certificates": "the sample adds certificate authorities"} if settings.ca else {}
     for finding in verdict.findings:
         need = ANSWERS.get(finding.code)
-        if need is not None:
+        if need is not None and NEEDS[need].would_help(settings):
             found.setdefault(need, _why(finding))
     if verdict.status is Status.FAILS and not all(finding.code in ANSWERS for finding in verdict.certain):
         return ()
@@ -182,6 +199,40 @@ def _protocols(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
     yield FileEntry("/etc/protocols", lines.encode(), 0o644)
 
 
+def _terminals(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
+    """This machine's entries for the usual terminals. Source: term(5), "Storage Location"."""
+    found = _terminal_entries()
+    if not found:
+        raise errors.ToolMissing("this machine has no terminfo", hint="on Debian the package is ncurses-base")
+    for name, path in found:
+        yield FileEntry(f"{TERMINFO}/{name[0]}/{name}", path, 0o644)
+
+
+def _terminal_entries() -> tuple[tuple[str, Path], ...]:
+    """The first entry that there is of each. They stand in folders that are named for their first letter."""
+    places = ((name, Path(folder, name[0], name)) for name in _TERMINALS for folder in _THIS_MACHINES_TERMINFO)
+    first: dict[str, Path] = {}
+    for name, path in places:
+        if name not in first and path.is_file():
+            first[name] = path
+    return tuple(first.items())
+
+
+def _utf8_locale(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
+    """This machine's C.UTF-8. Source: glibc, NEWS for 2.35: it is a file like other locales, and in no program."""
+    found = sorted(path for path in Path(UTF8_LOCALE).glob("**/*") if path.is_file())
+    if not found:
+        raise errors.ToolMissing("this machine has no locale C.UTF-8", hint="on Debian the package is libc-bin")
+    for path in found:
+        yield FileEntry(str(path), path, 0o644)
+
+
+def _lacks_utf8_locale(settings: ImageSettings) -> bool:
+    """Whether the image names no other locale, and this machine has C.UTF-8."""
+    named = {value for name, value in settings.env if name in ("LC_ALL", "LC_CTYPE", "LANG") and value}
+    return named <= {"C.UTF-8", "C.utf8"} and Path(UTF8_LOCALE).is_dir()
+
+
 def _name_switch(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
     yield FileEntry("/etc/nsswitch.conf", NSSWITCH, 0o644)
 
@@ -195,8 +246,14 @@ NEEDS: dict[Need, Data] = {
     "nsswitch": Data("/etc/nsswitch.conf with files and dns alone", _name_switch),
     "protocols": Data("/etc/protocols: names for IP's protocols", _protocols),
     "services": Data("/etc/services: names for ports", _services),
+    "terminfo": Data(
+        "this machine's terminfo entries for the usual terminals", _terminals, (), lambda _: bool(_terminal_entries())
+    ),
     "time-zones": Data("/usr/share/zoneinfo", _time_zones),
     "tmp": Data("/tmp with mode 1777", _temporary_folder),
     "users": Data("/etc/passwd and /etc/group with the image's user", _users),
+    "utf8-locale": Data(
+        "this machine's locale C.UTF-8, and LANG", _utf8_locale, (("LANG", "C.UTF-8"),), _lacks_utf8_locale
+    ),
 }
 """Everything that can be added, by the name that `needs` takes."""

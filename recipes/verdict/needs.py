@@ -156,8 +156,10 @@ def terminfo(subject: Subject) -> Evidence | None:
         )
     # These report that there is no entry, and many programs go on without one.
     asks = program.imports("setupterm", "tgetent")
-    evidence = f"it calls {asks}" if asks else subject.library_calls("initscr", "newterm")
     message = "terminals database is inaccessible"
+    inside = "setupterm" in program.strings and not program.go
+    evidence = f"it calls {asks}" if asks else f"the string {message!r}" if inside else ""
+    evidence = evidence or subject.library_calls("initscr", "newterm")
     return Evidence(f"{evidence}, and no terminfo in the image", message, sure=False) if evidence else None
 
 

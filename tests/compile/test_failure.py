@@ -81,6 +81,44 @@ def test_a_library_that_nobody_knows(line: str, apt: None) -> None:
     assert "no package of Debian's is called like it" in told(line)
 
 
+@pytest.mark.parametrize(
+    ("why", "before", "package"),
+    [
+        ("/bin/bash: line 10: makeinfo: command not found", "", "makeinfo: texinfo"),
+        ("sh: 1: yacc: not found", "", "yacc: bison"),
+        ("make: bison: No such file or directory", "", "bison: bison"),
+        (
+            "autoreconf: error: autopoint failed with exit status: 2",
+            'Can\'t exec "autopoint": No',
+            "autopoint: autopoint",
+        ),
+        ("configure: error: flex is required to build it", "checking for flex... no", "flex: flex"),
+        ("configure: error: Bison is required", "checking for bison... no\nchecking for x... no", "bison: bison"),
+        ("m/meson.build:2:0: ERROR: Program 'gperf' not found or not executable", "", "gperf: gperf"),
+    ],
+)
+def test_a_tool_that_is_missing(why: str, before: str, package: str, apt: None) -> None:
+    """However a build says that it has called a program which is not there, the package that has it is named."""
+    name, _, package = package.partition(": ")
+    assert advice([*before.splitlines(), why], why, own_libc=True) == (
+        f"{name} is not on this machine: install Debian's {package}"
+    )
+
+
+def test_a_tool_that_went_wrong() -> None:
+    """That some program was missed before is no reason for what the compiler says."""
+    why = "a.c:1:2: error: 'x' undeclared"
+    assert advice(["sh: 1: bison: not found", "checking for flex... no", why], why, own_libc=False) == ""
+
+
+def test_all_libraries_that_are_not_linked(apt: None) -> None:
+    """The linker names each, and so does the advice."""
+    lines = ["/usr/bin/ld: cannot find -lzdoesnot: No such file", "/usr/bin/ld: cannot find -lzneither: No such file"]
+    text = told(*lines)
+    assert "zdoesnot" in text
+    assert "zneither" in text
+
+
 def test_all_headers_that_configure_lists(apt: None) -> None:
     """A `configure` that gives up at the end lists everything that it has not found."""
     lines = ("checking for stdio.h... yes", "- Failed to find zdoesnot.h for x.", "- Failed to find zneither.h for y.")

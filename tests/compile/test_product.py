@@ -205,7 +205,7 @@ def test_the_only_one_that_is_installed(tree: Tree) -> None:
     tree.install("tool", "usr/local/sbin/tool")
     tree.install("helper", "usr/local/libexec/it/helper")
     chosen = tree.find()
-    assert (str(chosen.path), chosen.place()) == ("tool", "/usr/local/sbin/tool")
+    assert (str(chosen.path), chosen.place("tool")) == ("tool", "/usr/local/sbin/tool")
     tree.install("generate", "usr/local/bin/generate")
     assert tree.error()[0] == "it makes 2 programs: generate, tool"
 
@@ -218,6 +218,12 @@ def test_what_is_installed_under_another_name(tree: Tree) -> None:
     for target in ("it-tool", "/usr/bin/it-tool", "tool", "it"):
         assert tree.found(target) == "src/tool"
     assert tree.find("it").place("it") == "/usr/bin/it"
+
+
+def test_the_place_of_what_is_not_installed(tree: Tree) -> None:
+    """It keeps its name, as some programs are what they are called: a multi-call one has no applet `app`."""
+    tree.put("out/box")
+    assert tree.find().place("box") == "/usr/bin/box"
 
 
 def test_what_installing_has_changed(tree: Tree) -> None:

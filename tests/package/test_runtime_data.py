@@ -10,8 +10,9 @@ import certifi
 import pytest
 
 from recipes.errors import BadInput
-from recipes.model import FileEntry, Finding, ImageSettings, Level, Need, RuntimeData, Status, Verdict
-from recipes.package.runtime_data import ANSWERS, CA_BUNDLE, NEEDS, choose, environment, files
+from recipes.model import Environment, FileEntry, Finding, ImageSettings, Level, Need, RuntimeData, Status, Verdict
+from recipes.package.runtime_data import ANSWERS, CA_BUNDLE, NEEDS, UTF8_LOCALE, choose, environment, files
+from tests.need import need
 
 MINE = b"-----BEGIN CERTIFICATE-----\nmine\n-----END CERTIFICATE-----\n"
 
@@ -96,10 +97,41 @@ def test_what_the_sample_brings_along_is_left_alone() -> None:
 
 def test_each_answer_can_be_made() -> None:
     """For an empty root and usual settings each kind of data has a file or folder, at an absolute path."""
-    for need in set(ANSWERS.values()):
-        assert all(path.startswith("/") for path in made(need)), need
-        assert made(need), need
+    need(Path("/lib/terminfo").exists() or Path("/usr/share/terminfo/x").exists(), "ncurses-base")
+    need(Path(UTF8_LOCALE).is_dir(), "the locale C.UTF-8")
+    for answer in set(ANSWERS.values()):
+        assert all(path.startswith("/") for path in made(answer)), answer
+        assert made(answer), answer
     assert set(ANSWERS.values()) == set(NEEDS) == set(get_args(Need))
+
+
+# ── terminals and text ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_terminals() -> None:
+    """What containers' terminals are called is there, each in the folder of its first letter."""
+    need(Path("/lib/terminfo/x/xterm").exists() or Path("/usr/share/terminfo/x/xterm").exists(), "ncurses-base")
+    found = made("terminfo")
+    assert {"/usr/share/terminfo/x/xterm", "/usr/share/terminfo/l/linux", "/usr/share/terminfo/v/vt100"} <= {*found}
+    assert list(chosen(finding("terminfo"))) == ["terminfo"]
+
+
+@pytest.mark.parametrize(
+    ("env", "added"),
+    [
+        ((), True),
+        ((("LANG", "C.UTF-8"),), True),
+        ((("LC_ALL", ""), ("LC_CTYPE", "C.utf8")), True),
+        ((("LC_ALL", "de_DE.UTF-8"),), False),
+        ((("LANG", "C.UTF-8"), ("LC_CTYPE", "ja_JP.UTF-8")), False),
+    ],
+)
+def test_a_utf8_locale(env: Environment, added: bool) -> None:
+    """C.UTF-8 answers what lacks a locale, and not what is told to take another one."""
+    need(Path(UTF8_LOCALE).is_dir(), "the locale C.UTF-8")
+    assert bool(chosen(finding("c-locale"), settings=ImageSettings(env=env))) is added
+    assert f"{UTF8_LOCALE}/LC_CTYPE" in made("utf8-locale")
+    assert environment([RuntimeData("utf8-locale", "")], ImageSettings()) == (("LANG", "C.UTF-8"),)
 
 
 # ── certificates ─────────────────────────────────────────────────────────────────────────────────────────────────────

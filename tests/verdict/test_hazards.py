@@ -542,6 +542,11 @@ def test_setupterm(compilers: Compilers, tmp_path: Path) -> None:
     assert finding.level is Level.POSSIBLE
     assert finding.evidence == "it calls setupterm, and no terminfo in the image"
     assert finding.message in trial.output(env=(("TERM", "xterm"),))
+    static = Trial(tmp_path / "static", compilers.linked_late(programs.C_SETUPTERM, "-static", "-ltinfo"))
+    inside = static.predicted("terminfo")
+    assert inside.level is Level.POSSIBLE
+    assert inside.evidence == "the string 'terminals database is inaccessible', and no terminfo in the image"
+    assert inside.message in static.output(env=(("TERM", "xterm"),))
 
 
 def test_named_locale(compilers: Compilers, tmp_path: Path) -> None:

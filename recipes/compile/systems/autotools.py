@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 from recipes.compile.context import BuildContext
-from recipes.compile.naming import patches_of
+from recipes.compile.naming import fixes_of, patches_of
 from recipes.compile.step import Step
 from recipes.compile.systems import extras, make, project, wrapper
 from recipes.compile.systems.buildtools import require
 from recipes.compile.systems.protocol import PlannedSteps
+from recipes.model import Sample
+from recipes.support.shell import which
 
 _SOURCES = re.compile(rb"^\+\+\+ \S*?(configure\.(ac|in)|Makefile\.am|\.m4)\b", re.MULTILINE)
 
@@ -21,25 +23,27 @@ def steps(context: BuildContext) -> PlannedSteps:
     Raises: ToolMissing, BadInput.
     """
     its_own = [_configure(context), *make.run(context)]
-    if not (context.sample.folder / "configure").exists() or _is_outdated(context.sample.folder):
+    if not (context.sample.folder / "configure").exists() or _is_outdated(context.sample):
         its_own.insert(0, _make_configure(context))
     return project.planned(context, its_own, context.source, make.target(context, options=False))
 
 
 def _make_configure(context: BuildContext) -> Step:
     tool, script = require("autoreconf", context.sample.name), context.source / "configure"
-    argv = (tool, "--force", "--install")
+    # What gettext's autopoint brings, a published project has already. Source: gettext manual, 13.5.
+    brought = which("autopoint") is None and any(context.sample.folder.glob("**/config.rpath"))
+    words = ("AUTOPOINT=true",) if brought else ()
+    argv = (*words, tool, "--force", "--install")
     return project.run(context, "make configure", context.source, *argv, output=script, inputs=(tool,))
 
 
-def _is_outdated(folder: Path) -> bool:
+def _is_outdated(sample: Sample) -> bool:
     """Whether Debian's patches change what `configure` and the Makefiles are made from: they leave those to the build.
 
     Source: dh_autoreconf(1).
     """
-    return _is_made(folder) and any(
-        _SOURCES.search(patch.read_bytes()) for patch in patches_of(folder) if patch.is_file()
-    )
+    patches = (fixes_of if sample.without_patches else patches_of)(sample.folder)
+    return _is_made(sample.folder) and any(_SOURCES.search(path.read_bytes()) for path in patches if path.is_file())
 
 
 def _is_made(folder: Path) -> bool:

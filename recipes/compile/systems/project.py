@@ -22,7 +22,7 @@ from recipes.compile.paths import built_in
 from recipes.compile.product import Product
 from recipes.compile.step import Step, write_step
 from recipes.compile.systems import confined as confine
-from recipes.compile.systems import wrapper
+from recipes.compile.systems import patches, wrapper
 from recipes.compile.systems.protocol import PlannedSteps
 from recipes.errors import BadInput
 from recipes.model import Command, Platform
@@ -75,7 +75,7 @@ def planned(
         target_step=target_step,
         linker_map=work / "app.map",
     )
-    everything = (*_copy(context), *_tools(context), *its_own, pick)
+    everything = (*_copy(context), *_patches(context), *_tools(context), *its_own, pick)
     return PlannedSteps(
         steps=tuple(step._replace(stage=stage) for stage, step in enumerate(everything)),
         unset=_environment(context),
@@ -205,6 +205,12 @@ def _copy(context: BuildContext) -> Iterator[Step]:
     yield Step(title="unpack the copy", command=Command(unpack, work, own), output=work)
 
 
+def _patches(context: BuildContext) -> Iterator[Step]:
+    if context.sample.without_patches:
+        argv = patches.out(context.sample.folder, _SAME_TIME)
+        yield run(context, "take Debian's patches out", context.source, *argv, output=context.source)
+
+
 def _found(folder: Path, built: Path) -> Iterator[Path]:
     """Every file, folder and link, but for what is in folders that an older build left."""
     for parent, folders, files in walk(folder, built):
@@ -242,6 +248,9 @@ def _tools(context: BuildContext) -> Iterator[Step]:
     for prefix in ("", "gcc-"):
         yield write(context, f"tools/{prefix}{wrapper.AR}", wrapper.forward(archivers.archiver))
         yield write(context, f"tools/{prefix}{wrapper.RANLIB}", wrapper.forward(archivers.ranlib))
+    for name in wrapper.DOCUMENTERS:
+        if which(name) is None:
+            yield write(context, f"tools/{name}", wrapper.NO_MANUAL)
     if context.foreign:
         yield write(context, "tools/strip", wrapper.STRIP)
     pkg_config = which("pkg-config")

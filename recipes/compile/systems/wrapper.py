@@ -83,6 +83,20 @@ def alias(script: Path) -> str:
     return f'#!/bin/sh\nexec {shlex.quote(str(script))} "$@"\n'
 
 
+DOCUMENTERS = ("makeinfo", "help2man")
+NO_MANUAL = """\
+#!/bin/sh
+# A manual is no part of a program: the file that is asked for is there, and empty.
+previous=''
+for word; do
+    case $previous in -o | --output) : >"$word" ;; esac
+    case $word in --output=*) : >"${word#*=}" ;; esac
+    previous=$word
+done
+"""
+"""Stands for those of DOCUMENTERS that this machine has not. Projects bring what they make along, and Debian's source
+packages leave it out."""
+
 STRIP = """\
 #!/bin/sh
 # The recipe's linker strips already, and this machine's `strip` may not know the other CPU: at most a copy is wanted.

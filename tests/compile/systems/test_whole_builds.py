@@ -176,7 +176,7 @@ def test_an_installation_that_knows_no_other_place(
     makefile = f"one: main.c\n\t{COMPILE}\ninstall: one\n\tcp one {outside}/one\n"
     binary = make(write(workspace, {"main.c": WORD_C, "Makefile": makefile}), "gcc-static", workspace)
     assert output(binary) == "one\n"
-    assert binary.build.installed is None
+    assert binary.place == "/usr/bin/one"
     assert list(outside.iterdir()) == []
     assert "app: install failed: " in capsys.readouterr().err
 
@@ -231,6 +231,62 @@ def test_a_patched_source_package_of_debian(workspace: Workspace, tools: None) -
     sample = write(workspace, files)
     (sample.folder / "configure").chmod(0o755)
     assert output(make(sample, "gcc-static", workspace)) == "hello\n1.2.3\n"
+
+
+@pytest.mark.slow
+def test_patches_that_count_on_debians_rules(
+    workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A build that fails with Debian's patches is tried without them, and keeps those that fix a vulnerability."""
+    need_tool("patch")
+    package = {
+        "main.c": '#include <stdio.h>\nint main(void) { puts("safe"); return 0; }\n',
+        "Makefile": "app: main.c\n\t$(LIBTOOL) --mode=link $(CC) -o app main.c\n",
+        "debian/patches/series": "build.patch\nfix\n",
+        "debian/patches/build.patch": "--- a/Makefile\n+++ b/Makefile\n@@ -1,2 +1,2 @@\n app: main.c\n"
+        "-\t$(CC) -o app main.c\n+\t$(LIBTOOL) --mode=link $(CC) -o app main.c\n",
+        "debian/patches/fix": "Description: CVE-2026-0001\n--- a/main.c\n+++ b/main.c\n@@ -1,2 +1,2 @@\n"
+        ' #include <stdio.h>\n-int main(void) { puts("open"); return 0; }\n'
+        '+int main(void) { puts("safe"); return 0; }\n',
+    }
+    sample = write(workspace, package)
+    assert output(make(sample, "gcc-static", workspace)) == "safe\n"
+    assert "trying it without Debian's patches" in (said := capsys.readouterr().err)
+    assert "but for the 1 that fix a vulnerability" in said
+    assert make(sample, "gcc-static", workspace).build.cached
+    (sample.folder / "main.c").write_text("#error x\n")
+    with pytest.raises(CommandFailed, match=r"build failed: .*--mode=link"):
+        make(sample, "gcc-static", workspace)
+
+
+@pytest.mark.slow
+def test_manuals_need_no_tool(workspace: Workspace, tools: None) -> None:
+    """A project whose manual is made anew builds where the tools for that are not installed."""
+    manual = "\\input texinfo\n@setfilename app.info\n@settitle app\n@node Top\n@top app\n@bye\n"
+    files = {
+        "main.c": WORD_C,
+        "app.texi": manual,
+        "Makefile": f"all: app app.info app.1\napp: main.c\n\t{COMPILE}\n"
+        "app.info: app.texi\n\tmakeinfo --no-split -o $@ $<\n\ttest -f $@\n"
+        "app.1: app\n\thelp2man --output=$@ --no-discard-stderr --version-string=1 ./app\n\ttest -f $@\n",
+    }
+    assert output(make(write(workspace, files), "gcc-static", workspace)) == "app\n"
+
+
+@pytest.mark.slow
+def test_gettext_that_is_there_already(workspace: Workspace, tools: None) -> None:
+    """Where a `configure` has to be made anew, what autopoint would copy into the project is there already."""
+    for tool in ("autoreconf", "libtoolize"):
+        need_tool(tool)
+    gettext = "AM_GNU_GETTEXT_VERSION([0.19])\nAC_CONFIG_FILES"
+    files = {
+        **projects.AUTOTOOLS,
+        "configure.ac": projects.AUTOTOOLS["configure.ac"].replace("AC_CONFIG_FILES", gettext),
+        "config.rpath": "#!/bin/sh\n",
+        "m4/gettext.m4": "AC_DEFUN([AM_GNU_GETTEXT_VERSION], [])\n",
+    }
+    files["configure.ac"] = files["configure.ac"].replace("AM_INIT", "AC_CONFIG_MACRO_DIRS([m4])\nAM_INIT", 1)
+    assert output(make(write(workspace, files), "gcc-static", workspace)) == "hello\n1.2.3\n"
 
 
 @pytest.mark.slow
