@@ -65,11 +65,12 @@ int main(int argc, char **argv) {
 
 TERMINAL = r"""
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 int main(void) {
     struct winsize size = {0}; char line[100] = "";
-    printf("%s %d\n", ttyname(0), isatty(2)); fflush(stdout);
+    printf("%s %d %s\n", ttyname(0), isatty(2), getenv("TERM")); fflush(stdout);
     fgets(line, sizeof line, stdin); ioctl(0, TIOCGWINSZ, &size);
     printf("%d %d typed %s", size.ws_row, size.ws_col, line); fflush(stdout);
     for (;;) pause(); }"""
@@ -220,7 +221,7 @@ def test_its_own_network_unless_asked(project: Project, engine_name: str) -> Non
 
 
 def test_a_terminal(project: Project, engine_name: str) -> None:
-    """With --tty it has a terminal of its own, as large as the caller's, on which keys and ^C arrive."""
+    """With --tty it has a terminal of its own, called xterm, as large as the caller's, on which keys and ^C arrive."""
     name = image(project, TERMINAL)
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 33, 99, 0, 0))
@@ -235,7 +236,7 @@ def test_a_terminal(project: Project, engine_name: str) -> None:
         start_new_session=True,
     )
     try:
-        shown(master, b"/dev/pts/0 1\r\n")
+        shown(master, b"/dev/pts/0 1 xterm\r\n")
         os.write(master, b"hello\r")
         shown(master, b"33 99 typed hello\r\n")
         if engine_name == "local":

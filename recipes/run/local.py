@@ -54,6 +54,8 @@ _JAIL = Path(__file__).parent / "jail/start.py"
 _GRACE = 10.0
 """Seconds for starting and ending; the jail itself keeps the time of the program."""
 
+_TERMINAL = (("TERM", "xterm"),)
+"""What an engine says of a terminal that it makes, where the image does not. Source: moby, container/container.go."""
 
 Start = Callable[..., shell.Completed]
 """Runs a command, as `shell.run` does with `program`, `environment` and `pass_fds`."""
@@ -183,7 +185,7 @@ class LocalEngine:
                 "terminal": terminal,
             },
             account,
-            (),
+            _TERMINAL if terminal else (),
             settings,
             Limits(seconds=math.inf, memory_bytes=memory),
             attachment.run,

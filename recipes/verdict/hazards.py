@@ -77,7 +77,12 @@ RULES = (
         locales.c_locale,
         "add the locale's folder below /usr/lib/locale, such as Debian's C.utf8 with LANG=C.UTF-8, or link with musl",
     ),
-    Rule("terminfo", _NEEDS, needs.terminfo, "add the terminal's entry, such as /usr/share/terminfo/x/xterm"),
+    Rule(
+        "terminfo",
+        _NEEDS,
+        needs.terminfo,
+        "add the terminal's entry, such as /usr/share/terminfo/x/xterm, which Debian's ncurses-base has",
+    ),
     Rule(
         "musl-thread-stack",
         _NEEDS,
