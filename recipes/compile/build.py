@@ -23,7 +23,7 @@ from recipes.compile.finished import copy, finished, is_there, kept_program
 from recipes.compile.naming import fixes_of, patches_of
 from recipes.compile.paths import built_in, cell, log_of
 from recipes.compile.plan import Plan, plan
-from recipes.compile.product import NoProgram
+from recipes.compile.product import NoProgram, namesake
 from recipes.compile.recipe import RECIPES, Recipe
 from recipes.compile.record import BuildRecord, StepResult
 from recipes.compile.step import Step
@@ -219,14 +219,24 @@ def _make_tree(planned: Plan, workspace: Workspace, echo: bool, lock: int) -> Bu
         try:
             made = _not_made(planned, step) if failed else _make(planned, step, workspace, echo, lock)
         except CommandFailed as error:
-            failed = step.makes_all and bool(planned.sample.target)
-            if not failed and not step.optional:
+            instead = _instead(planned) if step.makes_all else ""
+            if not instead and not step.optional:
                 raise
-            tried = f"trying {planned.sample.target} alone" if failed else "going on without it"
-            note(f"{error.message}; {tried}")
-            made = replace(_not_made(planned, step), failed=failed)
+            failed = bool(instead)
+            note(f"{error.message}; {instead or 'going on without it'}")
+            made = replace(_not_made(planned, step), failed=failed and bool(planned.sample.target))
         record.steps[step.title] = made
     return record
+
+
+def _instead(planned: Plan) -> str:
+    """What is done where a project cannot be made as a whole: a manual may be what fails, behind the program."""
+    product = planned.steps[-1].product
+    assert product is not None
+    if product.target:
+        return f"trying {product.target} alone"
+    program = namesake(product)
+    return f"taking {program}, which was made by then" if program else ""
 
 
 def _completed(planned: Plan, record: BuildRecord, workspace: Workspace) -> BuildRecord:

@@ -108,11 +108,9 @@ def _own(product: Product, found: Sequence[Candidate], name: str) -> Candidate:
     if not found:
         raise NoProgram(f"the build of {name} made no program for this platform", hint="does it build only a library?")
     wanted = [each for each in found if not each.is_aside] or list(found)
-    for called in dict.fromkeys((*product.names, *declared_names(product.tree))):
-        fitting = [each for each in wanted if each.is_called(called)]
-        fitting = [each for each in fitting if each.is_on_path] or fitting
-        if len(fitting) == 1:
-            return fitting[0].under(called)
+    like_it = _namesake(product, wanted)
+    if like_it is not None:
+        return like_it
     on_path = [each for each in wanted if each.is_on_path]
     for left in (wanted, on_path):
         if len(left) == 1:
@@ -122,6 +120,22 @@ def _own(product: Product, found: Sequence[Candidate], name: str) -> Candidate:
         f"{name} makes {len(listed)} programs: {_listed(listed)}",
         hint="choose one with --target: what is built already is not built again",
     )
+
+
+def _namesake(product: Product, found: Sequence[Candidate]) -> Candidate | None:
+    """The only program with the first of the project's names that any has."""
+    for called in dict.fromkeys((*product.names, *declared_names(product.tree))):
+        fitting = [each for each in found if each.is_called(called)]
+        fitting = [each for each in fitting if each.is_on_path] or fitting
+        if len(fitting) == 1:
+            return fitting[0].under(called)
+    return None
+
+
+def namesake(product: Product) -> str:
+    """Where the program lies that is called like the project, as far as it is built; "" while there is none."""
+    found = _namesake(product, [each for each in candidates(product) if not each.is_aside])
+    return str(found.path) if found else ""
 
 
 def no_such(name: str, target: str, known: Sequence[str]) -> BadInput:

@@ -241,10 +241,10 @@ def test_patches_that_count_on_debians_rules(
     need_tool("patch")
     package = {
         "main.c": '#include <stdio.h>\nint main(void) { puts("safe"); return 0; }\n',
-        "Makefile": "app: main.c\n\t$(LIBTOOL) --mode=link $(CC) -o app main.c\n",
+        "Makefile": "app: main.c\n\t$(DEB_TOOLS)/cc -o app main.c\n",
         "debian/patches/series": "build.patch\nfix\n",
         "debian/patches/build.patch": "--- a/Makefile\n+++ b/Makefile\n@@ -1,2 +1,2 @@\n app: main.c\n"
-        "-\t$(CC) -o app main.c\n+\t$(LIBTOOL) --mode=link $(CC) -o app main.c\n",
+        "-\t$(CC) -o app main.c\n+\t$(DEB_TOOLS)/cc -o app main.c\n",
         "debian/patches/fix": "Description: CVE-2026-0001\n--- a/main.c\n+++ b/main.c\n@@ -1,2 +1,2 @@\n"
         ' #include <stdio.h>\n-int main(void) { puts("open"); return 0; }\n'
         '+int main(void) { puts("safe"); return 0; }\n',
@@ -255,8 +255,22 @@ def test_patches_that_count_on_debians_rules(
     assert "but for the 1 that fix a vulnerability" in said
     assert make(sample, "gcc-static", workspace).build.cached
     (sample.folder / "main.c").write_text("#error x\n")
-    with pytest.raises(CommandFailed, match=r"build failed: .*--mode=link"):
+    with pytest.raises(CommandFailed, match=r"build failed: .*/cc"):
         make(sample, "gcc-static", workspace)
+
+
+@pytest.mark.slow
+def test_a_build_that_fails_behind_its_program(
+    workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is called like the project is there when its documentation fails; another program would be a guess."""
+    files = {"main.c": WORD_C, "Makefile": f"all: app\n\tcd doc && $(MAKE)\napp: main.c\n\t{COMPILE}\n"}
+    assert output(make(write(workspace, files), "gcc-static", workspace)) == "app\n"
+    assert "build failed: " in (said := capsys.readouterr().err)
+    assert "; taking app, which was made by then" in said
+    assert make(load("app", workspace), "gcc-static", workspace).build.cached
+    with pytest.raises(CommandFailed, match="build failed"):
+        make(write(workspace, files, "other"), "gcc-static", workspace)
 
 
 @pytest.mark.slow
