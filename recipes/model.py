@@ -222,10 +222,14 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What a project's own `install` has put where: `tree` is a folder that stands for /, `program` the path in it."""
+    """What a project's own `install` has put where: `tree` is a folder that stands for /, `program` the path in it.
+
+    `named` are the paths of the files in it that the program names.
+    """
 
     program: str
     tree: Path
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

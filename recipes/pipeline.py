@@ -295,9 +295,10 @@ def _tell_left_out(program: Program) -> None:
     installed = program.build.installed
     if installed is None or program.sample.image.install:
         return
-    from recipes.package.installed import data_of
+    from recipes.package.installed import data_of, named_data
 
-    data = data_of(installed)
+    named = named_data(installed) if program.sample.image.needs is None else ()
+    data = [entry for entry in data_of(installed) if entry not in named]
     if data:
         folders = ", ".join(sorted({os.path.dirname(entry.path) for entry in data})[:3])
         size = sum(entry.size() for entry in data)
@@ -305,6 +306,20 @@ def _tell_left_out(program: Program) -> None:
             f"note: the project installs {len(data)} more files ({size:,} bytes) that the program may read, such as in "
             f"{folders}: --set install=true takes all along"
         )
+
+
+def _tell_named(program: Program) -> None:
+    """Say which of the files that its project installs an image has because the program names them."""
+    installed, settings = program.build.installed, program.sample.image
+    if installed is None or not installed.named or settings.install or settings.needs is not None:
+        return
+    from recipes.package.installed import named_data
+
+    named = named_data(installed)
+    if named:
+        size = sum(entry.size() for entry in named)
+        what = named[0].path if len(named) == 1 else f"{len(named)} installed files, such as {named[0].path}"
+        console.note(f"added {what} ({size:,} bytes): the program has the path inside")
 
 
 def _lacks_tmp(project: Project, base: BaseImage, more: tuple[Layer, ...]) -> bool:
@@ -324,11 +339,13 @@ def _own_files(project: Project, program: Program, settings: ImageSettings) -> t
     entries = settings.files
     if settings.called:
         entries = (*entries, FileEntry(settings.called, None, 0o777, link=settings.path))
-    if settings.install and program.build.installed:
-        from recipes.package.installed import beside
+    installed = program.build.installed
+    if installed and (settings.install or (installed.named and settings.needs is None)):
+        from recipes.package.installed import beside, named_data
 
         own = {entry.path for entry in (*entries, FileEntry(settings.path, None, 0))}
-        entries = (*entries, *(entry for entry in beside(program.build.installed) if entry.path not in own))
+        more = (beside if settings.install else named_data)(installed)
+        entries = (*entries, *(entry for entry in more if entry.path not in own))
     if settings.healthcheck and settings.healthcheck.http:
         from recipes.compile.build import build
 
@@ -387,6 +404,7 @@ def package_and_run(
     project.store.tag(latest_name(image), image.manifest, platform=image.platform)
     for each in image.additions.runtime_data:
         console.note(f"added {each.need}: {each.reason}")
+    _tell_named(program)
     if not program.build.cached:
         _tell_left_out(program)
     if engine is None:

@@ -294,7 +294,7 @@ def _make(planned: Plan, step: Step, workspace: Workspace, echo: bool, lock: int
             raise wrong or failure.of_project(planned, step, done)
         raise CommandFailed(
             f"{planned.sample.name}: {step.title} failed (exit code {done.exit_code})",
-            "; ".join(filter(None, (failure.about_libraries(planned, message), f"the command was: {step.command}"))),
+            "; ".join(filter(None, (failure.about_sources(planned, message), f"the command was: {step.command}"))),
             message,
         )
     from recipes.compile.linker import linker_warnings, project_warnings
@@ -470,4 +470,4 @@ def _installed(planned: Plan, product: StepResult) -> Installed | None:
     wanted = planned.steps[-1].product
     if not product.installed or wanted is None or wanted.installed is None:
         return None
-    return Installed(product.installed, wanted.installed)
+    return Installed(product.installed, wanted.installed, product.named)

@@ -23,6 +23,9 @@ _BUILDING = re.compile(
 )
 _CALLING = re.compile(r": (command not found|not found|No such file or directory|Permission denied)$")
 _GIVING_UP = re.compile(r"^g?make(\[\d+\])?: \*\*\* ")
+_PREPARING = ("Configure", "config", "Setup", "bootstrap", "bootstrap.sh", "autogen.sh", "buildconf", "configure.sh")
+"""Scripts after which a folder has a Makefile or a `configure`."""
+
 _BEFORE, _AFTER = 25, 8
 """So many lines before and after the telling one are shown. A compiler quotes the source after it; what `configure` and
 `make` say when they give up mostly follows the reason."""
@@ -44,9 +47,12 @@ def of_project(planned: Plan, step: Step, done: Completed) -> CommandFailed:
     )
 
 
-def about_libraries(planned: Plan, message: str) -> str:
-    """What is known of a library of this machine that loose sources are linked with, and that was not found."""
-    return missing.advice(message.splitlines(), "", own_libc=False) if planned.sample.libs else ""
+def about_sources(planned: Plan, message: str) -> str:
+    """What would help loose sources: a library of this machine that they name, or a script that prepares them."""
+    if planned.sample.libs:
+        return missing.advice(message.splitlines(), "", own_libc=False)
+    script = next((name for name in _PREPARING if (planned.sample.folder / name).is_file()), "")
+    return f"these may be no loose sources: run its ./{script}, and then this again" if script else ""
 
 
 def telling(lines: Sequence[str]) -> int:

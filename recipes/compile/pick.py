@@ -11,6 +11,7 @@ from pathlib import Path
 from recipes.compile import record as records
 from recipes.compile.files import sha256, stamp
 from recipes.compile.linker import project_warnings
+from recipes.compile.named import named_files
 from recipes.compile.paths import log_of
 from recipes.compile.plan import Plan
 from recipes.compile.product import Candidate, NoProgram, Product, by_file, candidates, find, named, no_such, programs
@@ -60,6 +61,7 @@ def pick(
         argv=command.argv,
         mapped=mapped,
         installed=chosen.place(os.path.basename(product.target) or chosen.path.name),
+        named=named_files(step.output, product.installed) if product.installed else (),
     )
 
 

@@ -36,6 +36,8 @@ class StepResult:
     """Whether it has left a linker's map of its output."""
     installed: str = ""
     """Where the project itself installs the output."""
+    named: tuple[str, ...] = ()
+    """Which of the files that are installed beside the output it names."""
     failed: bool = False
     """It did not come to its end: only a program that is asked for by name may have been made in spite of that."""
 

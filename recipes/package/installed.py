@@ -31,6 +31,13 @@ def data_of(installed: Installed) -> tuple[FileEntry, ...]:
     return tuple(entry for entry in beside(installed) if entry.source is not None and _is_data(entry))
 
 
+def named_data(installed: Installed) -> tuple[FileEntry, ...]:
+    """Those of `data_of` that the program names: it was built to read them there. Raises: BadInput."""
+    if not installed.named:
+        return ()
+    return tuple(entry for entry in data_of(installed) if entry.path in installed.named)
+
+
 def _entries(tree: Path, program: str) -> Iterator[FileEntry]:
     for parent, folders, files in os.walk(tree):
         folders.sort()

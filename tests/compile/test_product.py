@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from recipes.architecture import architecture
+from recipes.compile.named import named_files
 from recipes.compile.naming import given_names
 from recipes.compile.product import Candidate, Product, find, programs
 from recipes.errors import BadInput
@@ -218,6 +219,20 @@ def test_what_is_installed_under_another_name(tree: Tree) -> None:
     for target in ("it-tool", "/usr/bin/it-tool", "tool", "it"):
         assert tree.found(target) == "src/tool"
     assert tree.find("it").place("it") == "/usr/bin/it"
+
+
+def test_what_a_program_names(tmp_path: Path) -> None:
+    """A file by its path or by that without its ending, and a folder for all in it; not one that others share."""
+    program, root = tmp_path / "program", tmp_path / "root"
+    program.write_bytes(
+        b"\0/usr/share/misc/magic\0x=/usr/share/it/\0/usr/share/misc\0/etc/it.conf.5\0/usr/share/unfinished"
+    )
+    files = ("share/misc/magic.mgc", "share/misc/other", "share/it/deep/data", "share/unfinished", "share/italy/x")
+    for name in files:
+        (root / "usr" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "usr" / name).touch()
+    assert named_files(program, root) == ("/usr/share/it/deep/data", "/usr/share/misc/magic.mgc")
+    assert named_files(program, tmp_path / "nothing") == ()
 
 
 def test_the_place_of_what_is_not_installed(tree: Tree) -> None:

@@ -36,6 +36,7 @@ it: main.c
 install: it
 \tinstall -D it $(DESTDIR)/usr/local/bin/it
 \tinstall -D -m 600 words $(DESTDIR)/usr/local/share/it/words
+\tinstall -D -m 600 more $(DESTDIR)/usr/local/lib/it/more
 \tinstall -D -m 644 it.1 $(DESTDIR)/usr/local/share/man/man1/it.1
 \tln -s words $(DESTDIR)/usr/local/share/it/link
 """
@@ -51,18 +52,21 @@ def tried(project: Project, *changes: str) -> SizeRow:
 
 @pytest.mark.slow
 def test_a_project_that_installs_data(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
-    """The program stands where it is installed; what else is there comes along when asked for, and is told when not."""
+    """The program stands where it is installed, with the data that it names; all comes along when asked for."""
     for tool in ("make", "gcc"):
         need_tool(tool)
-    write(workspace, {"main.c": READER, "Makefile": MAKEFILE, "words": "one two\n", "it.1": "a page"})
+    write(workspace, {"main.c": READER, "Makefile": MAKEFILE, "words": "one two\n", "more": "more", "it.1": "a page"})
     project = Project.at(workspace.root)
-    alone = tried(project)
-    assert alone.image.entrypoint == ("/usr/local/bin/it",)
-    assert "installs 1 more files (8 bytes) that the program may read, such as in /usr/local/share/it" in (
-        capsys.readouterr().err
-    )
+    usual = tried(project)
+    assert usual.image.entrypoint == ("/usr/local/bin/it",)
+    said = capsys.readouterr().err
+    assert "added /usr/local/share/it/words (8 bytes): the program has the path inside" in said
+    assert "installs 1 more files (4 bytes) that the program may read, such as in /usr/local/lib/it" in said
+    assert usual.run is not None
+    need(usual.run.status is not RunStatus.NOT_RUN, "namespaces")
+    assert usual.run.stdout == "/usr/local/bin/it: one two\n"
+    alone = tried(project, "needs=none")
     assert alone.run is not None
-    need(alone.run.status is not RunStatus.NOT_RUN, "namespaces")
     assert "words: No such file or directory" in alone.run.stderr
     whole = tried(project, "install=true")
     assert whole.run is not None

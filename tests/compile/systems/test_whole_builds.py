@@ -259,6 +259,14 @@ def test_patches_that_count_on_debians_rules(
         make(sample, "gcc-static", workspace)
 
 
+def test_a_script_that_has_to_be_run_first(workspace: Workspace, tools: None) -> None:
+    """What looks like loose sources, and has a script that makes their Makefile: the error says to run it."""
+    files = {"main.c": '#include "machine.h"\n', "Configure": "#!/bin/sh\n"}
+    with pytest.raises(CommandFailed, match=r"compile main\.c failed") as caught:
+        make(write(workspace, files), "gcc-static", workspace)
+    assert caught.value.hint.startswith("these may be no loose sources: run its ./Configure, and then this again; ")
+
+
 @pytest.mark.slow
 def test_a_build_that_fails_behind_its_program(
     workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]
