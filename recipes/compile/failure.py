@@ -38,11 +38,12 @@ def of_project(planned: Plan, step: Step, done: Completed) -> CommandFailed:
     why = _whole(lines, at) if lines else f"exit code {done.exit_code}"
     log = keep_log(planned, step, done.stdout + done.stderr)
     advice = missing.advice(lines, why, own_libc=compiler(planned.recipe.toolchain).brings_its_own_libc)
+    packages = missing.build_depends(planned.sample.folder)
     kind = LibraryMissing if advice else CommandFailed
     shown = lines[at if _BUILDING.search(why) else max(0, at - _BEFORE) : at + _AFTER]
     return kind(
         f"{planned.sample.name}: {step.title} failed: {shortened(why, 300)}",
-        "; ".join(filter(None, (advice, f"the whole output is in {str(log)!r}"))),
+        "; ".join(filter(None, (advice, packages, f"the whole output is in {str(log)!r}"))),
         "\n".join(line for line in shown if line == lines[at] or not line.startswith("checking ")),
     )
 

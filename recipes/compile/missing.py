@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from recipes.errors import RecipeError
 from recipes.model import Command
@@ -41,6 +41,12 @@ _PACKAGE_OF_TOOL = {
     "rst2man": "python3-docutils", "yacc": "bison",
 }  # fmt: skip
 """Where the package is not called like the tool."""
+
+_BUILD_DEPENDS = re.compile(r"^Build-Depends:((?:.|\n[ \t#])*)", re.MULTILINE)
+_PACKAGE, _CPUS = re.compile(r"[a-z0-9][a-z0-9+.-]+"), re.compile(r"\[([^\]]+)\]")
+_PACKAGING = ("debhelper", "dh-", "dpkg-dev", "po-debconf", "quilt", "cdbs")
+_NAMED = 6
+"""So many packages are named."""
 
 _TAIL = 40
 """A `configure` that gives up says what it has not found in so many lines, at most."""
@@ -76,6 +82,37 @@ def advice(lines: Sequence[str], why: str, *, own_libc: bool) -> str:
         return _of_debian(found)
     except RecipeError:  # no dpkg or no apt: another system, whose names are not known
         return f"{found[0].what} is missing: install the package that has its header and its static archive"
+
+
+def build_depends(folder: Path) -> str:
+    """One clause about those packages that are not installed and that one of Debian's source packages is built with;
+    "" for none, and for another folder. Source: Debian Policy, 7.1 and 7.7.
+    """
+    try:
+        match = _BUILD_DEPENDS.search((folder / "debian/control").read_text(errors="replace"))
+        here = next(iter(_ask("dpkg", "--print-architecture")), "")
+        installed = {name.partition(":")[0] for name in _ask("dpkg-query", "--show", "--showformat", "${Package}\n")}
+    except (OSError, RecipeError):  # not such a folder, or another system
+        return ""
+    clauses = re.sub(r"^#.*$", "", match[1], flags=re.MULTILINE).split(",") if match else []
+    absent = [name for clause in clauses if (name := _absent(clause, here, installed))]
+    more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
+    return f"not installed of what debian/control builds it with: {', '.join(absent[:_NAMED])}{more}" if absent else ""
+
+
+def _absent(clause: str, here: str, installed: Set[str]) -> str:
+    """The first package of a choice of which none is installed; not what is for tests, manuals or other CPUs alone, and
+    none of the tools that only make a package.
+    """
+    names = []
+    for choice in clause.split("|"):
+        name, for_cpus = _PACKAGE.match(choice.strip()), _CPUS.search(choice)
+        cpus = for_cpus[1].split() if for_cpus else [here]
+        meant = f"!{here}" not in cpus if cpus[0].startswith("!") else here in cpus or "linux-any" in cpus
+        if name and meant and not re.search(r"<\s*!no", choice):
+            names.append(name[0])
+    unknown = names and installed.isdisjoint(names) and not names[0].startswith(_PACKAGING)
+    return names[0] if unknown else ""
 
 
 def _tool(lines: Sequence[str], why: str) -> str:

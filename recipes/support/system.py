@@ -91,7 +91,14 @@ PURPOSES: dict[str, tuple[Need, ...]] = {
     "venv": (Need("venv", (f"python3.{sys.version_info.minor}-venv", "python3-venv"), "this project's environment"),),
     "bases": (_MMDEBSTRAP,),
     "tests": _TESTS,
-    "gallery": (_MMDEBSTRAP, Need("dpkg-source", ("dpkg-dev",), "Debian's source packages"), *_PROJECTS),
+    "gallery": (
+        _MMDEBSTRAP,
+        Need("dpkg-source", ("dpkg-dev",), "Debian's source packages"),
+        Need("autopoint", ("autopoint",), "projects whose translations are prepared anew"),
+        Need("bison", ("bison",), "projects that generate a parser"),
+        Need("flex", ("flex",), "projects that generate a scanner"),
+        *_PROJECTS,
+    ),
     "bench": (*_TESTS, Need("buildah", ("buildah",), "a peer to compare with")),
 }
 

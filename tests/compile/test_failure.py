@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from recipes.compile.failure import telling
-from recipes.compile.missing import advice
+from recipes.compile.missing import advice, build_depends
+from recipes.model import Command
+from recipes.support import shell
 from tests.need import need_tool
 from tests.sharing import made_once, run_folder
 
@@ -103,6 +105,24 @@ def test_a_tool_that_is_missing(why: str, before: str, package: str, apt: None) 
     assert advice([*before.splitlines(), why], why, own_libc=True) == (
         f"{name} is not on this machine: install Debian's {package}"
     )
+
+
+def test_what_debian_builds_it_with(tmp_path: Path) -> None:
+    """Of each choice the first one where none is installed; nothing that is for another CPU, for tests or packaging."""
+    need_tool("dpkg-query")
+    here = shell.check(Command(("dpkg", "--print-architecture"))).stdout.decode().strip()
+    (tmp_path / "debian").mkdir()
+    control = tmp_path / "debian/control"
+    control.write_text(
+        "Source: it\nBuild-Depends: debhelper-zz (>= 9), zz-first | zz-second, zz-other [!zz !"
+        f"{here}],\n"
+        "# zz-comment,\n zz-all [linux-any], zz-cpu [zz-cpu], zz-test <!nocheck>, dpkg | zz-third,zz-last\n"
+        "Build-Conflicts: zz-never\n"
+    )
+    assert build_depends(tmp_path) == "not installed of what debian/control builds it with: zz-first, zz-all, zz-last"
+    control.write_text("Source: it\nBuild-Depends: dpkg\n")
+    assert build_depends(tmp_path) == ""
+    assert build_depends(tmp_path / "debian") == ""
 
 
 def test_a_tool_that_went_wrong() -> None:
