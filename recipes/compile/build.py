@@ -64,7 +64,7 @@ def build(
         plans.append(planned)
     for planned in plans:
         if first is not None:
-            if planned.sample.without_patches and isinstance(first, LibraryMissing):
+            if isinstance(first, LibraryMissing) and planned.sample.build == sample.build:
                 continue
             note(f"{first.message}; trying {_how(planned.sample)}")
         try:
@@ -78,19 +78,29 @@ def build(
 
 
 def _variants(sample: Sample) -> tuple[Sample, ...]:
-    """The sample, the same with each of the other build systems that it has, and then without Debian's patches."""
+    """The sample; with the goal that its Makefile has for this platform, as some make nothing without; with each of the
+    other build systems that it has; and without Debian's patches.
+    """
+    goal = _goal(sample) if sample.build == "make" and not sample.options else ""
     has_own = sample.build not in ("sources", "go")
     patched = has_own and patches_of(sample.folder) and not sample.without_patches and shell.which("patch")
     return (
         sample,
+        *([replace(sample, options=(goal,), alternatives=())] if goal else []),
         *(replace(sample, build=system, alternatives=()) for system in sample.alternatives),
         *([replace(sample, without_patches=True, alternatives=())] if patched else []),
     )
 
 
+def _goal(sample: Sample) -> str:
+    from recipes.compile.systems.make import platform_goal
+
+    return platform_goal(sample.folder)
+
+
 def _how(sample: Sample) -> str:
     if not sample.without_patches:
-        return sample.build
+        return " ".join((sample.build, *sample.options))
     fixes = len(fixes_of(sample.folder))
     kept = f", but for the {fixes} that fix a vulnerability" if fixes else ""
     return f"it without Debian's patches, as some count on what debian/rules does{kept}"

@@ -16,7 +16,7 @@ from recipes.errors import CommandFailed, LibraryMissing, shortened
 from recipes.support.shell import Completed
 from recipes.support.workspace import write_atomically
 
-_CONFIGURING = re.compile(r"\bconfigure\S*: error: |^CMake Error|^\S*meson\.build:\d+:\d+: ERROR: |^ERROR: ")
+_CONFIGURING = re.compile(r"\bconfigure\S*: error: (?!in [`'])|^CMake Error|^\S*meson\.build:\d+:\d+: ERROR: |^ERROR: ")
 _BUILDING = re.compile(
     r"fatal error: |\berror: (?!ld returned)|undefined reference to |multiple definition of |cannot find -l"
     r"|attempted static link of dynamic object|No rule to make target"
@@ -52,8 +52,12 @@ def about_sources(planned: Plan, message: str) -> str:
     """What would help loose sources: a library of this machine that they name, or a script that prepares them."""
     if planned.sample.libs:
         return missing.advice(message.splitlines(), "", own_libc=False)
-    script = next((name for name in _PREPARING if (planned.sample.folder / name).is_file()), "")
-    return f"these may be no loose sources: run its ./{script}, and then this again" if script else ""
+    folder = planned.sample.folder
+    script = next((name for name in _PREPARING if (folder / name).is_file()), "")
+    if script:
+        return f"these may be no loose sources: run its ./{script}, and then this again"
+    makefile = next(iter(sorted(path.relative_to(folder) for path in folder.glob("*/Makefile"))), None)
+    return f"these may be no loose sources: try --build make --option=--file={makefile}" if makefile else ""
 
 
 def telling(lines: Sequence[str]) -> int:

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-_PATH = re.compile(rb"(/[\x21-\x7e]{2,255}?)/?\0")
+_PATH = re.compile(rb"(/[\x21-\x7e]{2,255})\0")
+"""One, or a list of some with colons between."""
+
 _SHARED = frozenset(("", "etc", "lib", "lib64", "libexec", "local", "misc", "opt", "share", "usr", "var"))
 """Folders that programs share: one that names them means something in them."""
 
@@ -21,7 +23,7 @@ def named_files(program: Path, tree: Path) -> tuple[str, ...]:
     if not program.stat().st_size or not tree.is_dir():
         return ()
     with open(program, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        held = {os.fsdecode(path) for path in _PATH.findall(data)}
+        held = {path.rstrip("/") for text in _PATH.findall(data) for path in os.fsdecode(text).split(":")}
     return tuple(path for path in sorted(_files(tree)) if not held.isdisjoint(_names_of(PurePosixPath(path))))
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 _VERSION = re.compile(r"[-_ ]v?\d[^-_ ]*$|(?<=\D)[\d.]+$")
 """A version behind a separator, or digits that end the name."""
 
+_SUFFIX = re.compile(r"(?<=\w)[-_]?(?:utils|tools|dfsg)$", re.IGNORECASE)
+"""What a project that comes with more programs than the one, or a package of it, is called beside that."""
+
 _FIX = re.compile(r"\bCVE-\d{4}-\d", re.IGNORECASE)
 _SOURCE = re.compile(r"^Source:[ \t]*(\S+)", re.MULTILINE)
 _CONFIGURE = re.compile(r"^PACKAGE_(?:TARNAME|NAME)='([^']+)'", re.MULTILINE)
@@ -47,11 +50,13 @@ def fixes_of(folder: Path) -> tuple[Path, ...]:
 
 
 def _plain(name: str) -> Iterator[str]:
-    """`lua5.4-5.4.4` is also `lua5.4` and `lua`."""
+    """`lua5.4-5.4.4` is also `lua5.4` and `lua`, and `findutils` is about `find`."""
     while name:
         yield name
         yield name.lower()
         shorter = _VERSION.sub("", name)
+        if shorter == name:
+            shorter = _SUFFIX.sub("", name)
         if shorter == name:
             return
         name = shorter

@@ -282,9 +282,13 @@ def _sample(
 
 
 def _nothing_here(folder: Path, name: str) -> BadInput:
+    marks = [mark for each in _MARKS.values() for mark in each]
+    below = sorted({path.parent.name for mark in marks for path in folder.glob(f"*/{mark}")})
     return BadInput(
         f"sample {name!r} has no sources",
-        hint=f"put a .cpp or .go file into {str(folder)!r}, or name some in its {SETTINGS}",
+        hint=f"there are build files in {', '.join(below)}: name such a folder itself"
+        if below
+        else f"put a .cpp or .go file into {str(folder)!r}, or name some in its {SETTINGS}",
     )
 
 

@@ -31,6 +31,10 @@ def apt(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatc
     ("output", "why"),
     [
         ("checking for x... no\nconfigure: error: libx is required\n  more\n", "configure: error: libx is required"),
+        (
+            "checking x... configure: error: in `/x':\nconfigure: error: not as root\nSee `config.log'",
+            "configure: error: not as root",
+        ),
         ("-- ok\nCMake Error at CMakeLists.txt:3 (find_package):\n  Could not\n\n", "CMake Error at CMakeLists.txt:3"),
         ("Build targets: 3\nmeson.build:4:0: ERROR: Dependency 'x' not found\n", "meson.build:4:0: ERROR: Dependency"),
         ("cc a.c\na.c:1:10: fatal error: x.h: No such file\ncc b.c\nmake: *** [a.o] Error 1\n", "a.c:1:10: fatal"),

@@ -166,9 +166,11 @@ def test_the_names_of_one_program(tree: Tree) -> None:
     assert tree.found(names=("server",)) == "src/server"
 
 
-@pytest.mark.parametrize("name", ["lua5.4-5.4.4", "lua-5.4.6", "lua", "LUA_5.4"])
+@pytest.mark.parametrize(
+    "name", ["lua5.4-5.4.4", "lua-5.4.6", "lua", "LUA_5.4", "luautils-5", "lua-tools", "lua-dfsg-5"]
+)
 def test_the_one_that_is_called_like_the_project(tree: Tree, tmp_path: Path, name: str) -> None:
-    """With or without a version in the name of the folder."""
+    """With or without a version in the name of the folder, or a word for what comes with it."""
     tree.put("src/lua", "src/luac", "x/y")
     assert tree.found(names=given_names(tmp_path / name)) == "src/lua"
 
@@ -225,7 +227,7 @@ def test_what_a_program_names(tmp_path: Path) -> None:
     """A file by its path or by that without its ending, and a folder for all in it; not one that others share."""
     program, root = tmp_path / "program", tmp_path / "root"
     program.write_bytes(
-        b"\0/usr/share/misc/magic\0x=/usr/share/it/\0/usr/share/misc\0/etc/it.conf.5\0/usr/share/unfinished"
+        b"\0/etc/magic:/usr/share/misc/magic\0x=/usr/share/it/\0/usr/share/misc\0/etc/it.conf.5\0/usr/share/unfinished"
     )
     files = ("share/misc/magic.mgc", "share/misc/other", "share/it/deep/data", "share/unfinished", "share/italy/x")
     for name in files:

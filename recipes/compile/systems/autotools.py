@@ -60,7 +60,16 @@ def _configure(context: BuildContext) -> Step:
     argv: tuple[str, ...]
     if _is_autoconf(context):
         host = [f"--host={compiler.triple(context.platform)}"] if context.foreign else []
-        argv = ("./configure", "--disable-shared", "--enable-static", *extras.of_configure(folder), *host, *variables)
+        # gnulib asks root not to try what root may do; it is tried in a folder of ours. Source: gnulib, m4/mknod.m4.
+        argv = (
+            "FORCE_UNSAFE_CONFIGURE=1",
+            "./configure",
+            "--disable-shared",
+            "--enable-static",
+            *extras.of_configure(folder),
+            *host,
+            *variables,
+        )
         argv = (*argv, *context.sample.options)
     else:  # a script of the project's own: only the environment is sure to be understood
         argv = (*variables, "./configure", *context.sample.options)

@@ -6,6 +6,7 @@ Source: GNU make manual, "Overriding Variables". CFLAGS is not overridden: a pro
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from recipes.compile.context import BuildContext
 from recipes.compile.step import Step
@@ -17,6 +18,18 @@ _INSTALL = """\
 "$@" DESTDIR="$DESTDIR" install ||
 "$@" DESTDIR= PREFIX="$DESTDIR/usr/local" prefix="$DESTDIR/usr/local" install"""
 """A Makefile that does not know DESTDIR mostly has a prefix. Source: GNU Coding Standards, 7.2.4 and 7.2.5."""
+
+
+_PLATFORMS = ("linux", "generic", "unix", "posix")
+"""What a Makefile that asks for a platform calls ours, the best first."""
+
+
+def platform_goal(folder: Path) -> str:
+    """The goal that stands for this platform in the folder's Makefile; "" where there is none."""
+    path = next((path for name in ("GNUmakefile", "makefile", "Makefile") if (path := folder / name).is_file()), None)
+    rules = re.findall(r"^([\w .-]+):(?!=)", path.read_text(errors="replace"), re.MULTILINE) if path else []
+    goals = {goal for rule in rules for goal in rule.split()}
+    return next((name for name in _PLATFORMS if name in goals), "")
 
 
 def steps(context: BuildContext) -> PlannedSteps:

@@ -259,6 +259,30 @@ def test_patches_that_count_on_debians_rules(
         make(sample, "gcc-static", workspace)
 
 
+@pytest.mark.slow
+def test_a_makefile_that_asks_for_a_platform(
+    workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that only says which platforms it knows is told ours, whether that is an error for it or not."""
+    rules = f"linux macosx: app\napp: main.c\n\t{COMPILE}\n"
+    for name, ending in (("app", ""), ("strict", "; exit 1")):
+        files = {"main.c": WORD_C, "Makefile": f"none:\n\t@echo name a platform{ending}\n{rules}"}
+        assert output(make(write(workspace, files, name), "gcc-static", workspace)) == "app\n"
+        assert "; trying make linux" in capsys.readouterr().err
+        assert make(load(name, workspace), "gcc-static", workspace).build.cached
+
+
+def test_a_makefile_further_down(workspace: Workspace, tools: None) -> None:
+    """What looks like loose sources, with a Makefile in a folder for the platform: the error names it."""
+    files = {"main.c": '#include "made.h"\n', "unix/Makefile": "all:\n"}
+    with pytest.raises(CommandFailed, match=r"compile main\.c failed") as caught:
+        make(write(workspace, files), "gcc-static", workspace)
+    assert "try --build make --option=--file=unix/Makefile" in caught.value.hint
+    with pytest.raises(BadInput, match="'other' has no sources") as nothing:
+        write(workspace, {"inner/Makefile": "all:\n"}, "other")
+    assert nothing.value.hint == "there are build files in inner: name such a folder itself"
+
+
 def test_a_script_that_has_to_be_run_first(workspace: Workspace, tools: None) -> None:
     """What looks like loose sources, and has a script that makes their Makefile: the error says to run it."""
     files = {"main.c": '#include "machine.h"\n', "Configure": "#!/bin/sh\n"}
@@ -293,6 +317,17 @@ def test_manuals_need_no_tool(workspace: Workspace, tools: None) -> None:
         "app.1: app\n\thelp2man --output=$@ --no-discard-stderr --version-string=1 ./app\n\ttest -f $@\n",
     }
     assert output(make(write(workspace, files), "gcc-static", workspace)) == "app\n"
+
+
+@pytest.mark.slow
+def test_a_configure_that_refuses_root(workspace: Workspace, tools: None) -> None:
+    """gnulib's tests do, and are told that they may: what they make is in a folder of ours."""
+    script = "#!/bin/sh\n# Autoconf\n[ $FORCE_UNSAFE_CONFIGURE ] || { echo configure: error: root; exit 1; }\n"
+    script += 'printf "app: main.c\\n\\tcc -o app main.c\\n" > Makefile\n'
+    files = {"main.c": projects.CMAKE_C["main.c"], "configure": script}
+    (workspace.samples / "app").mkdir(parents=True)
+    (workspace.samples / "app/configure").touch(0o755)
+    assert output(make(write(workspace, files), "gcc-static", workspace)) == "only C\n"
 
 
 @pytest.mark.slow
