@@ -78,24 +78,24 @@ def build(
 
 
 def _variants(sample: Sample) -> tuple[Sample, ...]:
-    """The sample; with the goal that its Makefile has for this platform, as some make nothing without; with each of the
-    other build systems that it has; and without Debian's patches.
+    """The sample; with its Makefile or goal for this platform, as some make nothing without; with each other build
+    system that it has; and without Debian's patches.
     """
-    goal = _goal(sample) if sample.build == "make" and not sample.options else ""
+    words = _for_platform(sample) if sample.build in ("make", "sources") and not sample.options else ()
     has_own = sample.build not in ("sources", "go")
     patched = has_own and patches_of(sample.folder) and not sample.without_patches and shell.which("patch")
     return (
         sample,
-        *([replace(sample, options=(goal,), alternatives=())] if goal else []),
+        *([replace(sample, build="make", options=words, alternatives=())] if words else []),
         *(replace(sample, build=system, alternatives=()) for system in sample.alternatives),
         *([replace(sample, without_patches=True, alternatives=())] if patched else []),
     )
 
 
-def _goal(sample: Sample) -> str:
-    from recipes.compile.systems.make import platform_goal
+def _for_platform(sample: Sample) -> tuple[str, ...]:
+    from recipes.compile.systems.make import for_platform
 
-    return platform_goal(sample.folder)
+    return for_platform(sample.folder)
 
 
 def _how(sample: Sample) -> str:

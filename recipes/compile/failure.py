@@ -54,10 +54,7 @@ def about_sources(planned: Plan, message: str) -> str:
         return missing.advice(message.splitlines(), "", own_libc=False)
     folder = planned.sample.folder
     script = next((name for name in _PREPARING if (folder / name).is_file()), "")
-    if script:
-        return f"these may be no loose sources: run its ./{script}, and then this again"
-    makefile = next(iter(sorted(path.relative_to(folder) for path in folder.glob("*/Makefile"))), None)
-    return f"these may be no loose sources: try --build make --option=--file={makefile}" if makefile else ""
+    return f"these may be no loose sources: run its ./{script}, and then this again" if script else ""
 
 
 def telling(lines: Sequence[str]) -> int:

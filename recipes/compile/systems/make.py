@@ -20,16 +20,20 @@ _INSTALL = """\
 """A Makefile that does not know DESTDIR mostly has a prefix. Source: GNU Coding Standards, 7.2.4 and 7.2.5."""
 
 
-_PLATFORMS = ("linux", "generic", "unix", "posix")
-"""What a Makefile that asks for a platform calls ours, the best first."""
+_PLATFORMS = ("generic", "linux", "unix", "posix")
+"""What a project that asks for a platform calls ours, first what asks for least."""
 
 
-def platform_goal(folder: Path) -> str:
-    """The goal that stands for this platform in the folder's Makefile; "" where there is none."""
-    path = next((path for name in ("GNUmakefile", "makefile", "Makefile") if (path := folder / name).is_file()), None)
-    rules = re.findall(r"^([\w .-]+):(?!=)", path.read_text(errors="replace"), re.MULTILINE) if path else []
+def for_platform(folder: Path) -> tuple[str, ...]:
+    """The words that make the program for this platform, where a project has several Makefiles or goals for that."""
+    own = next((name for name in ("GNUmakefile", "makefile", "Makefile") if (folder / name).is_file()), "")
+    name = own or next((path for each in _PLATFORMS if (folder / (path := f"{each}/Makefile")).is_file()), "")
+    if not name:
+        return ()
+    rules = re.findall(r"^([\w .-]+):(?!=)", (folder / name).read_text(errors="replace"), re.MULTILINE)
     goals = {goal for rule in rules for goal in rule.split()}
-    return next((name for name in _PLATFORMS if name in goals), "")
+    goal = next((each for each in _PLATFORMS if each in goals), "")
+    return tuple(filter(None, ("" if own else f"--file={name}", goal)))
 
 
 def steps(context: BuildContext) -> PlannedSteps:

@@ -272,15 +272,16 @@ def test_a_makefile_that_asks_for_a_platform(
         assert make(load(name, workspace), "gcc-static", workspace).build.cached
 
 
-def test_a_makefile_further_down(workspace: Workspace, tools: None) -> None:
-    """What looks like loose sources, with a Makefile in a folder for the platform: the error names it."""
-    files = {"main.c": '#include "made.h"\n', "unix/Makefile": "all:\n"}
-    with pytest.raises(CommandFailed, match=r"compile main\.c failed") as caught:
-        make(write(workspace, files), "gcc-static", workspace)
-    assert "try --build make --option=--file=unix/Makefile" in caught.value.hint
-    with pytest.raises(BadInput, match="'other' has no sources") as nothing:
+@pytest.mark.slow
+def test_a_makefile_further_down(workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """What looks like loose sources, and has a Makefile in a folder for the platform."""
+    rules = "other: main.c\n\tfalse\ngeneric: main.c\n\t$(CC) -DWORD='\"unix\"' -o app main.c\n"
+    sample = write(workspace, {"main.c": WORD_C, "unix/Makefile": rules, "atari/Makefile": "all:\n"})
+    assert output(make(sample, "gcc-static", workspace)) == "unix\n"
+    assert "; trying make --file=unix/Makefile generic" in capsys.readouterr().err
+    with pytest.raises(BadInput, match="'other' has no sources") as caught:
         write(workspace, {"inner/Makefile": "all:\n"}, "other")
-    assert nothing.value.hint == "there are build files in inner: name such a folder itself"
+    assert caught.value.hint == "there are build files in inner: name such a folder itself"
 
 
 def test_a_script_that_has_to_be_run_first(workspace: Workspace, tools: None) -> None:
