@@ -19,6 +19,7 @@ _FROM_OTHERS = ("deps", "third_party", "thirdparty", "3rdparty", "vendor", "exte
 """How the names of folders begin whose programs are not what a project is about: its own, and other projects'."""
 
 _ON_PATH = ("bin", "sbin")
+_SERVERS = ("{}-server", "{}d")
 _USUAL = "usr/bin"
 
 
@@ -123,8 +124,9 @@ def _own(product: Product, found: Sequence[Candidate], name: str) -> Candidate:
 
 
 def _namesake(product: Product, found: Sequence[Candidate]) -> Candidate | None:
-    """The only program with the first of the project's names that any has."""
-    for called in dict.fromkeys((*product.names, *declared_names(product.tree))):
+    """The only program with the first of the project's names that any has; else the server of that name."""
+    names = (*product.names, *declared_names(product.tree))
+    for called in dict.fromkeys((*names, *(form.format(name) for name in names for form in _SERVERS))):
         fitting = [each for each in found if each.is_called(called)]
         fitting = [each for each in fitting if each.is_on_path] or fitting
         if len(fitting) == 1:

@@ -175,6 +175,15 @@ def test_the_one_that_is_called_like_the_project(tree: Tree, tmp_path: Path, nam
     assert tree.found(names=given_names(tmp_path / name)) == "src/lua"
 
 
+@pytest.mark.parametrize("server", ["src/it-server", "src/itd"])
+def test_the_server_of_a_project(tree: Tree, tmp_path: Path, server: str) -> None:
+    """Where none is called like the project, its server is meant, and not a client or a helper."""
+    tree.put("src/it-cli", server, "src/it-check")
+    assert tree.found(names=given_names(tmp_path / "it-7.0")) == server
+    tree.put("src/it")
+    assert tree.found(names=given_names(tmp_path / "it-7.0")) == "src/it"
+
+
 def test_the_names_that_are_written_down(tree: Tree, tmp_path: Path) -> None:
     """What Debian calls the source package; what the project is configured as, by each of three build systems."""
     folder = tmp_path / "somewhere"
