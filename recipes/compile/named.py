@@ -11,7 +11,12 @@ from pathlib import Path, PurePosixPath
 _PATH = re.compile(rb"(/[\x21-\x7e]{2,255})\0")
 """One, or a list of some with colons between."""
 
-_SHARED = frozenset(("", "etc", "lib", "lib64", "libexec", "local", "misc", "opt", "share", "usr", "var"))
+_SHARED = frozenset(
+    {
+        *("", "usr", "local", "opt", "etc", "var", "bin", "sbin", "lib", "lib64", "libexec"),
+        *("share", "misc", "locale", "man", "include"),
+    }
+)
 """Folders that programs share: one that names them means something in them."""
 
 
