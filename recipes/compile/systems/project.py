@@ -103,7 +103,9 @@ def run(
     folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
     path = os.pathsep.join(dict.fromkeys((str(context.tools), *folders)))
     quiet = ("PKG_CONFIG_LIBDIR=", "PKG_CONFIG_PATH=") if context.compiler.brings_its_own_libc else ()
-    settings = (f"PATH={path}", "LC_ALL=C", "=".join(source_date()), *quiet)
+    # A repository around this project is not that of what is built: its commit would get into the program.
+    apart = f"GIT_CEILING_DIRECTORIES={context.work}"
+    settings = (f"PATH={path}", "LC_ALL=C", "=".join(source_date()), apart, *quiet)
     return Step(
         title=title,
         command=Command((*_environment(context), *settings, *argv), cwd),

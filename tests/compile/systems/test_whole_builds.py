@@ -321,6 +321,16 @@ def test_manuals_need_no_tool(workspace: Workspace, tools: None) -> None:
 
 
 @pytest.mark.slow
+def test_a_repository_around_the_project(workspace: Workspace, tools: None) -> None:
+    """A Makefile that asks git for a commit gets none of the repository that the build folder happens to be in."""
+    git = need_tool("git")
+    shell.check(Command((git, "init", "--quiet"), workspace.root))
+    word = "$(shell git rev-parse --is-inside-work-tree 2>/dev/null || echo none)"
+    files = {"main.c": WORD_C, "Makefile": f"app: main.c\n\t$(CC) -DWORD='\"{word}\"' -o app main.c\n"}
+    assert output(make(write(workspace, files), "gcc-static", workspace)) == "none\n"
+
+
+@pytest.mark.slow
 def test_a_configure_that_refuses_root(workspace: Workspace, tools: None) -> None:
     """gnulib's tests do, and are told that they may: what they make is in a folder of ours."""
     script = "#!/bin/sh\n# Autoconf\n[ $FORCE_UNSAFE_CONFIGURE ] || { echo configure: error: root; exit 1; }\n"
