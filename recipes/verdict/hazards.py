@@ -90,7 +90,12 @@ RULES = (
         "link with -Wl,-z,stack-size=8388608, or ask for a stack size when the thread is made",
     ),
     Rule("pid1-signals", _NEEDS, needs.pid1_signals, "install a handler for SIGTERM, or run the container with --init"),
-    Rule("static-dlopen", _POSSIBLE, doubts.static_dlopen, "link the code in, or use a base with the same glibc"),
+    Rule(
+        "static-dlopen",
+        _POSSIBLE,
+        doubts.static_dlopen,
+        "link the code in, or, for plugins, `invoke bundle` with --dlopen FOLDER",
+    ),
     Rule("static-iconv", _POSSIBLE, doubts.static_iconv, "link with musl, or add glibc's gconv folder"),
     Rule("iconv-modules", _POSSIBLE, locales.iconv_modules, "keep to UTF-8, or add glibc's gconv folder"),
     Rule("go-protocols", _POSSIBLE, goneeds.protocols, "use the protocol's number, or add /etc/protocols"),

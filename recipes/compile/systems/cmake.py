@@ -45,7 +45,7 @@ def steps(context: BuildContext) -> PlannedSteps:
         "BUILD_SHARED_LIBS": "OFF",
         "BUILD_TESTING": "OFF",
     }
-    settings |= extras.of_cmake(context.sample.folder, static=context.recipe.static)
+    settings |= dict.fromkeys(extras.of_cmake(context.sample.folder), "OFF")
     words = [f"-D{name}={value}" for name, value in settings.items()]
     configure = (cmake, "-G", "Ninja", "-S", ".", "-B", str(context.build), *words, *context.sample.options)
     build, target_step = project.ninja(context, ninja)

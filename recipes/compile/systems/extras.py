@@ -1,8 +1,7 @@
-"""The switches that a project's build system has for tests, documentation and examples, and for a static program.
+"""A project's tests, documentation and examples: the switches that its build system has for them.
 
-The former are no part of the program, and need tools and libraries of their own: they are turned off. The latter makes
-a project link in what it would load otherwise. Each system declares its switches in files, so only those are set that
-are there; the sample's own options come later and win.
+They are no part of the program, and need tools and libraries of their own. Each system declares its switches in files,
+so only those are turned off that are there; the sample's own options come later and win.
 """
 
 from __future__ import annotations
@@ -15,10 +14,6 @@ _WORDS = "tests?|testing|unit[-_]?tests?|docs?|documentation|man|manpages|man[-_
 _EXTRA = re.compile(rf"(?:[\w-]*[-_])?(?:{_WORDS}|benchmarks?)", re.IGNORECASE)
 _NEGATED = re.compile(r"(?:^|[-_])(?:no|not|without|disable[sd]?|skip)(?:[-_]|$)", re.IGNORECASE)
 
-_STATIC = re.compile(
-    r"(?:\w+_)?(?:(?:build|link|enable)_static|static_(?:build|link|binary|program|exe|executable)s?)", re.IGNORECASE
-)
-
 _CMAKE = re.compile(r"^\s*(?:option|cmake_dependent_option)\s*\(\s*(\w+)\s", re.IGNORECASE | re.MULTILINE)
 _CMAKE_SET = re.compile(r"^\s*set\s*\(\s*(\w+)\s+[^()]*?\bCACHE\s+BOOL\b", re.IGNORECASE | re.MULTILINE)
 _MESON = re.compile(r"option\s*\(\s*'([\w.-]+)'\s*,((?:[^()']|'[^']*')*)\)")
@@ -28,17 +23,17 @@ _AGAINST = {"enable": "disable", "disable": "disable", "with": "without", "witho
 _OFF = ("disabled", "false", "no", "none", "off")
 
 
-def of_cmake(folder: Path, *, static: bool) -> dict[str, str]:
-    """Its options and their values. Source: cmake-commands(7), option; CMakeDependentOption in cmake-modules(7)."""
-    places = ("CMakeLists.txt", "*/CMakeLists.txt", "cmake/**/*.cmake")
-    text = "".join(_text(path) for place in places for path in sorted(folder.glob(place)))
-    names = dict.fromkeys((*_CMAKE.findall(text), *_CMAKE_SET.findall(text)))
-    off = {name: "OFF" for name in names if _is_extra(name) and name != "BUILD_TESTING"}
-    return off | {name: "ON" for name in names if static and _STATIC.fullmatch(name)}
+def of_cmake(folder: Path) -> tuple[str, ...]:
+    """The names of its options. Source: cmake-commands(7), option; CMakeDependentOption in cmake-modules(7)."""
+    names: dict[str, None] = {}
+    for path in (folder / "CMakeLists.txt", *sorted(folder.glob("cmake/**/*.cmake"))):
+        text = _text(path)
+        names.update(dict.fromkeys((*_CMAKE.findall(text), *_CMAKE_SET.findall(text))))
+    return tuple(name for name in names if _is_extra(name) and name != "BUILD_TESTING")
 
 
-def of_meson(folder: Path, *, static: bool) -> Iterator[tuple[str, str]]:
-    """Its options and their values. Source: mesonbuild.com, "Build options"."""
+def of_meson(folder: Path) -> Iterator[tuple[str, str]]:
+    """Its options, each with the value that turns it off. Source: mesonbuild.com, "Build options"."""
     text = "".join(_text(folder / name) for name in ("meson.options", "meson_options.txt"))
     for name, rest in _MESON.findall(re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)):
         kind = re.search(r"\btype\s*:\s*'(\w+)'", rest)
@@ -48,8 +43,6 @@ def of_meson(folder: Path, *, static: bool) -> Iterator[tuple[str, str]]:
         value = next((off for off in _OFF if off in offered), "")
         if value and _is_extra(name):
             yield name, value
-        elif static and kind and kind[1] == "boolean" and _STATIC.fullmatch(name.replace("-", "_")):
-            yield name, "true"
 
 
 def of_configure(folder: Path) -> tuple[str, ...]:

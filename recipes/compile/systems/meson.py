@@ -11,14 +11,13 @@ from recipes.compile.systems.protocol import PlannedSteps
 def steps(context: BuildContext) -> PlannedSteps:
     """Raises: ToolMissing, BadInput."""
     meson, ninja = require("meson", context.sample.name), require("ninja", context.sample.name)
-    folder = context.sample.folder
     name = "cross.ini" if context.foreign else "native.ini"
     settings = (
         # `plain` adds no flags: the recipe's are in its compiler.
         "-Dbuildtype=plain",
         "-Ddefault_library=static",
         f"-Dprefer_static={'true' if context.recipe.static else 'false'}",
-        *(f"-D{name}={value}" for name, value in extras.of_meson(folder, static=context.recipe.static)),
+        *(f"-D{name}={value}" for name, value in extras.of_meson(context.sample.folder)),
     )
     file = f"--{'cross' if context.foreign else 'native'}-file={context.work / name}"
     configure = (f"NINJA={ninja}", meson, "setup", file, *settings, *context.sample.options, str(context.build), ".")

@@ -1,4 +1,4 @@
-"""Tests of recipes/compile/systems/extras.py: what projects have switches for."""
+"""Tests of recipes/compile/systems/extras.py: the switches for tests and documentation that projects declare."""
 
 from __future__ import annotations
 
@@ -16,13 +16,7 @@ def test_cmake(tmp_path: Path) -> None:
         'set(APP_BENCHMARKS ON CACHE BOOL "x")\noption(BUILD_TESTING "set anyway" ON)\noption(TESTER "x" ON)\n'
         'option(WITHOUT_TESTS "x" ON)\noption(ENABLE_MANUAL "built into the program" ON)\n# option(OLD_TESTS "x")\n'
     )
-    (tmp_path / "src").mkdir()
-    (tmp_path / "src/CMakeLists.txt").write_text(
-        'option(BUILD_STATIC "x")\noption(APP_LINK_STATIC "x" OFF)\noption(STATIC_ANALYSIS "x" OFF)\n'
-    )
-    off = dict.fromkeys(("APP_BUILD_TESTS", "WITH_DOCS", "EXAMPLES", "APP_BENCHMARKS"), "OFF")
-    assert extras.of_cmake(tmp_path, static=False) == off
-    assert extras.of_cmake(tmp_path, static=True) == {**off, "BUILD_STATIC": "ON", "APP_LINK_STATIC": "ON"}
+    assert extras.of_cmake(tmp_path) == ("APP_BUILD_TESTS", "WITH_DOCS", "EXAMPLES", "APP_BENCHMARKS")
 
 
 def test_meson(tmp_path: Path) -> None:
@@ -32,11 +26,9 @@ def test_meson(tmp_path: Path) -> None:
         "option('docs', type : 'feature', value : 'auto')\n"
         "option('man-pages', type: 'combo', choices: ['auto', 'enabled', 'no'], value: 'auto')\n"
         "option('gtk_doc', type: 'array', choices: ['a', 'b'])\n# option('examples', type: 'boolean')\n"
-        "option('tls', type: 'boolean')\noption('build-static', type: 'boolean')\n"
+        "option('tls', type: 'boolean')\n"
     )
-    off = [("tests", "false"), ("docs", "disabled"), ("man-pages", "no")]
-    assert list(extras.of_meson(tmp_path, static=False)) == off
-    assert list(extras.of_meson(tmp_path, static=True)) == [*off, ("build-static", "true")]
+    assert list(extras.of_meson(tmp_path)) == [("tests", "false"), ("docs", "disabled"), ("man-pages", "no")]
 
 
 @pytest.mark.parametrize("made", [True, False])
@@ -53,6 +45,4 @@ def test_configure(made: bool, tmp_path: Path) -> None:
 
 def test_a_project_without_switches(tmp_path: Path) -> None:
     """Nothing is said to a build system that it has not declared."""
-    assert extras.of_cmake(tmp_path, static=True) == {}
-    assert list(extras.of_meson(tmp_path, static=True)) == []
-    assert extras.of_configure(tmp_path) == ()
+    assert (extras.of_cmake(tmp_path), list(extras.of_meson(tmp_path)), extras.of_configure(tmp_path)) == ((), [], ())
