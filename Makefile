@@ -16,7 +16,7 @@ export SAMPLE TARGET ONLY
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL = help
-.PHONY: help build-static compare-sizes bundle smallest debug push inspect verify walkthrough dockerfile doctor bench lint check test coverage fuzz gallery docs lock clean FORCE
+.PHONY: help build-static compare-sizes bundle smallest debug push inspect verify walkthrough dockerfile doctor bench lint check test coverage fuzz gallery picture docs lock clean FORCE
 
 help:
 	@echo 'make compare-sizes              every sample, recipe and base in one table'
@@ -34,6 +34,7 @@ help:
 	@echo 'make coverage                   what of each room the fast tests run in their own process'
 	@echo 'make bench                      measured ratios against docker build and others'
 	@echo 'make gallery                    other people'"'"'s programs, built and used: docs/gallery.md'
+	@echo 'make picture                    what the README begins with, measured anew: docs/sizes.svg'
 	@echo 'make docs                       these pages and the API as a site: build/site'
 	@echo 'make lock | clean               renew the lock files | remove what was built'
 
@@ -84,10 +85,16 @@ gallery: $(VENV)/.dev
 	@$(PY) -m recipes.support.system ensure gallery
 	@$(PY) -m tests.gallery --output docs/gallery.md $(if $(ONLY),--only "$$ONLY") $(if $(AGAIN),--again) $(ARGS)
 
+# What the README's picture shows is measured here; scratch stands for no base, a bundle for exactly the libraries.
+picture: $(VENV)/.runtime
+	@$(INVOKE) compare-sizes --samples hello --recipes gcc-dynamic,gcc-static-small,zig-static-small \
+	    --bases scratch,bundle,deb-static,deb-cc,deb-slim --engine local --format json --output build/picture.json
+	@$(PY) -m docs.picture build/picture.json docs/sizes.svg
+
 # The pages link to each other as they do here, so they are copied as they lie.
 docs: $(VENV)/.docs
 	@rm -rf build/pages && mkdir -p build/pages/docs
-	@cp *.md LICENSE build/pages && cp -r docs/*.md docs/schema build/pages/docs
+	@cp *.md LICENSE build/pages && cp -r docs/*.md docs/*.svg docs/schema build/pages/docs
 	$(PY) -m mkdocs build --quiet --strict --clean
 	@echo build/site/index.html
 

@@ -21,16 +21,30 @@ from recipes.verdict.hazards import RULES
 from recipes.verdict.startup import LOADER_CODES
 from tests.fixtures_debian import BASES, Assembled, link_or_copy
 from tests.need import need
+from tests.shown import differences
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
 README = ROOT / "README.md"
+WITH_COMMANDS = (README, ROOT / "docs/guide.md")
+"""The pages whose commands are run."""
 
 NOT_RUN = {
     "make test": "these tests are part of it",
-    "invoke walkthrough": "tests/test_walkthrough.py runs it, and looks at what it says",
+    "fromscratch walkthrough": "tests/workflows/test_walkthrough.py runs it, and looks at what it says",
+    "uvx --from . fromscratch smallest /bin/ls": "tests/tasks/test_program.py does, without what is installed here",
 }
-"""Commands of the README that are not run here, and why."""
+"""Commands of these pages that are not run here, and why."""
+
+COMMAND = "command"
+INSTALLED = f"""\
+#!{sys.executable}
+import sys
+sys.path.insert(0, ".")
+from recipes.tasks.program import main
+main()
+"""
+"""What an installation puts on PATH, but for the place of the package: here it is the clone where a command is run."""
 
 
 FROM_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS", "SAMPLE", "TARGET")
@@ -65,16 +79,54 @@ def commands(block: Block) -> list[str]:
     return [re.sub(r"\s+#\s.*$", "", line).strip() for line in lines]
 
 
-def readme_commands() -> list[str]:
-    found = [
-        line for block in blocks(README) if block.language in ("sh", "console", "bash") for line in commands(block)
-    ]
-    return list(dict.fromkeys(found))
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A command of a page, how it promises to end (`# exit code N` behind it), and what is shown of its output."""
+
+    command: str
+    exit_code: int
+    shown: str
+
+
+def examples(block: Block) -> list[Example]:
+    found = []
+    for line in commands(block):
+        promised = re.search(rf"{re.escape(line)}\s+#.*exit code (\d+)", block.text)
+        shown = block.text.partition("\n")[2] if block.language == "console" else ""
+        found.append(Example(line, int(promised[1]) if promised else 0, shown))
+    return found
+
+
+EXAMPLES = {
+    example.command: example
+    for page in WITH_COMMANDS
+    for block in blocks(page)
+    if block.language in ("sh", "console")
+    for example in examples(block)
+}
 
 
 def test_the_readme_has_commands() -> None:
-    """The two commands that the project stands for are in the README, and each that is left out below is one of its."""
-    assert {"make compare-sizes", *NOT_RUN} <= set(readme_commands())
+    """The two commands that the project stands for are in the README, and each that is left out below is on a page."""
+    assert {"make compare-sizes", *NOT_RUN} <= set(EXAMPLES)
+    assert sum(bool(example.shown) for example in EXAMPLES.values()) >= 5
+
+
+@pytest.mark.parametrize(
+    ("shown", "output", "same"),
+    [
+        ("image  1.36 MB\n", "image   1.40 MB\n", True),
+        ("image  1.36 MB\n", "image  13.6 MB\n", False),
+        ("image  1.36 MB\n", "image  1.36 kB\n", False),
+        ("run  (0.004 s)\n…\n", "run  (0.9 s)\n  ls\n", True),
+        ("digest  sha256:1f\nruns\n", "digest  sha256:2e\nfails\n", False),
+        ("recipe  gcc (g++ 12.2.0)\n", "recipe  gcc (g++ 14.1.0)\n", True),
+        ("a\n", "a\nb\n", False),
+    ],
+)
+def test_outputs_are_compared(shown: str, output: str, same: bool) -> None:
+    """Other sums, times and widths are the same; another word, unit or line, or a number far away, is not."""
+    assert (not differences(shown, output)) is same
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +136,10 @@ def copy(tmp_path_factory: pytest.TempPathFactory, assembled: Assembled) -> Path
     mine = shutil.ignore_patterns("build", ".venv", ".git", "__pycache__", ".*_cache", ".hypothesis")
     shutil.copytree(ROOT, folder, ignore=mine, symlinks=True)
     (folder / ".venv").symlink_to(sys.prefix)
+    installed = folder.parent / COMMAND / "fromscratch"
+    installed.parent.mkdir()
+    installed.write_text(INSTALLED)
+    installed.chmod(0o755)
     # The link must count as set up: make would otherwise clear the environment behind it.
     for stamp in (".runtime", ".dev"):
         need((folder / ".venv" / stamp).exists(), "an environment made by make")
@@ -101,23 +157,30 @@ def copy(tmp_path_factory: pytest.TempPathFactory, assembled: Assembled) -> Path
 
 def paste(command: str, folder: Path) -> Completed:
     """Run the command as from a reader's shell in `folder`, with the environment of the project on PATH."""
-    path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ["PATH"]))
+    path = os.pathsep.join(
+        (str(folder.parent / "fromscratch-command"), str(Path(sys.prefix) / "bin"), os.environ["PATH"])
+    )
     # A clone's modules are compiled by the first command, unless these tests were told to keep nothing of the kind.
     mine = (*FROM_MAKE, "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if name not in mine}
-    return shell.run(Command(("sh", "-c", command), cwd=folder), environment={**kept, "PATH": path}, timeout=1400)
+    environment = {
+        **kept,
+        "PATH": path,
+        "DOCKER_HOST": "unix:///no/such.sock",
+    }  # so that the engine is the one that is shown
+    return shell.run(Command(("sh", "-c", command), cwd=folder), environment=environment, timeout=1400)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("command", [command for command in readme_commands() if command not in NOT_RUN])
-def test_every_command_of_the_readme_runs(command: str, copy: Path) -> None:
-    """Pasted into a shell in a clone, with the environment on PATH, each command ends well.
-
-    A trailing `# exit code N` in the README promises another ending.
-    """
+@pytest.mark.parametrize("command", [command for command in EXAMPLES if command not in NOT_RUN])
+def test_every_command_of_the_pages_runs(command: str, copy: Path) -> None:
+    """Pasted into a shell in a clone, with the environment on PATH, it ends as promised and prints what is shown."""
+    example = EXAMPLES[command]
     done = paste(command, copy)
-    assert done.exit_code == promised(command), done.stderr.decode(errors="replace")[-4000:]
+    assert done.exit_code == example.exit_code, done.stderr.decode(errors="replace")[-4000:]
+    if example.shown:
+        assert differences(example.shown, done.stdout.decode()) == []
 
 
 @pytest.mark.slow
@@ -131,11 +194,6 @@ def test_what_make_was_given_is_for_that_make(copy: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv(name, value)
     done = paste("make doctor", copy)
     assert done.exit_code == 0, done.stderr.decode(errors="replace")
-
-
-def promised(command: str) -> int:
-    match = re.search(rf"{re.escape(command)}\s+#.*exit code (\d+)", README.read_text(encoding="utf-8"))
-    return int(match[1]) if match else 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -196,8 +254,9 @@ def test_every_hazard_is_documented() -> None:
 
 
 def test_every_exit_code_is_documented() -> None:
-    """The README's table of exit codes has those of the error tree."""
+    """The table of exit codes has those of the error tree."""
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.RecipeError)]
     codes = {kind.exit_code for kind in kinds}
-    rows = re.findall(r"^\| *(\d+) *\|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    page = (ROOT / "docs/interface.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| *(\d+) *\|", page, re.MULTILINE)
     assert codes <= {int(row) for row in rows}
