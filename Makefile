@@ -116,7 +116,9 @@ clean:
 # ── set-up ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 # The stamps are inside `.venv` and made last: what was interrupted or is older than its lock file is made afresh.
 
-INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes
+# A terminal sees what is being downloaded, and how far it is.
+QUIET := $(shell [ -t 2 ] || echo --quiet)
+INSTALL = $(PY) -m pip install $(QUIET) --disable-pip-version-check --no-input --require-hashes
 
 # A `.venv` whose interpreter has gone since is none.
 ifeq ($(realpath $(PY)),)
@@ -132,19 +134,21 @@ $(VENV)/.runtime: requirements.lock
 	    echo 'error: no Python 3.11 or newer found' >&2; echo >&2; \
 	    echo 'hint: install one, or say where it is: make PYTHON=/path/to/python3 …' >&2; exit 4; \
 	fi; \
-	echo "setting up $(VENV) with $$("$$python" --version), once; this downloads about 210 MB" >&2; \
-	"$$python" -m recipes.support.system ensure venv && "$$python" -m venv --clear $(VENV)
-	@$(INSTALL) -r requirements.lock
+	echo "setting up $(VENV) with $$("$$python" --version), once: downloads about 210 MB, mostly zig, Go and CMake" >&2; \
+	begun=$$(date +%s); \
+	"$$python" -m recipes.support.system ensure venv && "$$python" -m venv --clear $(VENV) && \
+	$(INSTALL) -r requirements.lock >&2 && \
+	echo "set up in $$(($$(date +%s) - begun)) s; zig builds its C and C++ libraries once, with the first program" >&2
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@rm -f $@
-	@$(INSTALL) -r requirements-dev.lock
+	@$(INSTALL) -r requirements-dev.lock >&2
 	@touch $@
 
 $(VENV)/.browser: requirements-browser.lock $(VENV)/.dev
 	@rm -f $@
-	@$(INSTALL) -r requirements-browser.lock
+	@$(INSTALL) -r requirements-browser.lock >&2
 	@touch $@
 
 # No lock: nothing of this is shipped. What is there already stays at its pin.

@@ -132,6 +132,9 @@ def test_set_up_from_nothing(project: Path) -> None:
     assert done.exit_code == 0, done.stderr.decode()
     assert "well" in done.stdout.decode()
     assert (project / ".venv/.runtime").exists()
+    first, last = done.stderr.decode().splitlines()
+    assert re.fullmatch(r"setting up \.venv with Python 3\S+, once: downloads about \d+ MB, mostly .*", first)
+    assert re.fullmatch(r"set up in \d+ s; zig builds its C and C\+\+ libraries once, with the first program", last)
 
 
 @pytest.mark.slow

@@ -124,7 +124,7 @@ def _not_a_sample(name: str, known: tuple[str, ...]) -> BadInput:
             f"{name!r} is a file, and no folder with sources",
             hint="a built program is for `invoke package`, or `invoke smallest`",
         )
-    if "/" in name and not name.startswith("-"):
+    if "/" in name or not known:
         return BadInput(
             f"no such file or folder: {name!r}", hint="check the path; `invoke samples` lists those with a name"
         )

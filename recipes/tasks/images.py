@@ -169,10 +169,12 @@ def export(
     archive.check_target(to, several=len(wanted) > 1)  # before anything is built
     start = _stored(project, selection, platform)
     if start is not None:
-        archive.export_stored(sample, start, project.store, to)
+        with console.activity(f"writing {to}"):
+            archive.export_stored(sample, start, project.store, to)
     else:
         images, start = make_images(project, wanted, selection)
-        archive.export(images, start, project.store, to)
+        with console.activity(f"writing {to}"):
+            archive.export(images, start, project.store, to)
     show(f"{start.digest}\n")
 
 

@@ -11,6 +11,7 @@ from recipes.support import console
 from recipes.support.printable import shell_word
 from recipes.tasks.common import choose_recipe, load_each, open_project, platform_of, show, split
 from recipes.tasks.ending import ending_well
+from recipes.tasks.place import cache_folder
 from recipes.tasks.task import task
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ def bases(c: Context, update: bool = False, bases: str = "") -> int:
     from recipes.report.table import list_table
 
     project = open_project(c)
+    if update and project.workspace.root == cache_folder().resolve():
+        raise errors.BadInput(
+            "bases.lock belongs to a project, and this folder is in none",
+            hint="a pyproject.toml with the table [tool.fromscratch] makes one",
+        )
     if update:
         return _update_lock(project, split(bases))
     if bases:

@@ -101,7 +101,8 @@ def bundle(
         else:
             how = choose_recipe(project, found, where, recipe) if recipe else bundling.dynamic_recipe(found.language)
             program = pipeline.build_program(project, found, how, where)
-        base = bundling.make(project, program, wanted)
+        with console.activity(f"bundling {found.name}"):
+            base = bundling.make(project, program, wanted)
         row = pipeline.package_and_run(project, program, base, running, run=run)
         rows.append(home.compared(row) if home is not None else row)
         if rows[-1].runs is False and not with_:

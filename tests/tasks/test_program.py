@@ -111,6 +111,26 @@ def test_every_task_is_listed_under_a_heading(tmp_path: Path, words: tuple[str, 
             assert " ".join(str(task.__doc__).split("\n")[0].split()) in " ".join(listed.split())
 
 
+def test_quiet_and_verbose(tmp_path: Path) -> None:
+    """Quiet leaves the result alone; before the task or behind it is the same."""
+    words = ("smallest", "/bin/ls", "--no-run", "--engine=local")
+    usual = fromscratch(tmp_path, *words)
+    assert usual.stderr != b""
+    for quiet in (("-q", *words), (*words, "--quiet")):
+        done = fromscratch(tmp_path, *quiet)
+        assert (done.exit_code, done.stdout, done.stderr) == (usual.exit_code, usual.stdout, b"")
+    add(tmp_path, "hi", HELLO)
+    built = ("build-static", "hi", "--recipe=gcc-static", "--no-run", "--engine=local")
+    assert b"(cd " in fromscratch(tmp_path, *built, "-v").stderr
+
+
+def test_a_lock_belongs_to_a_project(tmp_path: Path) -> None:
+    """Elsewhere it would be written into the cache, where nobody keeps it."""
+    done = fromscratch(tmp_path, "bases", "--update")
+    assert done.exit_code == 2
+    assert "bases.lock belongs to a project, and this folder is in none" in error(done)
+
+
 def test_invoke_has_the_same_tasks(tmp_path: Path) -> None:
     """No more and no fewer than the command has."""
     listed = call(tmp_path, "--list").stdout.decode()
