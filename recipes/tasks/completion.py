@@ -21,11 +21,6 @@ _FIXED = {
     "compression": ("gzip", "zstd", "none"),
     "build": ("cmake", "meson", "autotools", "make", "sources", "go"),
     "network": ("none", "host"),
-    "sort": ("image", "binary", "download", "overhead", "recipe", "base", "linkage"),
-}
-_FORMATS = {
-    "compare-sizes": ("overview", "long", "simple", "github", "html", "csv", "json"),
-    "walkthrough": ("text", "markdown", "html"),
 }
 _SEVERAL = frozenset({"samples", "recipes", "bases", "base", "platform"})
 """Options that take several values with commas between."""
@@ -95,9 +90,21 @@ def _known(name: str, task: str, project: Project) -> Iterable[str]:
         from recipes.architecture import ARCHITECTURES
 
         return (f"linux/{architecture}" for architecture in ARCHITECTURES)
+    if name == "sort":
+        from recipes.report.table import SORT_KEYS
+
+        return SORT_KEYS
     if name == "format":
-        return _FORMATS.get(task, ("text", "json"))
+        return _formats(task)
     return _FIXED.get(name, ())
+
+
+def _formats(task: str) -> Iterable[str]:
+    if task == "compare-sizes":
+        from recipes.report.table import formats
+
+        return formats()
+    return ("text", "markdown", "html") if task == "walkthrough" else ("text", "json")
 
 
 def _samples(project: Project, *, stored: bool) -> Iterable[str]:

@@ -42,6 +42,8 @@ def here(tmp_path: Path) -> Path:
         (["smallest", "hi", "--format", ""], ["json", "text"]),
         (["smallest", "hi", "--format=j"], ["--format=json"]),
         (["walkthrough", "--format", ""], ["html", "markdown", "text"]),
+        (["compare-sizes", "--format", "gith"], ["github"]),
+        (["compare-sizes", "--sort=bi"], ["--sort=binary"]),
         (["build-static", "hi", "--recipe", "gcc-static"], ["gcc-static", "gcc-static-small"]),
         (["build-static", "--base", "bund"], ["bundle"]),
         (["compare-sizes", "--recipes", "gcc-static,zig"], ["gcc-static,zig-static-small"]),

@@ -18,7 +18,6 @@ from recipes.tasks import GROUPS
 from recipes.tasks.place import project_around
 from recipes.tasks.program import Fromscratch
 from tests.cli import HELLO, ROOT, add, call, error, fromscratch
-from tests.need import need_tool
 
 TASKS = "from recipes.tasks import collection\n\nnamespace = collection(__file__)\n"
 
@@ -174,7 +173,9 @@ def test_the_wheel_has_every_file_of_the_package(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_uvx_runs_it_for_a_new_user(tmp_path: Path) -> None:
     """From the folder of the sources, with core dependencies alone: the smallest image of a program of the machine."""
-    uv = need_tool("uv")
+    shell.check(Command((sys.executable, "-m", "venv", str(tmp_path / "tools"))))
+    uv = str(tmp_path / "tools/bin/uv")
+    shell.check(Command((f"{uv[:-2]}pip", "install", "--quiet", "uv")), timeout=300)
     home, here = tmp_path / "home", tmp_path / "here"
     home.mkdir()
     here.mkdir()
