@@ -14,7 +14,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recipes.errors import ToolMissing, Unavailable
+from recipes.errors import ToolMissing, Unavailable, shortened
 from recipes.model import Command, RunOutcome, RunStatus
 from recipes.oci.roots import Roots
 from recipes.oci.store import Store
@@ -47,17 +47,16 @@ class PodmanEngine(DockerEngine):
         folder = tempfile.TemporaryDirectory(prefix="fromscratch-podman-")
         place = Path(folder.name) / "socket"
         try:
-            stop = shell.start(Command(("podman", "system", "service", "--time=0", f"unix://{place}")))
+            service = shell.Started(Command(("podman", "system", "service", "--time=0", f"unix://{place}")))
         except ToolMissing as error:
             folder.cleanup()
             raise Unavailable("podman is not installed", hint="install it, or use --engine local") from error
-        try:
-            _wait_for(place)
-            engine = cls(_client(place), store, roots)
-        except BaseException:
-            stop()
-            raise
-        weakref.finalize(engine, stop)
+        if not _listens(service, place):
+            said = service.stop()
+            folder.cleanup()
+            raise Unavailable(f"podman's service does not start: {shortened(said)}", hint="`podman info` says more")
+        engine = cls(_client(place), store, roots)
+        weakref.finalize(engine, service.stop)
         weakref.finalize(engine, folder.cleanup)
         return engine
 
@@ -97,12 +96,14 @@ def _answers(path: Path) -> bool:
     return True
 
 
-def _wait_for(path: Path) -> None:
+def _listens(service: shell.Started, path: Path) -> bool:
+    """Whether it does before it ends, or its time is over."""
     deadline = time.monotonic() + _STARTING
     while not _answers(path):
-        if time.monotonic() > deadline:
-            raise Unavailable("podman's service does not answer", hint="`podman info` may say why")
+        if service.ended or time.monotonic() > deadline:
+            return False
         time.sleep(0.05)
+    return True
 
 
 def _client(path: Path) -> DockerClient:

@@ -98,26 +98,33 @@ def run(
     return Completed(command, 128 - code if code < 0 else code, stdout, stderr, time.perf_counter() - started, stopped)
 
 
-def start(command: Command) -> Callable[[], None]:
-    """Start what goes on beside us, and says nothing; returns what ends it. Raises: as `run`."""
-    process = _start(command, os.environ, (), False, None, True)
+class Started:
+    """What goes on beside us until `stop`. Its output is kept, as far as it may tell why it has ended."""
 
-    def drain() -> None:
-        with cast(IO[bytes], process.stdout) as output:
-            while output.read(65536):
-                pass
+    def __init__(self, command: Command) -> None:
+        """Raises: as `run`."""
+        self._process = _start(command, os.environ, (), False, None, True)
+        self._last = b""
+        self._thread = threading.Thread(target=self._drain, daemon=True)
+        self._thread.start()
 
-    thread = threading.Thread(target=drain, daemon=True)
-    thread.start()
+    def _drain(self) -> None:
+        with cast(IO[bytes], self._process.stdout) as output:
+            for line in output:
+                self._last = line
 
-    def stop() -> None:
-        _kill(process)
-        process.wait()
-        thread.join()
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def stop(self) -> str:
+        """End it; returns the last line that it wrote."""
+        _kill(self._process)
+        self._process.wait()
+        self._thread.join()
         with _running_lock:
-            _running.discard(process)
-
-    return stop
+            _running.discard(self._process)
+        return self._last.decode(errors="replace").strip()
 
 
 def _start(

@@ -61,12 +61,24 @@ def test_a_service_that_runs_already_is_used(
     """The one that CONTAINER_HOST names, and no other is started."""
     need_tool("podman")
     place = tmp_path / "s"
-    stop = shell.start(Command(("podman", "system", "service", "--time=0", f"unix://{place}")))
+    service = shell.Started(Command(("podman", "system", "service", "--time=0", f"unix://{place}")))
     try:
-        podman._wait_for(place)
+        assert podman._listens(service, place)
         monkeypatch.setenv("CONTAINER_HOST", f"unix://{place}")
         monkeypatch.setenv("PATH", os.devnull)
         project = Project.at(workspace.root)
         assert PodmanEngine.connect(project.store, project.roots).name == "podman"
     finally:
-        stop()
+        service.stop()
+
+
+def test_a_service_that_does_not_start(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last words are the reason, at once."""
+    script = workspace.root / "podman"
+    script.write_text("#!/bin/sh\necho first\necho Error: no locks >&2\nexit 125\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{workspace.root}:{os.environ['PATH']}")
+    monkeypatch.setattr(podman, "_sockets", tuple)
+    project = Project.at(workspace.root)
+    with pytest.raises(Unavailable, match="podman's service does not start: Error: no locks"):
+        PodmanEngine.connect(project.store, project.roots)
