@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -10,6 +11,7 @@ from invoke.exceptions import ParseError
 from invoke.parser.context import ParserContext
 
 from recipes.errors import BadInput
+from recipes.support.printable import shell_word
 
 _UNKNOWN = re.compile(r"No idea what (['\"])(?P<word>.*)\1 is!", re.DOTALL)
 _NO_VALUE = re.compile(r"Flag <\w+: (?P<name>\S+).*> needed value")
@@ -29,7 +31,7 @@ def explained(
     more = f"`{program} {task} --help` shows what it takes" if task else f"`{program} --help` lists the tasks"
     if found := _UNKNOWN.fullmatch(text):
         options = {*core.flags, *(() if context is None else (*context.flags, *context.inverse_flags))}
-        return _unknown(found["word"], task, options, tasks, more)
+        return _unknown(found["word"], task, options, tasks, more, program)
     if found := _NO_VALUE.match(text):
         return BadInput(f"--{found['name']} needs a value", hint=_LIKE_AN_OPTION if found["name"] == "args" else more)
     if found := _UNCLEAR.fullmatch(text):
@@ -40,10 +42,14 @@ def explained(
     return BadInput(text, hint=more)
 
 
-def _unknown(word: str, task: str | None, options: Iterable[str], tasks: Iterable[str], more: str) -> BadInput:
+def _unknown(
+    word: str, task: str | None, options: Iterable[str], tasks: Iterable[str], more: str, program: str
+) -> BadInput:
     option = word.startswith("-")
     near = get_close_matches(word, sorted(options if option else tasks), n=1)
     hint = f"did you mean {near[0]!r}?" if near else more
+    if not option and not task and os.path.lexists(word):
+        return BadInput(f"{word!r} is not a task", hint=f"`{program} smallest {shell_word(word)}` makes an image of it")
     if option:
         return BadInput(f"unknown option {word!r}{f' of {task}' if task else ''}", hint)
     if not task:

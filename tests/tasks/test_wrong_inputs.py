@@ -72,6 +72,7 @@ WRONG = [
     ("push hi --to localhost:5000/Hi", 2, "not an image name: 'localhost:5000/Hi'",
      "image names are in lower case: localhost:5000/hi"),
     # the command line itself
+    ("./text", 2, "'./text' is not a task", "`fromscratch smallest ./text` makes an image of it"),
     ("smalest hi", 2, "unknown task 'smalest'", "did you mean 'smallest'?"),
     ("build-static hi hello", 2, "build-static has no use for 'hello'", "quote words that belong together; *"),
     ("doctor --fix", 2, "unknown option '--fix' of doctor", "`fromscratch doctor --help` shows what it takes"),
