@@ -47,7 +47,10 @@ class PodmanEngine(DockerEngine):
         folder = tempfile.TemporaryDirectory(prefix="fromscratch-podman-")
         place = Path(folder.name) / "socket"
         try:
-            service = shell.Started(Command(("podman", "system", "service", "--time=0", f"unix://{place}")))
+            # There, as conmon leaves a file where it was started when a container has met its memory limit.
+            service = shell.Started(
+                Command(("podman", "system", "service", "--time=0", f"unix://{place}"), cwd=Path(folder.name))
+            )
         except ToolMissing as error:
             folder.cleanup()
             raise Unavailable("podman is not installed", hint="install it, or use --engine local") from error
