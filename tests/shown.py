@@ -12,7 +12,7 @@ MAY_DIFFER = {
     "rule": (r"-{4,}", r"-+"),
     "blank": (r" +", r" +"),
 }
-"""What is not compared letter by letter: how a page shows it, and what may stand there. Numbers count by their value."""
+"""What is not compared letter by letter: how a page shows it, and what may stand there. Numbers count as values."""
 
 _PART = re.compile("|".join(f"(?P<{name}>{shown})" for name, (shown, _) in MAY_DIFFER.items()))
 
