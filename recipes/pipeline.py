@@ -40,7 +40,7 @@ from recipes.oci.store import MAX_BLOB, Store
 from recipes.package import assemble
 from recipes.run.engine import Engine
 from recipes.support import console
-from recipes.support.disk_cache import YesOrNo, cached
+from recipes.support.disk_cache import cached
 from recipes.support.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -325,13 +325,13 @@ def _tell_named(program: Program) -> None:
 def _lacks_tmp(project: Project, base: BaseImage, more: tuple[Layer, ...]) -> bool:
     """Whether neither the base nor the layers on it have anything at /tmp. Remembered by their content."""
 
-    def ask() -> YesOrNo:
-        return YesOrNo(open_root(project, base, more).lookup(assemble.TMP.path) is None)
+    def ask() -> bool:
+        return open_root(project, base, more).lookup(assemble.TMP.path) is None
 
     layers = (*base.layers, *more)
     if not layers:
         return True
-    return cached(project.workspace.cache / "tmp", [layer.diff_id for layer in layers], ask, YesOrNo).yes
+    return cached(project.workspace.cache / "tmp", [layer.diff_id for layer in layers], ask, bool)
 
 
 def _own_files(project: Project, program: Program, settings: ImageSettings) -> tuple[Layer, ...]:

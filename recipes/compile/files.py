@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 Stamp = tuple[int, int, int, int]
@@ -83,14 +82,14 @@ def sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@dataclass(slots=True)
 class Files:
     """The files as one build sees them: each is looked at once."""
 
-    _stamps: dict[str, Stamp | None] = field(default_factory=dict)
-    _contents: dict[str, str] = field(default_factory=dict)
-    reread: set[str] = field(default_factory=set)
-    """Those whose content had to be read, so that recording them anew saves that the next time."""
+    def __init__(self) -> None:
+        self._stamps: dict[str, Stamp | None] = {}
+        self._contents: dict[str, str] = {}
+        self.reread: set[str] = set()
+        """Those whose content had to be read, so that recording them anew saves that the next time."""
 
     def stamp(self, path: str) -> Stamp | None:
         """None where there is no such file."""

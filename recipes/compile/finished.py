@@ -7,7 +7,7 @@ from pathlib import Path
 from recipes.compile.files import sha256
 from recipes.errors import BadInput
 from recipes.model import Build, ElfFacts, Platform, Program, Sample
-from recipes.support.disk_cache import YesOrNo, cached
+from recipes.support.disk_cache import cached
 from recipes.support.workspace import Workspace, replacing
 
 
@@ -38,13 +38,13 @@ def finished(
 def has_cgo_stub(program: Program, workspace: Workspace) -> bool:
     """Whether a package of a Go program was built without the cgo that it needs. Remembered by its content."""
 
-    def ask() -> YesOrNo:
+    def ask() -> bool:
         from recipes.elf.markers import examine
 
         go = examine(program.path).go
-        return YesOrNo(go is not None and go.has_cgo_stub)
+        return go is not None and go.has_cgo_stub
 
-    return cached(workspace.cache / "facts", ["cgo", program.sha256], ask, YesOrNo).yes
+    return cached(workspace.cache / "facts", ["cgo", program.sha256], ask, bool)
 
 
 def take_prebuilt(sample: Sample, platform: Platform, workspace: Workspace, *, keep: bool = True) -> Program:

@@ -16,7 +16,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -37,14 +37,13 @@ MAX_BLOB = 16 << 30
 _READ = 256 << 10
 
 
-@dataclass(slots=True)
 class BlobWriter:
     """Takes a blob's bytes; `digest` and `size` are right when the block of `Store.writer` has ended."""
 
-    _file: IO[bytes]
-    _room: Room
-    size: int = 0
-    _hash: Any = field(default_factory=hashlib.sha256)
+    def __init__(self, file: IO[bytes], room: Room) -> None:
+        self._file, self._room = file, room
+        self._hash = hashlib.sha256()
+        self.size = 0
 
     def write(self, data: bytes | bytearray) -> int:
         """Raises: CannotWrite where the disk would be full."""

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -21,13 +20,6 @@ Answer = TypeVar("Answer")
 _HERE = Path(__file__).parents[1]
 _RULES = ("elf", "rootfs", "loader", "verdict")
 """The rooms whose files decide what is answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class YesOrNo:
-    """The answer to a question that has only these two."""
-
-    yes: bool
 
 
 def cached(folder: Path, key: object, ask: Callable[[], Answer], kind: type[Answer]) -> Answer:

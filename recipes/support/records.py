@@ -19,7 +19,7 @@ Reader = Callable[[Any], Any]
 
 
 def keep_value(path: Path, value: Any) -> None:
-    """Keep a dataclass at `path`, as far as that can be."""
+    """Keep a dataclass or scalar at `path`, as far as that can be."""
     keep(path, _document(value))
 
 
@@ -29,7 +29,7 @@ def write_value(path: Path, value: Any) -> None:
 
 
 def kept_value(path: Path, kind: type[Value]) -> Value | None:
-    """The dataclass that was kept at `path`; None where there is none, or it is damaged or of another shape."""
+    """The value that was kept at `path`; None where there is none, or it is damaged or of another shape."""
     try:
         value: Value = converted(json.loads(kept(path)), kind)
     except (OSError, ValueError, RecursionError):
@@ -38,7 +38,7 @@ def kept_value(path: Path, kind: type[Value]) -> Value | None:
 
 
 def _document(value: Any) -> bytes:
-    return json.dumps(asdict(value)).encode()
+    return json.dumps(value, default=asdict).encode()
 
 
 def converted(value: Any, kind: Any) -> Any:
