@@ -38,13 +38,13 @@ from recipes.model import (
 from recipes.oci.roots import Roots
 from recipes.oci.store import MAX_BLOB, Store
 from recipes.package import assemble
-from recipes.run.engine import Engine
 from recipes.support import console
 from recipes.support.disk_cache import cached
 from recipes.support.workspace import Workspace
 
 if TYPE_CHECKING:
     from recipes.rootfs.root import RootFs
+    from recipes.run.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
