@@ -9,7 +9,7 @@ import os
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, compress, repeat
 from typing import NamedTuple
 
 from recipes.architecture import of_elf_machine
@@ -429,18 +429,20 @@ class _Symbols:
         # Bindings global, weak, unique; types none, object, function, common, TLS, and for glibc indirect function
         # (10); a value unless TLS, and for glibc unless absolute (0xFFF1).
         names: list[int] = []
-        rules: list[tuple[bool, int]] = []
-        for at, (name, value, binding, kind, section) in enumerate(self._entries(first, end - first)):
+        by_musl: list[bool] = []
+        numbers: list[int] = []
+        for (name, value, binding, kind, section), version in zip(
+            self._entries(first, end - first), versions or repeat(0), strict=False
+        ):
             if not section or binding not in (1, 2, 10) or kind not in (0, 1, 2, 5, 6, 10):
                 continue
             if value or kind == 6 or section == 0xFFF1:
-                version = versions[at] if versions else 0
                 names.append(name)
-                rules.append((kind != 10 and bool(value or kind == 6) and not version & _HIDDEN, version))
-        seen, offers = set(), set()
-        for text, (musl, version) in zip(self._strings.texts(names), rules, strict=True):
-            if musl:
-                seen.add(text)
+                by_musl.append(kind != 10 and (value != 0 or kind == 6) and not version & _HIDDEN)
+                numbers.append(version)
+        texts = self._strings.texts(names)
+        offers = set()
+        for text, version in zip(texts, numbers, strict=True):
             index, hidden = version & 0x7FFF, version & _HIDDEN
             # Older programs have no versions: they get the first version there was, or the default one.
             if index <= _FIRST_VERSION or not hidden:
@@ -449,7 +451,7 @@ class _Symbols:
                 offers.add(f"{text}@{definitions[index]}")
             elif not hidden:
                 offers.add(f"{text}@")
-        return frozenset(seen), frozenset(offers)
+        return frozenset(compress(texts, by_musl)), frozenset(offers)
 
     def _hashed(self) -> tuple[int, int]:
         """First and end index of the symbols that can be looked up by name."""
