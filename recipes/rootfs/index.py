@@ -18,7 +18,7 @@ from recipes.errors import BadArchive
 from recipes.rootfs.layering import Merger
 from recipes.rootfs.tree import Entry, Kind, Skipped
 
-VERSION = 1
+VERSION = 2
 _MAGIC = b"fsroot\r\n"
 _START = struct.Struct("<8sII")  # magic, check sum of the rest, length of the JSON header
 _ROW = struct.Struct("<HHHHIIIIQqq")  # kind, mode, layer, 0, uid, gid, inode, target, size, mtime, offset

@@ -1,10 +1,12 @@
-"""Layers, one on top of the other → the tree that an engine would unpack.
+"""Layers, one on top of the other → the tree that an engine would show.
 
-One rule places every member: its folder is resolved inside the root as the tree stands (links followed, absolute ones
-from the root, `..` never above it, missing folders made), its last name is never followed. That is what containerd and
-Docker do. A whiteout takes away what lower layers placed and never what its own layer did, whatever comes first. What
-cannot be placed is left out and recorded, never guessed.
-Source: OCI image-spec, "Image Layer Filesystem Changeset".
+Engines unpack every layer into a folder of its own and have overlayfs stack these. So a member's folder is resolved
+inside its own layer (links followed, absolute ones from the root, `..` never above it, missing folders made). A link of
+a lower layer is not followed: a folder of that name takes its place. A folder on a folder is one of both; anything else
+replaces what is below. A whiteout takes away what lower layers have and never what its own layer has, whatever comes
+first. What cannot be placed is left out and recorded, never guessed.
+Source: OCI image-spec, "Image Layer Filesystem Changeset"; Linux, Documentation/filesystems/overlayfs.rst; moby,
+`daemon/graphdriver/overlay2` and `pkg/archive`.
 """
 
 from __future__ import annotations
@@ -22,22 +24,25 @@ _MOST_NODES = 2_000_000
 _MOST_LINK_PARTS = 20_000_000
 _MOST_PATH_BYTES = 256 << 20
 _MOST_RECORDED = 100
+_NO_FOLDER = "something on the way to it is not a folder"
 
 
 class Node:
     """A name while the layers are put together. `children` is None for what is not a folder.
 
-    `layer` holds the content and `placed` is the layer of the name: a hard link may name a file of a lower layer.
+    `layer` holds the content. Of lower layers `hidden` names of the folder are taken away, where it is `opaque` all.
+    Hard links share a node.
     """
 
-    __slots__ = ("children", "cut", "inode", "layer", "member", "placed")
+    __slots__ = ("children", "hidden", "inode", "layer", "member", "opaque")
 
     def __init__(self, member: Member, layer: int, inode: int) -> None:
         self.member = member
-        self.layer = self.placed = layer
+        self.layer = layer
         self.inode = inode
-        self.cut = -1
         self.children: dict[bytes, Node] | None = {} if member.kind == "dir" else None
+        self.hidden: set[bytes] = set()
+        self.opaque = False
 
 
 _IMPLIED = Member(name=b"", kind="dir", mode=0o755, uid=0, gid=0, size=0, mtime=0, target=b"", offset=0)
@@ -48,12 +53,14 @@ class Merger:
 
     def __init__(self) -> None:
         self.root = Node(_IMPLIED, 0, 0)
+        self._own = self.root
         self.skipped: list[Skipped] = []
         self._nodes = 0
         self._link_parts = 0
 
     def add(self, members: Iterable[Member], layer: int) -> None:
         """Raises: BadArchive."""
+        self._own = Node(_IMPLIED, layer, 0)
         for member in members:
             parts = self._parts(member)
             if parts is None:
@@ -62,6 +69,7 @@ class Merger:
                 self._white_out(parts[:-1], parts[-1][4:], member, layer)
             else:
                 self._place(parts, member, layer)
+        self._stack(self._own)
 
     def walk(self) -> Iterator[tuple[bytes, bytes, Node]]:
         """Folder, name and node of everything beneath the root; folders without slashes at their ends."""
@@ -101,59 +109,74 @@ class Merger:
         return None
 
     def _white_out(self, parent: list[bytes], name: bytes, member: Member, layer: int) -> None:
-        folder = self._folder(parent, create=False)
-        if name == b".wh..opq":
-            if folder is not None:
-                self._cut(folder, layer)
-        elif name in (b"", b".", b"..") or name.startswith(b".wh."):
+        opaque = name == b".wh..opq"
+        if not opaque and (name in (b"", b".", b"..") or name.startswith(b".wh.")):
             self._skip(member, "it is not a whiteout, and names with .wh. are reserved for them")
-        elif folder is not None and folder.children and (node := folder.children.get(name)) is not None:
-            self._cut(node, layer)
-            if node.placed < layer and not node.children:
-                del folder.children[name]
-
-    def _cut(self, top: Node, layer: int) -> None:
-        """Take away what lower layers placed beneath `top`. Once per layer is enough: nothing lower comes back."""
-        folders = [top] if top.children is not None and top.cut != layer else []
-        for folder in folders:
-            folder.cut = layer
-            assert folder.children is not None
-            folders += [child for child in folder.children.values() if child.children and child.cut != layer]
-        for folder in reversed(folders):
-            assert folder.children is not None
-            kept = {name: child for name, child in folder.children.items() if child.placed == layer or child.children}
-            folder.children = kept
+            return
+        folder = self._folder(parent, create=True, layer=layer)
+        if folder is None:
+            self._skip(member, _NO_FOLDER)
+        elif opaque:
+            folder.opaque = True
+        else:
+            folder.hidden.add(name)
 
     def _place(self, parts: list[bytes], member: Member, layer: int) -> None:
         if not parts:
-            node = Node(member, layer, 0)
-            node.children, node.cut = self.root.children, self.root.cut
-            self.root = node
+            self._own.member = member
             return
         folder = self._folder(parts[:-1], create=True, layer=layer)
         if folder is None or folder.children is None:
-            self._skip(member, "something on the way to it is not a folder")
+            self._skip(member, _NO_FOLDER)
             return
         there = folder.children.get(parts[-1])
         if member.kind == "hardlink":
             target = self._linked(member)
             if target is None or target.children is not None:
-                self._skip(member, "it is a hard link to a file that does not exist")
-                return
-            node = self._new(target.member, target.layer)
-            node.placed, node.inode = layer, target.inode
-            folder.children[parts[-1]] = node
+                self._skip(member, "it is a hard link to a file that its layer does not have before it")
+            else:
+                folder.children[parts[-1]] = self._link(target, member)
             return
-        node = self._new(member, layer)
-        if node.children is not None and there is not None and there.children is not None:
-            node.children, node.cut = there.children, there.cut
-        folder.children[parts[-1]] = node
+        if member.kind == "dir" and there is not None and there.children is not None:
+            there.member = member
+            return
+        folder.children[parts[-1]] = self._new(member, layer)
+
+    def _link(self, target: Node, member: Member) -> Node:
+        """`target`, which from now on has the owner and the mode that the link's own header gives."""
+        self._count()
+        if target.member.kind != "symlink":
+            target.member = target.member._replace(mode=member.mode, uid=member.uid, gid=member.gid)
+        return target
+
+    def _stack(self, layer: Node) -> None:
+        """Lay a whole layer over those below. A folder that it only implies stays what it was."""
+        pending = [(self.root, layer)]
+        while pending:
+            below, above = pending.pop()
+            assert below.children is not None
+            assert above.children is not None
+            if above.member is not _IMPLIED:
+                below.member, below.layer = above.member, above.layer
+            if above.opaque:
+                below.children = {}
+            for name in above.hidden:
+                below.children.pop(name, None)
+            for name, node in above.children.items():
+                there = below.children.get(name)
+                if there is not None and there.children is not None and node.children is not None:
+                    pending.append((there, node))
+                else:
+                    below.children[name] = node
 
     def _new(self, member: Member, layer: int) -> Node:
+        self._count()
+        return Node(member, layer, self._nodes)
+
+    def _count(self) -> None:
         self._nodes += 1
         if self._nodes > _MOST_NODES:
             raise BadArchive(f"the layers hold more than {_MOST_NODES} names")
-        return Node(member, layer, self._nodes)
 
     def _linked(self, member: Member) -> Node | None:
         parts = [part for part in member.target.split(b"/") if part not in (b"", b".")]
@@ -163,8 +186,8 @@ class Merger:
         return folder.children.get(parts[-1]) if folder is not None and folder.children else None
 
     def _folder(self, parts: list[bytes], *, create: bool, layer: int = 0) -> Node | None:
-        """The folder, inside the root; None where something on the way is not a folder, or is missing and not made."""
-        pending, stack, links = parts[::-1], [self.root], 0
+        """A folder of the layer; None where something on the way is not a folder, or is missing and not made."""
+        pending, stack, links = parts[::-1], [self._own], 0
         while pending:
             part = pending.pop()
             children = stack[-1].children
@@ -191,7 +214,7 @@ class Merger:
                 if links > LINKS_IN_A_ROW:
                     return None
                 if node.member.target.startswith(b"/"):
-                    stack = [self.root]
+                    stack = [self._own]
                 pending += steps[::-1]
             else:
                 return None

@@ -118,26 +118,27 @@ def test_opaque_folders() -> None:
 
 
 def test_whiteouts_of_nothing_and_reserved_names() -> None:
-    """They change nothing; names that could be meant for the folder itself or its parent are left out."""
+    """They only imply their folder; names that could be meant for the folder itself or its parent are left out."""
     odd = [file(".wh.none"), file("no/.wh.x"), file("a/.wh."), file("a/.wh.."), file("a/.wh..."), file(".wh..wh.plnk")]
     found = root([file("a/b"), file("c")], odd)
-    assert names(found) == ["/a", "/a/b", "/c"]
+    assert names(found) == ["/a", "/a/b", "/c", "/no"]
     assert {item.name for item in found.skipped} == {"a/.wh.", "a/.wh..", "a/.wh...", ".wh..wh.plnk"}
 
 
 def test_a_whiteout_spares_a_hard_link_of_its_own_layer() -> None:
-    """The name is the upper layer's, even where the content is the lower one's."""
-    found = root([file("a", b"content")], [hard("b", "a"), file(".wh.a"), file(".wh.b")])
-    assert names(found) == ["/b"]
+    """Both names are the upper layer's."""
+    found = root([file("a", b"old")], [file("a", b"content"), hard("b", "a"), file(".wh.a"), file(".wh.b")])
+    assert names(found) == ["/a", "/b"]
     assert found.read("/b") == b"content"
 
 
 def test_hard_links() -> None:
-    """To a file of the same or a lower layer, or to a symbolic link; replacing one name leaves the other as it was."""
+    """To a file or a link that its layer has before it; replacing one name leaves the other as it was."""
     found = root(
-        [file("bin/a", b"first"), hard("b", "bin/a"), link("s", "bin/a"), hard("t", "./s"), link("bin2", "bin")],
-        [hard("c", "/bin2/a"), file("bin/a", b"second")],
-    )
+        [file("bin/a", b"first"), hard("b", "bin/a"), link("s", "bin/a"), hard("t", "./s"), link("bin2", "bin"),
+         hard("c", "/bin2/a")],
+        [file("bin/a", b"second")],
+    )  # fmt: skip
     assert found.read("/b") == found.read("/c") == b"first"
     assert found.read("/bin/a") == b"second"
     assert found.lookup("/b") == found.lookup("/c")
@@ -145,16 +146,37 @@ def test_hard_links() -> None:
     broken = root([hard("a", "later"), file("later"), folder("d"), hard("b", "d"), hard("c", "c"), hard("e", "../x")])
     assert names(broken) == ["/d", "/later"]
     assert len(broken.skipped) == 4
+    assert names(root([file("a")], [hard("b", "a")])) == ["/a"]  # what engines refuse to unpack
+
+
+def test_a_hard_link_gives_its_file_the_mode_and_the_owner_of_its_own_header() -> None:
+    """As engines apply the header of every member to the file that it names."""
+    again = info("b", tarfile.LNKTYPE, linkname="a", mode=0o750, uid=5, gid=6)
+    found = root([file("a", b"content"), (again, b"")])
+    for path in ("/a", "/b"):
+        entry = found.stat(path)
+        assert entry is not None
+        assert (entry.mode, entry.uid, entry.gid, entry.size) == (0o750, 5, 6, 7)
 
 
 def test_members_behind_links_stay_inside() -> None:
-    """A member beneath a symbolic link goes where the link leads inside the root, as engines have it."""
+    """A member beneath a link of its own layer goes where that leads inside the root, as engines have it."""
+    links = [link("lib", "usr/lib"), link("abs", "/usr/lib"), link("up", "../../../usr/lib")]
     found = root(
-        [folder("usr/lib"), link("lib", "usr/lib"), link("abs", "/usr/lib"), link("up", "../../../usr/lib")],
-        [file("lib/a"), file("abs/b"), file("up/c"), link("etc", "/../../gone/etc"), file("etc/d")],
-    )
+        [folder("usr/lib"), *links, file("lib/a"), file("abs/b"), file("up/c"), link("etc", "/../../gone/etc"),
+         file("etc/d")],
+    )  # fmt: skip
     assert found.names("/usr/lib") == ("a", "b", "c")
     assert found.resolve("/etc/d") == "/gone/etc/d"
+
+
+def test_a_link_of_a_lower_layer_is_not_followed() -> None:
+    """What a layer has beneath it is in a folder of its own, as overlayfs shows it, and the link is gone."""
+    lower = [file("usr/bin/sh"), link("bin", "usr/bin"), file("etc")]
+    found = root(lower, [file("bin/app")])
+    assert (found.names("/bin"), found.names("/usr/bin")) == (("app",), ("sh",))
+    hidden = root(lower, [file("bin/.wh.sh"), file("etc/passwd")])
+    assert (hidden.names("/bin"), hidden.names("/usr/bin"), hidden.names("/etc")) == ((), ("sh",), ("passwd",))
 
 
 # ── what hostile layers try ──────────────────────────────────────────────────────────────────────────────────────────
