@@ -26,7 +26,7 @@ from recipes.support.workspace import Workspace, keeping, replacing
 if TYPE_CHECKING:
     from recipes.oci.store import Store
 
-RECORD_VERSION = 5
+RECORD_VERSION = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from recipes.architecture import architecture
+from recipes.architecture import architecture, name_of_machine
 from recipes.errors import BadArchive, DamagedBlob, RecipeError, Unavailable, shortened
 from recipes.model import BaseImage, Descriptor, Layer, Platform
 from recipes.oci.layers import layer_from_blob
@@ -163,8 +163,10 @@ def choose(index: dict[str, Any], platform: Platform, name: str) -> Descriptor:
 
 
 def check_platform(config: dict[str, Any], platform: Platform, name: str) -> None:
-    """Raises: Unavailable where the config is one for another platform."""
+    """Raises: Unavailable where the config is one for another platform. Engines start one that does not say."""
     have = platform_of(config)
+    if not have.architecture:
+        have = replace(have, architecture=platform.architecture, variant=platform.variant)
     if _variant_rank(have, platform) < 0:
         raise Unavailable(f"{name} has no image for {platform}", hint=f"it is for {shortened(str(have))}")
 
@@ -172,10 +174,15 @@ def check_platform(config: dict[str, Any], platform: Platform, name: str) -> Non
 def base_image(
     name: str, platform: Platform, digest: str, layers: Iterable[Layer], config: dict[str, Any], config_at: Descriptor
 ) -> BaseImage:
-    """The base that the config at `config_at` describes. Source: OCI image-spec, "Image Configuration"."""
+    """The base that the config at `config_at` describes.
+
+    Engines take an entry point of one empty word for none. Source: OCI image-spec, "Image Configuration"; moby,
+    `daemon/container.go`, mergeAndVerifyConfig.
+    """
     found = config.get("config")
     settings: dict[str, Any] = found if isinstance(found, dict) else {}
     pairs = [text.partition("=") for text in _texts(settings.get("Env"))]
+    entrypoint = _words(settings.get("Entrypoint"))
     return BaseImage(
         name=name,
         reference=name,
@@ -183,13 +190,18 @@ def base_image(
         digest=digest,
         layers=tuple(layers),
         env=tuple((key, value) for key, _, value in pairs if key),
-        entrypoint=_texts(settings.get("Entrypoint")),
-        cmd=_texts(settings.get("Cmd")),
+        entrypoint=() if entrypoint == ("",) else entrypoint,
+        cmd=_words(settings.get("Cmd")),
         user=_text(settings.get("User") or ""),
         workdir=_text(settings.get("WorkingDir") or "/"),
         volumes=_texts([*volumes]) if isinstance(volumes := settings.get("Volumes"), dict) else (),
         config=config_at,
     )
+
+
+def _words(value: object) -> tuple[str, ...]:
+    """A list of words, or the only one. Source: moby, `api/types/strslice`."""
+    return (_text(value),) if isinstance(value, str) else _texts(value)
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -223,8 +235,8 @@ def _variant_rank(have: Platform, want: Platform) -> int:
 
 def platform_of(about: dict[str, Any]) -> Platform:
     """What a config, or an entry of an index, says that it is for."""
-    words = (about.get("os") or "linux", about.get("architecture") or "", about.get("variant") or "")
-    return Platform(*(str(word) for word in words))
+    system, machine, variant = (str(about.get(key) or "") for key in ("os", "architecture", "variant"))
+    return Platform(system or "linux", name_of_machine(machine) if machine else "", variant)
 
 
 def _read_checked(descriptor: Descriptor, read: ReadManifest, name: str) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class RootFs:
         self._loops: set[str] = set()
         self._views: dict[Account, RootFs] = {}
         self._larger: dict[tuple[str, int], RootFs] = {}
+        self._beneath: dict[tuple[str, ...], RootFs] = {}
 
     @classmethod
     def from_layers(cls, layers: Sequence[LayerSource], cache: Cache | None = None) -> RootFs:
@@ -72,6 +73,17 @@ class RootFs:
         if (path, mode) not in self._larger:
             self._larger[path, mode] = RootFs(_WithFolder(self._tree, self.standing(path), mode))
         return self._larger[path, mode]
+
+    def beneath_mounts(self, folders: tuple[str, ...]) -> RootFs:
+        """The same root without what these folders hold, as where other file systems are mounted on them.
+
+        Itself, where they hold nothing.
+        """
+        if not any(self._tree.entry(folder) is not None and self._tree.children(folder) for folder in folders):
+            return self
+        if folders not in self._beneath:
+            self._beneath[folders] = RootFs(_WithoutContents(self._tree, folders))
+        return self._beneath[folders]
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
@@ -290,6 +302,28 @@ class _WithFolder:
         known = self._tree.children(path) if self._tree.entry(path) is not None else ()
         more = self._children.get(path)
         return known if more is None or more in known else tuple(sorted((*known, more), key=os.fsencode))
+
+    def reader(self, path: str) -> Reader:
+        return self._tree.reader(path)
+
+
+class _WithoutContents:
+    """A tree in which some folders are empty."""
+
+    def __init__(self, tree: Tree, folders: tuple[str, ...]) -> None:
+        self._tree = tree
+        self._folders = folders
+        self._hidden = tuple(f"{folder}/" for folder in folders)
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        return self._tree.skipped
+
+    def entry(self, path: str) -> Entry | None:
+        return None if path.startswith(self._hidden) else self._tree.entry(path)
+
+    def children(self, path: str) -> tuple[str, ...]:
+        return () if path in self._folders else self._tree.children(path)
 
     def reader(self, path: str) -> Reader:
         return self._tree.reader(path)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from recipes.loader.glibcpaths import absolute
 from recipes.model import Environment, Platform, Status, Verdict
 from recipes.verdict.envline import asked_by_words, is_busybox, is_env
-from recipes.verdict.launch import Launch, fails, judge_program, launch_in, named_as, not_followed
+from recipes.verdict.launch import Launch, fails, file_on_the_way, judge_program, launch_in, named_as, not_followed
 from recipes.verdict.loadercall import asked_of_loader, complaint_of_loader, is_its_own, is_loader
 from recipes.verdict.scripts import first_line, follow_script, started_by_env
 from recipes.verdict.shells import complaint_of_shell, is_shell, script_of
@@ -113,7 +113,7 @@ def _read_by_shell(launch: Launch, path: str, argv: tuple[str, ...], verdict: Ve
     if root.exists(file) and root.may_read(file):
         return not_followed(verdict, f"the entry point has a shell read {script}")
     denied = bool(root.exists(file) or root.barrier(file))
-    why = "Not a directory" if _file_on_the_way(root, file) else "No such file or directory"
+    why = "Not a directory" if file_on_the_way(root, file) else "No such file or directory"
     message = complaint_of_shell(root.reader(path), argv, script, "Permission denied" if denied else why)
     if not message:
         return not_followed(verdict, f"the entry point has a shell read {script}, which it cannot open there")
@@ -154,7 +154,7 @@ def _missing(launch: Launch, argv: tuple[str, ...]) -> Verdict:
             "name it with its whole path, or add it",
         )
     path = absolute(name, launch.workdir)
-    file = _file_on_the_way(launch.root, path)
+    file = file_on_the_way(launch.root, path)
     message = f'exec: "{name}": stat {name}: '
     if launch.root.is_loop(path):
         evidence = f"the entry point {name} is a loop of links"
@@ -167,9 +167,3 @@ def _missing(launch: Launch, argv: tuple[str, ...]) -> Verdict:
         fix = 'write the entry point in exec form: ENTRYPOINT ["/app"]'
         return fails("shell-missing", f"the entry point is in shell form, and the image lacks {name}", message, fix)
     return fails("entry-missing", f"the entry point {name} is not in the image", message, "add it, or correct the path")
-
-
-def _file_on_the_way(root: Root, path: str) -> str:
-    """The part of a path that is not a folder and has a name behind it; "" where there is none."""
-    ends = [index for index, letter in enumerate(path) if letter == "/" and index]
-    return next((path[:end] for end in ends if root.exists(path[:end]) and not root.is_folder(path[:end])), "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass, replace
 
 from recipes.elf.facts import facts_of
@@ -12,6 +13,9 @@ from recipes.verdict.applets import missing_applet
 from recipes.verdict.judge import judge
 from recipes.verdict.startup import account_of
 from recipes.verdict.subject import Root
+
+_MOUNTS = ("/dev", "/proc", "/sys")
+"""Where every engine mounts file systems of its own over what an image has."""
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -37,11 +41,37 @@ class Launch:
 
 
 def launch_in(root: Root, platform: Platform, *, env: Environment, user: str, workdir: str) -> Launch | Verdict:
-    """The verdict, where the engine already gives up over the user."""
+    """The verdict, where the engine already gives up over the user or the working folder."""
+    root = root.beneath_mounts(_MOUNTS)
     account = account_of(root, user)
     if isinstance(account, Finding):
         return Verdict(Status.FAILS, (account,))
-    return Launch(whole=root, root=root.seen_by(account), platform=platform, env=env, user=user, workdir=workdir)
+    unusable = _unusable(root, workdir)
+    if unusable is not None:
+        return unusable
+    folder = posixpath.normpath(posixpath.join("/", workdir))
+    return Launch(whole=root, root=root.seen_by(account), platform=platform, env=env, user=user, workdir=folder)
+
+
+def _unusable(root: Root, workdir: str) -> Verdict | None:
+    """What engines have against a working folder: they make what is missing of it, as root."""
+    if workdir and not workdir.startswith("/"):
+        evidence, message = f"the working folder {workdir!r} is relative", "Cwd must be an absolute path"
+        return fails("workdir-unusable", evidence, message, "give its whole path")
+    folder = posixpath.normpath(posixpath.join("/", workdir))
+    file = file_on_the_way(root, f"{folder}/")
+    if not file:
+        return None
+    message = f"Cannot mkdir: {folder} is not a directory" if file == folder else f"{folder}: not a directory"
+    return fails(
+        "workdir-unusable", f"{file}, of the working folder {workdir}, is not a folder", message, "name a folder"
+    )
+
+
+def file_on_the_way(root: Root, path: str) -> str:
+    """The part of a path that is not a folder and has a name behind it; "" where there is none."""
+    ends = [index for index, letter in enumerate(path) if letter == "/" and index]
+    return next((path[:end] for end in ends if root.exists(path[:end]) and not root.is_folder(path[:end])), "")
 
 
 def judge_program(launch: Launch, path: str, argv: tuple[str, ...] = ()) -> Verdict:

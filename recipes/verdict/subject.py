@@ -33,6 +33,9 @@ class Root(Protocol):
     def reader(self, path: str) -> Reader:
         """A regular file. Raises: BadInput where there is none."""
 
+    def beneath_mounts(self, folders: tuple[str, ...]) -> Root:
+        """The same root without what these folders hold."""
+
     def seen_by(self, account: Account) -> Root:
         """The same root as a process of `account` sees it."""
 

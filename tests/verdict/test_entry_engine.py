@@ -104,6 +104,13 @@ CASES = (
     Case("/app", user="large"),
     Case("/app", user="+5"),
     Case("/app", "unable to find user 99999999999999999999: no matching entries", user="99999999999999999999"),
+    Case("/app", "Cannot mkdir: /app is not a directory", workdir="/app"),
+    Case("/app", "/app/more: not a directory", workdir="/app/more"),
+    Case("./app", workdir="/nowhere/../bin/"),
+    Case("/app", workdir="/closed", user="7"),
+    Case("/app", workdir="/nowhere/new", user="7"),
+    Case("/dev/app", no_file("/dev/app")),
+    Case("/proc/app", no_file("/proc/app")),
     Case("/app", "unable to find group no: no matching entries in group file", user="me:no"),
 )
 
@@ -115,6 +122,7 @@ def folder(tmp_path: Path, compilers: Compilers) -> Path:
     content = compilers.c(programs.HELLO_C, "-static").read_bytes()
     files = {"app": content, "bin/app": content, "closed/app": content, "opt/text": b"text", "etc/passwd": PASSWD}
     files |= {"script": b"#!/no/such\n", "opt/script": b"#!/no/such\n", "etc/group": b""}
+    files |= {"dev/app": content, "proc/app": content}
     for name, data in files.items():
         (root / name).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         (root / name).write_bytes(data)
@@ -124,6 +132,13 @@ def folder(tmp_path: Path, compilers: Compilers) -> Path:
     (root / "loop").symlink_to("loop")
     (root / "closed").chmod(0o700)
     return root
+
+
+def test_a_working_folder_is_absolute(folder: Path) -> None:
+    """runc refuses another one; `docker run` refuses it as an option, so that an image has to say it."""
+    for workdir in ("opt", ".", "./opt"):
+        said = judged(folder, Case("/app", workdir=workdir))
+        assert (said.status, said.reason) == (Status.FAILS, "Cwd must be an absolute path")
 
 
 def judged(folder: Path, case: Case) -> Verdict:

@@ -56,6 +56,9 @@ class FolderRoot:
     def names(self, path: str) -> tuple[str, ...]:
         return tuple(entry.name for entry in self._at(path).iterdir()) if path and self.is_folder(path) else ()
 
+    def beneath_mounts(self, folders: tuple[str, ...]) -> FolderRoot:
+        return self
+
     def seen_by(self, account: Account) -> FolderRoot:
         return self
 
