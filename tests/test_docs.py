@@ -157,17 +157,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory, assembled: Assembled) -> Path
 
 def paste(command: str, folder: Path) -> Completed:
     """Run the command as from a reader's shell in `folder`, with the environment of the project on PATH."""
-    path = os.pathsep.join(
-        (str(folder.parent / "fromscratch-command"), str(Path(sys.prefix) / "bin"), os.environ["PATH"])
-    )
+    path = os.pathsep.join(map(str, (folder.parent / COMMAND, Path(sys.prefix) / "bin", os.environ["PATH"])))
     # A clone's modules are compiled by the first command, unless these tests were told to keep nothing of the kind.
     mine = (*FROM_MAKE, "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if name not in mine}
-    environment = {
-        **kept,
-        "PATH": path,
-        "DOCKER_HOST": "unix:///no/such.sock",
-    }  # so that the engine is the one that is shown
+    # The pages show what the local engine has done.
+    environment = {**kept, "PATH": path, "DOCKER_HOST": "unix:///no/such.sock"}
     return shell.run(Command(("sh", "-c", command), cwd=folder), environment=environment, timeout=1400)
 
 

@@ -57,16 +57,18 @@ from recipes.compile.build import build
 from recipes.compile.recipe import RECIPES
 from recipes.model import Platform
 from recipes.samples.reader import load
+from recipes.support.console import saying
 from recipes.support.workspace import Workspace
 workspace = Workspace(Path(sys.argv[1]))
-for name in sys.argv[3:]:
-    binary = build(load(name, workspace), RECIPES[sys.argv[2]], Platform.host(), workspace, jobs=2)
-    print(binary.sha256, binary.path)
+with saying(verbose=True):
+    for name in sys.argv[3:]:
+        binary = build(load(name, workspace), RECIPES[sys.argv[2]], Platform.host(), workspace, jobs=2)
+        print(binary.sha256, binary.path)
 """
 
 
 def build_command(workspace: Workspace, recipe: str, *names: str) -> Command:
-    """A process of its own that builds these samples and prints digest and path of each."""
+    """A process of its own that builds these samples, shows its commands, and prints digest and path of each."""
     argv = (sys.executable, "-c", BUILD, str(workspace.root), recipe, *names)
     return Command(argv, env=(("PYTHONPATH", str(ROOT)), ("PYTHONDONTWRITEBYTECODE", "1")))
 
