@@ -24,6 +24,7 @@ GROUPS = {
     "tests/workflows/test_debug.py::test_docker_runs_the_twin": ENGINE,
     "tests/workflows/test_verify.py::test_what_docker_build_made": ENGINE,
     "tests/workflows/test_walkthrough.py": ENGINE,
+    "tests/oracle/test_images.py": ENGINE,
     # What the machine has of shared memory is counted: one hoard at a time, and no disk in memory beside it.
     "tests/run/test_jail.py": "memory",
     "tests/oci/test_bombs.py": "memory",
