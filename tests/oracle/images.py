@@ -75,7 +75,7 @@ def tar_of(members: Members, form: int = tarfile.PAX_FORMAT) -> bytes:
 
 
 def save(path: Path, layers: Sequence[bytes], config: dict[str, Any], **top: Any) -> Path:
-    """Write layers and settings as `docker save` would. `top` is set around the settings, or removed where it is None."""
+    """Write layers and settings as `docker save` would. `top` is set around the settings, None removes."""
     diff_ids = [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]
     about = {"architecture": "amd64", "os": "linux", "config": config} | top
     about = {key: value for key, value in about.items() if value is not None}

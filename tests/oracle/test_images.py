@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
+from recipes.model import Status
 from recipes.pipeline import Project
+from recipes.workflows.verify import verify_image
 from tests.compilers import Compilers
 from tests.need import need, need_tool
-from tests.oracle.images import BUILDERS, TAG, Machine, Members, Setting, file, folder, link, save, tar_of
+from tests.oracle.images import AMD64, BUILDERS, TAG, Machine, Members, Setting, file, folder, link, save, tar_of
 from tests.oracle.roots import ALL
 from tests.verdict import programs
 
@@ -161,6 +163,23 @@ def test_odd_layers(machine: Machine, app: bytes, capsys: pytest.CaptureFixture[
             machine.make("docker", "load", f"--input={archive}")
             machine.compare(what, f"docker-archive:{archive}")
     _end(machine, "odd layers", capsys)
+
+
+@pytest.mark.parametrize(
+    ("config", "top"),
+    [
+        *((LAYERS[f"{what}"][1], {}) for what in LAYERS if what.startswith(("an entry point", "a command"))),
+        *((IN_BIN, top) for top in TOPS.values()),
+    ],
+    ids=str,
+)
+def test_settings_that_builders_write_otherwise(
+    config: dict[str, Any], top: dict[str, Any], app: bytes, tmp_path: Path
+) -> None:
+    """Engines start these images, as `test_odd_layers` sees; so does the verdict."""
+    archive = save(tmp_path / "image.tar", [tar_of([_filled(member, app) for member in USR])], config, **top)
+    verification = verify_image(Project.at(tmp_path / "project"), f"docker-archive:{archive}", AMD64)
+    assert verification.verdict.status is Status.RUNS
 
 
 def _filled(member: tuple[tarfile.TarInfo, bytes], app: bytes) -> tuple[tarfile.TarInfo, bytes]:
