@@ -15,7 +15,7 @@ from recipes.model import Environment, Platform, Status, Verdict
 from recipes.verdict.envline import asked_by_words, is_busybox, is_env
 from recipes.verdict.launch import Launch, fails, file_on_the_way, judge_program, launch_in, named_as, not_followed
 from recipes.verdict.loadercall import asked_of_loader, complaint_of_loader, is_its_own, is_loader
-from recipes.verdict.scripts import first_line, follow_script, started_by_env
+from recipes.verdict.scripts import first_line, follow_script, interpreter_of, started_by_env
 from recipes.verdict.shells import complaint_of_shell, is_shell, script_of
 from recipes.verdict.subject import Root
 
@@ -54,12 +54,22 @@ def _judge(launch: Launch, argv: tuple[str, ...]) -> Verdict:
         return fails("not-executable", f"{path} is {kind}", message, "give it mode 0755")
     line = first_line(root.reader(path))
     if line.startswith(b"#!"):
-        if not root.may_read(path):
-            evidence = f"{path} has mode {root.mode(path):04o}, and its interpreter has to read it"
-            return fails("script-unreadable", evidence, f"{path}: Permission denied", "give it mode 0755")
-        return named_as(found, path, follow_script(launch, line, path))
+        verdict = named_as(found, path, follow_script(launch, line, path))
+        readable = verdict.status is Status.FAILS or root.may_read(path)
+        return verdict if readable else _unreadable_script(launch, line, found, path)
     verdict = named_as(found, path, judge_program(launch, path, argv))
     return verdict if verdict.status is Status.FAILS else _with_arguments(launch, path, argv, verdict)
+
+
+def _unreadable_script(launch: Launch, line: bytes, found: str, path: str) -> Verdict:
+    """What becomes of a script at `path` whose interpreter starts, and may not read it: it is handed `found`."""
+    interpreter = interpreter_of(line)
+    file = absolute(interpreter, launch.workdir)
+    message = ""
+    if is_shell(file):
+        message = complaint_of_shell(launch.root.reader(file), (interpreter,), found, "Permission denied")
+    evidence = f"{path} has mode {launch.root.mode(path):04o}, and its interpreter has to read it"
+    return fails("script-unreadable", evidence, message or f"{found}: Permission denied", "give it mode 0755")
 
 
 def _with_arguments(launch: Launch, path: str, argv: tuple[str, ...], verdict: Verdict) -> Verdict:

@@ -45,7 +45,7 @@ def follow_script(launch: Launch, line: bytes, script: str, depth: int = 0) -> V
         refused = _refused(launch, script, path, line)
         if refused is not None:
             return refused
-        path, argument = absolute(_interpreter(line), launch.workdir), _argument(line)
+        path, argument = absolute(interpreter_of(line), launch.workdir), _argument(line)
         line = first_line(launch.root.reader(path))
         if not line.startswith(b"#!"):
             verdict = judge_program(launch, path)
@@ -67,8 +67,8 @@ def first_line(reader: Reader) -> bytes:
 
 def _refused(launch: Launch, script: str, path: str, line: bytes) -> Verdict | None:
     """What the kernel has against the interpreter that `path`, reached from `script`, names."""
-    root, interpreter = launch.root, absolute(_interpreter(line), launch.workdir)
-    if not _interpreter(line):
+    root, interpreter = launch.root, absolute(interpreter_of(line), launch.workdir)
+    if not interpreter_of(line):
         evidence = f"{path} starts with #! and names no interpreter"
         return fails("not-a-program", evidence, f"exec {script}: exec format error", "name one, with its whole path")
     if len(line) > _LONGEST_LINE and not re.search(rb"[ \t]", line[2:_LONGEST_LINE].lstrip(b" \t")):
@@ -94,7 +94,8 @@ def _refused(launch: Launch, script: str, path: str, line: bytes) -> Verdict | N
     return None
 
 
-def _interpreter(line: bytes) -> str:
+def interpreter_of(line: bytes) -> str:
+    """What a script's first line names, as it is written; "" where that is nothing."""
     words = line[2:].strip(b" \t").split(b" ", 1)[0].split(b"\t", 1)
     return words[0].decode(errors="surrogateescape")
 
