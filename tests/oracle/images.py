@@ -124,7 +124,7 @@ class Machine:
             reason = _DENIED.sub(r"exec \1: permission denied", verdict.reason)
             runs, known = verdict.status is Status.RUNS, verdict.status is not Status.UNKNOWN
             self.undecided += not known
-            as_said = output == "hello\n" if runs else reason.lower() in output.lower()
+            as_said = output.startswith("hello\n") if runs else reason.lower() in output.lower()
             if known and (runs != (ran.exit_code == 0) or not as_said):
                 self.wrong.append(
                     f"{what}, {source}: {verdict.status}, {reason}; the engine: {ran.exit_code}, {output}"
