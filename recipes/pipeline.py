@@ -131,6 +131,13 @@ def _build_with_cgo_as_needed(
     return build_program(project, sample, with_cgo, platform, echo=echo)
 
 
+def program_of(project: Project, sample: Sample, recipe: Recipe | None, platform: Platform) -> Program:
+    """The program of a sample: built, or taken as it is. Raises: what `build_program` and `take_program` raise."""
+    if sample.language == "binary":
+        return take_program(project, sample, platform)
+    return build_program(project, sample, recipe, platform)
+
+
 def take_program(project: Project, sample: Sample, platform: Platform, *, keep: bool = True) -> Program:
     """A prebuilt program; with `keep` by its content, as the file may change once we have looked at it.
 

@@ -8,7 +8,7 @@ turns one around, and a newline in a file's name begins a line that looks like o
   no care where it is put into a sentence, so none can be forgotten.
 - What has lines of its own, such as a compiler's message, is `quoted`: without colours, each line made safe and
   indented, so that none of it begins where our lines begin.
-- stdout has one door, `tasks.common.show`, which writes `text`: newlines and tabs go through, nothing else invisible;
+- stdout has one door, `tasks.output.show`, which writes `text`: newlines and tabs go through, nothing else invisible;
   or lines of `Span`, whose colours are put around what was made safe.
 - JSON holds the raw text, as its own escapes are plain ASCII.
 """

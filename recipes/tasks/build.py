@@ -10,38 +10,36 @@ from invoke.context import Context
 
 from recipes import errors
 from recipes.support import console
-from recipes.tasks.common import (
-    BUILDING,
-    COMMON,
-    MANY,
-    RUNNING,
-    TRIAL,
-    Selection,
-    Trial,
-    changed,
-    check_output,
-    choose_engine,
-    choose_recipe,
-    ensure_assembler,
-    find_base_image,
-    load,
-    load_each,
-    made,
-    named_recipe,
-    one_of,
-    open_project,
-    paint,
-    platform_of,
-    platforms_of,
-    screen,
-    show,
-    split,
-    write,
-)
 from recipes.tasks.ending import ending_well
 from recipes.tasks.finish import finish, tell_wrong
 from recipes.tasks.gate import GATE, Gate, gate_code, note
+from recipes.tasks.options import (
+    COMMON,
+    MANY,
+    RUNNING,
+    choose_engine,
+    ensure_assembler,
+    one_of,
+    open_project,
+    platform_of,
+    platforms_of,
+    split,
+)
+from recipes.tasks.output import check_output, made, paint, screen, show, write
+from recipes.tasks.selection import (
+    BUILDING,
+    Building,
+    Selection,
+    changed,
+    choose_recipe,
+    find_base_image,
+    load,
+    load_each,
+    named_recipe,
+    one_name_each,
+)
 from recipes.tasks.task import task
+from recipes.tasks.trial import TRIAL, Trial
 
 if TYPE_CHECKING:
     from recipes.compile.recipe import Recipe
@@ -58,8 +56,9 @@ if TYPE_CHECKING:
         **TRIAL,
         "run": COMMON["run"],
         **GATE,
+        **BUILDING,
         "platform": COMMON["platforms"],
-        **{name: COMMON[name] for name in ("recipe", "base", "target", "package", *BUILDING, "set_", *RUNNING)},
+        **{name: COMMON[name] for name in ("recipe", "base", "set_", *RUNNING)},
     },
     iterable=["set_", "option"],
     optional=["serves"],
@@ -70,11 +69,7 @@ def build_static(
     sample: str,
     recipe: str = "",
     base: str = "scratch",
-    args: str | None = None,
-    stdin: str | None = None,
-    expect: str | None = None,
-    expect_exit: str | None = None,
-    serves: str | None = None,
+    trial: Trial = Trial(),
     platform: str = "",
     engine: str = "auto",
     compression: str = "gzip",
@@ -84,21 +79,9 @@ def build_static(
     run: bool = True,
     plan: bool = False,
     install: bool = False,
-    target: str = "",
-    package: str = "",
-    build: str = "",
-    option: Sequence[str] = MANY,
+    building: Building = Building(),
     max_blob: str = "",
-    max_image: str = "",
-    max_download: str = "",
-    max_growth: str = "",
-    warn_image: str = "",
-    warn_download: str = "",
-    warn_growth: str = "",
-    baseline: str = "",
-    write_baseline: str = "",
-    summary: str = "",
-    sarif: str = "",
+    gate: Gate = Gate(),
 ) -> int:
     """Build a sample, prove from the file that it is static, package it into scratch, and run it.
 
@@ -113,26 +96,13 @@ def build_static(
     one_of("format", format, ("text", "json"))
     project = open_project(c, compression, jobs=jobs, max_blob=max_blob)
     changes = (*set_, *(["install=true"] if install else []))
-    trial = Trial(args, stdin, expect, expect_exit, serves)
-    source = trial.of(load(project, Selection(sample, target, package, changes, build=build, options=option)))
+    source = trial.of(load(project, Selection(sample, building, changes)))
     named, wanted = named_recipe(source, recipe), platforms_of(platform)
     if plan:
         for where in wanted:
             _print_plan(project, source, choose_recipe(project, source, where, recipe), where)
         return 0
-    options = Gate(
-        max_image,
-        max_download,
-        max_growth,
-        warn_image,
-        warn_download,
-        warn_growth,
-        baseline,
-        write_baseline,
-        summary,
-        sarif,
-    )
-    gate = options.opened(project, [source.name], wanted) if options.is_asked else None
+    opened = gate.opened(project, [source.name], wanted) if gate.is_asked else None
     running = choose_engine(engine, project, run=run)
     rows = [
         pipeline.build_static(project, source, named, find_base_image(project, where, base), running, run=run)
@@ -140,7 +110,7 @@ def build_static(
     ]
     hints = [pipeline.smaller_hint(project, row.program) for row in rows]
     code = finish(project, rows, engine, format, hints=hints)
-    return _gated(gate, Comparison(tuple(rows)), [source], wanted) or code
+    return _gated(opened, Comparison(tuple(rows)), [source], wanted) or code
 
 
 @task(
@@ -160,11 +130,7 @@ def package(
     c: Context,
     file: str,
     base: str = "scratch",
-    args: str | None = None,
-    stdin: str | None = None,
-    expect: str | None = None,
-    expect_exit: str | None = None,
-    serves: str | None = None,
+    trial: Trial = Trial(),
     platform: str = "",
     engine: str = "auto",
     compression: str = "gzip",
@@ -184,7 +150,7 @@ def package(
     from recipes.samples.reader import prebuilt
 
     one_of("format", format, ("text", "json"))
-    sample = Trial(args, stdin, expect, expect_exit, serves).of(changed(prebuilt(file), set_))
+    sample = trial.of(changed(prebuilt(file), set_))
     project, where = open_project(c, compression, jobs=jobs, max_blob=max_blob), platform_of(platform)
     program = pipeline.take_program(project, sample, where)
     row = pipeline.package_and_run(
@@ -206,9 +172,8 @@ def package(
         **{name: f"{text}; with one sample" for name, text in TRIAL.items()},
         **GATE,
         "platform": COMMON["platforms"].replace("which become one index", "each with rows of its own"),
-        **{
-            name: COMMON[name] for name in ("engine", "compression", "jobs", "max_blob", "target", "package", *BUILDING)
-        },
+        **BUILDING,
+        **{name: COMMON[name] for name in ("engine", "compression", "jobs", "max_blob")},
     },
     iterable=["option"],
     optional=["serves"],
@@ -219,11 +184,7 @@ def compare_sizes(
     samples: str = "",
     recipes: str = "",
     bases: str = "",
-    args: str | None = None,
-    stdin: str | None = None,
-    expect: str | None = None,
-    expect_exit: str | None = None,
-    serves: str | None = None,
+    trial: Trial = Trial(),
     sort: str = "image",
     format: str = "",  # noqa: A002  # the option's name
     output: str = "",
@@ -233,21 +194,9 @@ def compare_sizes(
     jobs: str = "",
     run: bool = True,
     verbose: bool = False,
-    target: str = "",
-    package: str = "",
-    build: str = "",
-    option: Sequence[str] = MANY,
+    building: Building = Building(),
     max_blob: str = "",
-    max_image: str = "",
-    max_download: str = "",
-    max_growth: str = "",
-    warn_image: str = "",
-    warn_download: str = "",
-    warn_growth: str = "",
-    baseline: str = "",
-    write_baseline: str = "",
-    summary: str = "",
-    sarif: str = "",
+    gate: Gate = Gate(),
 ) -> int:
     """Build samples with every recipe on every base, run them, and print what each choice costs.
 
@@ -266,28 +215,13 @@ def compare_sizes(
     table.check_sort(sort)
     check_output(output)
     project, wanted = open_project(c, compression, jobs=jobs, max_blob=max_blob), platforms_of(platform)
-    trial = Trial(args, stdin, expect, expect_exit, serves)
-    selection = Selection("", target, package, build=build, options=tuple(option))
-    programs, broken = _load_all(project, split(samples), selection, trial)
-    options = Gate(
-        max_image,
-        max_download,
-        max_growth,
-        warn_image,
-        warn_download,
-        warn_growth,
-        baseline,
-        write_baseline,
-        summary,
-        sarif,
-    )
-    gate = options.opened(project, [sample.name for sample in programs], wanted) if options.is_asked else None
+    programs, broken = _load_all(project, split(samples), building, trial)
+    opened = gate.opened(project, [sample.name for sample in programs], wanted) if gate.is_asked else None
     chosen_recipes = [find(name) for name in split(recipes)] or list(RECIPES.values())
     for name in {*split(bases)} - {*MADE_HERE}:
         find_base(name, project.workspace)  # a wrong name is told before anything is built
     chosen_bases = split(bases) or [*known(project.workspace), BUNDLE]
-    if any(name.startswith("deb-") for name in chosen_bases):
-        ensure_assembler()
+    ensure_assembler(*chosen_bases)
     comparison = matrix.compare_platforms(
         project,
         wanted,
@@ -302,7 +236,7 @@ def compare_sizes(
     for line in table.not_compared(comparison, verbose) if format == "csv" else ():
         console.note(line)
     wrong = tell_wrong(comparison.rows)
-    code = _gated(gate, comparison, programs, wanted, complete=not samples and not broken)
+    code = _gated(opened, comparison, programs, wanted, complete=not samples and not broken)
     if comparison.failed:
         return comparison.failed[0].exit_code or errors.GateFailed.exit_code
     return errors.GateFailed.exit_code if wrong else code
@@ -337,7 +271,7 @@ def _gated(
 
 
 def _load_all(
-    project: Project, named: Sequence[str], selection: Selection, trial: Trial
+    project: Project, named: Sequence[str], building: Building, trial: Trial
 ) -> tuple[Sequence[Sample], Sequence[Unavailable]]:
     """The samples that are named, each once; without names all there are, and those that cannot be loaded.
 
@@ -346,24 +280,17 @@ def _load_all(
     from recipes.samples import reader as sample_folder
 
     one = len(named or sample_folder.names(project.workspace)) == 1
-    if selection != Selection("") and not one:
+    if building != Building() and not one:
         raise errors.BadInput(
             "--target, --package, --build and --option are about one sample", hint="name it with --samples"
         )
     if trial != Trial() and not one:
         raise errors.BadInput("options for the trial run are for one sample", hint="name it with --samples")
     if not named:
-        found, broken = load_each(project, selection)
+        found, broken = load_each(project, building)
         return tuple(map(trial.of, found)), broken
-    by_name: dict[str, Sample] = {}
-    for name in named:
-        sample = trial.of(load(project, selection._replace(sample=name)))
-        if by_name.setdefault(sample.name, sample) != sample:
-            raise errors.BadInput(
-                f"two samples are called {sample.name!r}, so their images would have one name",
-                hint="compare them one by one",
-            )
-    return tuple(by_name.values()), ()
+    samples = [trial.of(load(project, Selection(name, building))) for name in named]
+    return one_name_each(samples, hint="compare them one by one"), ()
 
 
 def _print_plan(project: Project, sample: Sample, recipe: Recipe, platform: Platform) -> None:

@@ -8,23 +8,20 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from recipes import errors
-from recipes.tasks.common import (
+from recipes.tasks.ending import ending_well
+from recipes.tasks.finish import exit_code
+from recipes.tasks.gate import GATE, Gate, gate_code, tell
+from recipes.tasks.options import (
     COMMON,
     RUNNING,
-    Selection,
     choose_engine,
     ensure_assembler,
-    load_any,
-    load_each,
-    named_recipe,
     one_of,
     open_project,
     platforms_of,
     split,
 )
-from recipes.tasks.ending import ending_well
-from recipes.tasks.finish import exit_code
-from recipes.tasks.gate import GATE, Gate, gate_code, tell
+from recipes.tasks.selection import Selection, load_any, load_each, named_recipe, one_name_each
 from recipes.tasks.task import task
 
 if TYPE_CHECKING:
@@ -49,16 +46,7 @@ def check(
     samples: str = "",
     recipe: str = "",
     base: str = "scratch",
-    max_image: str = "",
-    max_download: str = "",
-    max_growth: str = "",
-    warn_image: str = "",
-    warn_download: str = "",
-    warn_growth: str = "",
-    baseline: str = "",
-    write_baseline: str = "",
-    summary: str = "",
-    sarif: str = "",
+    gate: Gate = Gate(),
     platform: str = "",
     engine: str = "auto",
     compression: str = "gzip",
@@ -83,31 +71,19 @@ def check(
     named = split(samples)
     images = [name for name in named if is_image(name)]
     found, broken = _load(project, [name for name in named if name not in images], none_means_all=not named)
-    gate = Gate(
-        max_image,
-        max_download,
-        max_growth,
-        warn_image,
-        warn_download,
-        warn_growth,
-        baseline,
-        write_baseline,
-        summary,
-        sarif,
-    ).opened(project, [*(sample.name for sample in found), *images], wanted)
+    opened = gate.opened(project, [*(sample.name for sample in found), *images], wanted)
     rows: tuple[SizeRow, ...] = ()
     measures: list[Measure] = [checking.measure_image(project, each, where) for each in images for where in wanted]
     if found:
-        if base.startswith("deb-"):
-            ensure_assembler()
+        ensure_assembler(base)
         running = choose_engine(engine, project, run=run)
         recipes = [(sample, named_recipe(sample, recipe)) for sample in found]
         rows, not_made = checking.build_each(project, recipes, base, wanted, running, run=run)
         measures += measures_of(rows)
         broken += not_made
-    outcome = gate.judge(measures, failed=broken, complete=not named)
+    outcome = opened.judge(measures, failed=broken, complete=not named)
     tell(outcome, format)
-    gate.write(outcome)
+    opened.write(outcome)
     return gate_code(outcome) or exit_code(rows, engine)
 
 
@@ -121,7 +97,4 @@ def _load(
             raise errors.BadInput("there is no sample to check", hint="name a folder, a program or an image")
         return found, broken
     samples = [load_any(project, Selection(name)) for name in named]
-    twice = {sample.name for sample in samples if [each.name for each in samples].count(sample.name) > 1}
-    if twice:
-        raise errors.BadInput(f"two samples are called {min(twice)!r}", hint="check them one by one")
-    return samples, ()
+    return one_name_each(samples, hint="check them one by one"), ()

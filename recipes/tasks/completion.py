@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from invoke.parser.context import ParserContext, to_flag
 
 from recipes import errors
-from recipes.tasks.common import ENGINES
+from recipes.tasks.options import ENGINES
 
 if TYPE_CHECKING:
     from recipes.pipeline import Project

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from recipes import errors
 from recipes.support import console
-from recipes.tasks.common import show
+from recipes.tasks.output import show
 
 if TYPE_CHECKING:
     from recipes.model import RunOutcome, SizeRow

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from recipes import errors
 from recipes.support import console
-from recipes.tasks.common import show, write
+from recipes.tasks.output import show, write
 
 if TYPE_CHECKING:
     from recipes.gate.budget import Budgets

@@ -11,37 +11,34 @@ from invoke.context import Context
 from recipes import errors
 from recipes.support import console
 from recipes.support.printable import shell_word
-from recipes.tasks.common import (
-    BUILDING,
+from recipes.tasks.ending import ending_well
+from recipes.tasks.options import (
     COMMON,
     MANY,
-    Selection,
     choose_engine,
     ensure_assembler,
-    is_stored,
-    make_image,
-    make_images,
     one_of,
     open_project,
     platform_of,
     platforms_of,
-    show,
 )
-from recipes.tasks.ending import ending_well
+from recipes.tasks.output import show
+from recipes.tasks.selection import BUILDING, Building, Selection, is_stored, load_any, named_recipe
 from recipes.tasks.task import task
 
 if TYPE_CHECKING:
-    from recipes.model import Descriptor
+    from recipes.model import Descriptor, Image, Platform
     from recipes.pipeline import Project
 
 _OR_STORED = f"{COMMON['folder']}; or an image that the store has, as the tasks print it (hello:gcc-static-scratch)"
-_WANTED = ("recipe", "base", "target", "package", *BUILDING, "set_", "max_blob")
+_WANTED = ("recipe", "base", "set_", "max_blob")
 
 
 @task(
     help={
         "sample": f"{_OR_STORED}; or a file that is built already",
         "context": "a new folder for all that `docker build` needs: Dockerfile, program and data",
+        **BUILDING,
         **{name: COMMON[name] for name in ("platform", *_WANTED)},
     },
     iterable=["set_", "option"],
@@ -54,10 +51,7 @@ def dockerfile(
     base: str = "scratch",
     platform: str = "",
     context: str = "",
-    target: str = "",
-    package: str = "",
-    build: str = "",
-    option: Sequence[str] = MANY,
+    building: Building = Building(),
     set_: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> None:
@@ -70,14 +64,14 @@ def dockerfile(
     from recipes.workflows import stored
 
     project, where = open_project(c, max_blob=max_blob), platform_of(platform)
-    selection = Selection(sample, target, package, set_, recipe, base, build=build, options=option)
+    selection = Selection(sample, building, set_, recipe, base)
     if _stored(project, selection) is not None:
         layered = stored.layered(project, sample, where)
         if context:
             write_layers(layered, project.store, Path(context))
         text, note = render_layers(layered), "# --context writes the layers that it adds"
     else:
-        image = make_image(project, where, selection)
+        image = _make_image(project, where, selection)
         if context:
             write_context(image, project.store, Path(context))
         text = render(image)
@@ -117,8 +111,8 @@ def debug(
     project, where = open_project(c, compression, max_blob=max_blob), platform_of(platform)
     selection = Selection(sample, changes=set_, recipe=recipe, base=base)
     is_made = _stored(project, selection) is not None
-    image = stored.image(project, sample, where) if is_made else make_image(project, where, selection)
-    ensure_assembler()
+    image = stored.image(project, sample, where) if is_made else _make_image(project, where, selection)
+    ensure_assembler(debugging.TOOLS)
     twin = debugging.make_twin(project, image)
     running = choose_engine(engine, project, run=True)
     running.load(twin)
@@ -136,6 +130,7 @@ def debug(
         "sample": _OR_STORED,
         "to": "FILE.tar, or oci:DIR[:tag] for an OCI layout",
         "platform": COMMON["platforms"],
+        **BUILDING,
         **{name: COMMON[name] for name in ("compression", *_WANTED)},
     },
     iterable=["set_", "option"],
@@ -149,10 +144,7 @@ def export(
     base: str = "scratch",
     platform: str = "",
     compression: str = "gzip",
-    target: str = "",
-    package: str = "",
-    build: str = "",
-    option: Sequence[str] = MANY,
+    building: Building = Building(),
     set_: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> None:
@@ -165,14 +157,14 @@ def export(
     from recipes.oci import archive
 
     project, wanted = open_project(c, compression, max_blob=max_blob), platforms_of(platform)
-    selection = Selection(sample, target, package, set_, recipe, base, build=build, options=option)
+    selection = Selection(sample, building, set_, recipe, base)
     archive.check_target(to, several=len(wanted) > 1)  # before anything is built
     start = _stored(project, selection, platform)
     if start is not None:
         with console.activity(f"writing {to}"):
             archive.export_stored(sample, start, project.store, to)
     else:
-        images, start = make_images(project, wanted, selection)
+        images, start = _make_images(project, wanted, selection)
         with console.activity(f"writing {to}"):
             archive.export(images, start, project.store, to)
     show(f"{start.digest}\n")
@@ -185,6 +177,7 @@ def export(
         "insecure": "accept any certificate of a registry on this machine (plain HTTP there needs no option)",
         "force": "push even an image that will not start",
         "platform": COMMON["platforms"],
+        **BUILDING,
         **{name: COMMON[name] for name in ("compression", "jobs", "format", *_WANTED)},
     },
     iterable=["set_", "option"],
@@ -202,10 +195,7 @@ def push(
     force: bool = False,
     jobs: str = "",
     format: str = "text",  # noqa: A002  # the option's name
-    target: str = "",
-    package: str = "",
-    build: str = "",
-    option: Sequence[str] = MANY,
+    building: Building = Building(),
     set_: Sequence[str] = MANY,
     max_blob: str = "",
 ) -> None:
@@ -225,10 +215,10 @@ def push(
     project, wanted = open_project(c, compression, jobs=jobs, max_blob=max_blob), platforms_of(platform)
     where = image_name(to.removeprefix("docker://"))
     check_target(where, insecure=insecure)  # before anything is built
-    selection = Selection(sample, target, package, set_, recipe, base, build=build, options=option)
+    selection = Selection(sample, building, set_, recipe, base)
     start = _stored(project, selection, platform)
     if start is None:
-        _, start = make_images(project, wanted, selection, gate=not force)
+        _, start = _make_images(project, wanted, selection, gate=not force)
     elif not force:
         stored.refuse_failing(project, sample, start)
     pushed = push_image(project.store, start, where, workspace=project.workspace, jobs=project.jobs, insecure=insecure)
@@ -245,9 +235,35 @@ def _stored(project: Project, selection: Selection, platform: str = "") -> Descr
 
     if not is_stored(project, selection.sample):
         return None
-    plain = selection._replace(changes=tuple(selection.changes), options=tuple(selection.options))
-    if platform or plain != Selection(selection.sample):
+    if platform or selection != Selection(selection.sample):
         raise errors.BadInput(
             f"{selection.sample} is in the store as it is", hint="leave out what says how an image is made"
         )
     return stored.descriptor(project, selection.sample)
+
+
+def _make_images(
+    project: Project, platforms: Sequence[Platform], selection: Selection, *, gate: bool = False
+) -> tuple[tuple[Image, ...], Descriptor]:
+    """The image for each platform, and what stands for them all: a manifest, or an index of several.
+
+    With `gate` one that is certain not to start is a GateFailed.
+    """
+    from recipes import pipeline
+
+    images = tuple(_make_image(project, platform, selection, gate=gate) for platform in platforms)
+    return images, pipeline.join(project, images)
+
+
+def _make_image(project: Project, platform: Platform, selection: Selection, *, gate: bool = False) -> Image:
+    """The image of a sample or a file on a base: built as far as needed, with the data that it will ask for."""
+    from recipes import pipeline
+    from recipes.workflows.bundle import program_and_base
+
+    sample = load_any(project, selection)
+    ensure_assembler(selection.base)
+    recipe = named_recipe(sample, selection.recipe)
+    image, verdict = pipeline.package(project, *program_and_base(project, sample, recipe, selection.base, platform))
+    if gate:
+        pipeline.refuse_failing(verdict, image)
+    return image

@@ -9,9 +9,11 @@ from invoke.context import Context
 from recipes import errors
 from recipes.support import console
 from recipes.support.printable import shell_word
-from recipes.tasks.common import choose_recipe, load_each, open_project, platform_of, show, split
 from recipes.tasks.ending import ending_well
+from recipes.tasks.options import open_project, platform_of, split
+from recipes.tasks.output import show
 from recipes.tasks.place import cache_folder
+from recipes.tasks.selection import choose_recipe, load_each
 from recipes.tasks.task import task
 
 if TYPE_CHECKING:

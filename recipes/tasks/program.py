@@ -17,10 +17,10 @@ import recipes
 from recipes.errors import BadInput
 from recipes.support import console
 from recipes.tasks import GROUPS, collection
-from recipes.tasks.common import show
 from recipes.tasks.completion import candidates, script
 from recipes.tasks.ending import reader_may_leave
 from recipes.tasks.help import columns
+from recipes.tasks.output import show
 from recipes.tasks.place import cache_folder, project_around
 from recipes.tasks.usage import explained
 

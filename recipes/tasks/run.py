@@ -5,8 +5,8 @@ from __future__ import annotations
 from invoke.context import Context
 
 from recipes import errors
-from recipes.tasks.common import COMMON, ENGINES, one_of, open_project, parse_bytes, platform_of, words
 from recipes.tasks.ending import ending_well
+from recipes.tasks.options import COMMON, ENGINES, one_of, open_project, parse_bytes, platform_of, words
 from recipes.tasks.task import task
 
 

@@ -9,27 +9,23 @@ from invoke.context import Context
 from recipes import errors
 from recipes.support import console
 from recipes.support.printable import shell_word
-from recipes.tasks.common import (
-    BUILDING,
+from recipes.tasks.ending import ending_well
+from recipes.tasks.finish import finish
+from recipes.tasks.options import (
     COMMON,
     MANY,
     RUNNING,
-    TRIAL,
-    Selection,
-    Trial,
     choose_engine,
-    choose_recipe,
     ensure_assembler,
-    load_any,
     one_of,
     open_project,
     platform_of,
     platforms_of,
-    show,
 )
-from recipes.tasks.ending import ending_well
-from recipes.tasks.finish import finish
+from recipes.tasks.output import show
+from recipes.tasks.selection import BUILDING, Building, Selection, load_any, named_recipe
 from recipes.tasks.task import task
+from recipes.tasks.trial import TRIAL, Trial
 
 
 @task(
@@ -40,9 +36,8 @@ from recipes.tasks.task import task
         "with_": "a file or folder of the root that is taken along as it is, with what it loads; may be repeated",
         "platform": COMMON["platforms"],
         **TRIAL,
-        "run": COMMON["run"],
-        "reference": "compare the run with one on this machine: of a file always done, of sources by a dynamic build",
-        **{name: COMMON[name] for name in ("recipe", "target", "package", *BUILDING, "set_", *RUNNING)},
+        **BUILDING,
+        **{name: COMMON[name] for name in ("run", "reference", "recipe", "set_", *RUNNING)},
     },
     iterable=["set_", "dlopen", "with_", "option"],
     optional=["serves"],
@@ -55,16 +50,9 @@ def bundle(
     dlopen: Sequence[str] = MANY,
     with_: Sequence[str] = MANY,
     recipe: str = "",
-    args: str | None = None,
-    stdin: str | None = None,
-    expect: str | None = None,
-    expect_exit: str | None = None,
-    serves: str | None = None,
+    trial: Trial = Trial(),
     reference: bool = False,
-    target: str = "",
-    package: str = "",
-    build: str = "",
-    option: Sequence[str] = MANY,
+    building: Building = Building(),
     platform: str = "",
     engine: str = "auto",
     compression: str = "gzip",
@@ -86,21 +74,15 @@ def bundle(
 
     one_of("format", format, ("text", "json"))
     project = open_project(c, compression, jobs=jobs, max_blob=max_blob)
-    trial = Trial(args, stdin, expect, expect_exit, serves)
-    selection = Selection(sample, target, package, set_, recipe, source=from_, build=build, options=option)
+    selection = Selection(sample, building, set_, recipe, source=from_)
     found = trial.of(load_any(project, selection))
-    if from_.startswith("deb-"):
-        ensure_assembler()
+    ensure_assembler(from_)
     running = choose_engine(engine, project, run=run)
     home = home_of(project, found, asked=reference) if run else None
     rows, hints = [], []
     wanted = bundling.Wanted(from_, tuple(dlopen), tuple(with_))
     for where in platforms_of(platform):
-        if found.language == "binary":
-            program = pipeline.take_program(project, found, where)
-        else:
-            how = choose_recipe(project, found, where, recipe) if recipe else bundling.dynamic_recipe(found.language)
-            program = pipeline.build_program(project, found, how, where)
+        program = bundling.program_of(project, found, named_recipe(found, recipe), where)
         with console.activity(f"bundling {found.name}"):
             base = bundling.make(project, program, wanted)
         row = pipeline.package_and_run(project, program, base, running, run=run)
@@ -120,9 +102,8 @@ def bundle(
         "with_": "a file or folder that a bundle takes along as it is, with what it loads; may be repeated",
         "platform": COMMON["platform"],
         **TRIAL,
-        "run": COMMON["run"],
-        "reference": "compare the run with one on this machine: of a file always done, of sources by a dynamic build",
-        **{name: COMMON[name] for name in ("target", "package", *BUILDING, "set_", *RUNNING)},
+        **BUILDING,
+        **{name: COMMON[name] for name in ("run", "reference", "set_", *RUNNING)},
     },
     iterable=["set_", "dlopen", "with_", "option"],
     optional=["serves"],
@@ -134,16 +115,9 @@ def smallest(
     from_: str = "",
     dlopen: Sequence[str] = MANY,
     with_: Sequence[str] = MANY,
-    args: str | None = None,
-    stdin: str | None = None,
-    expect: str | None = None,
-    expect_exit: str | None = None,
-    serves: str | None = None,
+    trial: Trial = Trial(),
     reference: bool = False,
-    target: str = "",
-    package: str = "",
-    build: str = "",
-    option: Sequence[str] = MANY,
+    building: Building = Building(),
     platform: str = "",
     engine: str = "auto",
     compression: str = "gzip",
@@ -166,8 +140,7 @@ def smallest(
 
     one_of("format", format, ("text", "json"))
     project, where = open_project(c, compression, jobs=jobs, max_blob=max_blob), platform_of(platform)
-    trial = Trial(args, stdin, expect, expect_exit, serves)
-    selection = Selection(sample, target, package, set_, source=from_, build=build, options=option)
+    selection = Selection(sample, building, set_, source=from_)
     found = trial.of(load_any(project, selection))
     if not run:
         console.note("nothing is run: the first image whose verdict is `runs` is taken as the smallest")

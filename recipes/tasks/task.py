@@ -6,7 +6,7 @@ import copy
 import re
 from collections.abc import Callable
 from functools import cache, partial
-from inspect import Signature
+from inspect import Parameter, Signature, signature
 from typing import Any, Self, TypeVar
 
 import invoke.tasks
@@ -71,7 +71,9 @@ class Task(Shallow, invoke.tasks.Task[T]):
 
     @cache  # noqa: B019  # Invoke asks twice; there are as many as there are tasks
     def argspec(self, body: Callable[..., Any]) -> Signature:
-        return super().argspec(body)
+        """With the options of a group in place of the parameter that takes them all."""
+        spec: Signature = super().argspec(body)
+        return spec.replace(parameters=[option for each in spec.parameters.values() for option in _options(each)])
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         texts = self.help
@@ -81,8 +83,8 @@ class Task(Shallow, invoke.tasks.Task[T]):
         return [Word(each, self._give_help) if each.positional else Option(each) for each in found]
 
     def _give_help(self) -> None:
-        from recipes.tasks.common import show
         from recipes.tasks.ending import reader_may_leave
+        from recipes.tasks.output import show
 
         with reader_may_leave():
             show(self.render_help(console.called_as()))
@@ -99,7 +101,27 @@ class Task(Shallow, invoke.tasks.Task[T]):
         if "verbose" in options:
             options["verbose"] = verbose
         with console.saying(quiet=bool(c.config.run.hide), verbose=verbose):
-            return super().__call__(c, *args, **options)
+            return super().__call__(c, *args, **self._grouped(options))
+
+    def _grouped(self, options: dict[str, Any]) -> dict[str, Any]:
+        """`options` as the body takes them: those of a group as one value."""
+        taken = dict(options)
+        for name, parameter in signature(self.body).parameters.items():
+            if _is_group(parameter):
+                fields = {field: taken.pop(field) for field in parameter.default._fields if field in taken}
+                taken[name] = taken.get(name, parameter.default)._replace(**fields)
+        return taken
+
+
+def _is_group(parameter: Parameter) -> bool:
+    """Whether a parameter takes several options: as a NamedTuple of them, which is its default."""
+    return hasattr(parameter.default, "_fields")
+
+
+def _options(parameter: Parameter) -> list[Parameter]:
+    if not _is_group(parameter):
+        return [parameter]
+    return [Parameter(name, parameter.kind, default=value) for name, value in parameter.default._asdict().items()]
 
 
 task = partial(invoke.tasks.task, klass=Task, auto_shortflags=False)

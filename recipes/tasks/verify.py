@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
 from recipes import errors
-from recipes.tasks.common import (
-    BUILDING,
-    COMMON,
-    MANY,
-    Selection,
-    ensure_assembler,
-    is_file,
-    load,
-    named_recipe,
-    one_of,
-    open_project,
-    platform_of,
-    show,
-    split,
-)
 from recipes.tasks.ending import ending_well
+from recipes.tasks.options import COMMON, ensure_assembler, one_of, open_project, platform_of, split
+from recipes.tasks.output import show
+from recipes.tasks.selection import BUILDING, Building, Selection, is_file, load, named_recipe
 from recipes.tasks.task import task
 
 if TYPE_CHECKING:
@@ -40,7 +27,8 @@ if TYPE_CHECKING:
         "base": "the base to judge it on, or several separated by commas; `invoke bases` lists them (default: all)",
         "format": COMMON["format"],
         "verbose": "show for every library where the loader looks",
-        **{name: COMMON[name] for name in ("recipe", "platform", "jobs", "max_blob", "target", "package", *BUILDING)},
+        **BUILDING,
+        **{name: COMMON[name] for name in ("recipe", "platform", "jobs", "max_blob")},
     },
     iterable=["option"],
 )
@@ -54,10 +42,7 @@ def verify(
     format: str = "text",  # noqa: A002  # the option's name
     verbose: bool = False,
     jobs: str = "",
-    target: str = "",
-    package: str = "",
-    build: str = "",
-    option: Sequence[str] = MANY,
+    building: Building = Building(),
     max_blob: str = "",
 ) -> int:
     """Say whether a program will start on a base, what it will lack there, and why: without running it.
@@ -81,7 +66,7 @@ def verify(
             )
         outcome: verifying.Outcome = (verifying.verify_image(project, sample, where),), ()
     else:
-        selection = Selection(sample, target, package, recipe=recipe, build=build, options=option)
+        selection = Selection(sample, building, recipe=recipe)
         outcome = _verify_program(project, selection, where, named)
     found, missing = outcome
     if len(found) == 1 and len(named) < 2 and not missing:
@@ -102,7 +87,8 @@ def verify(
 @task(
     help={
         "sample": f"{COMMON['folder']}; or a file, which is not executed",
-        **{name: COMMON[name] for name in ("recipe", "platform", "format", "target", "package", *BUILDING)},
+        **BUILDING,
+        **{name: COMMON[name] for name in ("recipe", "platform", "format")},
     },
     iterable=["option"],
 )
@@ -113,10 +99,7 @@ def inspect(
     recipe: str = "",
     platform: str = "",
     format: str = "text",  # noqa: A002  # the option's name
-    target: str = "",
-    package: str = "",
-    build: str = "",
-    option: Sequence[str] = MANY,
+    building: Building = Building(),
 ) -> None:
     """Say what an ELF file is: linkage, interpreter, libraries needed, hardening, build id.
 
@@ -135,7 +118,7 @@ def inspect(
     else:
         from recipes import pipeline
 
-        found = load(project, Selection(sample, target, package, build=build, options=option))
+        found = load(project, Selection(sample, building))
         facts = pipeline.build_program(project, found, named_recipe(found, recipe), where).facts
     show(dumps(facts_document(facts)) if format == "json" else render_facts(sample, facts))
 
@@ -149,8 +132,7 @@ def _verify_program(project: Project, selection: Selection, platform: Platform, 
     for name in {*named} - {"scratch"}:
         find(name, project.workspace)  # a wrong name is told before anything is built
     bases = named or tuple(known(project.workspace))
-    if any(name.startswith("deb-") for name in bases):
-        ensure_assembler()
+    ensure_assembler(*bases)
     target, retry = selection.sample, bool(named)
     if not is_file(project, target):
         sample = load(project, selection)

@@ -5,19 +5,10 @@ from __future__ import annotations
 from invoke.context import Context
 
 from recipes import errors
-from recipes.tasks.common import (
-    COMMON,
-    check_output,
-    choose_engine,
-    ensure_assembler,
-    made,
-    one_of,
-    open_project,
-    platform_of,
-    show,
-    write,
-)
+from recipes.support import system
 from recipes.tasks.ending import ending_well
+from recipes.tasks.options import COMMON, choose_engine, one_of, open_project, platform_of
+from recipes.tasks.output import check_output, made, show, write
 from recipes.tasks.task import task
 
 
@@ -49,7 +40,7 @@ def walkthrough(
     one_of("format", format, ("text", "markdown", "html"))
     check_output(output)
     project = open_project(c, jobs=jobs, max_blob=max_blob)
-    ensure_assembler()
+    system.ensure("bases")
     running = choose_engine(engine, project, run=True)
     steps = []
     for step in walk(project, running):

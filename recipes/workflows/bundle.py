@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes import errors
+from recipes import errors, pipeline
 from recipes.compile.recipe import RECIPES, Recipe, by_rank
 from recipes.compile.toolchains import TOOLCHAINS
-from recipes.model import BaseImage, Environment, Language, Platform, Program
+from recipes.model import BaseImage, Environment, Language, Platform, Program, Sample
+from recipes.oci.reference import BUNDLE
 from recipes.pipeline import Project, open_root
 from recipes.rootfs.root import RootFs
 from recipes.support import console
@@ -84,6 +85,26 @@ def own_folders(project: Project, program: Program, wanted: Wanted) -> tuple[str
         return ()
     root, _, path = _open(project, wanted.source or machine_root(program), program)
     return tuple(folder for folder in folders_beside(root, path) if root.is_folder(folder))
+
+
+def program_and_base(
+    project: Project, sample: Sample, recipe: Recipe | None, base: str, platform: Platform
+) -> tuple[Program, BaseImage]:
+    """The program of a sample, and the base called `base`, which for `bundle` is made for the program."""
+    from recipes.bases.resolve import resolve
+
+    if base == BUNDLE:
+        program = program_of(project, sample, recipe, platform)
+        return program, make(project, program)
+    program = pipeline.program_of(project, sample, recipe, platform)
+    return program, resolve(base, platform, project.workspace, project.store, retry=True)
+
+
+def program_of(project: Project, sample: Sample, recipe: Recipe | None, platform: Platform) -> Program:
+    """The program that a bundle is made for; of sources without a recipe, one that is usually dynamic."""
+    if recipe is None and sample.language != "binary":
+        recipe = dynamic_recipe(sample.language)
+    return pipeline.program_of(project, sample, recipe, platform)
 
 
 def dynamic_recipe(language: Language) -> Recipe:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from recipes import errors, pipeline
 from recipes.compile.recipe import Recipe
 from recipes.gate.values import ImageSize, Measure
-from recipes.model import BaseImage, Platform, Program, Sample, SizeRow, Unavailable
-from recipes.oci.reference import BUNDLE
+from recipes.model import Platform, Sample, SizeRow, Unavailable
 from recipes.pipeline import Project
 from recipes.run.engine import Engine
 from recipes.support import console
 from recipes.workflows.baseline import download_bytes
+from recipes.workflows.bundle import program_and_base
 from recipes.workflows.verify import verify_image
 
 
@@ -31,30 +31,12 @@ def build_each(
         for sample, recipe in samples:
             for platform in platforms:
                 try:
-                    program, on = _program_and_base(project, sample, recipe, base, platform)
-                    rows.append(pipeline.package_and_run(project, program, on, engine, run=run))
+                    pair = program_and_base(project, sample, recipe, base, platform)
+                    rows.append(pipeline.package_and_run(project, *pair, engine, run=run))
                 except errors.RecipeError as error:
                     failed.append(_failure(f"{sample.name} for {platform}", error))
                 advance(1)
     return tuple(rows), tuple(failed)
-
-
-def _program_and_base(
-    project: Project, sample: Sample, recipe: Recipe | None, base: str, platform: Platform
-) -> tuple[Program, BaseImage]:
-    """As `build-static`, `package` and `bundle` make them."""
-    from recipes.bases.resolve import resolve
-    from recipes.workflows import bundle
-
-    if base == BUNDLE:
-        recipe = recipe or (None if sample.language == "binary" else bundle.dynamic_recipe(sample.language))
-    if sample.language == "binary":
-        program = pipeline.take_program(project, sample, platform)
-    else:
-        program = pipeline.build_program(project, sample, recipe, platform)
-    if base == BUNDLE:
-        return program, bundle.make(project, program)
-    return program, resolve(base, platform, project.workspace, project.store, retry=True)
 
 
 def measure_image(project: Project, reference: str, platform: Platform) -> Measure:
