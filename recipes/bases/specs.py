@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from recipes import errors
 from recipes.errors import BadInput
 from recipes.oci import reference as references
 from recipes.oci.reference import BUNDLE, Reference
+from recipes.support.settings import Table
 from recipes.support.workspace import Workspace
 
 MADE_HERE = ("scratch", BUNDLE)
@@ -57,19 +59,8 @@ def _built_in() -> dict[str, BaseSpec]:
 
 @lru_cache(maxsize=8)
 def _projects_own(project: Path, identity: tuple[int, int, int]) -> dict[str, BaseSpec]:
-    import tomllib
-
-    try:
-        text = project.read_text(encoding="utf-8")
-        # Most projects add none: then their whole file need not be understood.
-        table: Any = tomllib.loads(text) if "fromscratch" in text else {}
-    except ValueError as error:
-        raise BadInput(f"cannot read {str(project)!r}: {error}") from error
-    for key in ("tool", "fromscratch", "bases"):
-        table = table.get(key, {})
-        if not isinstance(table, dict):
-            raise BadInput(f"{project}: {key!r} is not a table")
-    return _read_specs(table, project, project.parent)
+    table = Table.read(project, mark="fromscratch").table("tool").table("fromscratch").table("bases")
+    return _read_specs(table.values, project, project.parent)
 
 
 def find(text: str, workspace: Workspace) -> tuple[Reference, Path]:
@@ -97,7 +88,7 @@ def takes_long(name: str, workspace: Workspace) -> bool:
     return reference.transport == "mmdebstrap" and reference.target.partition("@")[0] == "minbase"
 
 
-def _read_specs(table: dict[str, Any], file: Path, folder: Path) -> dict[str, BaseSpec]:
+def _read_specs(table: Mapping[str, Any], file: Path, folder: Path) -> dict[str, BaseSpec]:
     specs = {}
     for name, entry in table.items():
         values = {"reference": entry} if isinstance(entry, str) else entry

@@ -15,12 +15,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 from recipes.errors import BadInput, unknown
 from recipes.gate import limits
 from recipes.gate.values import Budget, Limit
-from recipes.samples.settings import Table
+from recipes.support.settings import Table
 
 KEYS = tuple(field.name for field in fields(Budget))
 
@@ -48,7 +47,7 @@ def read(file: Path, samples: Collection[str], asked: Budget) -> Budgets:
     `samples` are the names that a table may have, any where there are none.
     Raises: BadInput for a key or a name that is not known, with the nearest one, and for what is not a limit.
     """
-    table = _read_toml(file).table("tool").table("fromscratch").table("budget")
+    table = Table.read(file, mark="fromscratch").table("tool").table("fromscratch").table("budget")
     own = {key: table.table(key) for key, value in table.values.items() if isinstance(value, dict)}
     table.only(*KEYS, *own)
     for name, each in own.items():
@@ -57,22 +56,6 @@ def read(file: Path, samples: Collection[str], asked: Budget) -> Budgets:
             raise BadInput(f"{each.where}: [tool.fromscratch.budget.{name}]: {near.message}", near.hint)
         each.only(*KEYS)
     return Budgets(_read_budget(table), {name: _read_budget(each) for name, each in own.items()}, asked)
-
-
-def _read_toml(file: Path) -> Table:
-    import tomllib
-
-    try:
-        text = file.read_text(encoding="utf-8")
-        # Most projects have none: then their whole file need not be understood.
-        values: dict[str, Any] = tomllib.loads(text) if "fromscratch" in text else {}
-    except (FileNotFoundError, NotADirectoryError):
-        values = {}
-    except OSError as error:
-        raise BadInput(f"cannot read {str(file)!r}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{str(file)!r} is not valid TOML: {error}") from error
-    return Table(repr(str(file)), values)
 
 
 def _read_budget(table: Table) -> Budget:

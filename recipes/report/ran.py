@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from recipes.errors import shortened
 from recipes.model import RunOutcome, SizeRow
 from recipes.support import printable
 
@@ -33,5 +34,5 @@ def at_home(row: SizeRow) -> str:
 def beginning(output: str) -> list[str]:
     """The first lines of what a program wrote, none of them long, quoted."""
     lines = printable.quoted(output[: 4 * _LINES * _WIDTH])
-    first = [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…" for line in lines[:_LINES]]
+    first = [shortened(line, _WIDTH) for line in lines[:_LINES]]
     return [*first, "  …"] if len(lines) > _LINES else first

@@ -222,13 +222,13 @@ def cells(group: Sequence[SizeRow], comparison: Comparison, verbose: bool = Fals
 def _runs(row: SizeRow, verbose: bool) -> str:
     why = plain(row.reason)
     if not verbose:
-        why = _shorten(why.partition("\n")[0])
+        why = errors.shortened(why.partition("\n")[0], _REASON_WIDTH)
     if row.run is None:
         return {Status.RUNS: "not tried", Status.FAILS: f"not tried: {why}", Status.UNKNOWN: "not tried"}[
             row.verdict.status
         ]
     if row.run.status is RunStatus.NOT_RUN:
-        return f"not run: {_shorten(row.run.reason) if not verbose else row.run.reason}"
+        return f"not run: {row.run.reason if verbose else errors.shortened(row.run.reason, _REASON_WIDTH)}"
     remark = ran.remark(row)
     answer = f"no: {why}" if not row.runs else f"yes, {remark}" if remark else "yes"
     return f"{answer} (WRONGLY PREDICTED)" if row.disagrees else answer
@@ -240,10 +240,6 @@ def _is_default(row: SizeRow, comparison: Comparison) -> bool:
 
 def _group(row: SizeRow) -> tuple[str, Platform]:
     return row.program.name, row.image.platform
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _REASON_WIDTH else text[: _REASON_WIDTH - 1] + "…"
 
 
 def _first_line(text: str, verbose: bool) -> str:

@@ -37,7 +37,7 @@ from typing import Any, get_args
 
 from recipes.errors import BadInput, unknown
 from recipes.model import PROGRAM, Environment, FileEntry, HealthCheck, ImageSettings, Need
-from recipes.samples.settings import Table, is_absolute, is_text, is_texts
+from recipes.support.settings import Table, is_absolute, is_text, is_texts
 
 KEYS = (
     *("path", "install", "user", "workdir", "cmd", "env", "ports", "volumes", "stop_signal"),

@@ -37,7 +37,7 @@ from typing import Any, cast
 from recipes.errors import BadInput, unknown
 from recipes.languages import C_SUFFIXES, CPP_SUFFIXES
 from recipes.model import BuildSystem, Environment, Expect, ImageSettings, Language, Sample
-from recipes.samples.settings import Table, is_text
+from recipes.support.settings import Table, is_text
 from recipes.support.workspace import Workspace
 
 SETTINGS = "sample.toml"
@@ -379,18 +379,7 @@ class _Settings(Table):
 
     @classmethod
     def of(cls, path: Path) -> _Settings:
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            data = b""
-        except OSError as error:
-            raise BadInput(f"cannot read {str(path)!r}: {error.strerror}") from error
-        import tomllib
-
-        try:
-            settings = cls(repr(str(path)), tomllib.loads(data.decode()))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BadInput(f"{str(path)!r} is not valid TOML: {error}") from error
+        settings = cls.read(path)
         settings.only(*cls.KEYS)
         return settings
 

@@ -66,10 +66,12 @@ _VALUES = {
 }
 """What an option takes, where its own name does not say it."""
 
+QUIET = ("-q, --quiet", "print results, errors and warnings alone")
+VERBOSE = ("-v, --verbose", "print every command as it is run, and reasons whole")
 _ALWAYS = {
     "fromscratch": (
-        ("-q, --quiet", "print results, errors and warnings alone"),
-        ("-v, --verbose", "print every command as it is run, and reasons whole"),
+        QUIET,
+        VERBOSE,
         ("-h, --help", "print this"),
     ),
     "invoke": (

@@ -19,7 +19,7 @@ from recipes.support import console
 from recipes.tasks import GROUPS, collection
 from recipes.tasks.completion import candidates, script
 from recipes.tasks.ending import reader_may_leave
-from recipes.tasks.help import columns
+from recipes.tasks.help import QUIET, VERBOSE, columns
 from recipes.tasks.output import show
 from recipes.tasks.place import cache_folder, project_around
 from recipes.tasks.usage import explained
@@ -28,8 +28,8 @@ _OPTIONS = {
     "help": ("-h, --help [TASK]", "print this, or what a task takes, and exit"),
     "list": ("-l, --list", "print the tasks alone"),
     "version": ("-V, --version", "print the version"),
-    "quiet": ("-q, --quiet", "print results, errors and warnings alone"),
-    "verbose": ("-v, --verbose", "print every command as it is run, and reasons whole"),
+    "quiet": QUIET,
+    "verbose": VERBOSE,
     "print-completion-script": (
         "--print-completion-script SHELL",
         "print what makes bash, zsh or fish complete tasks, options and their values",

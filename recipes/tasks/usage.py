@@ -19,7 +19,7 @@ _UNCLEAR = re.compile(r"(?P<word>.*) is ambiguous when given after an optional-v
 """What Invoke says where it cannot go on; its errors have no other form."""
 
 
-_LIKE_AN_OPTION = "an option of ours that is meant for the program has a blank before it: --args=' --format'"
+_ARGS_LIKE_OPTIONS = "an option of ours that is meant for the program has a blank before it: --args=' --format'"
 
 
 def explained(
@@ -33,7 +33,9 @@ def explained(
         options = {*core.flags, *(() if context is None else (*context.flags, *context.inverse_flags))}
         return _unknown(found["word"], task, options, tasks, more, program)
     if found := _NO_VALUE.match(text):
-        return BadInput(f"--{found['name']} needs a value", hint=_LIKE_AN_OPTION if found["name"] == "args" else more)
+        return BadInput(
+            f"--{found['name']} needs a value", hint=_ARGS_LIKE_OPTIONS if found["name"] == "args" else more
+        )
     if found := _UNCLEAR.fullmatch(text):
         return BadInput(f"{found['word']} may be a value of the option before it", hint="write that as --option=VALUE")
     if context is not None and context.missing_positional_args:

@@ -46,14 +46,15 @@ def of_file(path: Path) -> Baseline:
     return _parsed(data, str(path))
 
 
-def download_bytes(image: BaseImage) -> int:
-    """What a pull of an image that has a manifest moves. Raises: BadInput where it has none."""
+def size_of(sample: str, image: BaseImage) -> ImageSize:
+    """What an image weighs that others have made. Raises: BadInput where it has no manifest, whose size counts."""
     if image.manifest is None or image.config is None:
         raise BadInput(
             f"{image.name} has no manifest, so what a pull of it would move is not known",
             hint="name it in a registry (docker://…) or as OCI has it (oci:…, oci-archive:…)",
         )
-    return image.manifest.size + image.config.size + sum(layer.descriptor.size for layer in image.layers)
+    download = image.manifest.size + image.config.size + sum(layer.descriptor.size for layer in image.layers)
+    return ImageSize(sample, image.platform, None, image.name, image.image_bytes, download)
 
 
 def _of_commit(text: str) -> Baseline:
@@ -106,7 +107,7 @@ def _of_image(project: Project, text: str, samples: Sequence[str], platforms: Se
     sizes = []
     for platform in platforms:
         image = resolve(text, platform, project.workspace, project.store, refresh=moves, retry=True, by_lock=False)
-        sizes.append(ImageSize(samples[0], platform, None, text, image.image_bytes, download_bytes(image)))
+        sizes.append(size_of(samples[0], image))
     return Baseline(text, tuple(sizes))
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from recipes import errors, pipeline
 from recipes.compile.recipe import Recipe
-from recipes.gate.values import ImageSize, Measure
+from recipes.gate.values import Measure
 from recipes.model import Platform, Sample, SizeRow, Unavailable
 from recipes.pipeline import Project
 from recipes.run.engine import Engine
 from recipes.support import console
-from recipes.workflows.baseline import download_bytes
+from recipes.workflows.baseline import size_of
 from recipes.workflows.bundle import program_and_base
 from recipes.workflows.verify import verify_image
 
@@ -45,9 +45,8 @@ def measure_image(project: Project, reference: str, platform: Platform) -> Measu
 
     found = verify_image(project, reference, platform)
     image = resolve(reference, platform, project.workspace, project.store, retry=True, by_lock=False)
-    size = ImageSize(reference, platform, None, reference, image.image_bytes, download_bytes(image))
     verdict = found.verdict
-    return Measure(size, image.digest or "", verdict, verdict.runs, verdict.reason)
+    return Measure(size_of(reference, image), image.digest or "", verdict, verdict.runs, verdict.reason)
 
 
 def _failure(name: str, error: errors.RecipeError) -> Unavailable:

@@ -14,6 +14,7 @@ from functools import cache
 from itertools import zip_longest
 
 from recipes import pipeline
+from recipes.errors import shortened
 from recipes.model import AtHome, Platform, Program, RunOutcome, RunStatus, Sample, SizeRow
 from recipes.pipeline import Project
 from recipes.workflows import bundle
@@ -125,6 +126,4 @@ def _ending(run: RunOutcome) -> tuple[object, ...]:
 
 
 def _shown(line: str | None) -> str:
-    if line is None:
-        return "missing"
-    return repr(line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…")
+    return "missing" if line is None else repr(shortened(line, _SHOWN))

@@ -83,8 +83,8 @@ def test_a_project_adds_its_own(workspace: Workspace, store: Store) -> None:
         ('[tool.fromscratch.bases]\nmine = "dockr://alpine"', "'docker'"),
         ("[tool.fromscratch.bases]\nmine = 3", "neither"),
         ('[tool.fromscratch.bases]\n"oci:x" = "scratch"', "cannot be the name"),
-        ("[tool.fromscratch\n", "cannot read"),
-        ("[tool]\nfromscratch = 3", "not a table"),
+        ("[tool.fromscratch\n", "is not valid TOML"),
+        ("[tool]\nfromscratch = 3", "has to be a table"),
     ],
 )
 def test_the_projects_table_is_strict(workspace: Workspace, text: str, expected: str) -> None:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 from recipes.errors import BadInput, unknown
 
@@ -19,6 +20,25 @@ class Table(NamedTuple):
     where: str
     values: Mapping[str, Any]
     prefix: str = ""
+
+    @classmethod
+    def read(cls, file: Path, mark: str = "") -> Self:
+        """The whole of `file`; empty where there is none, or where `mark` is nowhere in it: then it is about others.
+
+        Raises: BadInput.
+        """
+        import tomllib
+
+        try:
+            text = file.read_text(encoding="utf-8")
+            values = tomllib.loads(text) if mark in text else {}
+        except (FileNotFoundError, NotADirectoryError):
+            values = {}
+        except OSError as error:
+            raise BadInput(f"cannot read {str(file)!r}: {error.strerror}") from error
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"{str(file)!r} is not valid TOML: {error}") from error
+        return cls(repr(str(file)), values)
 
     def only(self, *known: str) -> None:
         """Raises: BadInput for any other key, with the nearest known one."""
