@@ -6,6 +6,7 @@ Source: Linux, Documentation/networking/proc_net_tcp.rst; include/net/tcp_states
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,29 +26,47 @@ def listening(pid: int, container: str) -> tuple[str, ...]:
     The engine may be on another machine, or count processes otherwise. It calls a control group after the container.
     A UDP port that the kernel chose is that of a client, which waits for its answer.
     """
-    process = Path(f"/proc/{pid}")
     try:
-        if container not in (process / "cgroup").read_text():
-            return ()
-        first, last = map(int, _RANGE.read_text().split())
-        found = {
-            (port, name[:3])
-            for name, state in _TABLES.items()
-            for port in _ports(process / "net" / name, state)
-            if name.startswith("tcp") or not first <= port <= last
-        }
+        # The folder stays that of this process: when its number is another's, there is nothing to read in it any more.
+        process = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return ()
+    try:
+        return _listening(process, container)
     except (OSError, ValueError):
         return ()
+    finally:
+        os.close(process)
+
+
+def _listening(process: int, container: str) -> tuple[str, ...]:
+    if container not in _read(process, "cgroup"):
+        return ()
+    first, last = map(int, _RANGE.read_text().split())
+    found = {
+        (port, name[:3])
+        for name, state in _TABLES.items()
+        for port in _ports(process, name, state)
+        if name.startswith("tcp") or not first <= port <= last
+    }
     return tuple(f"{port}/{protocol}" for port, protocol in sorted(found)[:_MOST_PORTS])
 
 
-def _ports(table: Path, state: str) -> Iterator[int]:
+def _ports(process: int, name: str, state: str) -> Iterator[int]:
     """Of lines `number: address:port address:port state …`, all in hexadecimal. Without IPv6 there are two tables."""
-    if table.is_file():
-        for line in table.read_text().splitlines()[1:]:
-            words = line.split(None, 4)
-            if words[3] == state:
-                yield int(words[1].rpartition(":")[2], 16)
+    try:
+        table = _read(process, f"net/{name}")
+    except FileNotFoundError:
+        return
+    for line in table.splitlines()[1:]:
+        words = line.split(None, 4)
+        if words[3] == state:
+            yield int(words[1].rpartition(":")[2], 16)
+
+
+def _read(folder: int, name: str) -> str:
+    with open(os.open(name, os.O_RDONLY, dir_fd=folder)) as file:
+        return file.read()
 
 
 class Deadline:

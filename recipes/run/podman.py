@@ -5,6 +5,7 @@ Source: podman-system-service(1).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import socket
@@ -14,7 +15,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recipes.errors import ToolMissing, Unavailable, shortened
+from recipes.errors import Unavailable, shortened
 from recipes.model import Command, RunOutcome, RunStatus
 from recipes.oci.roots import Roots
 from recipes.oci.store import Store
@@ -30,6 +31,13 @@ _STARTING = 20.0
 
 _PID_MAX = Path("/proc/sys/kernel/pid_max")
 
+_SERVICE = """\
+exec 3<&0
+{ read -r _ <&3; kill -9 "$$"; rm -rf -- "$1"; } &
+exec podman system service --time=0 "unix://$1/socket" </dev/null 3<&-
+"""
+"""stdin is a pipe that we hold: it ends when we do, also where we are killed and could end nothing ourselves."""
+
 
 class PodmanEngine(DockerEngine):
     """A podman that answers."""
@@ -43,24 +51,9 @@ class PodmanEngine(DockerEngine):
         running = next(filter(_answers, _sockets()), None)
         if running is not None:
             return cls(_client(running), store, roots)
-        # Not in the workspace: the path of a socket may have 107 bytes. Source: unix(7).
-        folder = tempfile.TemporaryDirectory(prefix="fromscratch-podman-")
-        place = Path(folder.name) / "socket"
-        try:
-            # There, as conmon leaves a file where it was started when a container has met its memory limit.
-            service = shell.Started(
-                Command(("podman", "system", "service", "--time=0", f"unix://{place}"), cwd=Path(folder.name))
-            )
-        except ToolMissing as error:
-            folder.cleanup()
-            raise Unavailable("podman is not installed", hint="install it, or use --engine local") from error
-        if not _listens(service, place):
-            said = service.stop()
-            folder.cleanup()
-            raise Unavailable(f"podman's service does not start: {shortened(said)}", hint="`podman info` says more")
-        engine = cls(_client(place), store, roots)
-        weakref.finalize(engine, service.stop)
-        weakref.finalize(engine, folder.cleanup)
+        with contextlib.ExitStack() as undo:
+            engine = cls(_client(_start(undo)), store, roots)
+            weakref.finalize(engine, undo.pop_all().close)
         return engine
 
     def limits(self) -> list[Ulimit]:
@@ -80,6 +73,23 @@ class PodmanEngine(DockerEngine):
         if outcome.reason.startswith(("exec", "chdir", "stat")):
             return outcome
         return RunOutcome(self.name, RunStatus.NOT_RUN, reason=f"podman cannot start a container: {message}")
+
+
+def _start(undo: contextlib.ExitStack) -> Path:
+    """Where the service listens that is started here; `undo` ends it. Raises: Unavailable."""
+    if shell.which("podman") is None:
+        raise Unavailable("podman is not installed", hint="install it, or use --engine local")
+    # Not in the workspace: the path of a socket may have 107 bytes. Source: unix(7).
+    folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="fromscratch-podman-")))
+    # Started there, as conmon leaves a file where it was started when a container has met its memory limit.
+    service = shell.Started(Command(("sh", "-c", _SERVICE, "podman", str(folder)), cwd=folder))
+    undo.callback(service.stop)
+    place = folder / "socket"
+    if not _listens(service, place):
+        raise Unavailable(
+            f"podman's service does not start: {shortened(service.stop())}", hint="`podman info` says more"
+        )
+    return place
 
 
 def _sockets() -> tuple[Path, ...]:

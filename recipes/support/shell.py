@@ -99,11 +99,14 @@ def run(
 
 
 class Started:
-    """What goes on beside us until `stop`. Its output is kept, as far as it may tell why it has ended."""
+    """What goes on beside us until `stop`. Its output is kept, as far as it may tell why it has ended.
+
+    Its stdin is a pipe to which nothing is written, and which ends when we do.
+    """
 
     def __init__(self, command: Command) -> None:
         """Raises: as `run`."""
-        self._process = _start(command, os.environ, (), False, None, True)
+        self._process = _start(command, os.environ, (), True, None, True)
         self._last = b""
         self._thread = threading.Thread(target=self._drain, daemon=True)
         self._thread.start()
@@ -121,6 +124,7 @@ class Started:
         """End it; returns the last line that it wrote."""
         _kill(self._process)
         self._process.wait()
+        cast(IO[bytes], self._process.stdin).close()
         self._thread.join()
         with _running_lock:
             _running.discard(self._process)

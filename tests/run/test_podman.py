@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +56,35 @@ def test_the_service_ends_with_the_engine(workspace: Workspace, monkeypatch: pyt
     gc.collect()
     assert not podman._answers(folder / "socket")
     assert not folder.exists()
+
+
+@pytest.mark.slow
+def test_the_service_ends_where_we_are_killed(workspace: Workspace) -> None:
+    """SIGKILL leaves us no time: it ends by itself, and its folder, which is ours alone, is gone."""
+    need_tool("podman")
+    script = f"""
+import time
+from pathlib import Path
+from recipes.pipeline import Project
+from recipes.run import podman
+podman._sockets = tuple
+project = Project.at(Path({str(workspace.root)!r}))
+engine = podman.PodmanEngine.connect(project.store, project.roots)
+print(flush=True)
+time.sleep(60)
+"""
+    environment = {**os.environ, "TMPDIR": str(workspace.root)}
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment) as ours:
+        assert ours.stdout is not None
+        assert ours.stdout.readline() == b"\n"
+        (folder,) = workspace.root.glob("fromscratch-podman-*")
+        assert folder.stat().st_mode & 0o777 == 0o700
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(folder / "socket"))
+            ours.kill()
+            assert connection.recv(1) == b""
+    while folder.exists():
+        time.sleep(0.05)
 
 
 @pytest.mark.slow
