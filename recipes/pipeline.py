@@ -304,8 +304,8 @@ def _tell_left_out(program: Program) -> None:
         return
     from recipes.package.installed import data_of, named_data
 
-    named = named_data(installed) if program.sample.image.needs is None else ()
-    data = [entry for entry in data_of(installed) if entry not in named]
+    named = {entry.path for entry in named_data(installed)} if program.sample.image.needs is None else ()
+    data = [entry for entry in data_of(installed) if entry.path not in named]
     if data:
         folders = ", ".join(sorted({os.path.dirname(entry.path) for entry in data})[:3])
         size = sum(entry.size() for entry in data)

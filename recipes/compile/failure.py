@@ -26,6 +26,9 @@ _GIVING_UP = re.compile(r"^g?make(\[\d+\])?: \*\*\* ")
 _PREPARING = ("Configure", "config", "Setup", "bootstrap", "bootstrap.sh", "autogen.sh", "buildconf", "configure.sh")
 """Scripts after which a folder has a Makefile or a `configure`."""
 
+_LONGEST_LINE = 4096
+"""What is further on in a line says nothing to people, and patterns may look at it once for each of its words."""
+
 _BEFORE, _AFTER = 25, 8
 """So many lines before and after the telling one are shown. A compiler quotes the source after it; what `configure` and
 `make` say when they give up mostly follows the reason."""
@@ -33,7 +36,7 @@ _BEFORE, _AFTER = 25, 8
 
 def of_project(planned: Plan, step: Step, done: Completed) -> CommandFailed:
     """The error for a step of a build system, whose whole output is in a file by then."""
-    lines = (done.stdout + done.stderr).decode(errors="replace").splitlines()
+    lines = _lines((done.stdout + done.stderr).decode(errors="replace"))
     at = telling(lines)
     why = _whole(lines, at) if lines else f"exit code {done.exit_code}"
     log = keep_log(planned, step, done.stdout + done.stderr)
@@ -51,10 +54,14 @@ def of_project(planned: Plan, step: Step, done: Completed) -> CommandFailed:
 def about_sources(planned: Plan, message: str) -> str:
     """What would help loose sources: a library of this machine that they name, or a script that prepares them."""
     if planned.sample.libs:
-        return missing.advice(message.splitlines(), "", own_libc=False)
+        return missing.advice(_lines(message), "", own_libc=False)
     folder = planned.sample.folder
     script = next((name for name in _PREPARING if (folder / name).is_file()), "")
     return f"these may be no loose sources: run its ./{script}, and then this again" if script else ""
+
+
+def _lines(output: str) -> list[str]:
+    return [line[:_LONGEST_LINE] for line in output.splitlines()]
 
 
 def telling(lines: Sequence[str]) -> int:

@@ -18,6 +18,8 @@ _TICK = 20_000_000
 """The kernel's clock for files moves in steps of some milliseconds. A file that was changed this shortly before it was
 recorded may have changed again within the same step, so its stamp alone proves nothing."""
 
+_MOST_TEXT = 8 << 20
+
 
 NO_INPUTS = frozenset({".git", ".hg", ".svn", ".venv"})
 """Folders that no program is made of: version control, a Python environment."""
@@ -68,6 +70,17 @@ def listed(path: Path) -> str:
     if path.is_dir():
         return f"{path}/"
     return f"{path}*" if os.access(path, os.X_OK) else str(path)
+
+
+def text_of(path: Path) -> str:
+    """The text of a project's file, or its start where it is longer than such files are; "" where there is none."""
+    try:
+        if not path.is_file():  # a pipe may never end
+            return ""
+        with open(path, "rb") as file:
+            return file.read(_MOST_TEXT).decode(errors="replace").replace("\r\n", "\n")
+    except OSError:
+        return ""
 
 
 def stamp(path: str) -> Stamp:

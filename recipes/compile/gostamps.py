@@ -13,16 +13,18 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from recipes.compile.files import text_of
 from recipes.model import Environment
 
-_DECLARED = re.compile(r"^var (?:\((?P<block>.*?)^\)|(?P<single>[^(\n][^\n]*)$)", re.MULTILINE | re.DOTALL)
+# A block whose end is missing is over where the next one begins: each line is looked at once.
+_DECLARED = re.compile(r"^var (?:\((?P<block>(?:.*\n(?!\)|var ))*.*\n)\)|(?P<single>[^(\n].*)$)", re.MULTILINE)
 _VARIABLES = re.compile(
     r"^[ \t]*(?P<names>\w+(?:, ?\w+)*)(?P<typed>[ \t]+string)?[ \t]*(?:=[ \t]*(?P<values>[^\n]*)|//.*)?$", re.MULTILINE
 )
 _LITERAL = re.compile(r'"(?P<quoted>[^"\\]*)"|`(?P<raw>[^`]*)`')
 _NAME = re.compile(r"[A-Za-z_][\w.]*")
 _IN_RELEASE = re.compile(r"-X[\s=]+[\"']?(?P<name>[\w./~-]+\.\w+)=(?P<v>v?)\{\{\s*\.(?P<field>Version|Tag)\s*\}\}")
-_COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _PLACEHOLDER = re.compile(
     r"|\W?(dev|devel|develop|development|unknown|undefined|unset|none|n/a|source|snapshot|head|main|master)( build)?\W?"
     r"|v?0\.0\.0([+-].*)?|.*\$Format:.*",
@@ -54,7 +56,7 @@ def version_stamps(
 def _released(folder: Path, version: str) -> Iterator[tuple[str, str]]:
     """The variables that the project's GoReleaser file sets to the version. A version there is a tag without its v."""
     for name in _RELEASE_FILES:
-        for found in _IN_RELEASE.finditer(_COMMENT.sub("", _text(folder / name))):
+        for found in _IN_RELEASE.finditer(_COMMENT.sub("", text_of(folder / name))):
             plain = version if found["field"] == "Tag" else version.removeprefix("v")
             yield found["name"], found["v"] + plain
 
@@ -99,7 +101,7 @@ def _variables(folder: Path) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for file in sorted(folder.glob("*.go")):
         if not file.name.endswith("_test.go"):
-            for declared in _DECLARED.finditer(_text(file)):
+            for declared in _DECLARED.finditer(text_of(file)):
                 for each in _VARIABLES.finditer(declared["block"] or declared["single"]):
                     found.update(_declared(each))
     return found
@@ -116,10 +118,3 @@ def _declared(found: re.Match[str]) -> Iterator[tuple[str, str | None]]:
             yield name, literal["quoted"] or literal["raw"] or ""
         elif _NAME.fullmatch(value.strip()):
             yield name, None
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(errors="replace")
-    except OSError:
-        return ""

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from recipes.compile.files import text_of
 from recipes.errors import RecipeError
 from recipes.model import Command
 from recipes.support import shell
@@ -43,7 +44,7 @@ _PACKAGE_OF_TOOL = {
 """Where the package is not called like the tool."""
 
 _BUILD_DEPENDS = re.compile(r"^Build-Depends:((?:.|\n[ \t#])*)", re.MULTILINE)
-_PACKAGE, _CPUS = re.compile(r"[a-z0-9][a-z0-9+.-]+"), re.compile(r"\[([^\]]+)\]")
+_PACKAGE, _CPUS = re.compile(r"[a-z0-9][a-z0-9+.-]+"), re.compile(r"\[\s*([^\s\]][^\]]*)\]")
 _PACKAGING = ("debhelper", "dh-", "dpkg-dev", "po-debconf", "quilt", "cdbs")
 _NAMED = 6
 """So many packages are named."""
@@ -88,13 +89,15 @@ def build_depends(folder: Path) -> str:
     """One clause about those packages that are not installed and that one of Debian's source packages is built with;
     "" for none, and for another folder. Source: Debian Policy, 7.1 and 7.7.
     """
+    match = _BUILD_DEPENDS.search(text_of(folder / "debian/control"))
+    if match is None:
+        return ""
     try:
-        match = _BUILD_DEPENDS.search((folder / "debian/control").read_text(errors="replace"))
         here = next(iter(_ask("dpkg", "--print-architecture")), "")
         installed = {name.partition(":")[0] for name in _ask("dpkg-query", "--show", "--showformat", "${Package}\n")}
-    except (OSError, RecipeError):  # not such a folder, or another system
+    except RecipeError:  # another system
         return ""
-    clauses = re.sub(r"^#.*$", "", match[1], flags=re.MULTILINE).split(",") if match else []
+    clauses = re.sub(r"^#.*$", "", match[1], flags=re.MULTILINE).split(",")
     absent = [name for clause in clauses if (name := _absent(clause, here, installed))]
     more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
     return f"not installed of what debian/control builds it with: {', '.join(absent[:_NAMED])}{more}" if absent else ""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from recipes.compile.files import text_of
 
 _VERSION = re.compile(r"[-_ ]v?\d[^-_ ]*$|(?<=\D)[\d.]+$")
 """A version behind a separator, or digits that end the name."""
@@ -14,14 +17,15 @@ _SUFFIX = re.compile(r"(?<=\w)[-_]?(?:utils|tools|dfsg)$", re.IGNORECASE)
 """What a project that comes with more programs than the one, or a package of it, is called beside that."""
 
 _FIX = re.compile(r"\bCVE-\d{4}-\d", re.IGNORECASE)
-_SOURCE = re.compile(r"^Source:[ \t]*(\S+)", re.MULTILINE)
-_CONFIGURE = re.compile(r"^PACKAGE_(?:TARNAME|NAME)='([^']+)'", re.MULTILINE)
-_CMAKE = re.compile(r"^CMAKE_PROJECT_NAME:STATIC=(.+)$", re.MULTILINE)
+# A file's name has no more than 255 bytes.
+_SOURCE = re.compile(r"^Source:[ \t]*(\S{1,255})(?!\S)", re.MULTILINE)
+_CONFIGURE = re.compile(r"^PACKAGE_(?:TARNAME|NAME)='([^'\n]{1,255})'", re.MULTILINE)
+_CMAKE = re.compile(r"^CMAKE_PROJECT_NAME:STATIC=(.{1,255})$", re.MULTILINE)
 
 
 def given_names(folder: Path) -> tuple[str, ...]:
     """The folder's name, as it is and without a version; and Debian's for the source package, where it says one."""
-    debian = [match[1] for match in _SOURCE.finditer(_text(folder / "debian/control"))][:1]
+    debian = [match[1] for match in _SOURCE.finditer(text_of(folder / "debian/control"))][:1]
     return tuple(dict.fromkeys(plain for name in (folder.name, *debian) for plain in _plain(name)))
 
 
@@ -30,8 +34,8 @@ def declared_names(*trees: Path) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for tree in trees:
         written = (
-            *_CONFIGURE.findall(_text(tree / "configure")),
-            *_CMAKE.findall(_text(tree / "CMakeCache.txt")),
+            *_CONFIGURE.findall(text_of(tree / "configure")),
+            *_CMAKE.findall(text_of(tree / "CMakeCache.txt")),
             *_meson(tree / "meson-info/intro-projectinfo.json"),
         )
         found.update((plain, None) for name in written for plain in _plain(name))
@@ -40,13 +44,16 @@ def declared_names(*trees: Path) -> tuple[str, ...]:
 
 def patches_of(folder: Path) -> tuple[Path, ...]:
     """The patches in one of Debian's source packages, applied when it was unpacked. Source: dpkg-source(1), "3.0"."""
-    lines = (line.split("#")[0].split() for line in _text(folder / "debian/patches/series").splitlines())
-    return tuple(folder / "debian/patches" / words[0] for words in lines if words)
+    lines = (line.split("#")[0].split() for line in text_of(folder / "debian/patches/series").splitlines())
+    paths = (PurePosixPath(words[0]) for words in lines if words)
+    return tuple(
+        folder / "debian/patches" / path for path in paths if not path.is_absolute() and os.pardir not in path.parts
+    )
 
 
 def fixes_of(folder: Path) -> tuple[Path, ...]:
     """Those of `patches_of` that fix a vulnerability, as their name or their text says."""
-    return tuple(patch for patch in patches_of(folder) if _FIX.search(f"{patch.name}\n{_text(patch)}"))
+    return tuple(patch for patch in patches_of(folder) if _FIX.search(f"{patch.name}\n{text_of(patch)}"))
 
 
 def _plain(name: str) -> Iterator[str]:
@@ -64,13 +71,6 @@ def _plain(name: str) -> Iterator[str]:
 
 def _meson(path: Path) -> tuple[str, ...]:
     try:
-        return (str(json.loads(_text(path))["descriptive_name"]),)
+        return (str(json.loads(text_of(path))["descriptive_name"]),)
     except (ValueError, KeyError, TypeError):
         return ()
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""

@@ -33,9 +33,8 @@ def data_of(installed: Installed) -> tuple[FileEntry, ...]:
 
 def named_data(installed: Installed) -> tuple[FileEntry, ...]:
     """Those of `data_of` that the program names: it was built to read them there. Raises: BadInput."""
-    if not installed.named:
-        return ()
-    return tuple(entry for entry in data_of(installed) if entry.path in installed.named)
+    named = frozenset(installed.named)
+    return tuple(entry for entry in data_of(installed) if entry.path in named) if named else ()
 
 
 def _entries(tree: Path, program: str) -> Iterator[FileEntry]:

@@ -120,10 +120,13 @@ def test_what_debian_builds_it_with(tmp_path: Path) -> None:
     control.write_text(
         "Source: it\nBuild-Depends: debhelper-zz (>= 9), zz-first | zz-second, zz-other [!zz !"
         f"{here}],\n"
-        "# zz-comment,\n zz-all [linux-any], zz-cpu [zz-cpu], zz-test <!nocheck>, dpkg | zz-third,zz-last\n"
+        "# zz-comment,\n zz-all [linux-any], zz-blank [ ], zz-cpu [zz-cpu], zz-test <!nocheck>, dpkg | zz-third,zz-last\n"
         "Build-Conflicts: zz-never\n"
     )
-    assert build_depends(tmp_path) == "not installed of what debian/control builds it with: zz-first, zz-all, zz-last"
+    assert (
+        build_depends(tmp_path)
+        == "not installed of what debian/control builds it with: zz-first, zz-all, zz-blank, zz-last"
+    )
     control.write_text("Source: it\nBuild-Depends: dpkg\n")
     assert build_depends(tmp_path) == ""
     assert build_depends(tmp_path / "debian") == ""

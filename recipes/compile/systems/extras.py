@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from recipes.compile.files import text_of
+
 _WORDS = "tests?|testing|unit[-_]?tests?|docs?|documentation|man|manpages|man[-_]pages|gtk[-_]?docs?|doxygen|examples?"
 _EXTRA = re.compile(rf"(?:[\w-]*[-_])?(?:{_WORDS}|benchmarks?)", re.IGNORECASE)
 _NEGATED = re.compile(r"(?:^|[-_])(?:no|not|without|disable[sd]?|skip)(?:[-_]|$)", re.IGNORECASE)
 
-_CMAKE = re.compile(r"^\s*(?:option|cmake_dependent_option)\s*\(\s*(\w+)\s", re.IGNORECASE | re.MULTILINE)
-_CMAKE_SET = re.compile(r"^\s*set\s*\(\s*(\w+)\s+[^()]*?\bCACHE\s+BOOL\b", re.IGNORECASE | re.MULTILINE)
+_CMAKE = re.compile(r"^[ \t]*(?:option|cmake_dependent_option)\s*\(\s*(\w+)\s", re.IGNORECASE | re.MULTILINE)
+_CMAKE_SET = re.compile(r"^[ \t]*set\s*\(\s*(\w+)\s[^()]*?\bCACHE\s+BOOL\b", re.IGNORECASE | re.MULTILINE)
 _MESON = re.compile(r"option\s*\(\s*'([\w.-]+)'\s*,((?:[^()']|'[^']*')*)\)")
 _CONFIGURE = re.compile(rf"^  --(enable|disable|with|without)-({_WORDS})(?=[\s\[=]|$)", re.MULTILINE)
 _CONFIGURE_AC = re.compile(rf"AC_ARG_(ENABLE|WITH)\s*\(\s*\[?({_WORDS})\]?\s*,")
@@ -27,15 +29,15 @@ def of_cmake(folder: Path) -> tuple[str, ...]:
     """The names of its options. Source: cmake-commands(7), option; CMakeDependentOption in cmake-modules(7)."""
     names: dict[str, None] = {}
     for path in (folder / "CMakeLists.txt", *sorted(folder.glob("cmake/**/*.cmake"))):
-        text = _text(path)
+        text = text_of(path)
         names.update(dict.fromkeys((*_CMAKE.findall(text), *_CMAKE_SET.findall(text))))
     return tuple(name for name in names if _is_extra(name) and name != "BUILD_TESTING")
 
 
 def of_meson(folder: Path) -> Iterator[tuple[str, str]]:
     """Its options, each with the value that turns it off. Source: mesonbuild.com, "Build options"."""
-    text = "".join(_text(folder / name) for name in ("meson.options", "meson_options.txt"))
-    for name, rest in _MESON.findall(re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)):
+    text = "".join(text_of(folder / name) for name in ("meson.options", "meson_options.txt"))
+    for name, rest in _MESON.findall(re.sub(r"^[ \t]*#.*$", "", text, flags=re.MULTILINE)):
         kind = re.search(r"\btype\s*:\s*'(\w+)'", rest)
         choices = re.search(r"\bchoices\s*:\s*\[([^\]]*)\]", rest)
         offered = {"boolean": ["false"], "feature": ["disabled"]}.get(kind[1] if kind else "", [])
@@ -47,8 +49,8 @@ def of_meson(folder: Path) -> Iterator[tuple[str, str]]:
 
 def of_configure(folder: Path) -> tuple[str, ...]:
     """The words for a `configure` that Autoconf has made, or will make. Source: Autoconf manual, 15."""
-    script = _text(folder / "configure")
-    text = script or _text(folder / "configure.ac") or _text(folder / "configure.in")
+    script = text_of(folder / "configure")
+    text = script or text_of(folder / "configure.ac") or text_of(folder / "configure.in")
     found = (_CONFIGURE if script else _CONFIGURE_AC).findall(text)
     words = (f"--{_AGAINST[kind.lower()]}-{name}" for kind, name in found)
     return tuple(dict.fromkeys(words))
@@ -56,10 +58,3 @@ def of_configure(folder: Path) -> tuple[str, ...]:
 
 def _is_extra(name: str) -> bool:
     return _EXTRA.fullmatch(name) is not None and not _NEGATED.search(name)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from recipes.compile.context import BuildContext
+from recipes.compile.files import text_of
 from recipes.compile.step import Step
 from recipes.compile.systems import project, wrapper
 from recipes.compile.systems.buildtools import require
@@ -30,7 +31,7 @@ def for_platform(folder: Path) -> tuple[str, ...]:
     name = own or next((path for each in _PLATFORMS if (folder / (path := f"{each}/Makefile")).is_file()), "")
     if not name:
         return ()
-    rules = re.findall(r"^([\w .-]+):(?!=)", (folder / name).read_text(errors="replace"), re.MULTILINE)
+    rules = re.findall(r"^([\w .-]+):(?!=)", text_of(folder / name), re.MULTILINE)
     goals = {goal for rule in rules for goal in rule.split()}
     goal = next((each for each in _PLATFORMS if each in goals), "")
     return tuple(filter(None, ("" if own else f"--file={name}", goal)))
@@ -51,7 +52,7 @@ def _settings(context: BuildContext) -> tuple[Step, ...]:
     if (folder / ".config").exists() or not any((folder / name).is_file() for name in ("Kconfig", "Config.in")):
         return ()
     rules = [path for name in ("Makefile", "scripts/kconfig/Makefile") if (path := folder / name).is_file()]
-    if not any(re.search(r"^defconfig:", path.read_text(errors="replace"), re.MULTILINE) for path in rules):
+    if not any(re.search(r"^defconfig:", text_of(path), re.MULTILINE) for path in rules):
         return ()
     argv = (*_make(context), "defconfig")
     return (project.run(context, "configure", context.source, *argv, output=context.source / ".config"),)
