@@ -120,7 +120,8 @@ def test_what_debian_builds_it_with(tmp_path: Path) -> None:
     control.write_text(
         "Source: it\nBuild-Depends: debhelper-zz (>= 9), zz-first | zz-second, zz-other [!zz !"
         f"{here}],\n"
-        "# zz-comment,\n zz-all [linux-any], zz-blank [ ], zz-cpu [zz-cpu], zz-test <!nocheck>, dpkg | zz-third,zz-last\n"
+        "# zz-comment,\n zz-all [linux-any], zz-blank [ ], zz-cpu [zz-cpu],\n"
+        " zz-test <!nocheck>, dpkg | zz-third,zz-last\n"
         "Build-Conflicts: zz-never\n"
     )
     assert (
