@@ -180,7 +180,7 @@ def prepare(project: Project, program: Program, base: BaseImage) -> tuple[Additi
         return additions, verdict
     from recipes.package import runtime_data
 
-    chosen = runtime_data.choose(verdict, settings)
+    chosen = runtime_data.choose(verdict, settings, base.platform)
     if not chosen:
         return additions, verdict
     entries = runtime_data.files(chosen, settings, open_root(project, base, own))

@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from recipes import errors
+from recipes.architecture import architecture
 from recipes.errors import BadInput
-from recipes.model import Environment, FileEntry, Finding, ImageSettings, Need, RuntimeData, Status, Verdict
+from recipes.model import (
+    Environment,
+    FileEntry,
+    Finding,
+    ImageSettings,
+    Need,
+    Platform,
+    RuntimeData,
+    Status,
+    Verdict,
+)
 from recipes.package.services import PROTOCOLS, SERVICES
 
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -68,16 +80,16 @@ class Lists(Protocol):
 class Data:
     """One kind of data. `files` makes it from the image's settings and the root that it goes into.
 
-    `would_help` False: this machine has none, or it is not what an image with these settings lacks.
+    `would_help` False: this machine has none for that platform, or it is not what an image with these settings lacks.
     """
 
     what: str
     files: Callable[[ImageSettings, Lists], Iterable[FileEntry]]
     env: Environment = ()
-    would_help: Callable[[ImageSettings], bool] = lambda _: True
+    would_help: Callable[[ImageSettings, Platform], bool] = lambda settings, platform: True
 
 
-def choose(verdict: Verdict, settings: ImageSettings) -> tuple[RuntimeData, ...]:
+def choose(verdict: Verdict, settings: ImageSettings, platform: Platform) -> tuple[RuntimeData, ...]:
     """What has to be added: the sample's own choice, else what the verdict's findings ask for.
 
     A program that does not start needs no data, unless that is what keeps it from starting.
@@ -88,7 +100,7 @@ def choose(verdict: Verdict, settings: ImageSettings) -> tuple[RuntimeData, ...]
     found: dict[Need, str] = {"ca-certificates": "the sample adds certificate authorities"} if settings.ca else {}
     for finding in verdict.findings:
         need = ANSWERS.get(finding.code)
-        if need is not None and NEEDS[need].would_help(settings):
+        if need is not None and NEEDS[need].would_help(settings, platform):
             found.setdefault(need, _why(finding))
     if verdict.status is Status.FAILS and not all(finding.code in ANSWERS for finding in verdict.certain):
         return ()
@@ -227,10 +239,14 @@ def _utf8_locale(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
         yield FileEntry(str(path), path, 0o644)
 
 
-def _lacks_utf8_locale(settings: ImageSettings) -> bool:
-    """Whether the image names no other locale, and this machine has C.UTF-8."""
+def _utf8_locale_helps(settings: ImageSettings, platform: Platform) -> bool:
+    """Whether the image names no other locale, and this machine has C.UTF-8 in the CPU's byte order.
+
+    Source: localedef(1), --big-endian.
+    """
     named = {value for name, value in settings.env if name in ("LC_ALL", "LC_CTYPE", "LANG") and value}
-    return named <= {"C.UTF-8", "C.utf8"} and Path(UTF8_LOCALE).is_dir()
+    readable = architecture(platform.architecture).little_endian is (sys.byteorder == "little")
+    return readable and named <= {"C.UTF-8", "C.utf8"} and Path(UTF8_LOCALE).is_dir()
 
 
 def _name_switch(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
@@ -247,13 +263,15 @@ NEEDS: dict[Need, Data] = {
     "protocols": Data("/etc/protocols: names for IP's protocols", _protocols),
     "services": Data("/etc/services: names for ports", _services),
     "terminfo": Data(
-        "this machine's terminfo entries for the usual terminals", _terminals, (), lambda _: bool(_terminal_entries())
+        "this machine's terminfo entries for the usual terminals",
+        _terminals,
+        would_help=lambda settings, platform: bool(_terminal_entries()),
     ),
     "time-zones": Data("/usr/share/zoneinfo", _time_zones),
     "tmp": Data("/tmp with mode 1777", _temporary_folder),
     "users": Data("/etc/passwd and /etc/group with the image's user", _users),
     "utf8-locale": Data(
-        "this machine's locale C.UTF-8, and LANG", _utf8_locale, (("LANG", "C.UTF-8"),), _lacks_utf8_locale
+        "this machine's locale C.UTF-8, and LANG", _utf8_locale, (("LANG", "C.UTF-8"),), _utf8_locale_helps
     ),
 }
 """Everything that can be added, by the name that `needs` takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
@@ -10,7 +11,18 @@ import certifi
 import pytest
 
 from recipes.errors import BadInput
-from recipes.model import Environment, FileEntry, Finding, ImageSettings, Level, Need, RuntimeData, Status, Verdict
+from recipes.model import (
+    Environment,
+    FileEntry,
+    Finding,
+    ImageSettings,
+    Level,
+    Need,
+    Platform,
+    RuntimeData,
+    Status,
+    Verdict,
+)
 from recipes.package.runtime_data import ANSWERS, CA_BUNDLE, NEEDS, UTF8_LOCALE, choose, environment, files
 from tests.need import need
 
@@ -31,9 +43,16 @@ def finding(code: str, level: Level = Level.NEEDS_DATA, evidence: str = "it asks
     return Finding(level=level, code=code, evidence=evidence, message="m", fix="f")
 
 
-def chosen(*findings: Finding, status: Status = Status.RUNS, settings: ImageSettings | None = None) -> dict[str, str]:
+def chosen(
+    *findings: Finding,
+    status: Status = Status.RUNS,
+    settings: ImageSettings | None = None,
+    platform: Platform | None = None,
+) -> dict[str, str]:
     """What is added, and why."""
-    return {each.need: each.reason for each in choose(Verdict(status, findings), settings or ImageSettings())}
+    verdict = Verdict(status, findings)
+    found = choose(verdict, settings or ImageSettings(), platform or Platform.host())
+    return {each.need: each.reason for each in found}
 
 
 def made(
@@ -132,6 +151,15 @@ def test_a_utf8_locale(env: Environment, added: bool) -> None:
     assert bool(chosen(finding("c-locale"), settings=ImageSettings(env=env))) is added
     assert f"{UTF8_LOCALE}/LC_CTYPE" in made("utf8-locale")
     assert environment([RuntimeData("utf8-locale", "")], ImageSettings()) == (("LANG", "C.UTF-8"),)
+
+
+@pytest.mark.parametrize("cpu", ["amd64", "s390x", "ppc64", "riscv64"])
+def test_a_locale_is_for_one_byte_order(cpu: str) -> None:
+    """glibc takes no locale whose numbers stand the other way round."""
+    need(Path(UTF8_LOCALE).is_dir(), "the locale C.UTF-8")
+    platform = Platform("linux", cpu)
+    order = "little" if cpu in ("amd64", "riscv64") else "big"
+    assert bool(chosen(finding("c-locale"), platform=platform)) is (order == sys.byteorder)
 
 
 # ── certificates ─────────────────────────────────────────────────────────────────────────────────────────────────────
