@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 Stamp = tuple[int, int, int, int]
@@ -33,8 +33,9 @@ def walk(top: Path, built: Path) -> Iterator[tuple[str, list[str], list[str]]]:
         yield parent, folders, sorted(files)
 
 
-def entries_below(top: Path, built: Path) -> Iterator[os.DirEntry[str]]:
-    """The files below `top` and the links there, to folders too, in a fixed order, without what `walk` leaves out.
+def entries_below(top: Path, built: Path) -> Iterator[tuple[os.DirEntry[str], bool]]:
+    """The files below `top` and the links there, to folders too, in a fixed order, without what `walk` leaves out; and
+    of each whether it leads to a file.
 
     Links are followed: each folder is looked into once, and none that `top` is in.
     """
@@ -48,14 +49,23 @@ def entries_below(top: Path, built: Path) -> Iterator[os.DirEntry[str]]:
                 continue
             seen.add(identity)
             for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-                is_folder = entry.is_dir()
+                is_folder = _leads_to(entry.is_dir)
                 if is_folder and (entry.name in NO_INPUTS or entry.path == str(built)):
                     continue
                 if is_folder:
                     folders.append(entry.path)
-                if entry.is_symlink() or entry.is_file():
-                    yield entry
+                is_file = _leads_to(entry.is_file)
+                if is_file or entry.is_symlink():
+                    yield entry, is_file
         waiting += reversed(folders)
+
+
+def _leads_to(is_kind: Callable[[], bool]) -> bool:
+    """Whether an entry does; a link that leads to itself leads to nothing, and hides none of the others."""
+    try:
+        return is_kind()
+    except OSError:
+        return False
 
 
 def _identity(folder: str | Path) -> tuple[int, int]:

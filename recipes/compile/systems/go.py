@@ -258,9 +258,9 @@ def _inputs(top: Path, work_file: Path | None, work: Path) -> Iterator[_Input]:
     if work_file is not None:
         yield from _files(work_file, work_file.with_name("go.work.sum"))
     for folder in source_folders(top, work_file):
-        for entry in entries_below(folder, built_in(work)):
+        for entry, is_file in entries_below(folder, built_in(work)):
             name = listed(Path(entry.path)) if entry.is_symlink() else entry.path
-            yield _Input(name, entry.path if entry.is_file() else "")
+            yield _Input(name, entry.path if is_file else "")
 
 
 def _settings_file() -> Iterator[_Input]:
