@@ -59,11 +59,11 @@ def explain(
     secure = root.lends_rights(absolute(path, workdir))
     # Whoever starts such a program is not to choose what it loads. Source: ld.so(8), "secure-execution mode".
     settings = {name: value for name, value in dict(env).items() if not (secure and name in _OF_THE_STARTER)}
-    of = _kind(objects, loader)
-    if of == "unknown":
+    libc = _kind(objects, loader)
+    if libc == "unknown":
         where = Searched(dynamic.interpreter, "PT_INTERP", "neither glibc's loader nor musl's")
         return Loading("unknown", (Library(dynamic.interpreter, loader.path, path, (where,)),))
-    if of == "glibc":
+    if libc == "glibc":
         started = GlibcLoader(
             objects,
             dynamic,
