@@ -35,14 +35,12 @@ _RELEASE_FILES = (".goreleaser.yml", ".goreleaser.yaml")
 _OTHERS = ("vendor", "testdata")
 
 
-def version_stamps(
-    package: str, module: str, version: str, folder: Path, beside: Mapping[str, Path] | None = None
-) -> Environment:
+def version_stamps(package: str, module: str, version: str, folder: Path, beside: Mapping[str, Path]) -> Environment:
     """Pairs for the linker, `main.version` and `v1.2.3`: for the main package `package` of the module in `folder`.
 
     `beside` are the modules of the same repository, each with its folder.
     """
-    own = {module: folder, **(beside or {})}
+    own = {module: folder, **beside}
     main = folder / package.removeprefix(module).strip("/")
     released = {name: value for name, value in _released(folder, version) if _is_variable(name, main, own)}
     if released:
@@ -83,8 +81,8 @@ def _conventional(path: str, folder: Path, version: str) -> Iterator[tuple[str, 
 
 
 def _version_packages(top: Path) -> Iterator[str]:
-    """The folders called `version` that are packages of the module at `top`, relative to it."""
-    for parent, folders, files in os.walk(top):
+    """The folders called `version` of the module at `top`, relative to it."""
+    for parent, folders, _ in os.walk(top):
         folders[:] = sorted(
             name
             for name in folders
@@ -92,7 +90,7 @@ def _version_packages(top: Path) -> Iterator[str]:
             and not name.startswith((".", "_"))
             and not os.path.isfile(os.path.join(parent, name, "go.mod"))
         )
-        if os.path.basename(parent) == "version" and any(name.endswith(".go") for name in files):
+        if os.path.basename(parent) == "version":
             yield os.path.relpath(parent, top)
 
 

@@ -32,6 +32,8 @@ def stamps(folder: Path, files: dict[str, str], package: str = APP, **beside: Pa
     [
         ('var version = "dev"', {"main.version": VERSION}),
         ("var Version string", {"main.Version": VERSION}),
+        ('var gitVersion, gitMajor, gitMinor = "unset", "0", ""', {"main.gitVersion": VERSION, "main.gitMinor": "2"}),
+        ("var GitVersion = ``", {"main.GitVersion": VERSION}),
         ("var (\n\t// Set by the linker.\n\tversion = `(unknown)` // until then\n)", {"main.version": VERSION}),
         ('var version, commit = "0.0.0-dev", "none"', {"main.version": "1.2.0"}),
         ('var version string = "v0.0.0"', {"main.version": VERSION}),
@@ -85,6 +87,8 @@ def test_which_packages_are_looked_at(tmp_path: Path) -> None:
         ("-X main.number=v{{ .Version }}", {"main.number": VERSION}),
         ("-X 'example.org/app/internal.Release={{ .Tag }}'", {"example.org/app/internal.Release": VERSION}),
         ("-X main.gone={{.Version}}", {"main.version": VERSION}),
+        ("-X example.org/app/internal.Gone={{.Version}}", {"main.version": VERSION}),
+        ("-X example.org/other/internal.Release={{.Version}}", {"main.version": VERSION}),
         ("-X main.commit={{.Commit}}", {"main.version": VERSION}),
     ],
 )

@@ -63,7 +63,7 @@ def test_text_that_is_made_to_take_long(tmp_path: Path) -> None:
     """Each would take hours if it was looked at again and again from each of its lines or words."""
     size = 1 << 20
     write(tmp_path, {"main.go": "package main\n" + "var (\n" * size, ".goreleaser.yml": "\n" * size})
-    assert version_stamps("example.org/app", "example.org/app", "v1.2.3", tmp_path) == ()
+    assert version_stamps("example.org/app", "example.org/app", "v1.2.3", tmp_path, {}) == ()
     write(tmp_path, {"CMakeLists.txt": "\n" * size + "set(tests" + " " * size, "meson.options": "\n" * size})
     assert (extras.of_cmake(tmp_path), tuple(extras.of_meson(tmp_path))) == ((), ())
     assert advice(["-a" * 2000], "configure: error: " + "-a" * 2000, own_libc=False) == ""

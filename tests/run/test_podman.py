@@ -19,7 +19,7 @@ from recipes.run import podman
 from recipes.run.podman import PodmanEngine
 from recipes.support import shell
 from recipes.support.workspace import Workspace
-from tests.need import need_tool
+from tests.need import need, need_tool
 from tests.programs import compile_c, image_of
 
 
@@ -50,12 +50,12 @@ def test_the_service_ends_with_the_engine(workspace: Workspace, monkeypatch: pyt
     assert podman._answers(folder / "socket")
     image = image_of(project, compile_c(workspace, "int main(void) { return 7; }", "-static"))
     outcome = engine.run(image)
-    assert outcome.status in (RunStatus.EXITED, RunStatus.NOT_RUN), outcome.reason
-    assert outcome.exit_code == (7 if outcome.status is RunStatus.EXITED else None)
     del engine
     gc.collect()
     assert not podman._answers(folder / "socket")
     assert not folder.exists()
+    need(outcome.status is not RunStatus.NOT_RUN, outcome.reason)
+    assert (outcome.status, outcome.exit_code) == (RunStatus.EXITED, 7)
 
 
 @pytest.mark.slow
