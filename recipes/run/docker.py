@@ -34,7 +34,11 @@ _LABEL = "fromscratch.owner"
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _ENDING = 60
 """Seconds for a container to end once its program has, or was killed."""
-_NO_EXEC = re.compile(r"(?:exec (?P<program>[^\n]*?): [^\n]+|standard_init_linux\.go[^\n]*)\n?")
+_LONGEST_MESSAGE = 16384
+"""Characters of what an engine says of a program, whose path of at most 4096 bytes is in it twice. What programs write
+may be longer, and made to take long.
+"""
+_NO_EXEC = re.compile(r"(?:exec (?P<program>[^\n]*?): [^\n]++|standard_init_linux\.go[^\n]*)\n?")
 _TELLING = re.compile(r'((?:exec|chdir|stat|unable to find|mkdir)[^\n]*?: [^":]+?)(?:: unknown)?$')
 
 
@@ -487,13 +491,13 @@ def _frames(connection: Any) -> Iterator[tuple[int, bytes]]:
 
 def _is_about(program: str, stderr: str) -> bool:
     """Whether it is the engine that says there that it cannot start the program: it writes into the same stream."""
-    found = _NO_EXEC.fullmatch(stderr)
+    found = _NO_EXEC.fullmatch(stderr) if len(stderr) <= _LONGEST_MESSAGE else None
     return found is not None and os.path.basename(found["program"] or program) == os.path.basename(program)
 
 
 def _telling(message: str) -> str:
     """The part of the engine's message that says what is wrong: `exec /app: no such file or directory`."""
-    found = _TELLING.search(message.strip())
+    found = _TELLING.search(message.strip()[-_LONGEST_MESSAGE:])
     return found[1] if found else message.strip()
 
 

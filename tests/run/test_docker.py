@@ -212,3 +212,15 @@ def test_only_the_dead_are_swept(workspace: Workspace, docker_engine: DockerEngi
     finally:
         for container in made.values():
             docker_engine._discard(container)
+
+
+def test_what_a_program_writes_in_the_engines_place() -> None:
+    """An engine's words about the program, and no other's; what is made to take hours to read is not the engine's."""
+    told = "exec /app: no such file or directory"
+    assert docker._is_about("/app", f"{told}\n")
+    assert not docker._is_about("/app", told.replace("app", "other"))
+    assert not docker._is_about("/app", f"{told}\nmore")
+    assert not docker._is_about("/app", f"exec {': ' * 500_000}\nx")
+    stat = 'exec: "/app": stat /app: no such file or directory'
+    assert docker._telling(f"OCI runtime create failed: unable to start container process: {stat}: unknown") == stat
+    assert docker._telling(f"{'exec' * 500_000}: x: ") == f"{'exec' * 500_000}: x:"
