@@ -136,7 +136,7 @@ def _asked_for(lines: Sequence[str], why: str) -> str:
 
 def _named(name: str) -> Iterator[str]:
     with contextlib.suppress(RecipeError):  # no apt
-        yield from (each for each in _ask("apt-cache", "pkgnames", name) if each == name)
+        yield from (each for each in _ask("apt-cache", "pkgnames", "--", name) if each == name)
 
 
 def _find(lines: Sequence[str], why: str) -> Iterator[_Missing]:
@@ -219,13 +219,13 @@ def _package_of(missing: _Missing) -> tuple[str, str]:
 
 def _owner(pattern: str) -> str:
     """The installed package that has a file like this."""
-    lines = _ask("dpkg", "-S", pattern)
+    lines = _ask("dpkg", "-S", "--", pattern)
     return lines[0].partition(":")[0].partition(",")[0] if lines else ""
 
 
 def _archives(package: str) -> list[str] | None:
     """The static libraries in an installed package; None where it is not installed."""
-    lines = _ask("dpkg", "-L", package)
+    lines = _ask("dpkg", "-L", "--", package)
     return [PurePosixPath(line).name for line in lines if line.endswith(".a")] if lines else None
 
 
@@ -233,7 +233,7 @@ def _packages(stem: str) -> Iterator[str]:
     """The packages for development whose name says that they are for the library `stem`, in whatever version."""
     fitting = re.compile(rf"(lib)?{re.escape(stem)}[\d.-]*[a-z]?-dev")
     for prefix in (f"lib{stem}", stem):
-        yield from (name for name in _ask("apt-cache", "pkgnames", prefix) if fitting.fullmatch(name))
+        yield from (name for name in _ask("apt-cache", "pkgnames", "--", prefix) if fitting.fullmatch(name))
 
 
 def _ask(*argv: str) -> list[str]:
