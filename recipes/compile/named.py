@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-_PATH = re.compile(rb"(/[\x21-\x7e]{2,255})\0")
-"""One, or a list of some with colons between."""
+_PATH = re.compile(rb"(/[\x21-\x7e]{2,4095}+)(\0?)")
+"""One, or a list of some with colons between. Other text with a slash is passed over as a whole: it may be long."""
 
 _SHARED = frozenset(
     {
@@ -28,7 +28,8 @@ def named_files(program: Path, tree: Path) -> tuple[str, ...]:
     if not program.stat().st_size or not tree.is_dir():
         return ()
     with open(program, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        held = {path.rstrip("/") for text in _PATH.findall(data) for path in os.fsdecode(text).split(":")}
+        texts = {text for text, end in _PATH.findall(data) if end}
+    held = {path.rstrip("/") for text in texts for path in os.fsdecode(text).split(":")}
     return tuple(path for path in sorted(_files(tree)) if not held.isdisjoint(_names_of(PurePosixPath(path))))
 
 

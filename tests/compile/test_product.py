@@ -244,6 +244,8 @@ def test_what_a_program_names(tmp_path: Path) -> None:
         (root / "usr" / name).touch()
     assert named_files(program, root) == ("/usr/share/it/deep/data", "/usr/share/misc/magic.mgc")
     assert named_files(program, tmp_path / "nothing") == ()
+    program.write_bytes(b"/" * (16 << 20) + b"\n/usr/share/it\0")  # looked at once
+    assert named_files(program, root) == ("/usr/share/it/deep/data",)
 
 
 def test_the_place_of_what_is_not_installed(tree: Tree) -> None:
