@@ -55,6 +55,9 @@ _MACHINE = Path("/")
 _INSTALLED = frozenset({"bin", "sbin", "lib", "lib32", "lib64", "usr", "opt", "nix", "gnu"})
 """Where packages put programs: hier(7), and the stores of Nix and Guix."""
 
+_NAMED = 5
+"""So many folders with build files are named."""
+
 _GO_KEYS = ("package", "module", "stamps")
 _MODULE = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+/[^@\s]+@[^@\s/]+"
 
@@ -121,7 +124,7 @@ def load(
 def _not_a_sample(name: str, known: tuple[str, ...]) -> BadInput:
     if os.path.isfile(name):
         return BadInput(
-            f"{name!r} is a file, and no folder with sources",
+            f"{name!r} is a file, not a folder with sources",
             hint="a built program is for `invoke package`, or `invoke smallest`",
         )
     if "/" in name or not known:
@@ -284,12 +287,10 @@ def _sample(
 def _nothing_here(folder: Path, name: str) -> BadInput:
     marks = [mark for each in _MARKS.values() for mark in each]
     below = sorted({path.parent.name for mark in marks for path in folder.glob(f"*/{mark}")})
-    return BadInput(
-        f"sample {name!r} has no sources",
-        hint=f"there are build files in {', '.join(below)}: name such a folder itself"
-        if below
-        else f"put a .cpp or .go file into {str(folder)!r}, or name some in its {SETTINGS}",
-    )
+    hint = f"put a .cpp or .go file into {str(folder)!r}, or name some in its {SETTINGS}"
+    if below:
+        hint = f"there are build files in {', '.join(below[:_NAMED])}: name such a folder itself"
+    return BadInput(f"sample {name!r} has no sources", hint=hint)
 
 
 def _is_sample_folder(entry: os.DirEntry[str]) -> bool:

@@ -31,7 +31,7 @@ WRONG = [
     ("build-static bare", 2, "sample 'bare' has no sources",
      "put a .cpp or .go file into '{here}/bare', or name some in its sample.toml"),
     ("build-static typo", 2, "'{here}/typo/sample.toml': unknown key 'sorces'", "did you mean 'sources'?"),
-    ("build-static text", 2, "'text' is a file, and no folder with sources",
+    ("build-static text", 2, "'text' is a file, not a folder with sources",
      "a built program is for `fromscratch package`, or `fromscratch smallest`"),
     ("package samples/hi", 2, "not a program: 'samples/hi'",
      "name a program; a folder with sources is for `fromscratch build-static`"),
