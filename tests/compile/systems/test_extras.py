@@ -26,20 +26,20 @@ def test_meson(tmp_path: Path) -> None:
         "option('docs', type : 'feature', value : 'auto')\n"
         "option('man-pages', type: 'combo', choices: ['auto', 'enabled', 'no'], value: 'auto')\n"
         "option('gtk_doc', type: 'array', choices: ['a', 'b'])\n# option('examples', type: 'boolean')\n"
-        "option('tls', type: 'boolean')\n"
+        "option('tls', type: 'boolean')\noption('doxygen', value: true)\n"
     )
     assert list(extras.of_meson(tmp_path)) == [("tests", "false"), ("docs", "disabled"), ("man-pages", "no")]
 
 
-@pytest.mark.parametrize("made", [True, False])
-def test_configure(made: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["configure", "configure.ac", "configure.in"])
+def test_configure(name: str, tmp_path: Path) -> None:
     """What `configure --help` would list; before there is a script, what it will be made of."""
-    if made:
+    if name == "configure":
         text = "  --disable-docs  no docs\n  --enable-tests[=x]  x\n  --with-doxygen  x\n  --enable-doctor  x\n"
-        (tmp_path / "configure").write_text(f"#!/bin/sh\n# Autoconf\ncat <<_EOF\n{text}_EOF\n")
+        (tmp_path / name).write_text(f"#!/bin/sh\n# Autoconf\ncat <<_EOF\n{text}_EOF\n")
     else:
         text = "AC_ARG_ENABLE([docs], [x])\nAC_ARG_ENABLE(tests,[x])\nAC_ARG_WITH([doxygen], [x])\n"
-        (tmp_path / "configure.ac").write_text(text)
+        (tmp_path / name).write_text(text)
     assert extras.of_configure(tmp_path) == ("--disable-docs", "--disable-tests", "--without-doxygen")
 
 
