@@ -44,6 +44,7 @@ def test_all_but_the_fixes_are_taken_out(package: Path) -> None:
     assert ((package / "main.c").read_text(), (package / "safe.c").read_text()) == ("first\n", "shut\n")
     assert {path.stat().st_mtime for path in package.rglob("*") if not path.is_symlink()} == {TIME}
     assert not list(package.rglob("*.orig"))
+    assert not (package / "gone").exists()
 
 
 def test_a_patch_that_cannot_be_taken_out(package: Path) -> None:
