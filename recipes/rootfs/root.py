@@ -158,10 +158,11 @@ class RootFs:
 
     def barrier(self, path: str) -> str:
         """The folder on the way that the account may not pass; "" where there is none."""
-        barriers: list[str] = []
-        if self._account.uid != 0:
-            self._walk(path, follow=True, barriers=barriers)
-        return "".join(barriers)
+        return next((each for each in self._stops(path) if self.is_folder(each)), "")
+
+    def file_on_the_way(self, path: str) -> str:
+        """The file, links followed, that has a name behind it; "" where there is none."""
+        return next((each for each in self._stops(path) if not self.is_folder(each)), "")
 
     def is_loop(self, path: str) -> bool:
         """Whether a path leads to nothing because its links lead on and on."""
@@ -239,7 +240,13 @@ class RootFs:
         entry = self._entry(folder)
         return entry is None or self._account.may(entry, 1)
 
-    def _walk(self, path: str, follow: bool, barriers: list[str] | None = None) -> str | None:
+    def _stops(self, path: str) -> list[str]:
+        """Where the way to a path ends before it: at a folder that the account may not pass, or at a file."""
+        stops: list[str] = []
+        self._walk(path, follow=True, stops=stops)
+        return stops
+
+    def _walk(self, path: str, follow: bool, stops: list[str] | None = None) -> str | None:
         if not path or "\0" in path:
             return None
         pending = path.split("/")[::-1]
@@ -248,8 +255,8 @@ class RootFs:
             part = pending.pop()
             # What the layers say of the top decides in some engines alone: see `may_pass_top`.
             if part and at and restricted and not self._may_pass(at):
-                if barriers is not None:
-                    barriers.append(at)
+                if stops is not None:
+                    stops.append(at)
                 return None
             if part == "..":
                 at = at.rpartition("/")[0]
@@ -268,8 +275,10 @@ class RootFs:
                 if entry.target.startswith("/"):
                     at = ""
                 pending += entry.target.split("/")[::-1]
-            elif pending and entry.kind != "dir":
-                return None  # also with nothing but a slash behind it
+            elif pending and entry.kind != "dir":  # also with nothing but a slash behind it
+                if stops is not None:
+                    stops.append(here)
+                return None
             else:
                 at = here
         return at or "/"

@@ -69,9 +69,10 @@ def _unusable(root: Root, workdir: str) -> Verdict | None:
 
 
 def file_on_the_way(root: Root, path: str) -> str:
-    """The part of a path that is not a folder and has a name behind it; "" where there is none."""
+    """The part of a path that is not a folder and has a name behind it, or the file that links in it lead through."""
     ends = [index for index, letter in enumerate(path) if letter == "/" and index]
-    return next((path[:end] for end in ends if root.exists(path[:end]) and not root.is_folder(path[:end])), "")
+    parts = (path[:end] for end in ends if root.exists(path[:end]) and not root.is_folder(path[:end]))
+    return next(parts, "") or root.file_on_the_way(path)
 
 
 def judge_program(launch: Launch, path: str, argv: tuple[str, ...] = ()) -> Verdict:

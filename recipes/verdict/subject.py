@@ -48,6 +48,9 @@ class Root(Protocol):
     def barrier(self, path: str) -> str:
         """The folder on the way to a path that may not be passed; "" where there is none. `/` does not count."""
 
+    def file_on_the_way(self, path: str) -> str:
+        """The file, links followed, that a path takes for a folder; "" where there is none."""
+
     def may_pass_top(self) -> bool:
         """Whether `/` may be passed, as far as its mode in the layers says."""
 

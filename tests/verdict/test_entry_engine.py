@@ -83,6 +83,8 @@ CASES = (
     Case("/link/", no_file("/link/", "not a directory")),
     Case("app/", no_file("app/", "not a directory"), workdir="/bin"),
     Case("/app/more", no_file("/app/more", "not a directory")),
+    Case("/through", no_file("/through", "not a directory")),
+    Case("through/app", no_file("through/app", "not a directory")),
     Case("/loop", no_file("/loop", "too many levels of symbolic links")),
     Case("loop/app", no_file("loop/app", "too many levels of symbolic links")),
     Case("loop", missing("loop"), path="/"),
@@ -129,6 +131,7 @@ def folder(tmp_path: Path, compilers: Compilers) -> Path:
         (root / name).chmod(0o644 if name.startswith(("etc", "opt/t")) else 0o755)
     (root / "folder").mkdir()
     (root / "link").symlink_to("app")
+    (root / "through").symlink_to("app/more")
     (root / "loop").symlink_to("loop")
     (root / "closed").chmod(0o700)
     return root
