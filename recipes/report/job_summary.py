@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from recipes.gate.values import Check, GateStatus
-from recipes.report.gates import (
+from recipes.report.gate_words import (
     CHANGE_COLUMNS,
     MEASURE_COLUMNS,
     broken,

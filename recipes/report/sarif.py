@@ -15,7 +15,7 @@ from recipes import __version__
 from recipes.gate.values import Check, GateName, GateResult, GateStatus, Measure
 from recipes.model import Finding, Level
 from recipes.report.document import Document
-from recipes.report.gates import broken, headline, name
+from recipes.report.gate_words import broken, headline, name, relative
 from recipes.support.printable import line
 
 _GATES: dict[GateName, str] = {
@@ -93,10 +93,3 @@ def _uri(path: str) -> str:
     return "".join(
         chr(byte) if chr(byte) in _PLAIN else f"%{byte:02X}" for byte in path.encode(errors="surrogateescape")
     )
-
-
-def relative(file: Path | None, root: Path) -> str:
-    """The way from `root` to a file in it; "" for others."""
-    if file is None or not file.is_relative_to(root) or file == root:
-        return ""
-    return file.relative_to(root).as_posix()

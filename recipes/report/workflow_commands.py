@@ -9,8 +9,7 @@ from pathlib import Path
 
 from recipes.errors import shortened
 from recipes.gate.values import Check, GateStatus
-from recipes.report.gates import broken, name, sentence
-from recipes.report.sarif import relative
+from recipes.report.gate_words import broken, name, relative, sentence
 from recipes.support.printable import line
 
 _LONGEST = 2000

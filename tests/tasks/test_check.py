@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from recipes.support.shell import Completed
-from tests.cli import HELLO, add, call, error, fromscratch, invoke
+from tests.cli import HELLO, add, call, error, fromscratch
 from tests.fixtures_registry import LocalRegistry
 from tests.need import need_tool
 from tests.report.test_gates import commands
@@ -212,8 +212,8 @@ def test_whole_images_can_be_checked(project: Path) -> None:
 def test_the_exit_code_says_what_kind_of_answer_it_is(
     shared_project: Path, words: list[str], code: int, text: bytes
 ) -> None:
-    """From outside: 0 for what passes, 2 for what was asked wrongly, 3 for a limit that was not kept."""
-    done = invoke(shared_project, "check", "--engine=local", "--no-run", *words)
+    """0 for what passes, 2 for what was asked wrongly, 3 for a limit that was not kept."""
+    done = check(shared_project, "--no-run", *words)
     assert done.exit_code == code, done.stderr.decode()
     assert text in done.stderr
 

@@ -134,7 +134,7 @@ def outside(folder: Path, *words: str, **variables: str) -> Completed:
     ],
 )
 def test_exit_codes_from_outside(here: Path, code: int, line: str) -> None:
-    """Each of the README's table that a command line can have by itself."""
+    """Each of those in docs/interface.md that a command line can have by itself."""
     add(here, "broken", "int main() { return nothing; }\n")
     if code == 5:
         need_tool("g++")
