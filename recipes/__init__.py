@@ -7,8 +7,9 @@
         └─────────────── + ─────────────────┴──assemble──▶ Image ──run──▶ RunOutcome ──────┘
 
 One room per stage, in the order of the pipeline: `samples`, `compile`, `elf`, `rootfs`, `loader`, `verdict`, `oci`,
-`package`, `registry`, `bases`, `run`, `report`. `model` holds the values that flow between them, `pipeline` connects
-them for one program, `workflows` uses it for more, `tasks` is what a user calls, and `support` is what all may use.
+`package`, `registry`, `bases`, `run`, `gate`, `report`. `model` holds the values that flow between them, `pipeline`
+connects them for one program, `workflows` uses it for more, `tasks` is what a user calls, and `support` is what all may
+use.
 
 The names of `__all__` are the public API; each is loaded when it is first asked for, so `import recipes` costs nothing.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from invoke.parser.context import ParserContext, to_flag
 
@@ -19,7 +19,6 @@ _SHELLS = Path(__file__).with_name("shells")
 _FIXED = {
     "engine": ENGINES,
     "compression": ("gzip", "zstd", "none"),
-    "build": ("cmake", "meson", "autotools", "make", "sources", "go"),
     "network": ("none", "host"),
 }
 _SEVERAL = frozenset({"samples", "recipes", "bases", "base", "platform"})
@@ -86,6 +85,10 @@ def _known(name: str, task: str, project: Project) -> Iterable[str]:
         from recipes.oci.reference import BUNDLE
 
         return (*known(project.workspace), *([] if name == "from" else [BUNDLE]))
+    if name == "build":
+        from recipes.model import BuildSystem
+
+        return get_args(BuildSystem)
     if name == "platform":
         from recipes.architecture import ARCHITECTURES
 
