@@ -154,3 +154,11 @@ def test_all_headers_that_configure_lists(apt: None) -> None:
     assert "zdoesnot.h" in text
     assert "zneither.h" in text
     assert "stdio.h" not in text
+
+
+def test_a_library_that_is_installed(apt: None) -> None:
+    """Then its package is not what is missing, and which archives it has is told."""
+    if shell.run(Command(("dpkg", "-L", "zlib1g-dev"))).exit_code != 0:
+        pytest.skip("needs Debian's zlib1g-dev, which no other test does")
+    told = advice(["a.c:1:10: fatal error: zlib.h: No such file or directory"], "", own_libc=False)
+    assert told == "zlib.h is missing, though Debian's zlib1g-dev is installed; it has libz.a"

@@ -10,7 +10,7 @@ from typing import get_args
 import certifi
 import pytest
 
-from recipes.errors import BadInput
+from recipes.errors import BadInput, ToolMissing
 from recipes.model import (
     Environment,
     FileEntry,
@@ -23,6 +23,7 @@ from recipes.model import (
     Status,
     Verdict,
 )
+from recipes.package import runtime_data
 from recipes.package.runtime_data import ANSWERS, CA_BUNDLE, NEEDS, UTF8_LOCALE, choose, environment, files
 from tests.need import need
 
@@ -151,6 +152,38 @@ def test_a_utf8_locale(env: Environment, added: bool) -> None:
     assert bool(chosen(finding("c-locale"), settings=ImageSettings(env=env))) is added
     assert f"{UTF8_LOCALE}/LC_CTYPE" in made("utf8-locale")
     assert environment([RuntimeData("utf8-locale", "")], ImageSettings()) == (("LANG", "C.UTF-8"),)
+
+
+def test_the_terminals_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two entries the first place's; where there is none, the finding stays, and asking for them is an error."""
+    places = [tmp_path / name for name in ("one", "two")]
+    monkeypatch.setattr(runtime_data, "_THIS_MACHINES_TERMINFO", places)
+    with pytest.raises(ToolMissing, match="no terminfo"):
+        made("terminfo")
+    assert chosen(finding("terminfo")) == {}
+    for name in ("two/x/xterm", "one/x/xterm", "two/x/xterm-256color", "two/x/xfce"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "two/l/linux").mkdir(parents=True)
+    assert {path: entry.source for path, entry in made("terminfo").items()} == {
+        "/usr/share/terminfo/x/xterm": tmp_path / "one/x/xterm",
+        "/usr/share/terminfo/x/xterm-256color": tmp_path / "two/x/xterm-256color",
+    }
+    assert list(chosen(finding("terminfo"))) == ["terminfo"]
+
+
+def test_the_locale_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files, in a fixed order, and not its folders; where there is none, the finding stays."""
+    monkeypatch.setattr(runtime_data, "UTF8_LOCALE", str(tmp_path / "C.utf8"))
+    with pytest.raises(ToolMissing, match="no locale"):
+        made("utf8-locale")
+    assert chosen(finding("c-locale")) == {}
+    names = ("LC_TIME", "LC_CTYPE", "LC_MESSAGES/SYS_LC_MESSAGES")
+    for name in names:
+        (tmp_path / "C.utf8" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "C.utf8" / name).touch()
+    assert list(made("utf8-locale")) == [str(tmp_path / "C.utf8" / name) for name in sorted(names)]
+    assert list(chosen(finding("c-locale"))) == ["utf8-locale"]
 
 
 @pytest.mark.parametrize("cpu", ["amd64", "s390x", "ppc64", "riscv64"])
