@@ -13,7 +13,7 @@ _PATH = re.compile(rb"(/[\x21-\x7e]{2,4095}+)(\0?)")
 
 _SHARED = frozenset(
     {
-        *("", "usr", "local", "opt", "etc", "var", "bin", "sbin", "lib", "lib64", "libexec"),
+        *("usr", "local", "opt", "etc", "var", "bin", "sbin", "lib", "lib64", "libexec"),
         *("share", "misc", "locale", "man", "include"),
     }
 )
@@ -25,7 +25,7 @@ def named_files(program: Path, tree: Path) -> tuple[str, ...]:
 
     It names a file by its whole path, by that without the ending, as libmagic does, or by a folder that it is in.
     """
-    if not program.stat().st_size or not tree.is_dir():
+    if not program.stat().st_size:  # of which there is no mmap
         return ()
     with open(program, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         texts = {text for text, end in _PATH.findall(data) if end}

@@ -248,6 +248,26 @@ def test_what_a_program_names(tmp_path: Path) -> None:
     assert named_files(program, root) == ("/usr/share/it/deep/data",)
 
 
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("usr", "usr/local", "opt", "etc", "var", "usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "usr/libexec"),
+        *("usr/share", "usr/share/misc", "usr/share/locale", "usr/share/man", "usr/include"),
+    ],
+)
+def test_a_folder_that_programs_share(tmp_path: Path, folder: str) -> None:
+    """It says nothing of the files in it, and a folder of the project's own below it does."""
+    program, root = tmp_path / "program", tmp_path / "root"
+    (root / folder / "it").mkdir(parents=True)
+    (root / folder / "it/data").touch()
+    program.write_bytes(f"/{folder}\0/{folder}/\0".encode())
+    assert named_files(program, root) == ()
+    program.write_bytes(f"/{folder}/it\0".encode())
+    assert named_files(program, root) == (f"/{folder}/it/data",)
+    program.write_bytes(b"")
+    assert named_files(program, root) == ()
+
+
 def test_the_place_of_what_is_not_installed(tree: Tree) -> None:
     """It keeps its name, as some programs are what they are called: a multi-call one has no applet `app`."""
     tree.put("out/box")
