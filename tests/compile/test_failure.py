@@ -61,6 +61,7 @@ def told(line: str, *more: str, own_libc: bool = False) -> str:
 def test_a_compilers_error_is_about_no_library() -> None:
     """Nothing is said where no library is missing."""
     assert told("a.c:1:2: error: 'x' undeclared") == ""
+    assert told("make: *** [Makefile:3: libzdoesnotexist.h] Error 1") == ""
 
 
 def test_a_compiler_with_libraries_of_its_own() -> None:
@@ -76,6 +77,7 @@ def test_a_compiler_with_libraries_of_its_own() -> None:
         "Package 'zdoesnotexist', required by 'virtual:world', not found",
         'meson.build:1:0: ERROR: Dependency "zdoesnotexist" not found, tried pkgconfig',
         "configure: error: libzdoesnotexist is required",
+        "configure: error: cannot use zdoesnotexist.h here",
         "./configure: error: the module requires the zdoesnotexist library.",
         "CMake Error at x: Could NOT find zdoesnotexist (missing: x)",
     ],
