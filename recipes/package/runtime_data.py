@@ -36,6 +36,7 @@ TERMINFO = "/usr/share/terminfo"
 """Where every distribution's curses looks, though some keep their own entries elsewhere."""
 
 UTF8_LOCALE = "/usr/lib/locale/C.utf8"
+_NAMES_OF_UTF8 = {"C.UTF-8", "C.utf8"}
 _TERMINALS = (
     *("ansi", "dumb", "linux", "screen", "screen-256color", "tmux", "tmux-256color"),
     *("vt100", "vt220", "xterm", "xterm-256color"),
@@ -80,13 +81,13 @@ class Lists(Protocol):
 class Data:
     """One kind of data. `files` makes it from the image's settings and the root that it goes into.
 
-    `would_help` False: this machine has none for that platform, or it is not what an image with these settings lacks.
+    `would_help` False: this machine has none for that platform, or it is not what the finding says that is lacking.
     """
 
     what: str
     files: Callable[[ImageSettings, Lists], Iterable[FileEntry]]
     env: Environment = ()
-    would_help: Callable[[ImageSettings, Platform], bool] = lambda settings, platform: True
+    would_help: Callable[[Finding, ImageSettings, Platform], bool] = lambda finding, settings, platform: True
 
 
 def choose(verdict: Verdict, settings: ImageSettings, platform: Platform) -> tuple[RuntimeData, ...]:
@@ -100,7 +101,7 @@ def choose(verdict: Verdict, settings: ImageSettings, platform: Platform) -> tup
     found: dict[Need, str] = {"ca-certificates": "the sample adds certificate authorities"} if settings.ca else {}
     for finding in verdict.findings:
         need = ANSWERS.get(finding.code)
-        if need is not None and NEEDS[need].would_help(settings, platform):
+        if need is not None and NEEDS[need].would_help(finding, settings, platform):
             found.setdefault(need, _why(finding))
     if verdict.status is Status.FAILS and not all(finding.code in ANSWERS for finding in verdict.certain):
         return ()
@@ -239,14 +240,16 @@ def _utf8_locale(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
         yield FileEntry(str(path), path, 0o644)
 
 
-def _utf8_locale_helps(settings: ImageSettings, platform: Platform) -> bool:
-    """Whether the image names no other locale, and this machine has C.UTF-8 in the CPU's byte order.
+def _utf8_locale_helps(finding: Finding, settings: ImageSettings, platform: Platform) -> bool:
+    """Whether it is C.UTF-8 that is lacking, the image names no other locale, and this machine has it in the CPU's byte
+    order. A program that asks for en_US.UTF-8 alone, as zip does, never looks at another one.
 
     Source: localedef(1), --big-endian.
     """
     named = {value for name, value in settings.env if name in ("LC_ALL", "LC_CTYPE", "LANG") and value}
     readable = architecture(platform.architecture).little_endian is (sys.byteorder == "little")
-    return readable and named <= {"C.UTF-8", "C.utf8"} and Path(UTF8_LOCALE).is_dir()
+    lacking = any(name in finding.evidence for name in _NAMES_OF_UTF8)
+    return lacking and readable and named <= _NAMES_OF_UTF8 and Path(UTF8_LOCALE).is_dir()
 
 
 def _name_switch(settings: ImageSettings, root: Lists) -> Iterable[FileEntry]:
@@ -265,7 +268,7 @@ NEEDS: dict[Need, Data] = {
     "terminfo": Data(
         "this machine's terminfo entries for the usual terminals",
         _terminals,
-        would_help=lambda settings, platform: bool(_terminal_entries()),
+        would_help=lambda finding, settings, platform: bool(_terminal_entries()),
     ),
     "time-zones": Data("/usr/share/zoneinfo", _time_zones),
     "tmp": Data("/tmp with mode 1777", _temporary_folder),

@@ -41,7 +41,7 @@ def c_locale(subject: Subject) -> Evidence | None:
     if call and wanted and not _has_locale(subject, wanted):
         message = f"no error: {call} returns NULL, and text beyond ASCII is not known as such"
         return Evidence(f"{variable}={wanted} and a call of {call}, and no such locale in the image", message)
-    names = program.locales
+    names = sorted(program.locales, key="C.UTF-8".__ne__)  # first the one that images get
     if not names or any(_has_locale(subject, name) for name in (*names, *([wanted] if _is_utf8(wanted) else []))):
         return None
     evidence = f"it names the locale {' or '.join(names[:3])}, which the image lacks"

@@ -44,6 +44,9 @@ def finding(code: str, level: Level = Level.NEEDS_DATA, evidence: str = "it asks
     return Finding(level=level, code=code, evidence=evidence, message="m", fix="f")
 
 
+LACKS_UTF8 = finding("c-locale", evidence="it names the locale C.UTF-8 or de_DE.UTF-8, which the image lacks")
+
+
 def chosen(
     *findings: Finding,
     status: Status = Status.RUNS,
@@ -149,7 +152,11 @@ def test_terminals() -> None:
 def test_a_utf8_locale(env: Environment, added: bool) -> None:
     """C.UTF-8 answers what lacks a locale, and not what is told to take another one."""
     need(Path(UTF8_LOCALE).is_dir(), "the locale C.UTF-8")
-    assert bool(chosen(finding("c-locale"), settings=ImageSettings(env=env))) is added
+    assert bool(chosen(LACKS_UTF8, settings=ImageSettings(env=env))) is added
+    named = finding("c-locale", evidence="LANG=C.utf8 and a call of setlocale, and no such locale in the image")
+    assert bool(chosen(named, settings=ImageSettings(env=env))) is added
+    other = finding("c-locale", evidence="it names the locale en_US.UTF-8, which the image lacks")
+    assert chosen(other, settings=ImageSettings(env=env)) == {}
     assert f"{UTF8_LOCALE}/LC_CTYPE" in made("utf8-locale")
     assert environment([RuntimeData("utf8-locale", "")], ImageSettings()) == (("LANG", "C.UTF-8"),)
 
@@ -177,13 +184,13 @@ def test_the_locale_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(runtime_data, "UTF8_LOCALE", str(tmp_path / "C.utf8"))
     with pytest.raises(ToolMissing, match="no locale"):
         made("utf8-locale")
-    assert chosen(finding("c-locale")) == {}
+    assert chosen(LACKS_UTF8) == {}
     names = ("LC_TIME", "LC_CTYPE", "LC_MESSAGES/SYS_LC_MESSAGES")
     for name in names:
         (tmp_path / "C.utf8" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "C.utf8" / name).touch()
     assert list(made("utf8-locale")) == [str(tmp_path / "C.utf8" / name) for name in sorted(names)]
-    assert list(chosen(finding("c-locale"))) == ["utf8-locale"]
+    assert list(chosen(LACKS_UTF8)) == ["utf8-locale"]
 
 
 @pytest.mark.parametrize("cpu", ["amd64", "s390x", "ppc64", "riscv64"])
@@ -192,7 +199,7 @@ def test_a_locale_is_for_one_byte_order(cpu: str) -> None:
     need(Path(UTF8_LOCALE).is_dir(), "the locale C.UTF-8")
     platform = Platform("linux", cpu)
     order = "little" if cpu in ("amd64", "riscv64") else "big"
-    assert bool(chosen(finding("c-locale"), platform=platform)) is (order == sys.byteorder)
+    assert bool(chosen(LACKS_UTF8, platform=platform)) is (order == sys.byteorder)
 
 
 # ── certificates ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -80,7 +80,7 @@ def test_locales_that_the_program_names(compilers: Compilers, tmp_path: Path, fl
     trial = with_libraries(Trial(tmp_path / "root", compilers.c(programs.C_UTF8, *flags)))
     finding = trial.predicted("c-locale")
     assert finding.level is Level.POSSIBLE
-    assert finding.evidence == "it names the locale en_US.UTF-8 or C.UTF-8, which the image lacks"
+    assert finding.evidence == "it names the locale C.UTF-8 or en_US.UTF-8, which the image lacks"
     assert output(trial) == "ANSI_X3.4-1968\n"
     add_utf8(trial)
     assert trial.codes() == set()
