@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from recipes.elf.facts import read_elf
 from recipes.elf.markers import examine
@@ -58,6 +58,10 @@ class FolderRoot:
 
     def beneath_mounts(self, folders: tuple[str, ...]) -> FolderRoot:
         return self
+
+    def file_on_the_way(self, path: str) -> str:
+        way = PurePosixPath(f"{path}_").parents  # with a slash at its end, a path takes all of itself for a folder
+        return next((str(each) for each in way if self._at(str(each)).is_file()), "")
 
     def seen_by(self, account: Account) -> FolderRoot:
         return self
