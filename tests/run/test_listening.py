@@ -23,7 +23,7 @@ SCRIPT = """
 import fcntl, socket, struct, sys
 kept = [socket.socket(), socket.socket(type=socket.SOCK_DGRAM)]
 fcntl.ioctl(kept[0], 0x8914, struct.pack("16sh", b"lo", 1))
-kept += [socket.create_server(("127.0.0.1", port)) for port in (8080, 443, *range(int(sys.argv[1])))]
+kept += [socket.create_server(("127.0.0.1", port)) for port in (40000, 8080, 443, *range(int(sys.argv[1])))]
 kept += [socket.create_server(("::1", 8443), family=socket.AF_INET6)]
 kept[0].bind(("127.0.0.1", 22))
 kept[1].bind(("127.0.0.1", 0))
@@ -47,9 +47,9 @@ def server(more: int = 0) -> Iterator[int]:
 
 
 def test_the_ports_of_a_process() -> None:
-    """TCP where it waits for others, UDP but for what the kernel chose; not what is bound alone, or a connection."""
+    """TCP where it waits for others, UDP but where the kernel chooses; not what is bound alone, or a connection."""
     with server() as pid:
-        assert listening(pid, MINE) == ("53/udp", "54/udp", "443/tcp", "8080/tcp", "8443/tcp")
+        assert listening(pid, MINE) == ("53/udp", "54/udp", "443/tcp", "8080/tcp", "8443/tcp", "40000/tcp")
 
 
 def test_of_many_ports_the_first() -> None:
