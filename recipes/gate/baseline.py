@@ -1,7 +1,7 @@
 """The file that keeps the sizes of images, so that later ones can be compared with them.
 
 It is JSON (docs/schema/sizes.json), sorted, one key a line: two branches that change different samples can be merged.
-Keys that are not known are passed over, as later versions may add some.
+Keys that are not known are ignored, as later versions may add some.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from recipes.rootfs.root import RootFs
 _INFO = "/var/lib/dpkg/info"
 _STATUS = "/var/lib/dpkg/status"
 _DEPENDENCY = re.compile(r"[a-z0-9][a-z0-9+.-]+")
-_FIELD = re.compile(r"^(Package|Source|Depends|Pre-Depends): *(.*)$", re.MULTILINE)
 _DATA = re.compile(
     rb"^(/usr/(?:lib|libexec|share)/(?:[^/\n]+-linux-[^/\n]+/[^/\n]+|(?![^/\n]+-linux-)[^/\n]+))(?=/)", re.MULTILINE
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 _WIDTH = 100
-"""Of everything that is no terminal: the same text on every machine, and as wide as a page of documentation."""
+"""Of everything that is not a terminal: the same text on every machine, and as wide as a page of documentation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,10 +204,7 @@ def compare_sizes(
         compare-sizes --samples hello --bases scratch,deb-static
         compare-sizes --samples ./mine --format csv --output sizes.csv
     """
-    from recipes.bases.specs import MADE_HERE, known
-    from recipes.bases.specs import find as find_base
     from recipes.compile.recipe import RECIPES, find
-    from recipes.oci.reference import BUNDLE
     from recipes.report import table
     from recipes.workflows import matrix
 
@@ -218,16 +215,12 @@ def compare_sizes(
     programs, broken = _load_all(project, split(samples), building, trial)
     opened = gate.opened(project, [sample.name for sample in programs], wanted) if gate.is_asked else None
     chosen_recipes = [find(name) for name in split(recipes)] or list(RECIPES.values())
-    for name in {*split(bases)} - {*MADE_HERE}:
-        find_base(name, project.workspace)  # a wrong name is told before anything is built
-    chosen_bases = split(bases) or [*known(project.workspace), BUNDLE]
-    ensure_assembler(*chosen_bases)
     comparison = matrix.compare_platforms(
         project,
         wanted,
         programs,
         chosen_recipes,
-        chosen_bases,
+        _choose_bases(project, split(bases)),
         choose_engine(engine, project, run=run) if run else None,
         named=frozenset((*split(recipes), *split(bases))),
     )
@@ -291,6 +284,18 @@ def _load_all(
         return tuple(map(trial.of, found)), broken
     samples = [trial.of(load(project, Selection(name, building))) for name in named]
     return one_name_each(samples, hint="compare them one by one"), ()
+
+
+def _choose_bases(project: Project, named: Sequence[str]) -> Sequence[str]:
+    """Those that are named, else all. Raises: BadInput for a wrong name, before anything is built."""
+    from recipes.bases.specs import MADE_HERE, find, known
+    from recipes.oci.reference import BUNDLE
+
+    for name in {*named} - {*MADE_HERE}:
+        find(name, project.workspace)
+    chosen = named or (*known(project.workspace), BUNDLE)
+    ensure_assembler(*chosen)
+    return chosen
 
 
 def _print_plan(project: Project, sample: Sample, recipe: Recipe, platform: Platform) -> None:

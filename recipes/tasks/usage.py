@@ -56,4 +56,4 @@ def _unknown(
         return BadInput(f"unknown option {word!r}{f' of {task}' if task else ''}", hint)
     if not task:
         return BadInput(f"unknown task {word!r}", hint)
-    return BadInput(f"{task} has no use for {word!r}", hint=f"quote words that belong together; {more}")
+    return BadInput(f"unexpected argument {word!r} of {task}", hint=f"quote words that belong together; {more}")

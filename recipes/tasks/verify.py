@@ -52,8 +52,6 @@ def verify(
         verify docker://alpine:3.23 --format json
     """
     from recipes.model import Status
-    from recipes.report import verdict
-    from recipes.report.document import dumps
     from recipes.workflows import verify as verifying
 
     one_of("format", format, ("text", "json"))
@@ -69,15 +67,7 @@ def verify(
         selection = Selection(sample, building, recipe=recipe)
         outcome = _verify_program(project, selection, where, named)
     found, missing = outcome
-    if len(found) == 1 and len(named) < 2 and not missing:
-        text = dumps(verdict.document(found[0])) if format == "json" else verdict.render(found[0], verbose)
-    elif format == "json":
-        text = dumps(verdict.documents(found, missing))
-    else:
-        text = verdict.render_all(found, missing)
-        if verbose:
-            text += "".join(f"\n{verdict.render(each, verbose)}" for each in found)
-    show(text)
+    show(_render(outcome, format, verbose=verbose, alone=len(found) == 1 and len(named) < 2 and not missing))
     for entry in missing:
         if entry.name in named:
             return entry.exit_code
@@ -121,6 +111,20 @@ def inspect(
         found = load(project, Selection(sample, building))
         facts = pipeline.build_program(project, found, named_recipe(found, recipe), where).facts
     show(dumps(facts_document(facts)) if format == "json" else render_facts(sample, facts))
+
+
+def _render(outcome: Outcome, style: str, *, verbose: bool, alone: bool) -> str:
+    """The verdicts as text or JSON; `alone`: the only one, whole."""
+    from recipes.report import verdict
+    from recipes.report.document import dumps
+
+    found, missing = outcome
+    if style == "json":
+        return dumps(verdict.document(found[0]) if alone else verdict.documents(found, missing))
+    if alone:
+        return verdict.render(found[0], verbose)
+    more = "".join(f"\n{verdict.render(each, verbose)}" for each in found) if verbose else ""
+    return verdict.render_all(found, missing) + more
 
 
 def _verify_program(project: Project, selection: Selection, platform: Platform, named: tuple[str, ...]) -> Outcome:

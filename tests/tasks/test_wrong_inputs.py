@@ -74,7 +74,7 @@ WRONG = [
     # the command line itself
     ("./text", 2, "'./text' is not a task", "`fromscratch smallest ./text` makes an image of it"),
     ("smalest hi", 2, "unknown task 'smalest'", "did you mean 'smallest'?"),
-    ("build-static hi hello", 2, "build-static has no use for 'hello'", "quote words that belong together; *"),
+    ("build-static hi hello", 2, "unexpected argument 'hello' of build-static", "quote words that belong together; *"),
     ("doctor --fix", 2, "unknown option '--fix' of doctor", "`fromscratch doctor --help` shows what it takes"),
 ]  # fmt: skip
 
