@@ -11,6 +11,8 @@ from recipes.gate.budget import Budgets
 from recipes.gate.values import Baseline, Check, GateName, GateResult, GateStatus, ImageSize, Limit, Measure, SizeChange
 from recipes.model import Platform, Sample, SizeRow, Unavailable
 
+_HardAndSoft = tuple[Limit | None, Limit | None]
+
 
 def measures_of(rows: Iterable[SizeRow], defaults: Collection[tuple[str, Platform, str]] = ()) -> tuple[Measure, ...]:
     """One per sample and platform: the smallest image that runs; where none does, the smallest of all.
@@ -67,12 +69,12 @@ def _results(measure: Measure, budgets: Budgets, before: ImageSize | None) -> It
     size, budget = measure.size, budgets.of(measure.size.sample)
     status = GateStatus.PASSED if measure.runs else GateStatus.FAILED
     yield GateResult(measure, "runs", status, reason=measure.reason)
-    absolute: tuple[tuple[GateName, int, Limit | None, Limit | None], ...] = (
-        ("image", size.image_bytes, budget.max_image, budget.warn_image),
-        ("download", size.download_bytes, budget.max_download, budget.warn_download),
+    absolute: tuple[tuple[GateName, int, _HardAndSoft], ...] = (
+        ("image", size.image_bytes, (budget.max_image, budget.warn_image)),
+        ("download", size.download_bytes, (budget.max_download, budget.warn_download)),
     )
-    for gate, value, hard, soft in absolute:
-        yield from _held_against(measure, gate, value, hard, soft)
+    for gate, value, limits in absolute:
+        yield from _held_against(measure, gate, value, limits)
     if before is None:
         return
     growth: tuple[tuple[GateName, int, int], ...] = (
@@ -80,12 +82,13 @@ def _results(measure: Measure, budgets: Budgets, before: ImageSize | None) -> It
         ("download-growth", size.download_bytes, before.download_bytes),
     )
     for gate, now, then in growth:
-        yield from _held_against(measure, gate, now - then, budget.max_growth, budget.warn_growth, then)
+        yield from _held_against(measure, gate, now - then, (budget.max_growth, budget.warn_growth), then)
 
 
 def _held_against(
-    measure: Measure, gate: GateName, value: int, hard: Limit | None, soft: Limit | None, before: int = 0
+    measure: Measure, gate: GateName, value: int, limits: _HardAndSoft, before: int = 0
 ) -> Iterator[GateResult]:
+    hard, soft = limits
     if hard is not None and not hard.allows(value, before):
         yield GateResult(measure, gate, GateStatus.FAILED, value, hard, before)
     elif soft is not None and not soft.allows(value, before):

@@ -18,7 +18,6 @@ _SHELLS = Path(__file__).with_name("shells")
 
 _FIXED = {
     "engine": ENGINES,
-    "compression": ("gzip", "zstd", "none"),
     "network": ("none", "host"),
 }
 _SEVERAL = frozenset({"samples", "recipes", "bases", "base", "platform"})
@@ -85,10 +84,10 @@ def _known(name: str, task: str, project: Project) -> Iterable[str]:
         from recipes.oci.reference import BUNDLE
 
         return (*known(project.workspace), *([] if name == "from" else [BUNDLE]))
-    if name == "build":
-        from recipes.model import BuildSystem
+    if name in ("build", "compression"):
+        from recipes.model import BuildSystem, Compression
 
-        return get_args(BuildSystem)
+        return get_args(BuildSystem if name == "build" else Compression)
     if name == "platform":
         from recipes.architecture import ARCHITECTURES
 

@@ -31,7 +31,7 @@ def explained(
     more = f"`{program} {task} --help` shows what it takes" if task else f"`{program} --help` lists the tasks"
     if found := _UNKNOWN.fullmatch(text):
         options = {*core.flags, *(() if context is None else (*context.flags, *context.inverse_flags))}
-        return _unknown(found["word"], task, options, tasks, more, program)
+        return _unknown(found["word"], task, options if found["word"].startswith("-") else tasks, more, program)
     if found := _NO_VALUE.match(text):
         return BadInput(
             f"--{found['name']} needs a value", hint=_ARGS_LIKE_OPTIONS if found["name"] == "args" else more
@@ -44,11 +44,9 @@ def explained(
     return BadInput(text, hint=more)
 
 
-def _unknown(
-    word: str, task: str | None, options: Iterable[str], tasks: Iterable[str], more: str, program: str
-) -> BadInput:
+def _unknown(word: str, task: str | None, known: Iterable[str], more: str, program: str) -> BadInput:
     option = word.startswith("-")
-    near = get_close_matches(word, sorted(options if option else tasks), n=1)
+    near = get_close_matches(word, sorted(known), n=1)
     hint = f"did you mean {near[0]!r}?" if near else more
     if not option and not task and os.path.lexists(word):
         return BadInput(f"{word!r} is not a task", hint=f"`{program} smallest {shell_word(word)}` makes an image of it")
