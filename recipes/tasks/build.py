@@ -16,6 +16,7 @@ from recipes.tasks.gate import GATE, Gate, gate_code, note
 from recipes.tasks.options import (
     COMMON,
     MANY,
+    PLATFORMS,
     RUNNING,
     choose_engine,
     ensure_assembler,
@@ -171,7 +172,7 @@ def package(
         "verbose": "whole reasons instead of shortened ones",
         **{name: f"{text}; with one sample" for name, text in TRIAL.items()},
         **GATE,
-        "platform": COMMON["platforms"].replace("which become one index", "each with rows of its own"),
+        "platform": PLATFORMS.format("each with rows of its own"),
         **BUILDING,
         **{name: COMMON[name] for name in ("engine", "compression", "jobs", "max_blob")},
     },

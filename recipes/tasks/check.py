@@ -13,6 +13,7 @@ from recipes.tasks.finish import exit_code
 from recipes.tasks.gate import GATE, Gate, gate_code, tell
 from recipes.tasks.options import (
     COMMON,
+    PLATFORMS,
     RUNNING,
     choose_engine,
     ensure_assembler,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
         "(default: all samples)",
         "run": COMMON["run"],
         **GATE,
-        "platform": COMMON["platforms"].replace("which become one index", "each with limits of its own"),
+        "platform": PLATFORMS.format("each with limits of its own"),
         **{name: COMMON[name] for name in ("recipe", "base", *RUNNING)},
     },
 )

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from recipes.model import Platform
     from recipes.pipeline import Project
 
+PLATFORMS = "os/architecture, or several with commas between, {} (default: this machine's)"
 COMMON = {
     "engine": "where to run: auto, docker, podman or local",
     "run": "run the image, to see that it works; --no-run makes and judges it only",
     "reference": "compare the run with one on this machine: of a file always done, of sources by a dynamic build",
     "platform": "os/architecture, for example linux/arm64 (default: this machine's)",
-    "platforms": "os/architecture, or several with commas between, which become one index (default: this machine's)",
+    "platforms": PLATFORMS.format("which become one index"),
     "compression": "compression of the layer: gzip, zstd or none",
     "jobs": "how many jobs to run at once (default: one per processor)",
     "format": "text or json",
