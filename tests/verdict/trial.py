@@ -75,9 +75,6 @@ class FolderRoot:
     def barrier(self, path: str) -> str:
         return ""
 
-    def file_on_the_way(self, path: str) -> str:
-        return ""
-
     def may_pass_top(self) -> bool:
         return True
 
