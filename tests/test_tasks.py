@@ -68,7 +68,7 @@ def test_the_second_build_runs_no_command(project: Path) -> None:
     assert [line for line in second.stdout.splitlines() if line.startswith(b"digest")] == [
         line for line in first.stdout.splitlines() if line.startswith(b"digest")
     ]
-    assert b"run       not tried" in second.stdout
+    assert b"run      not tried" in second.stdout
 
 
 def test_what_was_built_can_be_run_loaded_and_pushed(project: Path) -> None:
@@ -272,7 +272,7 @@ def test_lists(shared_project: Path) -> None:
     assert b"hi" in call(shared_project, "samples").stdout
     assert b"deb-cc" in call(shared_project, "bases").stdout
     (line,) = [line for line in call(shared_project, "doctor").stdout.decode().splitlines() if line.startswith("zig ")]
-    assert re.fullmatch(r"zig +\d+\.[\d.]+\S* +/\S*zig *", line)
+    assert re.fullmatch(r"zig +\d+\.[\d.]+\S* +/\S* *", line)
 
 
 def test_an_option_that_is_repeated(shared_project: Path) -> None:
@@ -369,6 +369,15 @@ def test_an_engine_that_is_not_there(shared_project: Path) -> None:
     done = call(shared_project, "build-static", "hi")
     assert done.exit_code == 0
     assert b"engine: local" in done.stderr
+
+
+@pytest.mark.parametrize("task", ["compare-sizes", "check"])
+def test_without_samples_there_is_nothing_to_do(tmp_path: Path, task: str) -> None:
+    """That is said at once, and not after bases were made for an empty table."""
+    done = call(tmp_path, task)
+    assert done.exit_code == 2
+    assert "error: there is no sample to " in error(done)
+    assert b"hint: each folder below samples/ is a sample" in call(tmp_path, "samples").stderr
 
 
 def test_an_empty_sample(project: Path) -> None:

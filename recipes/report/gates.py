@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from recipes.gate.values import Check, GateResult, ImageSize, Measure, SizeChange
 from recipes.report.document import Document, unavailable_documents, verdict_document
+from recipes.report.fit import Column, fit, note, said
 from recipes.report.gate_words import (
     CHANGE_COLUMNS,
     MEASURE_COLUMNS,
@@ -18,21 +19,31 @@ from recipes.report.gate_words import (
     sentence,
     word,
 )
-from recipes.report.table import list_table
-from recipes.support.printable import page
+from recipes.support.printable import Line, Span
+
+_NUMBERS = ("image", "download", "before", "now", "difference", "share")
+_LEAST = {"sample": 12, "platform": 11, "recipe": 12, "base": 12}
+_DROP = {"recipe": 1, "platform": 2}
+_STYLES = {"yes": "good", "no": "bad", "passed": "good", "failed": "bad"}
 
 
-def render(check: Check) -> str:
+def render(check: Check, room: int | None = None) -> list[Line]:
     """The images with their sizes, what has changed, and each limit that was not kept."""
-    lines = list_table(MEASURE_COLUMNS, measure_rows(check)).split("\n") if check.measures else []
+    lines = _table(MEASURE_COLUMNS, measure_rows(check), room) if check.measures else []
     if check.baseline:
         rows = change_rows(check)
         title = f"changes since {check.baseline.source}"
-        lines += ["", title if rows else f"no {title}"]
-        lines += ["", *list_table(CHANGE_COLUMNS, rows).split("\n")] if rows else []
-        lines += remarks(check)
+        lines += said("", title if rows else f"no {title}")
+        lines += [*said(""), *_table(CHANGE_COLUMNS, rows, room)] if rows else []
+        lines += [each for remark in remarks(check) for each in note(remark, room)]
     told = [*(f"{word(result)}: {headline(result)}" for result in broken(check)), *map(failure, check.failed)]
-    return page([*lines, *(["", *told] if told else [])])
+    return [*lines, *(said("") if told else []), *(each for text in told for each in note(text, room))]
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], room: int | None) -> list[Line]:
+    """Names are shortened where there is no room: those that matter are whole in the sentences below."""
+    columns = [Column(name, name in _NUMBERS, _DROP.get(name, 0), _LEAST.get(name)) for name in headings]
+    return [*fit(columns, [[Span(text, _STYLES.get(text, "")) for text in row] for row in rows], room).lines]
 
 
 def document(check: Check) -> Document:

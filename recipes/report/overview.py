@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from recipes.model import Comparison, SizeRow
-from recipes.report.fit import Column, fit, shorten
+from recipes.report.fit import Column, fit, note, shorten
 from recipes.report.grid import Grid, choice, counts, engines, grids
 from recipes.report.table import COLUMNS, cells, not_compared, recipe_of
 from recipes.report.units import human, ratio
@@ -40,7 +40,7 @@ def overview(comparison: Comparison, sort: str = "image", room: int | None = Non
     for grid in found:
         lines += [*_matrix(grid, engines(comparison) != (), room), _said()]
     why = ["fails: --format long says why"] if any(row.runs is False for row in comparison.rows) else []
-    return [*lines, *_below(comparison, [*_marks(comparison), *why])]
+    return [*lines, *_below(comparison, [*_marks(comparison), *why], room)]
 
 
 def long(comparison: Comparison, sort: str = "image", room: int | None = None, verbose: bool = False) -> list[Line]:
@@ -50,7 +50,7 @@ def long(comparison: Comparison, sort: str = "image", room: int | None = None, v
     rows = [row for grid in found for row in _rows(grid, comparison, verbose)]
     table = fit(columns, [[row[name] for name in (column.heading for column in columns)] for row in rows], room)
     lines = [*_summary(found, room), _said(), *table.lines, _said()]
-    return [*lines, *_below(comparison, _marks(comparison)[:1], verbose)]
+    return [*lines, *_below(comparison, _marks(comparison)[:1], room, verbose)]
 
 
 def _summary(found: Sequence[Grid], room: int | None) -> Sequence[Line]:
@@ -131,11 +131,10 @@ def _rows(grid: Grid, comparison: Comparison, verbose: bool) -> Iterator[dict[st
         }
 
 
-def _below(comparison: Comparison, marks: Sequence[str], verbose: bool = False) -> Iterator[Line]:
-    if comparison.rows:
-        yield _said(counts(comparison))
-    for note in (*marks, *not_compared(comparison, verbose)):
-        yield _said(note)
+def _below(comparison: Comparison, marks: Sequence[str], room: int | None, verbose: bool = False) -> Iterator[Line]:
+    counted = [counts(comparison)] if comparison.rows else []
+    for text in (*counted, *marks, *not_compared(comparison, verbose)):
+        yield from note(text, room)
 
 
 def _said(text: str = "") -> Line:

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 
 from recipes.model import Comparison
 from recipes.report.document import comparison_document, dumps
+from recipes.report.fit import listing, said
 from recipes.report.summary import render as render_row
-from recipes.report.table import list_table
 from recipes.results import Candidate
+from recipes.support.printable import Line, Span
 
 
-def render(candidates: Sequence[Candidate]) -> str:
-    """A line for each candidate, and the image that passed as `build-static` prints it."""
-    lines = [(candidate.name, candidate.rejected_because or "taken") for candidate in candidates]
-    text = list_table(("candidate", "result"), lines) + "\n"
+def render(candidates: Sequence[Candidate], room: int | None = None) -> list[Line]:
+    """A row for each candidate, and the image that passed as `build-static` prints it."""
+    rows = [(candidate.name, candidate.rejected_because or Span("taken", "good")) for candidate in candidates]
+    table = listing(("candidate", "result"), rows, room)
     last = candidates[-1]
-    return text if last.rejected_because or last.row is None else f"{text}\n{render_row(last.row)}"
+    return table if last.rejected_because or last.row is None else [*table, *said(""), *render_row(last.row, room)]
 
 
 def document(candidates: Sequence[Candidate]) -> str:

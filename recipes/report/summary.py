@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from recipes.model import ElfFacts, Image, RunOutcome, RunStatus, SizeRow
 from recipes.report import ran
+from recipes.report.fit import fields, note, said
 from recipes.report.units import exact
+from recipes.report.verdict import STYLES
 from recipes.support import printable
+from recipes.support.printable import Line, Span
+
+_ANSWERS = {True: "good", False: "bad", None: ""}
 
 
-def render(row: SizeRow) -> str:
+def render(row: SizeRow, room: int | None = None) -> list[Line]:
     """What `build-static` prints: what was made, how big it is, whether it runs."""
     image, build = row.image, row.program.build
-    lines = [
+    lines: list[tuple[str, str | Span]] = [
         ("digest", image.digest),
         ("tag", image.name),
         ("recipe", f"{build.recipe} ({build.toolchain})" if build.recipe else "prebuilt"),
@@ -25,41 +32,44 @@ def render(row: SizeRow) -> str:
             if image.additions.runtime_data
             else []
         ),
-        ("verdict", _verdict(row)),
-        ("run", _run(row)),
+        ("verdict", Span(_verdict(row), STYLES[row.verdict.status])),
+        ("run", Span(_run(row), _ANSWERS[row.runs] if row.run is not None else "")),
     ]
     notes = [f"linker: {warning}" for warning in build.warnings]
     notes += [
         f"{finding.level} ({finding.code}): {finding.evidence}; fix: {finding.fix}" for finding in row.verdict.findings
     ]
-    return printable.page(
-        [
-            f"{row.program.name} on {image.base.name}, {image.platform}",
-            "",
-            *_columns(lines),
-            *_shown(row),
-            *(["", *notes] if notes else []),
-        ]
-    )
+    return [
+        *said(f"{row.program.name} on {image.base.name}, {image.platform}", ""),
+        *_columns(lines, room),
+        *said(*_shown(row)),
+        *(said("") if notes else []),
+        *(line for each in notes for line in note(each, room)),
+    ]
 
 
-def render_twin(twin: Image, image: Image, outcome: RunOutcome) -> str:
+def render_index(digest: str, tag: str) -> list[Line]:
+    """What stands below the images of several platforms: the index of them all."""
+    return [*fields([("index   ", digest), ("tag     ", tag)], None)]
+
+
+def render_twin(twin: Image, image: Image, outcome: RunOutcome, room: int | None = None) -> list[Line]:
     """What `debug` prints: the twin, the image that it is a twin of, and whether its shell works."""
     same = twin.layers[: len(image.layers)] == image.layers
     seen = f"{outcome.engine} engine, {outcome.seconds:.3f} s"
-    said = outcome.reason or outcome.stdout.strip() or outcome.stderr.strip() or f"exit code {outcome.exit_code}"
+    answer = outcome.reason or outcome.stdout.strip() or outcome.stderr.strip() or f"exit code {outcome.exit_code}"
     lines = [
         ("digest", twin.digest),
         ("tag", twin.name),
         ("image", exact(twin.image_bytes)),
         ("twin of", f"{image.name} {image.digest}"),
         ("layers", f"{len(image.layers)} of the image{' unchanged' if same else ', CHANGED'}, plus one with the tools"),
-        ("check", f"{said} ({seen})"),
+        ("check", f"{answer} ({seen})"),
     ]
-    return printable.page([f"{twin.name}, {twin.platform}", "", *_columns(lines)])
+    return [*said(f"{twin.name}, {twin.platform}", ""), *_columns(lines, room)]
 
 
-def render_facts(name: str, facts: ElfFacts) -> str:
+def render_facts(name: str, facts: ElfFacts, room: int | None = None) -> list[Line]:
     """What `inspect` prints."""
     kind = {"EXEC": "fixed address", "DYN": "position independent"}.get(facts.type, facts.type)
     lines = [
@@ -77,7 +87,7 @@ def render_facts(name: str, facts: ElfFacts) -> str:
         ("build id", facts.build_id or "none"),
         ("size", exact(facts.size)),
     ]
-    return printable.page([name, "", *_columns(lines)])
+    return [*said(name, ""), *_columns(lines, room)]
 
 
 def _verdict(row: SizeRow) -> str:
@@ -118,6 +128,7 @@ def _shown(row: SizeRow) -> list[str]:
     return wrote if row.runs or row.run.stdout.strip() else []
 
 
-def _columns(lines: list[tuple[str, str]]) -> list[str]:
+def _columns(lines: Sequence[tuple[str, str | Span]], room: int | None) -> Iterator[Line]:
+    """One blank between names and values: a digest is then as wide as a terminal of 80 columns."""
     width = max(len(name) for name, _ in lines)
-    return [f"{name:<{width}}  {value}" for name, value in lines]
+    return fields([(f"{name:<{width}}", value) for name, value in lines], room)

@@ -155,11 +155,6 @@ def by_reason(unavailable: Iterable[Unavailable], verbose: bool = False) -> str:
     return "; ".join(f"{', '.join(those)} ({why})" for why, those in names.items())
 
 
-def list_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A plain listing, for `invoke recipes` and its like."""
-    return _tabulate(headers, rows, "simple")
-
-
 def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of a document."""
     return _tabulate(headers, rows, "github")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from recipes.model import Finding, Level, Library, Unavailable
+from recipes.model import Finding, Level, Library, Status, Unavailable
 from recipes.report.document import Document, unavailable_documents, verdict_document
-from recipes.report.table import by_reason, list_table
+from recipes.report.fit import fields, listing, note, said
+from recipes.report.table import by_reason
 from recipes.results import Verification
-from recipes.support.printable import page
+from recipes.support.printable import Line, Span
 
 _LEVELS = {
     Level.CERTAIN: "it does not start",
@@ -16,37 +17,43 @@ _LEVELS = {
     Level.POSSIBLE: "cannot be determined from the file",
 }
 
+STYLES = {Status.RUNS: "good", Status.FAILS: "bad", Status.UNKNOWN: ""}
 
-def render(verification: Verification, verbose: bool = False) -> str:
+
+def render(verification: Verification, room: int | None = None, verbose: bool = False) -> list[Line]:
     """One verdict, whole: each finding with evidence, message and fix; each library with the way it was found.
 
     The search is shown for what is not found; `verbose` shows it for every library.
     """
     verdict = verification.verdict
     where = f" on {verification.base}" if verification.base != verification.target else ""
-    lines = [f"{verification.target}{where}, {verification.platform}: {verdict.status}"]
+    lines: list[Line] = [
+        [Span(f"{verification.target}{where}, {verification.platform}: "), _status(verification)],
+    ]
     for level, title in _LEVELS.items():
         found = [finding for finding in verdict.findings if finding.level is level]
         if found:
-            lines += ["", f"{title} ({level})"]
+            lines += said("", f"{title} ({level})")
             for finding in found:
-                lines += _finding(finding)
+                lines += _finding(finding, room)
     if verdict.libraries:
-        lines += ["", "libraries, in the order in which they are loaded"]
+        lines += said("", "libraries, in the order in which they are loaded")
         for library in verdict.libraries:
-            lines += _library(library, verbose)
-    return page(lines)
+            lines += said(*_library(library, verbose))
+    return lines
 
 
-def render_all(verifications: Sequence[Verification], unavailable: Iterable[Unavailable]) -> str:
-    """One line per base: the verdict, and the finding that decides it, or how many others there are."""
-    rows = [(each.base, str(each.verdict.status), _summary(each)) for each in verifications]
-    lines = [f"{verifications[0].target}, {verifications[0].platform}", ""] if verifications else []
-    lines += list_table(("base", "verdict", "reason / notes"), rows).split("\n")
+def render_all(
+    verifications: Sequence[Verification], unavailable: Iterable[Unavailable], room: int | None = None
+) -> list[Line]:
+    """One row per base: the verdict, and the finding that decides it, or which others there are."""
+    rows = [(each.base, _status(each), _summary(each)) for each in verifications]
+    lines = said(f"{verifications[0].target}, {verifications[0].platform}", "") if verifications else []
+    lines += listing(("base", "verdict", "reason / notes"), rows, room)
     left_out = by_reason(unavailable)
     if left_out:
-        lines += ["", f"not judged: {left_out}"]
-    return page(lines)
+        lines += [*said(""), *note(f"not judged: {left_out}", room)]
+    return lines
 
 
 def document(verification: Verification) -> Document:
@@ -67,11 +74,10 @@ def documents(verifications: Iterable[Verification], unavailable: Iterable[Unava
     }
 
 
-def _finding(finding: Finding) -> Iterator[str]:
-    yield f"  {finding.code}"
-    for name, text in (("evidence", finding.evidence), ("message", finding.message), ("fix", finding.fix)):
-        if text:
-            yield f"    {name:<9} {text}"
+def _finding(finding: Finding, room: int | None) -> Iterator[Line]:
+    yield [Span(f"  {finding.code}", "strong")]
+    parts = (("evidence", finding.evidence), ("message", finding.message), ("fix", finding.fix))
+    yield from fields([(f"{name:<9}", text) for name, text in parts if text], room, indent=4)
 
 
 def _library(library: Library, verbose: bool) -> Iterator[str]:
@@ -79,6 +85,10 @@ def _library(library: Library, verbose: bool) -> Iterator[str]:
     if verbose or library.path is None:
         for step in library.searched:
             yield f"    {step.path}: {step.found} ({step.why})"
+
+
+def _status(verification: Verification) -> Span:
+    return Span(verification.verdict.status, STYLES[verification.verdict.status])
 
 
 def _summary(verification: Verification) -> str:

@@ -8,32 +8,35 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from recipes.model import Command
-from recipes.report.table import list_table, markdown, markdown_table
+from recipes.report.fit import Column, fields, fit, listing, said
+from recipes.report.table import markdown, markdown_table
 from recipes.results import WalkStep
-from recipes.support.printable import page, shell_word
+from recipes.support.printable import Line, Span, folded, page, shell_word
 
-_WIDTH = 100
+_INDENT = 3
 _ANSWERS = {True: "yes", False: "NO", None: "not done"}
 _HEADINGS = ("step", "what we did", "predicted", "observed", "agree")
+_COLUMNS = (*(Column(heading, least=20) for heading in _HEADINGS[:-1]), Column(_HEADINGS[-1]))
 
 
-def render_step(step: WalkStep) -> str:
-    """One step as text."""
-    lines = [f"{step.number}. {step.title}", ""]
-    lines += textwrap.wrap(step.explanation, _WIDTH, initial_indent="   ", subsequent_indent="   ")
-    if step.commands:
-        lines += ["", *(f"   $ {shown(command)}" for command in step.commands)]
-    for part in (list_table(step.table[0], step.table[1:]) if step.table else "", step.listing.rstrip("\n")):
-        if part:
-            lines += ["", *(f"   {row}" if row else "" for row in part.split("\n"))]
-    lines += ["", *([f"   predicted  {step.predicted}"] if step.predicted else []), f"   observed   {step.observed}"]
-    return page(lines)
+def render_step(step: WalkStep, room: int | None = None) -> list[Line]:
+    """One step as text, and an empty line."""
+    inner = None if room is None else room - _INDENT
+    outcome = (("predicted ", step.predicted), ("observed  ", step.observed))
+    parts: tuple[list[Line], ...] = (
+        said(*folded(step.explanation, inner)),
+        said(*(f"$ {shown(command)}" for command in step.commands)),
+        listing(step.table[0], step.table[1:], inner) if step.table else [],
+        said(*step.listing.rstrip("\n").split("\n")) if step.listing else [],
+        [*fields([(name, text) for name, text in outcome if text], inner)],
+    )
+    body = [each for part in parts if part for each in (*said(""), *part)]
+    return [*said(f"{step.number}. {step.title}"), *([Span(" " * _INDENT), *each] for each in body), *said("")]
 
 
-def render_summary(steps: Sequence[WalkStep]) -> str:
-    """The table at the end."""
-    rows = [[_cell(text) for text in _summary(step)] for step in steps]
-    return list_table(_HEADINGS, rows) + "\n"
+def render_summary(steps: Sequence[WalkStep], room: int | None = None) -> list[Line]:
+    """The table at the end: a line for each step, whose texts stand whole above it."""
+    return [*fit(_COLUMNS, [[Span(text) for text in _summary(step)] for step in steps], room).lines]
 
 
 def render_markdown(steps: Sequence[WalkStep]) -> str:
@@ -82,10 +85,6 @@ def _fenced(language: str, lines: Sequence[str]) -> Iterator[str]:
 
 def _summary(step: WalkStep) -> tuple[str, ...]:
     return f"{step.number}. {step.title}", step.did, step.predicted, step.observed, _ANSWERS[step.agrees]
-
-
-def _cell(text: str) -> str:
-    return textwrap.shorten(text, 60, placeholder=" …") if len(text) > 60 else text
 
 
 def _short(word: str) -> str:

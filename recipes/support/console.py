@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from recipes.errors import shortened
 from recipes.support import printable
+from recipes.support.terminal import screen_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -102,13 +103,21 @@ def quote(output: str) -> None:
 
 def hint(text: str) -> None:
     if not _quiet:
-        _write(["", f"hint: {_as_typed(text)}"])
+        _write(["", *_folded("hint: ", _as_typed(text))])
 
 
 def error(message: str, hint: str = "", output: str = "") -> None:
     """The one error of a task: below `output`, which another program wrote, and above its hint."""
     above = printable.quoted(output)
-    _write([*above, *([""] if above else []), f"error: {message}", *(["", f"hint: {_as_typed(hint)}"] if hint else [])])
+    below = ["", *_folded("hint: ", _as_typed(hint))] if hint else []
+    _write([*above, *([""] if above else []), *_folded("error: ", message), *below])
+
+
+def _folded(word: str, text: str) -> list[str]:
+    """On a terminal in lines that fit it, anywhere else in one."""
+    room = screen_of(sys.stderr).width if sys.stderr is not None and sys.stderr.isatty() else None
+    first, *rest = printable.folded(word + text, room, indent=len(word))
+    return [first, *(f"{'':{len(word)}}{each}" for each in rest)]
 
 
 def is_github() -> bool:
@@ -133,13 +142,13 @@ def _put(text: str) -> None:
     with _lock:
         if _live is not None:
             _live.console.print(text, end="", markup=False, emoji=False, highlight=False, soft_wrap=True)
-        else:
+        elif sys.stderr is not None:  # the caller may have closed it (`2>&-`)
             sys.stderr.write(text)
             sys.stderr.flush()
 
 
 def is_terminal() -> bool:
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextmanager

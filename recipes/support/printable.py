@@ -84,6 +84,22 @@ def width(value: str) -> int:
     return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in shown)
 
 
+def folded(value: str, room: int | None, indent: int = 0) -> list[str]:
+    """`value` in lines of at most `room` columns, all but the first with `indent` fewer; None: in one.
+
+    What is copied stays on one line: a word, and what is between backticks.
+    """
+    value, rows = line(value), [""]
+    if room is None or width(value) <= room:
+        return [value]
+    for word in re.findall(r" *(?:`[^`]*`|[^ ])+", value):
+        if rows[-1] and width(rows[-1] + word) > room - (indent if len(rows) > 1 else 0):
+            rows.append(word.lstrip())
+        else:
+            rows[-1] += word
+    return rows
+
+
 def plain(output: str) -> str:
     """What a program wrote, without its colours."""
     return re.sub(_COLOUR, "", output)

@@ -243,7 +243,7 @@ def _what_to_do(error: OSError) -> str:
     if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
         return "there is already something else of that name, there or on the way; name another place"
     if error.errno in (errno.EACCES, errno.EPERM, errno.ENOENT):
-        return "name a place that you may write to"
+        return "name a place that you may write to; XDG_CACHE_HOME does that for what is kept outside of a project"
     return "is the disk full or read-only?"
 
 

@@ -282,6 +282,8 @@ def _load_all(
         raise errors.BadInput("options for the trial run are for one sample", hint="name it with --samples")
     if not named:
         found, broken = load_each(project, building)
+        if not found and not broken:
+            raise errors.BadInput("there is no sample to compare", hint="name a folder or a program with --samples")
         return tuple(map(trial.of, found)), broken
     samples = [trial.of(load(project, Selection(name, building))) for name in named]
     return one_name_each(samples, hint="compare them one by one"), ()
@@ -314,7 +316,7 @@ def _tell(comparison: Comparison, style: str, sort: str, output: str, verbose: b
     from recipes.report.overview import long, overview
 
     room = None if verbose else screen(output).width
-    paint(output, overview(comparison, sort, room) if style == "overview" else long(comparison, sort, room, verbose))
+    paint(overview(comparison, sort, room) if style == "overview" else long(comparison, sort, room, verbose), output)
 
 
 def _render_comparison(comparison: Comparison, style: str, sort: str, verbose: bool) -> str:

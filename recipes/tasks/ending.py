@@ -16,6 +16,7 @@ from invoke.exceptions import Exit
 
 from recipes import errors
 from recipes.support import console
+from recipes.tasks.output import give_up_stdout
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
@@ -30,16 +31,15 @@ def ending_well(body: Body) -> Body:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 signal.signal(number, lambda number, frame: sys.exit(128 + number))
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # a terminal of ASCII gets all else as escapes
+        _open_stdout()
         try:
             code = _whole(functools.partial(body, *args, **options)) or 0
             sys.stdout.flush()
         except errors.RecipeError as error:
-            console.error(error.message, error.hint, getattr(error, "output", ""))
+            _tell(error)
             raise Exit(code=error.exit_code) from error
         except BrokenPipeError:
-            _reader_has_left()
+            give_up_stdout()
             raise Exit(code=0) from None
         except KeyboardInterrupt:
             _stop_all()
@@ -63,19 +63,30 @@ def ending_well(body: Body) -> Body:
 @contextlib.contextmanager
 def reader_may_leave() -> Iterator[None]:
     """What the block prints may be read to its end or not (`… | head`): neither is an error. Raises: SystemExit."""
+    _open_stdout()
     try:
         try:
             yield
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        _reader_has_left()
+        give_up_stdout()
         sys.exit(0)
+    except errors.CannotWrite as error:
+        _tell(error)
+        sys.exit(error.exit_code)
 
 
-def _reader_has_left() -> None:
-    """Python would complain once more when it closes stdout."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _open_stdout() -> None:
+    """Where the caller has closed it (`>&-`) results go nowhere, and its number is not another file's."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # for as long as the process lives
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal of ASCII gets all else as escapes
+
+
+def _tell(error: errors.RecipeError) -> None:
+    console.error(error.message, error.hint, getattr(error, "output", ""))
 
 
 def _whole(body: Callable[[], Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from recipes import errors
 from recipes.support import console
-from recipes.tasks.output import show
+from recipes.tasks.output import paint, screen, show
 
 if TYPE_CHECKING:
     from recipes.model import RunOutcome, SizeRow
@@ -24,12 +24,14 @@ def finish(project: Project, rows: Sequence[SizeRow], engine: str, style: str, *
 
         show(dumps(images_document(rows, joined.digest)))
     else:
-        from recipes.report.summary import render
+        from recipes.report.summary import render, render_index
 
-        texts = [render(row) for row in rows]
+        texts = [render(row, screen().width) for row in rows]
         if len(rows) > 1:
-            texts.append(f"index     {joined.digest}\ntag       {pipeline.latest_name(rows[0].image)}\n")
-        show("\n".join(texts))
+            texts.append(render_index(joined.digest, pipeline.latest_name(rows[0].image)))
+        for number, text in enumerate(texts):
+            show("\n" if number else "")
+            paint(text)
     for hint in filter(None, hints):
         console.hint(hint)
     code = exit_code(rows, engine)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from recipes import errors
 from recipes.support import console
-from recipes.tasks.output import show, write
+from recipes.support.printable import painted
+from recipes.tasks.output import paint, screen, show, write
 
 if TYPE_CHECKING:
     from recipes.gate.budget import Budgets
@@ -129,7 +130,10 @@ def tell(check: Check, style: str) -> None:
     from recipes.report import gates
     from recipes.report.document import dumps
 
-    show(dumps(gates.document(check)) if style == "json" else gates.render(check))
+    if style == "json":
+        show(dumps(gates.document(check)))
+    else:
+        paint(gates.render(check, screen().width))
 
 
 def note(check: Check) -> None:
@@ -137,7 +141,7 @@ def note(check: Check) -> None:
     from recipes.report import gates
 
     say = console.note if gate_code(check) == 0 else console.warn
-    for line in gates.render(check).rstrip("\n").split("\n"):
+    for line in painted(gates.render(check), colours=False).splitlines():
         say(line)
 
 

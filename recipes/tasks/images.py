@@ -22,7 +22,7 @@ from recipes.tasks.options import (
     platform_of,
     platforms_of,
 )
-from recipes.tasks.output import show
+from recipes.tasks.output import paint, screen, show
 from recipes.tasks.selection import BUILDING, Building, Selection, is_stored, load_any, named_recipe
 from recipes.tasks.task import task
 
@@ -117,7 +117,7 @@ def debug(
     running = choose_engine(engine, project, run=True)
     running.load(twin)
     outcome = debugging.check(twin, running)
-    show(render_twin(twin, image, outcome))
+    paint(render_twin(twin, image, outcome, screen().width))
     for line in debugging.how_to_start(project, twin, running.name):
         console.note(line)
     if outcome.status is RunStatus.NOT_RUN:

@@ -11,7 +11,7 @@ from recipes.support import console
 from recipes.support.printable import shell_word
 from recipes.tasks.ending import ending_well
 from recipes.tasks.options import open_project, platform_of, split
-from recipes.tasks.output import show
+from recipes.tasks.output import paint, screen
 from recipes.tasks.place import cache_folder
 from recipes.tasks.selection import choose_recipe, load_each
 from recipes.tasks.task import task
@@ -31,7 +31,7 @@ def recipes(c: Context) -> None:
     """
     from recipes.compile.availability import available
     from recipes.compile.recipe import RECIPES
-    from recipes.report.table import list_table
+    from recipes.report.fit import listing
 
     project, here = open_project(c), platform_of("")
     rows = []
@@ -39,7 +39,7 @@ def recipes(c: Context) -> None:
         missing = available(recipe, here, project.workspace)
         answer = f"{missing.message}; {missing.hint}" if missing else "yes"
         rows.append((recipe.name, recipe.language, recipe.summary, answer))
-    show(list_table(("recipe", "for", "what it does", "available"), rows) + "\n")
+    paint(listing(("recipe", "for", "what it does", "available"), rows, screen().width))
 
 
 @task()
@@ -50,8 +50,8 @@ def samples(c: Context) -> None:
     Examples:
         samples
     """
-    from recipes.report.table import by_reason, list_table
-    from recipes.support.printable import page
+    from recipes.report.fit import listing, note, said
+    from recipes.report.table import by_reason
 
     project, here = open_project(c), platform_of("")
     found, broken = load_each(project)
@@ -60,9 +60,12 @@ def samples(c: Context) -> None:
         sources = ", ".join(str(source) for source in sample.sources[:4]) + (", …" if len(sample.sources) > 4 else "")
         sources = sources or sample.module or f"built by {sample.build}"
         rows.append((sample.name, sample.language, choose_recipe(project, sample, here, "").name, sources))
-    show(list_table(("sample", "language", "default recipe", "sources"), rows) + "\n")
+    room = screen().width
+    paint(listing(("sample", "language", "default recipe", "sources"), rows, room))
     if broken:
-        show(page(("", f"skipped: {by_reason(broken)}")))
+        paint([*said(""), *note(f"skipped: {by_reason(broken)}", room)])
+    elif not found:
+        console.hint("each folder below samples/ is a sample; `invoke build-static DIR` takes any other folder")
 
 
 @task(
@@ -81,7 +84,7 @@ def bases(c: Context, update: bool = False, bases: str = "") -> int:
     """
     from recipes.bases import lock
     from recipes.bases.specs import known
-    from recipes.report.table import list_table
+    from recipes.report.fit import listing
 
     project = open_project(c)
     if update and project.workspace.root == cache_folder().resolve():
@@ -99,17 +102,17 @@ def bases(c: Context, update: bool = False, bases: str = "") -> int:
         pin = pins.pop(spec.reference, None)
         rows.append((spec.name, spec.reference, _locked_to(project, spec.reference, pin), spec.summary))
     rows += [("", reference, _locked_to(project, reference, pin), "") for reference, pin in pins.items()]
-    show(list_table(("base", "reference", "locked to", "what it is"), rows) + "\n")
+    paint(listing(("base", "reference", "locked to", "what it is"), rows, screen().width))
     return 0
 
 
 def _update_lock(project: Project, names: tuple[str, ...]) -> int:
     from recipes.bases.refresh import update
-    from recipes.report.table import list_table
+    from recipes.report.fit import listing
 
     changes = update(project.workspace, names, project.jobs)
     rows = [(change.base, _short(change.old), _short(change.new), change.what) for change in changes]
-    show(list_table(("base", "was", "is", ""), rows) + "\n")
+    paint(listing(("base", "was", "is", ""), rows, screen().width))
     failed = [change.error for change in changes if change.error]
     if not failed or (len(failed) < len(changes) and not names):
         return 0
@@ -142,10 +145,10 @@ def doctor(c: Context) -> None:
     """
     from recipes.compile.availability import doctor as compilers
     from recipes.compile.systems import buildtools
-    from recipes.report.table import list_table
+    from recipes.report.fit import listing
     from recipes.support import system
 
     project = open_project(c)
     rows = [*compilers(project.workspace), *buildtools.doctor(), *system.doctor()]
     lines = [(row.what, row.version or "missing", str(row.path or ""), "" if row.version else row.lost) for row in rows]
-    show(list_table(("what", "version", "where", "without it"), lines) + "\n")
+    paint(listing(("what", "version", "where", "without it"), lines, screen().width))

@@ -34,14 +34,14 @@ def made() -> Made:
     return Made(day.date().isoformat(), recipes.__version__)
 
 
-def screen(output: str) -> Screen:
+def screen(output: str = "") -> Screen:
     """What stdout is; or the file `output`, where one is named."""
     from recipes.support.terminal import Screen, screen_of
 
     return Screen() if output else screen_of(sys.stdout)
 
 
-def paint(output: str, lines: Iterable[printable.Line]) -> None:
+def paint(lines: Iterable[printable.Line], output: str = "") -> None:
     """The lines of a report in the file `output`, or on stdout with the colours that it takes."""
     if output:
         write(output, printable.painted(lines, colours=False))
@@ -50,9 +50,23 @@ def paint(output: str, lines: Iterable[printable.Line]) -> None:
 
 
 def _print(text: str) -> None:
-    """Where a runner reads along, with nothing in it that it would take for a command."""
-    sys.stdout.write(printable.inert(text) if console.is_github() else text)
-    sys.stdout.flush()
+    """Where a runner reads along, with nothing in it that it would take for a command.
+
+    Raises: BrokenPipeError where nobody reads it any more; CannotWrite for a full disk behind stdout.
+    """
+    try:
+        sys.stdout.write(printable.inert(text) if console.is_github() else text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        give_up_stdout()
+        raise errors.CannotWrite(f"cannot write to stdout: {error.strerror}", "is the disk full?") from error
+
+
+def give_up_stdout() -> None:
+    """Python would complain once more, of what could not be written, when it closes stdout."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def check_output(output: str) -> None:

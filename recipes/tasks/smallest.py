@@ -22,7 +22,7 @@ from recipes.tasks.options import (
     platform_of,
     platforms_of,
 )
-from recipes.tasks.output import show
+from recipes.tasks.output import paint, screen, show
 from recipes.tasks.selection import BUILDING, Building, Selection, load_any, named_recipe
 from recipes.tasks.task import task
 from recipes.tasks.trial import TRIAL, Trial
@@ -154,7 +154,10 @@ def smallest(
     )
     candidates = tuple(search.candidates(found))
     passed = None if candidates[-1].rejected_because else candidates[-1].row
-    show(document(candidates) if format == "json" else render(candidates))
+    if format == "json":
+        show(document(candidates))
+    else:
+        paint(render(candidates, screen().width))
     if passed is None:
         console.error(f"none of the candidates for {found.name} runs")
         return errors.GateFailed.exit_code

@@ -39,7 +39,8 @@ def explained(
     if found := _UNCLEAR.fullmatch(text):
         return BadInput(f"{found['word']} may be a value of the option before it", hint="write that as --option=VALUE")
     if context is not None and context.missing_positional_args:
-        words = " and ".join(f"a {each.names[0].upper()}" for each in context.missing_positional_args)
+        names = [each.names[0].upper() for each in context.missing_positional_args]
+        words = " and ".join(f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" for name in names)
         return BadInput(f"{task} needs {words}", hint=more)
     return BadInput(text, hint=more)
 

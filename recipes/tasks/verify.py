@@ -10,7 +10,7 @@ from invoke.context import Context
 from recipes import errors
 from recipes.tasks.ending import ending_well
 from recipes.tasks.options import COMMON, ensure_assembler, one_of, open_project, platform_of, split
-from recipes.tasks.output import show
+from recipes.tasks.output import paint, screen, show
 from recipes.tasks.selection import BUILDING, Building, Selection, is_file, load, named_recipe
 from recipes.tasks.task import task
 
@@ -67,7 +67,7 @@ def verify(
         selection = Selection(sample, building, recipe=recipe)
         outcome = _verify_program(project, selection, where, named)
     found, missing = outcome
-    show(_render(outcome, format, verbose=verbose, alone=len(found) == 1 and len(named) < 2 and not missing))
+    _tell(outcome, format, verbose=verbose, alone=len(found) == 1 and len(named) < 2 and not missing)
     for entry in missing:
         if entry.name in named:
             return entry.exit_code
@@ -110,21 +110,27 @@ def inspect(
 
         found = load(project, Selection(sample, building))
         facts = pipeline.build_program(project, found, named_recipe(found, recipe), where).facts
-    show(dumps(facts_document(facts)) if format == "json" else render_facts(sample, facts))
+    if format == "json":
+        show(dumps(facts_document(facts)))
+    else:
+        paint(render_facts(sample, facts, screen().width))
 
 
-def _render(outcome: Outcome, style: str, *, verbose: bool, alone: bool) -> str:
-    """The verdicts as text or JSON; `alone`: the only one, whole."""
+def _tell(outcome: Outcome, style: str, *, verbose: bool, alone: bool) -> None:
+    """The verdicts on stdout, as text or JSON; `alone`: the only one, whole."""
     from recipes.report import verdict
     from recipes.report.document import dumps
 
-    found, missing = outcome
+    (found, missing), room = outcome, screen().width
     if style == "json":
-        return dumps(verdict.document(found[0]) if alone else verdict.documents(found, missing))
-    if alone:
-        return verdict.render(found[0], verbose)
-    more = "".join(f"\n{verdict.render(each, verbose)}" for each in found) if verbose else ""
-    return verdict.render_all(found, missing) + more
+        show(dumps(verdict.document(found[0]) if alone else verdict.documents(found, missing)))
+    elif alone:
+        paint(verdict.render(found[0], room, verbose))
+    else:
+        paint(verdict.render_all(found, missing, room))
+        for each in found if verbose else ():
+            show("\n")
+            paint(verdict.render(each, room, verbose))
 
 
 def _verify_program(project: Project, selection: Selection, platform: Platform, named: tuple[str, ...]) -> Outcome:

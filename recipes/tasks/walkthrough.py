@@ -8,7 +8,7 @@ from recipes import errors
 from recipes.support import system
 from recipes.tasks.ending import ending_well
 from recipes.tasks.options import COMMON, choose_engine, one_of, open_project, platform_of
-from recipes.tasks.output import check_output, made, show, write
+from recipes.tasks.output import check_output, made, paint, screen, write
 from recipes.tasks.task import task
 
 
@@ -42,11 +42,11 @@ def walkthrough(
     project = open_project(c, jobs=jobs, max_blob=max_blob)
     system.ensure("bases")
     running = choose_engine(engine, project, run=True)
-    steps = []
+    steps, room = [], screen(output).width
     for step in walk(project, running):
         steps.append(step)
         if format == "text" and not output:
-            show(report.render_step(step) + "\n")
+            paint(report.render_step(step, room))
     if format == "markdown":
         write(output, report.render_markdown(steps))
     elif format == "html":
@@ -54,8 +54,7 @@ def walkthrough(
 
         facts = (("engine", running.name), ("platform", str(platform_of(""))))
         write(output, render_walkthrough(steps, made(), facts))
-    elif output:
-        write(output, "\n".join(map(report.render_step, steps)) + "\n" + report.render_summary(steps))
     else:
-        show(report.render_summary(steps))
+        told = [line for step in steps if output for line in report.render_step(step, room)]
+        paint([*told, *report.render_summary(steps, room)], output)
     return errors.GateFailed.exit_code if any(step.agrees is False for step in steps) else 0

@@ -105,6 +105,8 @@ class Search:
                 continue  # the bundle is what a dynamic program needs on it
             try:
                 yield name, resolve(name, self.platform, self.project.workspace, self.project.store)
+            except errors.CannotWrite:
+                raise
             except errors.RecipeError as error:
                 yield name, error
 
@@ -117,6 +119,8 @@ class Search:
                 return Candidate(name, f"judged: {verdict.status}: {verdict.reason}")
             row = pipeline.package_and_run(self.project, program, on, self.engine, run=self.run)
             row = self.home.compared(row) if self.home is not None else row
+        except errors.CannotWrite:
+            raise  # no other candidate would fare better on a full disk
         except errors.RecipeError as error:
             hint = f" ({error.hint})" if error.hint else ""
             return Candidate(name, f"{error.message}{hint}")

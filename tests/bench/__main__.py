@@ -10,8 +10,9 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from recipes.report.table import list_table
+from recipes.report.fit import listing
 from recipes.support.console import note
+from recipes.support.printable import painted
 from tests.bench import docker, inputs, judging, matrix, packaging, registries, sizes, startup
 from tests.bench.measure import Row, Skipped
 
@@ -65,7 +66,7 @@ def _probe(bench: inputs.Bench) -> Path:
 
 def _print(found: list[Row | Skipped]) -> None:
     rows = [row.cells for row in found if isinstance(row, Row)]
-    sys.stdout.write(list_table(("what", "ours", "peer", "ratio", "goal", "met"), rows) + "\n")
+    sys.stdout.write(painted(listing(("what", "ours", "peer", "ratio", "goal", "met"), rows, None), colours=False))
     sys.stdout.writelines(f"left out: {row.what}: {row.reason}\n" for row in found if isinstance(row, Skipped))
     cores = len(os.sched_getaffinity(0))
     sys.stdout.write(

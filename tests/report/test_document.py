@@ -13,6 +13,7 @@ from recipes.model import Comparison, RunOutcome, RunStatus, SizeRow, Unavailabl
 from recipes.report import table
 from recipes.report.document import comparison_document, dumps, render_csv
 from recipes.report.summary import render
+from recipes.support.printable import painted
 from tests.report.rows import FAILS, NOT_STARTED, RAN, row
 
 SERVING = RunOutcome("local", RunStatus.STOPPED, seconds=2.0, reason="its time is over", timed_out=True)
@@ -74,12 +75,16 @@ def test_no_cell_of_a_spreadsheet_is_a_formula(start: str) -> None:
     assert line["overhead_bytes"] == "-500"
 
 
+def text(row: SizeRow) -> str:
+    return painted(render(row), colours=False)
+
+
 def test_one_build_in_a_few_lines() -> None:
     """Exact bytes, the verdict with its reason, what the run showed, and every finding."""
-    text = render(COMPARISON.rows[1])
-    assert "verdict   fails: exec /app: no such file or directory" in text
-    assert "certain (interpreter-missing): it asks for a loader; fix: -static" in text
-    assert "run       as expected (local engine, 0.003 s)" in render(COMPARISON.rows[0])
+    failing = text(COMPARISON.rows[1])
+    assert "verdict  fails: exec /app: no such file or directory" in failing
+    assert "certain (interpreter-missing): it asks for a loader; fix: -static" in failing
+    assert "run      as expected (local engine, 0.003 s)" in text(COMPARISON.rows[0])
 
 
 def unexpecting(run: RunOutcome) -> SizeRow:
@@ -103,7 +108,7 @@ def unexpecting(run: RunOutcome) -> SizeRow:
 def test_a_run_of_which_nothing_was_expected(run: RunOutcome, line: str, cell: str) -> None:
     """It says how the program ended, also in the table."""
     one = unexpecting(run)
-    assert f"run       {line}" in render(one)
+    assert f"run      {line}" in text(one)
     assert f" {cell} " in table.render(Comparison((one,)))
 
 
@@ -111,7 +116,7 @@ def test_what_it_wrote_is_shown_shortly() -> None:
     """The first three lines of either stream, cut where they are long, without what would steer a terminal."""
     stderr = f"\x1b[31mred\x1b[0m\r\n{'x' * 999}\n\x07"
     one = unexpecting(replace(RAN, exit_code=1, stdout="1\n2\n3\n4\n", stderr=stderr))
-    lines = render(one).splitlines()
+    lines = text(one).splitlines()
     shown = lines[next(number for number, each in enumerate(lines) if each.startswith("run")) + 1 :]
     assert shown == ["  1", "  2", "  3", "  …", "  red", f"  {'x' * 157}…", r"  \x07"]
-    assert render(row(run=RAN)).splitlines()[-1].startswith("run ")  # what was expected need not be shown
+    assert text(row(run=RAN)).splitlines()[-1].startswith("run ")  # what was expected need not be shown

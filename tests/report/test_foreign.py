@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -100,19 +101,21 @@ STEP = dataclasses.replace(
 )
 PUSHED = poisoned(Pushed("a", "b", "c", mounted=((row().image.manifest, "d"),), manifests_sent=1))
 
+shown = partial(painted, colours=False)
+
 REPORTS: dict[str, Callable[[], str]] = {
-    **{f"row-{number}": lambda each=each: summary.render(each) for number, each in enumerate(ROWS)},  # type: ignore[misc]
-    "twin": lambda: summary.render_twin(ROWS[0].image, ROWS[1].image, poisoned(WROTE)),
-    "facts": lambda: summary.render_facts(EVIL, FACTS),
-    "verdict": lambda: verdict.render(VERIFICATION, verbose=True),
-    "verdicts": lambda: verdict.render_all((VERIFICATION,), GONE),
-    "smallest": lambda: smallest.render(poisoned((Candidate("a", "b"), Candidate("c", "", ROWS[1])))),
-    "step": lambda: walkthrough.render_step(STEP),
-    "steps": lambda: walkthrough.render_summary((STEP,)),
+    **{f"row-{number}": lambda each=each: shown(summary.render(each)) for number, each in enumerate(ROWS)},  # type: ignore[misc]
+    "twin": lambda: shown(summary.render_twin(ROWS[0].image, ROWS[1].image, poisoned(WROTE))),
+    "facts": lambda: shown(summary.render_facts(EVIL, FACTS)),
+    "verdict": lambda: shown(verdict.render(VERIFICATION, verbose=True)),
+    "verdicts": lambda: shown(verdict.render_all((VERIFICATION,), GONE)),
+    "smallest": lambda: shown(smallest.render(poisoned((Candidate("a", "b"), Candidate("c", "", ROWS[1]))))),
+    "step": lambda: shown(walkthrough.render_step(STEP)),
+    "steps": lambda: shown(walkthrough.render_summary((STEP,))),
     "walkthrough": lambda: walkthrough.render_markdown((STEP,)),
-    "overview": lambda: painted(overview.overview(COMPARISON, room=100), colours=False),
-    "long": lambda: painted(overview.long(COMPARISON, verbose=True), colours=False),
-    "gates": lambda: gates.render(poisoned(CHECK)),
+    "overview": lambda: shown(overview.overview(COMPARISON, room=100)),
+    "long": lambda: shown(overview.long(COMPARISON, verbose=True)),
+    "gates": lambda: shown(gates.render(poisoned(CHECK))),
     "job-summary": lambda: job_summary.render(poisoned(CHECK)),
     "annotations": lambda: "\n".join(workflow_commands.render(poisoned(CHECK), Path("/"))),
     "page": lambda: html.render_page(COMPARISON),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from recipes.model import Comparison, SizeRow, Status, Unavailable, Verdict
-from recipes.report.fit import Column, fit
+from recipes.report.fit import Column, fields, fit, listing
 from recipes.report.overview import long, overview
 from recipes.support.printable import Line, Span, painted, width
 from tests.report.rows import AMD64, FAILS, NOT_RUN, NOT_STARTED, RUNS, row
@@ -135,6 +135,38 @@ def test_a_text_is_cut_where_nothing_can_be_left_out() -> None:
     table = fit(columns, [[Span("n" * 30), Span("123456789")]], 20)
     assert text(list(table.lines))[-1] == "nnnnnnnn…  123456789"
     assert text(list(fit(columns, [[Span("n" * 30), Span("123456789")]], 5).lines))[-1].endswith("  123456789")
+
+
+WORDS = "it asks for `libz.so.1 and more` in /a/very/long/folder/of/a/library, which is nowhere to be found"
+
+
+@pytest.mark.parametrize("room", range(24, 60))
+def test_a_listing_has_every_word_and_fits(room: int) -> None:
+    """Texts go on in the next line, below themselves: nothing is cut off, and what can be narrower than a word is."""
+    rows: list[list[str | Span]] = [["one", Span("fails", "bad"), WORDS], ["基" * 20, "", ""]]
+    lines = text(listing(("base", "verdict", "reason"), rows, room))
+    assert max(map(width, lines)) <= room
+    shown = "".join("".join(line[lines[1].rindex(" ") + 1 :] for line in lines[2:]).split())
+    assert shown == "".join(WORDS.split())
+
+
+def test_words_are_folded_before_names_are_taken_apart() -> None:
+    """A reference can be copied as long as there is prose that takes less room."""
+    name = "docker://registry.example/distroless/static:latest"
+    rows = [("static", name, "no libc, but users and time zones")]
+    lines = text(listing(("base", "reference", "what it is"), rows, 86))
+    assert lines[2:] == [f"static  {name}  no libc, but users and", f"{'':60}time zones"]
+    assert text(listing(("a", "b"), [("one", "docker://a/b:c")], 13))[2:] == ["one  docker:/", "     /a/b:c"]
+
+
+def test_a_listing_without_rows_has_its_headings() -> None:
+    assert text(listing(("base", "verdict"), [], 80)) == ["base  verdict", "----  -------"]
+
+
+def test_fields_go_on_below_themselves() -> None:
+    """What is to be copied stays whole, also where it is wider than the terminal."""
+    lines = text([*fields([("why ", "it needs `two words`"), ("where", "/a" * 9), ("fix ", "")], 18, indent=2)])
+    assert lines == ["  why  it needs", "       `two words`", f"  where {'/a' * 9}", "  fix"]
 
 
 def test_colours_are_put_around_what_was_made_safe() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from recipes.model import Finding, Level, Library, Platform, Searched, Status, Unavailable, Verdict
 from recipes.report.verdict import document, documents, render, render_all
 from recipes.results import Verification
+from recipes.support.printable import Line, painted
 
 AMD64 = Platform("linux", "amd64")
 CERTAIN = Finding(
@@ -29,9 +32,13 @@ RUNS = Verification("app", "debian", AMD64, Verdict(Status.RUNS, (LATER, UNSURE)
 SILENT = Verification("app", "scratch", AMD64, Verdict(Status.RUNS))
 
 
+def text(lines: list[Line]) -> list[str]:
+    return painted(lines, colours=False).splitlines()
+
+
 def test_one_verdict_is_told_whole() -> None:
     """What is certain comes first; a library that was not found is shown with the places that were tried."""
-    lines = render(FAILS).splitlines()
+    lines = text(render(FAILS))
     assert lines[0] == "app on alpine, linux/amd64: fails"
     titles = [line for line in lines if line and not line.startswith(" ")][1:]
     assert titles == [
@@ -44,25 +51,44 @@ def test_one_verdict_is_told_whole() -> None:
     assert "  libz.so.1 => not found (needed by /app)" in lines
     assert "    /lib/libz.so.1: no such file (built in)" in lines
     assert not [line for line in lines if line.startswith("    /lib/libc.so.6")]
-    assert "    /lib/libc.so.6: taken (built in)" in render(FAILS, verbose=True).splitlines()
-    assert "    message " not in render(Verification("app", "a", AMD64, Verdict(Status.RUNS, (UNSURE,))))
+    assert "    /lib/libc.so.6: taken (built in)" in text(render(FAILS, verbose=True))
+    assert not [
+        each
+        for each in text(render(Verification("app", "a", AMD64, Verdict(Status.RUNS, (UNSURE,)))))
+        if "message" in each
+    ]
 
 
 def test_a_whole_image_is_not_its_own_base() -> None:
     """The name of an image is told once; nothing to say is one line."""
-    assert render(Verification("oci:x", "oci:x", AMD64, Verdict(Status.RUNS))) == "oci:x, linux/amd64: runs\n"
+    assert text(render(Verification("oci:x", "oci:x", AMD64, Verdict(Status.RUNS)))) == ["oci:x, linux/amd64: runs"]
 
 
 def test_many_verdicts_have_one_row_each() -> None:
     """The finding that decides with its message, else the codes of the others, else nothing; what is left out below."""
     gone = [Unavailable("a", "no route", 6), Unavailable("b", "no route", 6), Unavailable("c", "no such file", 6)]
-    lines = render_all((FAILS, RUNS, SILENT), gone).splitlines()
+    lines = text(render_all((FAILS, RUNS, SILENT), gone))
     assert [line.split(maxsplit=2) for line in lines[4:7]] == [
         ["alpine", "fails", "library-missing: cannot open libz.so.1"],
         ["debian", "runs", "go-tls-roots, static-dlopen"],
         ["scratch", "runs"],
     ]
     assert lines[-1] == "not judged: a, b (no route); c (no such file)"
+
+
+def test_on_a_terminal_nothing_is_wider_than_it() -> None:
+    """Reasons, evidence and what is left out go on in the next line, whole; the verdict has its colour."""
+    long = replace(CERTAIN, evidence=" ".join(["evidence"] * 20), message=" ".join(["message"] * 20))
+    fails = replace(FAILS, verdict=Verdict(Status.FAILS, (long,)))
+    gone = [Unavailable(name, "no route", 6) for name in ("alpine", "busybox", "debian", "ubuntu")]
+    for lines in (render(fails, 50), render_all((fails, RUNS), gone, 50)):
+        assert max(map(len, text(lines))) <= 50
+        assert " ".join(text(lines)).count("message") in (20, 21)  # and its heading
+        assert "\x1b[31mfails\x1b[0m" in painted(lines, colours=True)
+    assert text(render_all((fails, RUNS), gone, 50))[-2:] == [
+        "not judged: alpine, busybox, debian, ubuntu (no",
+        "  route)",
+    ]
 
 
 def test_documents_have_everything() -> None:

@@ -38,11 +38,10 @@ with console.activity({EVIL!r}) as watch:
 """
 
 
-@pytest.mark.parametrize("code", [PROGRESS, ACTIVITY], ids=["progress", "activity"])
-def test_a_terminal_gets_no_sequence_but_our_own(code: str) -> None:
-    """While a display is shown, a note and its title are as they are elsewhere: neither controls, markup nor emoji."""
+def on_terminal(code: str, columns: str) -> str:
+    """What Python writes to its stderr while it carries out `code`, where that is a terminal."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "300"}
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": columns}
     with subprocess.Popen((sys.executable, "-c", code), cwd=ROOT, stderr=theirs, env=environment) as process:
         os.close(theirs)
         shown = b""
@@ -53,12 +52,34 @@ def test_a_terminal_gets_no_sequence_but_our_own(code: str) -> None:
                 break
     os.close(ours)
     assert process.returncode == 0, shown
-    text = shown.decode()
+    return shown.decode()
+
+
+@pytest.mark.parametrize("code", [PROGRESS, ACTIVITY], ids=["progress", "activity"])
+def test_a_terminal_gets_no_sequence_but_our_own(code: str) -> None:
+    """While a display is shown, a note and its title are as they are elsewhere: neither controls, markup nor emoji."""
+    text = on_terminal(code, "300")
     written = r"a\x1b[2J\x1b]0;t\x07\nerror: forged\u202e [bold]b[/bold] :apple:"
     assert text.count(written) >= 4
     assert "\x1b[2J" not in text
     assert "\x1b]0" not in text
     assert [line for line in text.splitlines() if line.startswith("error: ")] == [f"error: {written}"]
+
+
+def test_an_error_is_folded_where_it_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """On a terminal by words, and what can be copied out of a hint stays whole; a log gets lines to search for."""
+    said = ("there is no such folder at all", "`make one` and `invoke samples` lists it")
+    shown = on_terminal(f"from recipes.support import console; console.error(*{said})", "24")
+    assert shown.splitlines() == [
+        "error: there is no such",
+        "       folder at all",
+        "",
+        "hint: `make one` and",
+        "      `invoke samples`",
+        "      lists it",
+    ]
+    console.error(*said)
+    assert capsys.readouterr().err == f"error: {said[0]}\n\nhint: {said[1]}\n"
 
 
 def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from recipes.model import Command
 from recipes.support import shell
-from recipes.support.printable import line, page, plain, quoted, shell_word, text
+from recipes.support.printable import folded, line, page, plain, quoted, shell_word, text
 from tests.need import need_tool
 
 STEERING = [
@@ -60,6 +60,19 @@ def test_what_a_program_wrote() -> None:
     assert quoted(wrote) == ["  error: no", "          error: x", "", r"  last\x1b[2J"]
     assert quoted("") == quoted("\n") == []
     assert plain("\x9b31ma\x1b[mb") == "ab"
+
+
+def test_a_text_is_folded_by_words() -> None:
+    """What is copied stays on one line, names keep their blanks, and lines after the first have less room."""
+    assert folded("one two  three `four five six` seven", 14, indent=4) == [
+        "one two  three",
+        "`four five six`",
+        "seven",
+    ]
+    assert folded("a  b c ", None) == ["a  b c "]
+    assert folded("", 5) == [""]
+    assert folded("x" * 9 + " y", 5) == ["x" * 9, "y"]
+    assert folded("new\nline", 3) == [r"new\nline"]
 
 
 @pytest.mark.parametrize(

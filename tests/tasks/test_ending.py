@@ -20,6 +20,7 @@ from recipes import errors
 from recipes.model import Command
 from recipes.support import shell
 from recipes.tasks.ending import ending_well
+from tests.cli import ROOT, environment
 from tests.sharing import interruptible
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -212,3 +213,31 @@ def test_a_reader_that_has_gone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         assert ended(lambda: stream.write("line\n") and None) == 0
         monkeypatch.undo()
     assert capsys.readouterr().err == ""
+
+
+# ── where stdout and stderr lead ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("words", ["recipes", "--help", "recipes --help"])
+def test_a_full_disk_behind_stdout_is_one_message(project: Path, words: str) -> None:
+    """Exit code 2, and no complaint of Python's about what was not written."""
+    done = paste(project, f"{words} >/dev/full")
+    assert done.exit_code == 2
+    assert done.stderr == b"error: cannot write to stdout: No space left on device\n\nhint: is the disk full?\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("recipes >&-", 0), ("--help >&-", 0), ("nosuch 2>&-", 2), ("run nosuch 2>&-", 2)],
+)
+def test_a_stream_that_is_closed_changes_no_exit_code(project: Path, words: str, code: int) -> None:
+    """What was asked is done, and nothing is a traceback."""
+    done = paste(project, words)
+    assert (done.exit_code, done.stdout, done.stderr) == (code, b"", b"")
+
+
+def paste(project: Path, words: str) -> shell.Completed:
+    """`fromscratch` with these words and redirections, in a shell of its own."""
+    program = f"{sys.executable} -c 'from recipes.tasks.program import main; main()' {words}"
+    variables = environment(PYTHONPATH=str(ROOT), XDG_CACHE_HOME=str(project))
+    return shell.run(Command(("sh", "-c", program), cwd=project), environment=variables, timeout=60)

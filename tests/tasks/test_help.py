@@ -95,6 +95,7 @@ def test_help_says_how_it_was_called(tmp_path: Path) -> None:
          "`fromscratch inspect --help` shows what it takes"),
         ("inspect /bin/ls --format", "--format needs a value", "`fromscratch inspect --help` shows what it takes"),
         ("inspect", "inspect needs a SAMPLE", "`fromscratch inspect --help` shows what it takes"),
+        ("run", "run needs an IMAGE", "`fromscratch run --help` shows what it takes"),
         ("push", "push needs a SAMPLE and a TO", "`fromscratch push --help` shows what it takes"),
         ("inspect /bin/ls /bin/cat", "unexpected argument '/bin/cat' of inspect",
          "quote words that belong together; `fromscratch inspect --help` shows what it takes"),

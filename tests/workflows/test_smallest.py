@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from recipes.bases import specs
 from recipes.compile.recipe import RECIPES, by_rank
+from recipes.errors import CannotWrite
 from recipes.model import Platform, RunStatus
 from recipes.pipeline import Project
 from recipes.run.local import LocalEngine
@@ -17,7 +19,7 @@ from recipes.support.workspace import Workspace
 from recipes.workflows.bundle import Wanted
 from recipes.workflows.home import home_of
 from recipes.workflows.smallest import Search, telling_line
-from tests.cli import add, call
+from tests.cli import add, call, error
 from tests.need import need, need_tool
 from tests.schemas import read
 from tests.workflows.test_bundle import compile_to
@@ -44,6 +46,15 @@ def searched(project: Path, target: str, *words: str) -> tuple[int, list[tuple[s
     assert b"Traceback" not in done.stderr, done.stderr.decode()
     document = read("smallest", done.stdout)
     return done.exit_code, [(candidate["name"], candidate["left"]) for candidate in document["rungs"]], document
+
+
+def test_where_nothing_can_be_written_the_search_ends(tmp_path: Path) -> None:
+    """A full disk rejects no candidate: it is the error, before any base is fetched in vain."""
+    (tmp_path / "build/cache").mkdir(parents=True)
+    (tmp_path / "build/cache/libraries").write_text("")
+    done = call(tmp_path, "smallest", sys.executable, "--engine=local", "--args=-V")
+    assert done.exit_code == CannotWrite.exit_code
+    assert "error: cannot write " in error(done)
 
 
 def test_static_recipes_rank_first() -> None:
@@ -159,7 +170,7 @@ def test_without_a_run_the_verdict_is_said_to_decide(shared_project: Path) -> No
     done = call(shared_project, "smallest", "hi", "--engine=local", "--no-run")
     assert done.exit_code == 0
     assert b"nothing is run" in done.stderr
-    assert b"run       not tried" in done.stdout
+    assert b"run      not tried" in done.stdout
 
 
 @pytest.mark.slow

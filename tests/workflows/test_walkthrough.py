@@ -13,6 +13,7 @@ from recipes.model import Command
 from recipes.report.walkthrough import render_markdown, render_step, render_summary, shown
 from recipes.results import WalkStep
 from recipes.support import shell
+from recipes.support.printable import painted
 from recipes.support.workspace import Workspace
 from tests.cli import argv, call, invoke
 from tests.fixtures_debian import BASES, Assembled
@@ -117,17 +118,21 @@ LEFT_OUT = WalkStep(
 
 def test_one_step_as_text() -> None:
     """Explanation, commands without folders of this machine, table, file, and the two answers."""
-    text = render_step(AGREES)
+    text, differs, left_out = (painted(render_step(each), colours=False) for each in (AGREES, DIFFERS, LEFT_OUT))
     assert text.startswith("1. compile\n\n   It is `two` things.\n\n   $ g++ -c 'a b.c'\n")
     assert "   predicted  runs\n   observed   runs\n" in text
-    assert "   x|y     3" in render_step(DIFFERS)
-    assert "   FROM scratch" in render_step(DIFFERS)
-    assert "predicted" not in render_step(LEFT_OUT)
+    assert "   x|y     3" in differs
+    assert "   FROM scratch" in differs
+    assert "predicted" not in left_out
 
 
 def test_the_table_at_the_end() -> None:
     """One line per step; a step that does not agree is in capitals, one that was not done says so."""
-    assert answers(render_summary((AGREES, DIFFERS, LEFT_OUT))) == {1: "yes", 2: "NO", 3: "done"}
+    assert answers(painted(render_summary((AGREES, DIFFERS, LEFT_OUT)), colours=False)) == {
+        1: "yes",
+        2: "NO",
+        3: "done",
+    }
 
 
 def test_the_document() -> None:
