@@ -121,7 +121,7 @@ def test_one_step_as_text() -> None:
     text, differs, left_out = (painted(render_step(each), colours=False) for each in (AGREES, DIFFERS, LEFT_OUT))
     assert text.startswith("1. compile\n\n   It is `two` things.\n\n   $ g++ -c 'a b.c'\n")
     assert "   predicted  runs\n   observed   runs\n" in text
-    assert "   x|y     3" in differs
+    assert "   x|y   3" in differs
     assert "   FROM scratch" in differs
     assert "predicted" not in left_out
 
