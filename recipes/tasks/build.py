@@ -283,7 +283,7 @@ def _load_all(
     if not named:
         found, broken = load_each(project, building)
         if not found and not broken:
-            raise errors.BadInput("there is no sample to compare", hint="name a folder or a program with --samples")
+            raise errors.BadInput("there is no sample to compare", hint="name a folder of sources with --samples")
         return tuple(map(trial.of, found)), broken
     samples = [trial.of(load(project, Selection(name, building))) for name in named]
     return one_name_each(samples, hint="compare them one by one"), ()
