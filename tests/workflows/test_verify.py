@@ -62,19 +62,18 @@ def test_libraries_and_where_they_were_looked_for(project: Path, tmp_path: Path)
     ).stdout.decode().count(" (")
 
 
-def test_several_bases_have_one_row_each(shared_project: Path, tmp_path: Path) -> None:
+def test_several_bases_have_one_row_each(shared_project: Path) -> None:
     """In the order named; the unavailable ones are listed below, and decide the exit code when named."""
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    words = ("hi", "--recipe=gcc-dynamic", f"--base=scratch,rootfs:{empty},rootfs:/nowhere")
+    (shared_project / "empty").mkdir()
+    words = ("hi", "--recipe=gcc-dynamic", "--base=scratch,rootfs:empty,rootfs:/nowhere")
     done = verify(shared_project, *words)
     lines = done.stdout.decode().splitlines()
-    assert [line.split()[:2] for line in lines[4:6]] == [["scratch", "fails"], [f"rootfs:{empty}", "fails"]]
+    assert [line.split()[:2] for line in lines[4:6]] == [["scratch", "fails"], ["rootfs:empty", "fails"]]
     assert "interpreter-missing: exec /app: no such file or directory" in lines[4]
     assert lines[-1].startswith("not judged: rootfs:/nowhere (")
     assert done.exit_code == 6
     found = read("verdicts", verify(shared_project, *words, "--format=json").stdout)
-    assert [each["base"] for each in found["verdicts"]] == ["scratch", f"rootfs:{empty}"]
+    assert [each["base"] for each in found["verdicts"]] == ["scratch", "rootfs:empty"]
     assert [each["name"] for each in found["unavailable"]] == ["rootfs:/nowhere"]
 
 
