@@ -110,7 +110,7 @@ lock: $(VENV)/.dev
 # Unpacked root file systems hold folders that even their owner may not write to.
 clean:
 	@[ ! -d build ] || chmod -R u+rwX build
-	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf --one-file-system build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find recipes tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ── set-up ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -134,6 +134,7 @@ def assemble_tar(reference: Reference, platform: Platform, out: Path, name: str)
     temporary = (("TMPDIR", str(out.parent)),) if os.geteuid() == 0 or variant != "minbase" else ()
     command = Command(
         (
+            *(own_mounts() if variant == "minbase" else ()),
             "mmdebstrap",
             f"--architectures={architecture}",
             '--aptopt=Acquire::Retries "1"',
@@ -164,6 +165,17 @@ def assemble_tar(reference: Reference, platform: Platform, out: Path, name: str)
                 message, hint=f"running programs for {platform} needs: apt-get install arch-test qemu-user-static"
             )
         raise Unavailable(message, hint=f"for the whole output, run: {command}")
+
+
+def own_mounts() -> tuple[str, ...]:
+    """What gives a command of root's a mount namespace: what it mounts ends with it, however it ends.
+
+    mmdebstrap mounts the machine's own /dev/shm into the new root. Where that is not allowed, it mounts nothing either.
+    """
+    own = ("unshare", "--mount")
+    if os.geteuid() != 0 or shell.which(own[0]) is None or shell.run(Command((*own, "true"))).exit_code != 0:
+        return ()
+    return own
 
 
 def tree(archive: tarfile.TarFile, variant: str) -> list[Entry]:

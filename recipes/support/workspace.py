@@ -247,8 +247,13 @@ def _what_to_do(error: OSError) -> str:
     return "is the disk full or read-only?"
 
 
-def remove_tree(path: Path) -> None:
-    """Remove a folder also where its own modes forbid it, as unpacked layers do. A missing one is fine."""
+def remove_tree(path: Path) -> bool:
+    """Remove a folder also where its own modes forbid it, as unpacked layers do. A missing one is fine.
+
+    Returns: whether it was tried. A folder with something mounted in it is left alone: that may be the machine's own.
+    """
+    if _holds_mounts(path):
+        return False
 
     def open_up_and_retry(function: object, name: str, error: object) -> None:
         with contextlib.suppress(OSError):
@@ -261,13 +266,22 @@ def remove_tree(path: Path) -> None:
 
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(path, onerror=open_up_and_retry)
+    return True
+
+
+def _holds_mounts(path: Path) -> bool:
+    """Whether anything is mounted on a folder or in it. Source: proc_pid_mountinfo(5); its fifth field escapes blanks."""
+    folder = os.fsencode(os.path.realpath(path))
+    with open("/proc/self/mountinfo", "rb") as lines:
+        places = [re.sub(rb"\\(\d{3})", lambda code: bytes([int(code[1], 8)]), line.split(b" ")[4]) for line in lines]
+    return any(place == folder or place.startswith(folder + b"/") for place in places)
 
 
 def _sweep(parent: Path) -> None:
     for lock in parent.glob("*.lock"):
         with contextlib.suppress(BlockingIOError, FileNotFoundError, CannotWrite), open_locked(lock, wait=False):
-            remove_tree(lock.with_suffix(""))
-            lock.unlink(missing_ok=True)
+            if remove_tree(lock.with_suffix("")):
+                lock.unlink(missing_ok=True)
 
 
 def sweep_parts(folder: Path) -> None:

@@ -15,10 +15,11 @@ from recipes.bases import debian
 from recipes.bases.resolve import resolve
 from recipes.bases.suites import complete, host_suite
 from recipes.errors import BadInput, Unavailable
-from recipes.model import Platform
+from recipes.model import Command, Platform
 from recipes.oci.reference import parse
 from recipes.oci.store import Store
 from recipes.oci.tar import pieces
+from recipes.support import shell
 from recipes.support.workspace import Workspace
 from tests.fixtures_debian import AMD64, Assembled
 from tests.need import need, need_tool
@@ -180,6 +181,13 @@ def test_other_suites(assembled: Assembled, suite: str) -> None:
         members["lib64"].linkname == "usr/lib64" and "usr/lib64/ld-linux-x86-64.so.2" in members
     )
     assert {"bin/sh", "usr/bin/sh"} & set(members)
+
+
+def test_what_is_mounted_meanwhile_ends_with_the_command(tmp_path: Path) -> None:
+    """mmdebstrap that is killed cannot unmount the machine's /dev/shm from the root that it makes."""
+    need(os.geteuid() == 0, "root, to mount something")
+    shell.check(Command((*debian.own_mounts(), "mount", "-t", "tmpfs", "none", str(tmp_path))))
+    assert not os.path.ismount(tmp_path)
 
 
 @pytest.mark.slow

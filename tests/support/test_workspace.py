@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import threading
 from pathlib import Path
@@ -12,6 +13,7 @@ from recipes.errors import RecipeError
 from recipes.model import Command
 from recipes.support import shell
 from recipes.support.workspace import Workspace, locked, output, remove_tree, replacing, write_atomically
+from tests.need import need
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -135,6 +137,25 @@ def test_a_tree_without_write_permission_is_removed(tmp_path: Path) -> None:
     remove_tree(tree)
     assert not tree.exists()
     remove_tree(tree)
+
+
+def test_a_tree_with_something_mounted_in_it_is_left_alone(tmp_path: Path) -> None:
+    """What is mounted may be the machine's own, as a killed command that had bound it there would leave it."""
+    need(os.geteuid() == 0, "root, to mount something")
+    bound = tmp_path / "the tree" / "root" / "a\\b"
+    bound.mkdir(parents=True)
+    (tmp_path / "own").mkdir(mode=0o751)
+    (tmp_path / "own" / "file").write_text("mine")
+    shell.check(Command(("mount", "--bind", str(tmp_path / "own"), str(bound))))
+    try:
+        assert not remove_tree(tmp_path / "the tree")
+        assert (tmp_path / "own" / "file").read_text() == "mine"
+        assert stat.S_IMODE((tmp_path / "own").stat().st_mode) == 0o751
+    finally:
+        shell.check(Command(("umount", str(bound))))
+    assert remove_tree(tmp_path / "the tree")
+    assert not (tmp_path / "the tree").exists()
+    assert (tmp_path / "own" / "file").exists()
 
 
 def test_output_is_whole_or_not_there(tmp_path: Path) -> None:
