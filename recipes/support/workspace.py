@@ -270,7 +270,7 @@ def remove_tree(path: Path) -> bool:
 
 
 def _holds_mounts(path: Path) -> bool:
-    """Whether anything is mounted on a folder or in it. Source: proc_pid_mountinfo(5); its fifth field escapes blanks."""
+    """Whether anything is mounted on a folder or in it. Source: proc_pid_mountinfo(5): field 5 has blanks escaped."""
     folder = os.fsencode(os.path.realpath(path))
     with open("/proc/self/mountinfo", "rb") as lines:
         places = [re.sub(rb"\\(\d{3})", lambda code: bytes([int(code[1], 8)]), line.split(b" ")[4]) for line in lines]
