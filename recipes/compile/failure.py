@@ -23,7 +23,7 @@ _BUILDING = re.compile(
 )
 _CALLING = re.compile(r": (command not found|not found|No such file or directory|Permission denied)$")
 _GIVING_UP = re.compile(r"^g?make(\[\d+\])?: \*\*\* ")
-_PREPARING = ("Configure", "config", "Setup", "bootstrap", "bootstrap.sh", "autogen.sh", "buildconf", "configure.sh")
+_PREPARING = ("config", "Setup", "bootstrap", "bootstrap.sh", "autogen.sh", "buildconf", "configure.sh")
 """Scripts after which a folder has a Makefile or a `configure`."""
 
 _LONGEST_LINE = 4096

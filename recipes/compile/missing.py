@@ -32,6 +32,10 @@ _CALLED = re.compile(
     r"|Program '([\w.+-]+)(?: [^']*)?' not found",
     re.MULTILINE,
 )
+_UNDEFINED = "undefined reference to "
+_IN_ARCHIVE = re.compile(r"^/usr/bin/\S*ld: /\S*/(lib[\w.+-]+\.a)\([^)]*\): in function ")
+_SHARED = "`invoke smallest` puts the shared libraries beside the program"
+
 _STARTED = " failed with exit status: "
 """What `autoreconf` says of a program that it could not start either."""
 
@@ -73,7 +77,7 @@ def advice(lines: Sequence[str], why: str, *, own_libc: bool) -> str:
         return tool
     found = tuple(_find(lines, why))
     if not found:
-        return ""
+        return _incomplete(lines, why)
     if own_libc:
         return (
             f"{found[0].what} is not part of the project, and this recipe uses none of this machine's libraries: "
@@ -83,6 +87,12 @@ def advice(lines: Sequence[str], why: str, *, own_libc: bool) -> str:
         return _of_debian(found)
     except RecipeError:  # no dpkg or no apt: another system, whose names are not known
         return f"{found[0].what} is missing: install the package that has its header and its static archive"
+
+
+def _incomplete(lines: Sequence[str], why: str) -> str:
+    """One sentence about an archive of this machine that calls what nothing that is linked has."""
+    names = [match[1] for line in lines if (match := _IN_ARCHIVE.search(line))] if _UNDEFINED in why else []
+    return f"{names[0]} needs a library that is not linked: {_SHARED}" if names else ""
 
 
 def build_depends(folder: Path) -> str:
@@ -202,10 +212,7 @@ def _package_of(missing: _Missing) -> tuple[str, str]:
         library = missing.what.removesuffix(".a")
         owner = _owner(f"*/{library}.so")
         if owner and f"{library}.a" not in (_archives(owner) or ()):
-            return (
-                f"Debian's {owner} has no static archive of {library}: `invoke smallest` puts the shared library "
-                "beside the program"
-            ), ""
+            return f"Debian's {owner} has no static archive of {library}: {_SHARED}", ""
     names = sorted({name for stem in missing.stems for name in _packages(stem)}, key=lambda name: (len(name), name))
     if not names:
         return f"{missing.what} is missing; no package of Debian's is called like it", ""

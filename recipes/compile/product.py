@@ -10,6 +10,7 @@ from pathlib import Path
 from recipes.compile.files import sha256
 from recipes.compile.naming import declared_names
 from recipes.errors import BadInput, unknown
+from recipes.support.printable import shell_word
 
 _NO_PRODUCTS = frozenset({"CMakeFiles", "meson-private", "meson-info", "_deps", "autom4te.cache", ".deps", ".git"})
 """Folders where build systems try their compilers out, keep books, or build what they have downloaded."""
@@ -32,7 +33,8 @@ class Product:
     """The program wanted from the folder `tree`: the one called `target`, or lying there; "" is the project's own.
 
     `machine` is its e_machine: tools that a build makes for its own use run on another CPU. `installed` is the folder
-    that stands for / where the project has installed itself, `names` what it may be called, the best first.
+    that stands for / where the project has installed itself, `names` what it may be called, the best first. `project`
+    is the folder that a user names.
     """
 
     tree: Path
@@ -40,6 +42,7 @@ class Product:
     machine: int
     installed: Path | None = None
     names: tuple[str, ...] = ()
+    project: str = "PATH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def named(target: str, found: Sequence[Candidate]) -> list[Candidate]:
 def _named(target: str, found: Sequence[Candidate], name: str) -> Candidate:
     fitting = named(target, found)
     if len(fitting) > 1:
-        raise BadInput(f"{name} makes several {target}: {_listed(fitting)}", hint="give the path with --target")
+        raise BadInput(f"{name} makes several {target}: {_listed(fitting, found)}", hint="give the path with --target")
     if not fitting:
         raise no_such(name, target, [str(each.path) for each in found])
     return fitting[0].under(Path(target).name)
@@ -117,9 +120,10 @@ def _own(product: Product, found: Sequence[Candidate], name: str) -> Candidate:
         if len(left) == 1:
             return left[0]
     listed = on_path or wanted
+    example = shell_word(_word_for(listed[0], found))
     raise BadInput(
-        f"{name} makes {len(listed)} programs: {_listed(listed)}",
-        hint="choose one with --target: what is built already is not built again",
+        f"{name} makes {len(listed)} programs: {_listed(listed, found)}",
+        hint=f"choose one: `invoke build-static {shell_word(product.project)} --target {example}` builds nothing again",
     )
 
 
@@ -213,14 +217,22 @@ def _files(tree: Path) -> Iterator[Path]:
                 yield path
 
 
-def _with_names(candidate: Candidate) -> str:
+def _word_for(candidate: Candidate, found: Sequence[Candidate]) -> str:
+    """What --target takes for it: its name where it is installed, if it is the only one called so; else its path."""
+    installed = [os.path.basename(path) for path in candidate.installed]
+    name = candidate.path.name if candidate.path.name in installed else next(iter(installed), "")
+    return name if name and len(named(name, found)) == 1 else str(candidate.path)
+
+
+def _with_names(candidate: Candidate, found: Sequence[Candidate]) -> str:
     others = list(dict.fromkeys(path.name for path in candidate.paths if path.name != candidate.path.name))
+    word = _word_for(candidate, found)
     if not others:
-        return str(candidate.path)
+        return word
     more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-    return f"{candidate.path} (also {', '.join(others[:3])}{more})"
+    return f"{word} (also {', '.join(others[:3])}{more})"
 
 
-def _listed(found: Sequence[Candidate]) -> str:
-    shown = ", ".join(map(_with_names, found[:40]))
-    return f"{shown} and {len(found) - 40} more" if len(found) > 40 else shown
+def _listed(some: Sequence[Candidate], found: Sequence[Candidate]) -> str:
+    shown = ", ".join(_with_names(each, found) for each in some[:40])
+    return f"{shown} and {len(some) - 40} more" if len(some) > 40 else shown

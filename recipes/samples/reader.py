@@ -37,6 +37,7 @@ from typing import Any, cast
 from recipes.errors import BadInput, unknown
 from recipes.languages import C_SUFFIXES, CPP_SUFFIXES
 from recipes.model import BuildSystem, Environment, Expect, ImageSettings, Language, Sample
+from recipes.support.console import note
 from recipes.support.settings import Table, is_text
 from recipes.support.workspace import Workspace
 
@@ -45,11 +46,14 @@ SETTINGS = "sample.toml"
 _MARKS: dict[BuildSystem, tuple[str, ...]] = {
     "cmake": ("CMakeLists.txt",),
     "meson": ("meson.build",),
-    "autotools": ("configure", "configure.ac", "configure.in"),
+    "autotools": ("configure", "configure.ac", "configure.in", "Configure"),
     "make": ("GNUmakefile", "makefile", "Makefile"),
 }
 """The files that build systems start from. The order decides where there are several: what comes later is mostly made
 by what comes before it."""
+
+_NO_PROJECT = frozenset({"debian", "doc", "docs", "examples", "man", "po", "test", "tests"})
+"""Folders whose build files make no program."""
 
 _MACHINE = Path("/")
 _INSTALLED = frozenset({"bin", "sbin", "lib", "lib32", "lib64", "usr", "opt", "nix", "gnu"})
@@ -103,6 +107,9 @@ def load(
             raise _not_a_sample(name_or_path, known)
     chosen = [part for part in (target or package).split("/") if part not in ("", ".")]
     name = "-".join((folder.name or "root", *chosen))
+    if not build and (inner := _only_inner(folder)):
+        note(f"building {str(inner)!r}: no other folder of {folder.name} has build files")
+        folder = inner
     settings = _Settings.of(folder / SETTINGS).changed(build, options)
     system = _build_system(folder, settings)
     if system == "go":
@@ -284,9 +291,23 @@ def _sample(
     )
 
 
-def _nothing_here(folder: Path, name: str) -> BadInput:
+def _only_inner(folder: Path) -> Path | None:
+    """The only folder below with build files, where this one has neither those nor sources nor settings."""
+    files = _files(folder)
+    known = (SETTINGS, "go.mod", *(mark for marks in _MARKS.values() for mark in marks))
+    if any(file in known or file.endswith((".go", *C_SUFFIXES, *CPP_SUFFIXES)) for file in files):
+        return None
+    below = [each for each in _with_build_files(folder) if each.name not in _NO_PROJECT]
+    return below[0] if len(below) == 1 else None
+
+
+def _with_build_files(folder: Path) -> list[Path]:
     marks = [mark for each in _MARKS.values() for mark in each]
-    below = sorted({path.parent.name for mark in marks for path in folder.glob(f"*/{mark}")})
+    return sorted({path.parent for mark in marks for path in folder.glob(f"*/{mark}")})
+
+
+def _nothing_here(folder: Path, name: str) -> BadInput:
+    below = [path.name for path in _with_build_files(folder)]
     hint = f"put a .cpp or .go file into {str(folder)!r}, or name some in its {SETTINGS}"
     if below:
         hint = f"there are build files in {', '.join(below[:_NAMED])}: name such a folder itself"

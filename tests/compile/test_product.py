@@ -116,7 +116,7 @@ def test_several_are_listed(tree: Tree) -> None:
     tree.put("b", "a/c")
     assert tree.error() == (
         "it makes 2 programs: a/c, b",
-        "choose one with --target: what is built already is not built again",
+        "choose one: `invoke build-static PATH --target a/c` builds nothing again",
     )
     tree.put(*(f"many/{number:02}" for number in range(40)))
     message, _ = tree.error()

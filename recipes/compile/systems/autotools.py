@@ -14,6 +14,9 @@ from recipes.compile.systems.protocol import PlannedSteps
 from recipes.model import Sample
 from recipes.support.shell import which
 
+OWN_SCRIPT = "Configure"
+"""What is there before Autoconf, and instead of it: OpenSSL's and lsof's."""
+
 _SOURCES = re.compile(rb"^\+\+\+ \S*?(configure\.(ac|in)|Makefile\.am|\.m4)\b", re.MULTILINE)
 
 
@@ -23,9 +26,17 @@ def steps(context: BuildContext) -> PlannedSteps:
     Raises: ToolMissing, BadInput.
     """
     its_own = [_configure(context), *make.run(context)]
-    if not (context.sample.folder / "configure").exists() or _is_outdated(context.sample):
+    if _script(context.sample.folder) == "configure" and (
+        not (context.sample.folder / "configure").exists() or _is_outdated(context.sample)
+    ):
         its_own.insert(0, _make_configure(context))
     return project.planned(context, its_own, context.source, make.target(context, options=False))
+
+
+def _script(folder: Path) -> str:
+    """The script that makes the Makefile: `configure`, which Autoconf may still have to make, or the project's own."""
+    names = ("configure", "configure.ac", "configure.in", OWN_SCRIPT)
+    return OWN_SCRIPT if next((name for name in names if (folder / name).exists()), "") == OWN_SCRIPT else "configure"
 
 
 def _make_configure(context: BuildContext) -> Step:
@@ -52,6 +63,7 @@ def _is_made(folder: Path) -> bool:
 
 def _configure(context: BuildContext) -> Step:
     compiler, recipe, folder = context.compiler, context.recipe, context.sample.folder
+    script = _script(folder)
     flags = " ".join(flag for flag in recipe.compile_flags if flag.startswith("-O"))
     variables = [f"CC={wrapper.CC}", f"CXX={wrapper.CXX}", f"AR={wrapper.AR}", f"RANLIB={wrapper.RANLIB}"]
     # Without any, Autoconf would take -g -O2. The recipe's other flags are in its compiler: libtool would not hand
@@ -72,11 +84,19 @@ def _configure(context: BuildContext) -> Step:
         )
         argv = (*argv, *context.sample.options)
     else:  # a script of the project's own: only the environment is sure to be understood
-        argv = (*variables, "./configure", *context.sample.options)
-    return project.run(context, "configure", context.source, *argv, output=context.source / "configure")
+        argv = (*variables, f"./{script}", *(context.sample.options or _platform(folder / script)))
+    return project.run(context, "configure", context.source, *argv, output=context.source / script)
+
+
+def _platform(script: Path) -> tuple[str, ...]:
+    """What a script of a project's own that has a case for each platform calls ours."""
+    cases = re.findall(r"^\s*\(?(\w+)\)", script.read_text(errors="replace"), re.MULTILINE)
+    return tuple(name for name in make.PLATFORMS if name in cases)[:1] if script.name == OWN_SCRIPT else ()
 
 
 def _is_autoconf(context: BuildContext) -> bool:
+    if _script(context.sample.folder) == OWN_SCRIPT:
+        return False
     try:
         with open(context.sample.folder / "configure", "rb") as file:
             return b"Autoconf" in file.read(8192)

@@ -21,19 +21,19 @@ _INSTALL = """\
 """A Makefile that does not know DESTDIR mostly has a prefix. Source: GNU Coding Standards, 7.2.4 and 7.2.5."""
 
 
-_PLATFORMS = ("generic", "linux", "unix", "posix")
+PLATFORMS = ("generic", "linux", "unix", "posix")
 """What a project that asks for a platform calls ours, first what asks for least."""
 
 
 def for_platform(folder: Path) -> tuple[str, ...]:
     """The words that make the program for this platform, where a project has several Makefiles or goals for that."""
     own = next((name for name in ("GNUmakefile", "makefile", "Makefile") if (folder / name).is_file()), "")
-    name = own or next((path for each in _PLATFORMS if (folder / (path := f"{each}/Makefile")).is_file()), "")
+    name = own or next((path for each in PLATFORMS if (folder / (path := f"{each}/Makefile")).is_file()), "")
     if not name:
         return ()
     rules = re.findall(r"^([\w .-]+):(?!=)", text_of(folder / name), re.MULTILINE)
     goals = {goal for rule in rules for goal in rule.split()}
-    goal = next((each for each in _PLATFORMS if each in goals), "")
+    goal = next((each for each in PLATFORMS if each in goals), "")
     return tuple(filter(None, ("" if own else f"--file={name}", goal)))
 
 

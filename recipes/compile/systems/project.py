@@ -65,6 +65,7 @@ def planned(
         architecture(context.platform.architecture).elf_machine,
         context.installed,
         given_names(context.sample.folder),
+        str(context.sample.folder),
     )
     picked = f"{os.path.relpath(product.tree, work)}/{product.target or 'PROGRAM'}"
     pick = Step(

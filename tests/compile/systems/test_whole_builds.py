@@ -286,10 +286,22 @@ def test_a_makefile_further_down(workspace: Workspace, tools: None, capsys: pyte
 
 def test_a_script_that_has_to_be_run_first(workspace: Workspace, tools: None) -> None:
     """What looks like loose sources, and has a script that makes their Makefile: the error says to run it."""
-    files = {"main.c": '#include "machine.h"\n', "Configure": "#!/bin/sh\n"}
+    files = {"main.c": '#include "machine.h"\n', "Setup": "#!/bin/sh\n"}
     with pytest.raises(CommandFailed, match=r"compile main\.c failed") as caught:
         make(write(workspace, files), "gcc-static", workspace)
-    assert caught.value.hint.startswith("these may be no loose sources: run its ./Configure, and then this again; ")
+    assert caught.value.hint.startswith("these may be no loose sources: run its ./Setup, and then this again; ")
+
+
+@pytest.mark.slow
+def test_a_script_of_the_projects_own(workspace: Workspace, tools: None) -> None:
+    """`Configure` makes the Makefile, and is told the platform where it has a case for it."""
+    script = (
+        "#!/bin/sh\ncase $1 in\n  linux)\n    ;;\n  *)\n    exit 1 ;;\nesac\n"
+        f"cat >Makefile <<'END'\nall: app\napp: main.c\n\t{COMPILE}\nEND\n"
+    )
+    sample = write(workspace, {"main.c": WORD_C, "Configure": script})
+    (sample.folder / "Configure").chmod(0o755)
+    assert output(make(load("app", workspace), "gcc-static", workspace)) == "app\n"
 
 
 @pytest.mark.slow
