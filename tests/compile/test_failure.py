@@ -141,6 +141,14 @@ def test_a_tool_that_went_wrong() -> None:
     assert advice(["sh: 1: bison: not found", "checking for flex... no", why], why, own_libc=False) == ""
 
 
+def test_an_archive_that_needs_more() -> None:
+    """What it calls may be in a shared library alone; what the project itself calls is no library's matter."""
+    why = "(.text+0x152): undefined reference to `gss_release_buffer'"
+    in_archive = "/usr/bin/ld: /usr/lib/x86_64-linux-gnu/libtirpc.a(libtirpc_la-auth_gss.o): in function `validate':"
+    assert told(why, in_archive).startswith("libtirpc.a needs a library that is not linked: `invoke smallest` ")
+    assert told(why, "/usr/bin/ld: main.o: in function `main':") == ""
+
+
 def test_all_libraries_that_are_not_linked(apt: None) -> None:
     """The linker names each, and so does the advice."""
     lines = ["/usr/bin/ld: cannot find -lzdoesnot: No such file", "/usr/bin/ld: cannot find -lzneither: No such file"]

@@ -227,6 +227,10 @@ def test_what_is_installed_under_another_name(tree: Tree) -> None:
     tree.put("src/tool", "other")
     tree.install("src/tool", "usr/bin/it-tool")
     (tree.installed / "usr/bin/it").symlink_to("it-tool")
+    tree.install("other", "usr/bin/other")
+    message, hint = tree.error()
+    assert message == "it makes 2 programs: other, it-tool"
+    assert hint == "choose one: `invoke build-static PATH --target other` builds nothing again"
     for target in ("it-tool", "/usr/bin/it-tool", "tool", "it"):
         assert tree.found(target) == "src/tool"
     assert tree.find("it").place("it") == "/usr/bin/it"

@@ -24,6 +24,9 @@ _INSTALL = """\
 PLATFORMS = ("generic", "linux", "unix", "posix")
 """What a project that asks for a platform calls ours, first what asks for least."""
 
+_COMPARED = re.compile(r"^\s*ifeq\s*\(\$[({](\w+)[)}],\s*([\w.-]+)\)", re.MULTILINE)
+_VALUES = ("linux-glibc", "linux", "unix", "posix")
+
 
 def for_platform(folder: Path) -> tuple[str, ...]:
     """The words that make the program for this platform, where a project has several Makefiles or goals for that."""
@@ -31,10 +34,18 @@ def for_platform(folder: Path) -> tuple[str, ...]:
     name = own or next((path for each in PLATFORMS if (folder / (path := f"{each}/Makefile")).is_file()), "")
     if not name:
         return ()
-    rules = re.findall(r"^([\w .-]+):(?!=)", text_of(folder / name), re.MULTILINE)
+    text = text_of(folder / name)
+    rules = re.findall(r"^([\w .-]+):(?!=)", text, re.MULTILINE)
     goals = {goal for rule in rules for goal in rule.split()}
     goal = next((each for each in PLATFORMS if each in goals), "")
-    return tuple(filter(None, ("" if own else f"--file={name}", goal)))
+    return tuple(filter(None, ("" if own else f"--file={name}", goal or _platform_setting(text))))
+
+
+def _platform_setting(makefile: str) -> str:
+    """`TARGET=linux-glibc`, where a Makefile compares such a variable with what it calls this platform."""
+    variables = {value: name for name, value in reversed(_COMPARED.findall(makefile))}
+    value = next((each for each in _VALUES if each in variables), "")
+    return f"{variables[value]}={value}" if value else ""
 
 
 def steps(context: BuildContext) -> PlannedSteps:

@@ -273,15 +273,38 @@ def test_a_makefile_that_asks_for_a_platform(
 
 
 @pytest.mark.slow
+def test_a_makefile_that_asks_for_a_setting(
+    workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The platform is the value of a variable there."""
+    rules = (
+        "ifeq ($(TARGET),linux-musl)\nKIND = musl\nendif\nifeq ($(TARGET),linux-glibc)\nKIND = glibc\nendif\n"
+        "ifdef KIND\napp: main.c\n\t$(CC) -DWORD='\"$(KIND)\"' -o $@ main.c\n"
+        "else\nall:\n\t@echo 'make TARGET=...'; exit 1\nendif\n"
+    )
+    assert output(make(write(workspace, {"main.c": WORD_C, "Makefile": rules}), "gcc-static", workspace)) == "glibc\n"
+    assert "; trying make TARGET=linux-glibc" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_a_makefile_further_down(workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]) -> None:
     """What looks like loose sources, and has a Makefile in a folder for the platform."""
     rules = "other: main.c\n\tfalse\ngeneric: main.c\n\t$(CC) -DWORD='\"unix\"' -o app main.c\n"
     sample = write(workspace, {"main.c": WORD_C, "unix/Makefile": rules, "atari/Makefile": "all:\n"})
     assert output(make(sample, "gcc-static", workspace)) == "unix\n"
     assert "; trying make --file=unix/Makefile generic" in capsys.readouterr().err
-    with pytest.raises(BadInput, match="'other' has no sources") as caught:
-        write(workspace, {"inner/Makefile": "all:\n"}, "other")
-    assert caught.value.hint == "there are build files in inner: name such a folder itself"
+
+
+@pytest.mark.slow
+def test_build_files_in_inner_folders(workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """The only such folder is built, and that is said; of two, none is."""
+    rules = "app: main.c\n\t$(CC) -DWORD='\"inner\"' -o $@ main.c\n"
+    sample = write(workspace, {"inner/main.c": WORD_C, "inner/Makefile": rules, "tests/Makefile": "all:\n"})
+    assert "no other folder of app has build files" in capsys.readouterr().err
+    assert output(make(sample, "gcc-static", workspace)) == "inner\n"
+    with pytest.raises(BadInput, match="'app' has no sources") as caught:
+        write(workspace, {"more/Makefile": "all:\n"})
+    assert caught.value.hint == "there are build files in inner, more, tests: name such a folder itself"
 
 
 def test_a_script_that_has_to_be_run_first(workspace: Workspace, tools: None) -> None:
