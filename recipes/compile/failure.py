@@ -46,7 +46,7 @@ def of_project(planned: Plan, step: Step, done: Completed) -> CommandFailed:
     shown = lines[at if _BUILDING.search(why) else max(0, at - _BEFORE) : at + _AFTER]
     return kind(
         f"{planned.sample.name}: {step.title} failed: {shortened(why, 300)}",
-        "; ".join(filter(None, (advice, packages, f"the whole output is in {str(log)!r}"))),
+        "; ".join(filter(None, (missing.with_packages(advice, packages), f"the whole output is in {str(log)!r}"))),
         "\n".join(line for line in shown if line == lines[at] or not line.startswith("checking ")),
     )
 

@@ -50,9 +50,6 @@ _PACKAGE_OF_TOOL = {
 _BUILD_DEPENDS = re.compile(r"^Build-Depends:((?:.|\n[ \t#])*)", re.MULTILINE)
 _PACKAGE, _CPUS = re.compile(r"[a-z0-9][a-z0-9+.-]+"), re.compile(r"\[\s*([^\s\]][^\]]*)\]")
 _PACKAGING = ("debhelper", "dh-", "dpkg-dev", "po-debconf", "quilt", "cdbs")
-_NAMED = 6
-"""So many packages are named."""
-
 _TAIL = 40
 """A `configure` that gives up says what it has not found in so many lines, at most."""
 
@@ -95,22 +92,29 @@ def _incomplete(lines: Sequence[str], why: str) -> str:
     return f"{names[0]} needs a library that is not linked: {_SHARED}" if names else ""
 
 
-def build_depends(folder: Path) -> str:
-    """One clause about those packages that are not installed and that one of Debian's source packages is built with;
-    "" for none, and for another folder. Source: Debian Policy, 7.1 and 7.7.
+def build_depends(folder: Path) -> tuple[str, ...]:
+    """Those packages that are not installed and that one of Debian's source packages is built with; none for another
+    folder. Source: Debian Policy, 7.1 and 7.7.
     """
     match = _BUILD_DEPENDS.search(text_of(folder / "debian/control"))
     if match is None:
-        return ""
+        return ()
     try:
         here = next(iter(_ask("dpkg", "--print-architecture")), "")
         installed = {name.partition(":")[0] for name in _ask("dpkg-query", "--show", "--showformat", "${Package}\n")}
     except RecipeError:  # another system
-        return ""
+        return ()
     clauses = re.sub(r"^#.*$", "", match[1], flags=re.MULTILINE).split(",")
-    absent = [name for clause in clauses if (name := _absent(clause, here, installed))]
-    more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
-    return f"not installed of what debian/control builds it with: {', '.join(absent[:_NAMED])}{more}" if absent else ""
+    return tuple(dict.fromkeys(name for clause in clauses if (name := _absent(clause, here, installed))))
+
+
+def with_packages(advice: str, packages: Sequence[str]) -> str:
+    """What to do: the packages at once, if there are any; and the advice, if it is about another one."""
+    if not packages:
+        return advice
+    all_of_them = f"`apt-get install {' '.join(packages)}` brings what debian/control builds it with"
+    is_among = any(re.search(rf"[ `]{re.escape(name)}(?![\w.+-])", advice) for name in packages)
+    return all_of_them if is_among or not advice else f"{advice}; {all_of_them}"
 
 
 def _absent(clause: str, here: str, installed: Set[str]) -> str:
@@ -133,7 +137,7 @@ def _tool(lines: Sequence[str], why: str) -> str:
     match = _CALLED.search("\n".join(lines) if _STARTED in why else why)
     name = _first(match) if match else _asked_for(lines, why)
     package = _PACKAGE_OF_TOOL.get(name) or next(iter(_named(name)), "") if name else ""
-    return f"{name} is not on this machine: install Debian's {package}" if package else ""
+    return f"{name} is not on this machine: `apt-get install {package}` brings it" if package else ""
 
 
 def _asked_for(lines: Sequence[str], why: str) -> str:
@@ -198,9 +202,9 @@ def _of_debian(found: tuple[_Missing, ...]) -> str:
         else:
             clauses.append(text)
     if wanted:
-        names = " and ".join(dict.fromkeys(wanted.values()))
+        names = " ".join(dict.fromkeys(wanted.values()))
         clauses.append(
-            f"{', '.join(wanted)}: not found; by its name that is in Debian's {names} "
+            f"{', '.join(wanted)}: not found; `apt-get install {names}` brings what is called so "
             "(whether there is a static archive is known once it is installed)"
         )
     return "; ".join(dict.fromkeys(clauses))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recipes.compile.failure import telling
-from recipes.compile.missing import advice, build_depends
+from recipes.compile.missing import advice, build_depends, with_packages
 from recipes.model import Command
 from recipes.support import shell
 from tests.need import need_tool
@@ -109,7 +109,7 @@ def test_a_tool_that_is_missing(why: str, before: str, package: str, apt: None) 
     """However a build says that it has called a program which is not there, the package that has it is named."""
     name, _, package = package.partition(": ")
     assert advice([*before.splitlines(), why], why, own_libc=True) == (
-        f"{name} is not on this machine: install Debian's {package}"
+        f"{name} is not on this machine: `apt-get install {package}` brings it"
     )
 
 
@@ -126,13 +126,20 @@ def test_what_debian_builds_it_with(tmp_path: Path) -> None:
         " zz-test <!nocheck>, dpkg | zz-third,zz-last\n"
         "Build-Conflicts: zz-never\n"
     )
-    assert (
-        build_depends(tmp_path)
-        == "not installed of what debian/control builds it with: zz-first, zz-all, zz-blank, zz-last"
-    )
+    assert build_depends(tmp_path) == ("zz-first", "zz-all", "zz-blank", "zz-last")
     control.write_text("Source: it\nBuild-Depends: dpkg\n")
-    assert build_depends(tmp_path) == ""
-    assert build_depends(tmp_path / "debian") == ""
+    assert build_depends(tmp_path) == ()
+    assert build_depends(tmp_path / "debian") == ()
+
+
+def test_one_command_for_all_packages() -> None:
+    """What debian/control names is installed at once; advice about another package stays beside it."""
+    advised = "zz.h: not found; `apt-get install libzz-dev` brings what is called so"
+    assert with_packages(advised, ()) == advised
+    both = "`apt-get install zz libzz-dev` brings what debian/control builds it with"
+    assert with_packages(advised, ("zz", "libzz-dev")) == both
+    assert with_packages("", ("zz", "libzz-dev")) == both
+    assert with_packages(advised, ("zz",)).startswith(f"{advised}; `apt-get install zz` ")
 
 
 def test_a_tool_that_went_wrong() -> None:
