@@ -40,18 +40,23 @@ def script(
     own = compiler.object_flags(recipe, '${out#"$work"/}')
     objects = "".join(f'\nset -- "{flag}" "$@"' for flag in own)
     last = [*(flag for flag in recipe.compile_flags if flag.startswith("-O")), "-g0"]
+    with_needed = (
+        _WITH_NEEDED.format(driver=shlex.join(driver)) if recipe.static and not compiler.brings_its_own_libc else ""
+    )
     to_file, to_stdout = f'-Xlinker "-Map=$out{MAP}"', f'-Wl,--print-map >"$out{MAP}"'
     mapping = to_stdout if compiler.prints_linker_map else to_file
     return f"""\
 #!/bin/sh
 # {recipe.name}: the compiler that the build system of this project is given.
 work={shlex.quote(str(work))}
-out='' input='' previous='' links=yes
+out='' input='' previous='' links=yes libraries='' folders=''
 for word; do
     [ "$previous" != -o ] || out=$word
     case $word in
     --version | --help | -dump* | -print* | -Wl,--version | -Wl,-v | -Wl,--help) exec {shlex.join(driver)} "$@" ;;
     -c | -S | -E | -M | -MM | -fsyntax-only | -shared | -r | -Wl,-r) links='' ;;
+    -l?*) libraries="$libraries ${{word#-l}}" ;;
+    -L?*) folders="$folders ${{word#-L}}" ;;
     -*) ;;
     *) input=$word ;;
     esac
@@ -60,7 +65,7 @@ done
 [ $# -gt 1 ] || [ -n "$input" ] || exec {shlex.join(driver)} "$@"
 out=${{out:-${{input:-a.out}}}}{objects}
 set -- {shlex.join(common)} "$@" {shlex.join(last)}
-[ -n "$links" ] || exec {shlex.join(driver)} "$@"
+[ -n "$links" ] || exec {shlex.join(driver)} "$@"{with_needed}
 case $out in
 "$input" | -* | /dev/* | *%*) exec {shlex.join(driver)} "$@" {shlex.join(recipe.link_flags)} ;;
 esac
@@ -69,6 +74,20 @@ code=$?
 cat -- "$out{MESSAGES}" >&2
 exit $code
 """
+
+
+_WITH_NEEDED = """
+for name in $libraries; do
+    for file in $(printf "%s/lib$name.so\\n" $folders) $({driver} "-print-file-name=lib$name.so"); do
+        [ "$(head -c 6 "$file" 2>/dev/null)" = 'INPUT(' ] || continue
+        for word in $(tr '()' '  ' <"$file"); do
+            case $word in -l*) set -- "$@" "$word" ;; esac
+        done
+        break
+    done
+done"""
+"""What a library needs is noted in the shared one and not in the archive. Where it is a linker script, such as ncurses'
+`INPUT(libncurses.so.6 -ltinfo)`, that says so too. Source: GNU ld manual, "Implicit Linker Scripts"."""
 
 
 def forward(argv: tuple[str, ...]) -> str:
