@@ -21,6 +21,7 @@ _BUILDING = re.compile(
     r"fatal error: |\berror: (?!ld returned)|undefined reference to |multiple definition of |cannot find -l"
     r"|attempted static link of dynamic object|No rule to make target"
 )
+_OPTION = re.compile(r"--(?:with|without|enable|disable)-[\w-]*\w")
 _CALLING = re.compile(r": (command not found|not found|No such file or directory|Permission denied)$")
 _GIVING_UP = re.compile(r"^g?make(\[\d+\])?: \*\*\* ")
 _PREPARING = ("config", "Setup", "bootstrap", "bootstrap.sh", "autogen.sh", "buildconf", "configure.sh")
@@ -42,13 +43,23 @@ def of_project(planned: Plan, step: Step, done: Completed) -> CommandFailed:
     log = keep_log(planned, step, done.stdout + done.stderr)
     advice = missing.advice(lines, why, own_libc=compiler(planned.recipe.toolchain).brings_its_own_libc)
     packages = missing.build_depends(planned.sample.folder)
+    suggested = _suggested(lines[at : at + _AFTER]) if _CONFIGURING.search(why) else ""
+    what_helps = (missing.with_packages(advice, packages), suggested)
+    if not advice:
+        what_helps = what_helps[::-1]
     kind = LibraryMissing if advice else CommandFailed
     shown = lines[at if _BUILDING.search(why) else max(0, at - _BEFORE) : at + _AFTER]
     return kind(
         f"{planned.sample.name}: {step.title} failed: {shortened(why, 300)}",
-        "; ".join(filter(None, (missing.with_packages(advice, packages), f"the whole output is in {str(log)!r}"))),
+        "; ".join(filter(None, (*what_helps, f"the whole output is in {str(log)!r}"))),
         "\n".join(line for line in shown if line == lines[at] or not line.startswith("checking ")),
     )
+
+
+def _suggested(lines: Sequence[str]) -> str:
+    """One clause about the option that a `configure` which gave up asks for; "" for none."""
+    match = _OPTION.search("\n".join(lines))
+    return f"it suggests {match[0]}: that is `--option={match[0]}` here" if match else ""
 
 
 def about_sources(planned: Plan, message: str) -> str:

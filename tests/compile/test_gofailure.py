@@ -52,6 +52,14 @@ def test_folders_that_only_the_repository_has(output: str) -> None:
     assert ("build a clone" in go_failed("app: go build", output).hint) == ("pattern" not in output)
 
 
+def test_a_library_in_c() -> None:
+    """The compiler that knows no library of this machine leads to the way that does."""
+    error = go_failed("app: go build", "# example.org/it\nit.go:3:10: fatal error: 'it.h' file not found\n")
+    assert error.hint.startswith("it.h is of a library in C, and this recipe uses none of this machine's: `invoke smal")
+    error = go_failed("app: go build", "# example.org/it\nit.go:3:10: fatal error: it.h: No such file or directory\n")
+    assert error.hint.startswith("it.h")
+
+
 @pytest.mark.parametrize("output", ["", DOWNLOADS, "# example.org/app\n"])
 def test_nothing_said_is_no_reason(output: str) -> None:
     """A command that was killed may have said nothing at all."""
