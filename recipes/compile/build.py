@@ -37,6 +37,9 @@ from recipes.support.workspace import Workspace, keep, keeping, make_folder, ope
 _NOWHERE: Recorded = ("", "", (0, 0, 0, 0))
 """The output of a step of an atomic plan: it is not needed again."""
 
+_NO_RULE = "No rule to make target"
+"""What make says of a file that is not there: nothing but what needs it is lost, though make gives up."""
+
 _ASSEMBLER_READS = rb'\.incbin|\.include\s+\\?"'
 """What makes the assembler read a file of its own, of which the compiler's -MD knows nothing."""
 
@@ -230,6 +233,10 @@ def _make_tree(planned: Plan, workspace: Workspace, echo: bool, lock: int) -> Bu
             made = _not_made(planned, step) if failed else _make(planned, step, workspace, echo, lock)
         except CommandFailed as error:
             instead = _instead(planned) if step.makes_all else ""
+            if not instead and step.makes_all and _NO_RULE in error.message:
+                with contextlib.suppress(CommandFailed):
+                    _make(planned, _keeping_going(step), workspace, echo, lock)
+                instead = _instead(planned)
             if not instead and not step.optional:
                 raise
             failed = bool(instead)
@@ -237,6 +244,11 @@ def _make_tree(planned: Plan, workspace: Workspace, echo: bool, lock: int) -> Bu
             made = replace(_not_made(planned, step), failed=failed and bool(planned.sample.target))
         record.steps[step.title] = made
     return record
+
+
+def _keeping_going(step: Step) -> Step:
+    """The same, making what can be made. Source: GNU make manual, "Testing the Compilation of a Program"."""
+    return step._replace(command=replace(step.command, argv=(*step.command.argv, "--keep-going")))
 
 
 def _instead(planned: Plan) -> str:

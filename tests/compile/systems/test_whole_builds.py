@@ -342,6 +342,15 @@ def test_a_build_that_fails_behind_its_program(
 
 
 @pytest.mark.slow
+def test_a_file_that_was_left_out(workspace: Workspace, tools: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """Debian takes manuals out of some sources: make gives up before it has begun, and can go on without them."""
+    files = {"main.c": WORD_C, "Makefile": f"all: manual app\nmanual: app.texi\napp: main.c\n\t{COMPILE}\n"}
+    assert output(make(write(workspace, files), "gcc-static", workspace)) == "app\n"
+    assert "; taking app, which was made by then" in capsys.readouterr().err
+    assert make(load("app", workspace), "gcc-static", workspace).build.cached
+
+
+@pytest.mark.slow
 def test_manuals_need_no_tool(workspace: Workspace, tools: None) -> None:
     """A project whose manual is made anew builds where the tools for that are not installed."""
     manual = "\\input texinfo\n@setfilename app.info\n@settitle app\n@node Top\n@top app\n@bye\n"
