@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from recipes.compile.context import BuildContext
+from recipes.compile.files import text_of
 from recipes.compile.naming import fixes_of, patches_of
 from recipes.compile.step import Step
 from recipes.compile.systems import extras, make, project, wrapper
@@ -90,7 +91,7 @@ def _configure(context: BuildContext) -> Step:
 
 def _platform(script: Path) -> tuple[str, ...]:
     """What a script of a project's own that has a case for each platform calls ours."""
-    cases = re.findall(r"^\s*\(?(\w+)\)", script.read_text(errors="replace"), re.MULTILINE)
+    cases = re.findall(r"^\s*\(?(\w+)\)", text_of(script), re.MULTILINE)
     return tuple(name for name in make.PLATFORMS if name in cases)[:1] if script.name == OWN_SCRIPT else ()
 
 
