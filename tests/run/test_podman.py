@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -73,18 +74,23 @@ engine = podman.PodmanEngine.connect(project.store, project.roots)
 print(flush=True)
 time.sleep(60)
 """
-    environment = {**os.environ, "TMPDIR": str(workspace.root)}
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment) as ours:
+    # Not below pytest's folder: the address of a socket has 107 bytes at most.
+    with (
+        tempfile.TemporaryDirectory(prefix="service-") as place,
+        subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, env={**os.environ, "TMPDIR": place}
+        ) as ours,
+    ):
         assert ours.stdout is not None
         assert ours.stdout.readline() == b"\n"
-        (folder,) = workspace.root.glob("fromscratch-podman-*")
+        (folder,) = Path(place).glob("fromscratch-podman-*")
         assert folder.stat().st_mode & 0o777 == 0o700
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(folder / "socket"))
             ours.kill()
             assert connection.recv(1) == b""
-    while folder.exists():
-        time.sleep(0.05)
+        while folder.exists():
+            time.sleep(0.05)
 
 
 @pytest.mark.slow
