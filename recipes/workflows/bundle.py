@@ -45,7 +45,7 @@ def make(project: Project, program: Program, wanted: Wanted | None = None) -> Ba
     if program.facts.interpreter is None:
         raise errors.BadInput(
             f"{program.name} is {program.facts.linkage}: it loads nothing, so there is nothing to bundle",
-            hint="invoke build-static, or invoke package for a file",
+            hint="`invoke build-static`, or `invoke package` for a file",
         )
     source = wanted.source or machine_root(program)
     if not wanted.source and program.sample.language == "binary":

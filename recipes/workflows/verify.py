@@ -69,7 +69,7 @@ def verify_image(project: Project, reference: str, platform: Platform) -> Verifi
     if transport not in _WITH_ENTRY:
         raise errors.BadInput(
             f"{reference} is a root without an entry point",
-            hint=f"name a program, and this as its base: invoke verify PROGRAM --base {reference}",
+            hint=f"name a program, and this as its base: `invoke verify PROGRAM --base {reference}`",
         )
     from recipes.verdict.entry import judge_entry
 
